@@ -1,0 +1,37 @@
+# Everything runs in .venv, made on first use; a second run needs no network.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Wheels of the client and its three dependencies: a test installs them into an empty environment, offline.
+WHEELS := $(VENV)/wheels
+
+.PHONY: help setup demo test lint bench clean
+help:  ## what there is to type
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"slimserve needs Python 3.10 to 3.13, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check -c constraints.txt -d $(WHEELS) numpy grpcio protobuf typing-extensions
+	touch $@
+
+setup: $(READY)  ## make .venv with everything in it
+
+demo: $(READY)  ## checkpoint, export, serve, classify and segment: the whole path
+	$(BIN)/python -m examples.demo
+
+test: $(READY)  ## every test
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)  ## speed and memory, side by side
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove the environment and everything generated
+	rm -rf $(VENV) build models demo *.egg-info

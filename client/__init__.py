@@ -1,0 +1,1 @@
+"""Image classification and semantic segmentation from a TensorFlow Serving, without TensorFlow."""

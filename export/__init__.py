@@ -1,0 +1,1 @@
+"""Turn a slim checkpoint into a SavedModel that TensorFlow Serving runs."""
