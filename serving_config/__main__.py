@@ -1,0 +1,8 @@
+"""`python -m serving_config`."""
+
+import sys
+
+from serving_config.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""The command line `python -m serving_config`: finds the subcommand, runs it, turns errors into one line.
+
+A subcommand is one module with `add_parser(subparsers)`, which adds its parser and sets `run`, a function
+from the parsed arguments to the exit code. Only the module of the subcommand that was typed is imported, so
+`check` never waits for TensorFlow.
+"""
+
+import argparse
+import importlib
+import sys
+import traceback
+from collections.abc import Sequence
+
+from serving_config.errors import ServingConfigError
+
+COMMANDS = {
+    "up": "serving_config.up",
+}
+
+
+def parser(names: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser that knows the subcommands `names`."""
+    top = argparse.ArgumentParser(
+        prog="python -m serving_config",
+        description="Serve exported models over gRPC, and look after the server's configuration.",
+        epilog="`python -m serving_config COMMAND --help` explains one command.",
+    )
+    subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in names:
+        importlib.import_module(COMMANDS[name]).add_parser(subparsers)
+    for subparser in subparsers.choices.values():
+        subparser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; 0 when it worked, 1 with a line on stderr when not, 130 after Ctrl-C."""
+    words = sys.argv[1:] if argv is None else argv
+    typed = words[0] if words and words[0] in COMMANDS else None
+    args = parser([typed] if typed else list(COMMANDS)).parse_args(words)
+    try:
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if args.debug:
+            traceback.print_exc()
+        elif isinstance(error, ServingConfigError):
+            print(f"error: {error}", file=sys.stderr)
+        else:
+            text = " ".join(str(error).split())
+            print(f"error: {type(error).__name__}: {text} (--debug shows where)", file=sys.stderr)
+        return 1
