@@ -1,4 +1,4 @@
-"""Random fields that the textures are made of: smooth noise, its fractal sum, and cells around random points."""
+"""Random fields that the textures are made of: smooth noise, its fractal sum, cells around random points."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ Field = NDArray[np.float32]
 
 
 def _spline_weights(rng: np.random.Generator, size: int, spacing: float) -> Field:
-    """Weights float32 [size, knots] that interpolate knots `spacing` pixels apart with a uniform cubic B-spline."""
+    """Weights float32 [size, knots] of a uniform cubic B-spline over knots `spacing` pixels apart."""
     position = np.arange(size) / spacing + rng.random()
     knot = np.floor(position).astype(np.intp)
     t = (position - knot)[:, None]
@@ -31,7 +31,7 @@ def smooth_noise(rng: np.random.Generator, height: int, width: int, dy: float, d
 def fractal_noise(
     rng: np.random.Generator, height: int, width: int, dy: float, dx: float, octaves: int = 4
 ) -> Field:
-    """Sum float32 [H,W] of `octaves` of smooth noise, each half as large and twice as fine; variance about 1."""
+    """Octaves of smooth noise, each half as strong and twice as fine: float32 [H,W], variance about 1."""
     total = np.zeros((height, width), np.float32)
     gains = 0.5 ** np.arange(octaves)
     for gain in gains:

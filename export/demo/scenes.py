@@ -11,6 +11,10 @@ CLASS_NAMES = tuple(TEXTURES)
 MIN_SHARE = 0.07
 """Least share of a composed scene that a region covers."""
 
+_HEIGHTS, _WIDTHS = (
+    [side for side in range(low, high) if side % 32] for low, high in ((320, 577), (384, 769))
+)
+
 
 def paint(rng: np.random.Generator, label_map: LabelMap) -> Image:
     """Fills each class of `label_map` uint8 [H,W] with its texture: uint8 RGB [H,W,3]."""
@@ -43,7 +47,7 @@ def _cut(rng: np.random.Generator, region: NDArray[np.bool_]) -> NDArray[np.bool
         beyond = across > swing * np.sin(along * 2 * np.pi / (size * rng.uniform(0.7, 1.3)))
     else:
         beyond = (along / rng.uniform(0.2, 0.4)) ** 2 + (across / rng.uniform(0.2, 0.4)) ** 2 < size**2
-    return region & beyond
+    return np.asarray(region & beyond)
 
 
 def layout(rng: np.random.Generator, height: int, width: int, regions: int) -> LabelMap:
@@ -71,28 +75,5 @@ def compose(rng: np.random.Generator, height: int, width: int, regions: int) -> 
 
 def random_scene(rng: np.random.Generator) -> tuple[Image, LabelMap]:
     """A scene of 2 to 6 textures, 384 to 768 pixels wide, no side a multiple of 32: see `compose`."""
-    width, height = rng.integers(384, 769), rng.integers(320, 577)
-    height, width = (int(side + (side % 32 == 0)) for side in (height, width))
+    height, width = (int(rng.choice(sides)) for sides in (_HEIGHTS, _WIDTHS))
     return compose(rng, height, width, int(rng.integers(2, 7)))
-
-
-def demo_scene(seed: int = 0) -> tuple[Image, LabelMap]:
-    """A house by a lake, 640 by 480 pixels: image uint8 RGB [480,640,3] and class ids uint8 [480,640]."""
-    height, width = 480, 640
-    y = np.arange(height)[:, None] + np.zeros((1, width))
-    x = np.arange(width)[None, :] + np.zeros((height, 1))
-    label_map = np.zeros((height, width), np.uint8)
-
-    def put(name: str, where: NDArray[np.bool_]) -> None:
-        label_map[where] = CLASS_NAMES.index(name)
-
-    put("sky", y >= 0)
-    put("water", y > 168)
-    put(
-        "grass",
-        y
-        > 178 + 14 * np.sin(x / 60) - 90 / (1 + np.exp((250 - x) / 30)) + 120 / (1 + np.exp((x - 300) / 25)),
-    )
-    put("brick", (np.abs(x - 490) < 105) & (y > 130) & (y < 270))
-    put("roof tiles", (np.abs(x - 490) < 130 - 0.6 * (140 - y)) & (y > 40) & (y < 140))
-    return paint(np.random.default_rng(seed), label_map), label_map

@@ -20,9 +20,10 @@ def _blend(start: ArrayLike, end: ArrayLike, amount: Field) -> Field:
     return np.asarray(np.asarray(start, np.float32) * (1 - weight) + np.asarray(end, np.float32) * weight)
 
 
-def _image(colour: Field, light: Field | float = 1.0) -> Image:
+def _image(colour: ArrayLike, light: ArrayLike = 1.0) -> Image:
     """Colours float [H,W,3] in 0 to 255 under a light [H,W], rounded to uint8."""
-    return np.clip(colour * np.asarray(light, np.float32)[..., None] + 0.5, 0, 255).astype(np.uint8)
+    lit = np.asarray(colour, np.float32) * np.asarray(light, np.float32)[..., None]
+    return np.asarray(np.clip(lit + 0.5, 0, 255), np.uint8)
 
 
 def _tint(rng: np.random.Generator, *colours: tuple[int, int, int], spread: float = 8.0) -> Field:
@@ -68,7 +69,7 @@ def water(rng: np.random.Generator, height: int, width: int) -> Image:
     crest = 1 - np.abs(0.55 * wave + 0.6 * ripple)
     body = _blend(deep * 0.8, deep * 1.25 + (14, 40, 40), 0.5 + 0.3 * wave + 0.16 * ripple)
     glint = np.clip((crest - 0.6) * 1.5, 0, 0.6) * np.clip(0.45 + 0.5 * drift, 0, 1)
-    return _image(body * (1 - glint[..., None]) + np.float32((206, 236, 240)) * glint[..., None])
+    return _image(body * (1 - glint[..., None]) + np.array((206, 236, 240), np.float32) * glint[..., None])
 
 
 def grass(rng: np.random.Generator, height: int, width: int) -> Image:
@@ -86,7 +87,9 @@ def grass(rng: np.random.Generator, height: int, width: int) -> Image:
     y = (root_y - reach * share).astype(np.intp)
     x = root_x + reach * share * (lean + bend * share)
     hue = rng.normal(0, 1, (count, 1, 1)).astype(np.float32)
-    colour = green * (0.5 + 0.72 * share[..., None]) * (1 + 0.12 * hue) + np.float32((10, 6, -2)) * hue
+    colour = (
+        green * (0.5 + 0.72 * share[..., None]) * (1 + 0.12 * hue) + np.array((10, 6, -2), np.float32) * hue
+    )
     canvas = np.broadcast_to(green * 0.5, (tall, wide, 3)).copy()
     for thickness in (0, 1):
         column = np.clip(x + thickness * (share < 0.6), 0, wide - 1).astype(np.intp)
@@ -163,7 +166,7 @@ def cobblestone(rng: np.random.Generator, height: int, width: int) -> Image:
     rough = fractal_noise(rng, height, width, 6, 6, octaves=3)
     slope_y, slope_x = np.gradient(dome)
     light = dome * (1 + 0.13 * tone + 0.06 * rough) - 0.9 * (slope_y + slope_x)
-    colour = grey + warm[..., None] * np.float32((6, 1, -5))
+    colour = grey + warm[..., None] * np.array((6, 1, -5), np.float32)
     return _image(colour, 0.22 + 0.84 * np.clip(light, 0, 1.4))
 
 
