@@ -1,0 +1,47 @@
+"""Serve with the embedded engine in this process until Ctrl-C or SIGTERM."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from types import FrameType
+
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+from serving_config import ready
+from serving_config.engine.server import Engine, Options
+
+
+def serve(config: ModelServerConfig, args: argparse.Namespace) -> int:
+    """Print the ready line once every model answers; 0 when told to stop.
+
+    Raises:
+        ServingConfigError: the port is taken, or a model cannot be served.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    logging.warning("embedded engine: for laptops, tests and CI, not for production (use TensorFlow Serving)")
+    told_to_stop = threading.Event()
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        told_to_stop.set()
+
+    engine = Engine(
+        Options(
+            host=args.host,
+            port=args.port,
+            tensor_content=args.tensor_content,
+            poll_seconds=args.file_system_poll_seconds,
+            threads=args.threads,
+            max_requests=args.max_requests,
+        )
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    versions = engine.start(config)
+    ready.announce("embedded", engine.address, versions, args.json)
+    told_to_stop.wait()
+    logging.info("stopping")
+    engine.stop()
+    return 0

@@ -1,0 +1,82 @@
+"""What a new list of models must satisfy before anything changes (server_core.cc of TensorFlow Serving)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tensorflow_serving.config.model_server_config_pb2 import (
+    ModelConfig,
+    ModelConfigList,
+    ModelServerConfig,
+    ModelType,
+)
+
+from serving_config.engine import rpc_error
+from serving_config.models_config import PLATFORM, wanted_versions
+
+
+def check(config: ModelServerConfig, served: Mapping[str, ModelConfig]) -> ModelConfigList:
+    """The list of models in `config`, which may replace the models `served` now, by name.
+
+    TensorFlow Serving waits without end for a base path that does not exist and for a new model without a
+    version; here both are refused.
+
+    Raises:
+        RpcError: the list cannot be served; nothing has changed.
+    """
+    if config.WhichOneof("config") != "model_config_list":
+        raise rpc_error.invalid_argument(
+            "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+            "Only ModelConfigList is currently supported"
+        )
+    models = config.model_config_list
+    names: set[str] = set()
+    for model in models.config:
+        if model.name in names:
+            raise rpc_error.invalid_argument(
+                f"Illegal to list model {model.name} multiple times in config list"
+            )
+        names.add(model.name)
+        _check_model(model, is_new=model.name not in served)
+    return models
+
+
+def _check_model(model: ModelConfig, is_new: bool) -> None:
+    path = Path(model.base_path)
+    if not path.is_absolute():
+        raise rpc_error.invalid_argument(
+            f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
+        )
+    platform = model.model_platform
+    if model.model_type == ModelType.TENSORFLOW and not platform:
+        platform = PLATFORM
+    if not platform:
+        raise rpc_error.invalid_argument(
+            "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
+            f"ModelServerConfig::model_platform, model name is {model.name}"
+        )
+    if platform != PLATFORM:
+        raise rpc_error.invalid_argument(f"Model {model.name} requests unsupported platform {platform}")
+    if not path.is_dir():
+        raise rpc_error.invalid_argument(f"Could not find base path {path} for servable {model.name}")
+    if is_new and not wanted_versions(model):
+        raise rpc_error.not_found(
+            f"Unable to find a numerical version path for servable {model.name} at: {path}"
+        )
+
+
+def check_labels(model: ModelConfig, available: set[int], labels: Mapping[str, int]) -> dict[str, int]:
+    """The model's labels in the new list, given the versions now available and the labels it has now.
+
+    A label may be given to a version that is still to come, but not moved to one: TensorFlow Serving's
+    `--allow_version_labels_for_unavailable_models`, without which no list with labels would start a server.
+
+    Raises:
+        RpcError: FAILED_PRECONDITION.
+    """
+    for label, version in model.version_labels.items():
+        if version not in available and labels.get(label, version) != version:
+            raise rpc_error.failed_precondition(
+                f"Request to assign label to version {version} of model {model.name}, "
+                "which is not currently available for inference"
+            )
+    return dict(model.version_labels)

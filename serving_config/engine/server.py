@@ -1,0 +1,105 @@
+"""The embedded engine as a gRPC server in this process."""
+
+import logging
+from concurrent import futures
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+from serving_config.engine import rpc_error, services, warmup
+from serving_config.engine.manager import Manager
+from serving_config.engine.servable import Servable
+from serving_config.errors import ServingConfigError
+
+log = logging.getLogger(__name__)
+
+# Requests beyond these wait. Each thread costs a stack only once it is used.
+_REQUEST_THREADS = 64
+_OPTIONS = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # Otherwise a second server would share the port without a word, and each get half of the calls.
+    ("grpc.so_reuseport", 0),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to serve.
+
+    Attributes:
+        host: the address to bind.
+        port: 0 for a free one.
+        tensor_content: encode the outputs of Predict as raw bytes instead of typed fields.
+        poll_seconds: how often the models' folders are read for new versions; 0 for once.
+        threads: TensorFlow's threads within one operation; 0 for one per core.
+        max_requests: how many predictions run at once; None for no bound.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8500
+    tensor_content: bool = False
+    poll_seconds: float = 1.0
+    threads: int = 0
+    max_requests: int | None = None
+
+
+class Engine:
+    """The engine. The port is bound at once, so that one in use shows before a model is loaded.
+
+    Raises:
+        ServingConfigError: the address cannot be bound.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._threads = options.threads
+        self._server = grpc.server(futures.ThreadPoolExecutor(_REQUEST_THREADS), options=_OPTIONS)
+        address = f"{options.host}:{options.port}"
+        try:
+            self.port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise ServingConfigError(
+                f"cannot listen on {address}: the port is in use, or the address is not this machine's; "
+                "choose another with --port"
+            ) from error
+        self.address = f"{options.host}:{self.port}"
+        self._manager = Manager(self._load, options.poll_seconds)
+        self._health = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._server.add_generic_rpc_handlers(
+            services.handlers(self._manager, options.tensor_content, options.max_requests)
+        )
+
+    def start(self, config: ModelServerConfig) -> dict[str, list[int]]:
+        """Load every model, then answer; the versions available, by model.
+
+        Raises:
+            ServingConfigError: a model cannot be served.
+        """
+        try:
+            self._manager.reload(config)
+        except rpc_error.RpcError as error:
+            raise ServingConfigError(error.message) from error
+        for service in ("", "PredictionService", "ModelService"):
+            self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        self._server.start()
+        return self._manager.available()
+
+    def stop(self, grace: float = 5.0) -> None:
+        """Take no new request, give those begun `grace` seconds."""
+        self._health.enter_graceful_shutdown()
+        self._server.stop(grace).wait()
+        self._manager.stop()
+
+    def _load(self, name: str, version: int, path: Path) -> Servable:
+        servable = Servable(name, version, path, self._threads)
+        try:
+            count = warmup.replay(servable)
+        except rpc_error.RpcError:
+            servable.close()
+            raise
+        log.info("%s version %d: %d warm-up requests answered", name, version, count)
+        return servable

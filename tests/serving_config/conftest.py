@@ -1,0 +1,106 @@
+"""A serving process started by its command line, and the models that the conformance cases were recorded with."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONFORMANCE = ROOT / "tests" / "conformance"
+UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+
+
+class Serving:
+    """`python -m serving_config up ...` as a child process."""
+
+    def __init__(self, *arguments: object, env: dict[str, str] | None = None) -> None:
+        command = [sys.executable, "-m", "serving_config", "up", *map(str, arguments), "--json"]
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed by close()
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        while line and not line.startswith("{"):
+            line = self.process.stdout.readline()
+        if not line:
+            self.process.wait(10)
+        self.ready = json.loads(line) if line else None
+
+    @property
+    def address(self) -> str:
+        assert self.ready is not None, self.stderr()
+        return self.ready["address"]
+
+    def channel(self) -> grpc.Channel:
+        return grpc.insecure_channel(self.address, options=UNLIMITED)
+
+    def stderr(self) -> str:
+        self.log.seek(0)
+        return self.log.read()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal; the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.log.close()
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[..., Serving]]:
+    """Starts processes that end with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments: object, env: dict[str, str] | None = None) -> Serving:
+            started = Serving(*arguments, env=env)
+            stack.callback(started.close)
+            return started
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def conformance_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models.config of the recorded cases, with this machine's paths."""
+    text = (CONFORMANCE / "models.config").read_text().replace("MODELS", str(CONFORMANCE / "models"))
+    path = tmp_path_factory.mktemp("conformance") / "models.config"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="session")
+def conformance_server(conformance_config: Path) -> Iterator[Serving]:
+    """The embedded engine with the models and labels of the recorded cases; do not reload or stop it."""
+    server = Serving("--engine", "embedded", "--models-config", conformance_config, "--port", 0)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def conformance_server_tensor_content(conformance_config: Path) -> Iterator[Serving]:
+    """The same, answering with tensor_content."""
+    server = Serving(
+        "--engine", "embedded", "--models-config", conformance_config, "--port", 0, "--tensor-content"
+    )
+    yield server
+    server.close()
