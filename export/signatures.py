@@ -1,0 +1,67 @@
+"""The signatures of an exported model: names, dtypes and shapes that the client and TensorFlow Serving see."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+from tensorflow.core.framework import tensor_shape_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
+
+from export.graph import Ranking, ServingGraph
+from export.networks.network import Tensor
+
+PREDICT = "tensorflow/serving/predict"
+CLASSIFY = "tensorflow/serving/classify"
+
+_Tensors = dict[str, tuple[Tensor, tuple[int, ...]]]
+
+
+def signature_defs(graph: ServingGraph) -> dict[str, meta_graph_pb2.SignatureDef]:
+    """Return every signature of the graph by its name; -1 in a shape stands for any size."""
+    classes = graph.logits.shape[-1]
+    k = graph.crop_ranking.ids.shape[-1]
+    images: _Tensors = {"images": (graph.source.images, (-1, -1, -1, 3))}
+    image_bytes: _Tensors = {"image_bytes": (graph.source.image_bytes, (-1,))}
+    label_map: _Tensors = {"label_map": (graph.label_map, (-1, -1, -1))}
+
+    def ranking(result: Ranking) -> _Tensors:
+        return {
+            "class_ids": (result.ids, (-1, k)),
+            "class_names": (result.names, (-1, k)),
+            "scores": (result.scores, (-1, k)),
+        }
+
+    crops = ranking(graph.crop_ranking) | {"probabilities": (graph.crop_ranking.probabilities, (-1, classes))}
+    return {
+        "serving_default": _signature(images, label_map | ranking(graph.dense_ranking)),
+        "classify": _signature(images, crops),
+        "classify_bytes": _signature(image_bytes, crops),
+        "classify_examples": _signature(
+            {"inputs": (graph.source.examples, (-1,))},
+            {"classes": (graph.crop_ranking.names, (-1, k)), "scores": (graph.crop_ranking.scores, (-1, k))},
+            CLASSIFY,
+        ),
+        "segment": _signature(images, label_map),
+        "segment_bytes": _signature(image_bytes, {"label_png": (graph.label_png, (-1,))}),
+        "logits": _signature(
+            images, {"logits": (graph.logits, (-1, -1, -1, classes)), "labels": (graph.labels, (-1, -1, -1))}
+        ),
+        "labels": _signature({"class_ids": (graph.class_ids, (-1,))}, {"class_names": (graph.class_names, (-1,))}),
+    }
+
+
+def _signature(inputs: _Tensors, outputs: _Tensors, method: str = PREDICT) -> meta_graph_pb2.SignatureDef:
+    return meta_graph_pb2.SignatureDef(
+        inputs={name: _tensor_info(*tensor) for name, tensor in inputs.items()},
+        outputs={name: _tensor_info(*tensor) for name, tensor in outputs.items()},
+        method_name=method,
+    )
+
+
+def _tensor_info(tensor: Tensor, shape: tuple[int, ...]) -> meta_graph_pb2.TensorInfo:
+    """The shape is stated here, as the graph's own placeholders take any: it refuses wrong ones in its own words."""
+    dimensions = [tensor_shape_pb2.TensorShapeProto.Dim(size=size) for size in shape]
+    return meta_graph_pb2.TensorInfo(
+        name=tensor.name,
+        dtype=tf.as_dtype(tensor.dtype).as_datatype_enum,
+        tensor_shape=tensor_shape_pb2.TensorShapeProto(dim=dimensions),
+    )
