@@ -15,6 +15,7 @@ from serving_config.errors import ServingConfigError
 
 COMMANDS = {
     "up": "serving_config.up",
+    "check": "serving_config.check.command",
 }
 
 

@@ -1,0 +1,204 @@
+"""Inspect a set of files together: what each is, and what must hold between them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from serving_config.check import (
+    compose,
+    dockerfile,
+    kubernetes,
+    kustomization,
+    messages,
+    models_config,
+    server,
+    settings,
+    text_proto,
+    yaml_file,
+)
+from serving_config.check.finding import Finding, shorten
+from serving_config.check.server import Server
+from serving_config.check.text_proto import Node
+from serving_config.errors import ServingConfigError
+
+_CONTAINER_MODELS = PurePosixPath("/models")
+_PREFIXES = {
+    "models": "ModelServerConfig",
+    "batching": "BatchingParameters",
+    "monitoring": "MonitoringConfig",
+    "ssl": "SSLConfig",
+    "platform": "PlatformConfigMap",
+}
+_RULES = {
+    "BatchingParameters": settings.batching,
+    "MonitoringConfig": settings.monitoring,
+    "SSLConfig": settings.ssl,
+}
+
+
+@dataclass
+class Result:
+    """What was looked at, what was found, and what could not be looked at."""
+
+    files: list[Path]
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def inspect(chosen: list[Path], models_root: Path | None, model_configs: list[Path]) -> Result:
+    """Check files and folders together.
+
+    Args:
+        chosen: the files, and folders to walk.
+        models_root: the folder here that the container sees as /models; None for ./models where that exists.
+        model_configs: those of the files that are model configurations whatever their names.
+
+    Raises:
+        ServingConfigError: there is no file to check.
+    """
+    files = list(dict.fromkeys(file for path in chosen for file in _files(path)))
+    if not files:
+        raise ServingConfigError(f"no file to check in {chosen[0]}: name one")
+    run = _Inspection(
+        Result(files), models_root, {path.resolve(): "ModelServerConfig" for path in model_configs}
+    )
+    run.all()
+    run.result.findings = sorted(set(run.result.findings))
+    return run.result
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    for entry in sorted(path.rglob("*")):
+        hidden = any(part.startswith(".") for part in entry.relative_to(path).parts)
+        if entry.is_file() and not hidden and _kind(entry):
+            yield entry
+
+
+def _kind(path: Path) -> str:
+    """`text`, `yaml` or `docker`, or empty for a file that is no part of a deployment."""
+    if path.name == "Dockerfile" or path.name.startswith("Dockerfile."):
+        return "docker"
+    suffix = path.with_suffix("").suffix if path.suffix == ".template" else path.suffix
+    return {".config": "text", ".pbtxt": "text", ".yml": "yaml", ".yaml": "yaml"}.get(suffix, "")
+
+
+class _Inspection:
+    def __init__(self, result: Result, models_root: Path | None, roles: dict[Path, str]):
+        self.result = result
+        self.models_root = models_root
+        self.roles = roles
+        self.servers: list[Server] = []
+        self.trees: dict[Path, Node | None] = {}
+
+    def add(self, findings: "Iterator[Finding] | list[Finding]") -> None:
+        self.result.findings.extend(findings)
+
+    def all(self) -> None:
+        self.deployments()
+        for found in self.servers:
+            for flag, name in server.MESSAGE_OF_FLAG.items():
+                file = found.file(flag)
+                if file is not None:
+                    self.roles.setdefault(file.resolve(), name)
+        for path in self.result.files:
+            if _kind(path) not in ("yaml", "docker"):
+                self.text(path)
+        for found in self.servers:
+            file = found.file("model_config_file")
+            tree = self.tree(file) if file is not None and file.is_file() else None
+            self.add(server.findings(found, server.models_of(tree)))
+
+    def deployments(self) -> None:
+        documents: list[yaml_file.Document] = []
+        for path in self.result.files:
+            if _kind(path) == "docker":
+                found, faults = dockerfile.server(path)
+                self.servers.extend([found] if found else [])
+                self.add(faults)
+            elif _kind(path) == "yaml":
+                read, faults = yaml_file.read(path)
+                documents.extend(read)
+                self.add(faults)
+        kustomizations = [kustomization.read(d) for d in documents if kustomization.is_kustomization(d)]
+        for _, faults in kustomizations:
+            self.add(faults)
+        manifests = []
+        for document in documents:
+            if kustomization.is_kustomization(document):
+                continue
+            if compose.is_compose(document):
+                self.add(compose.schema_findings(document))
+                self.take(*compose.servers(document))
+            elif kubernetes.is_manifest(document):
+                manifests.append(document)
+                self.add(kubernetes.schema_findings(document))
+                self.take(*kubernetes.servers(document, [k for k, _ in kustomizations]))
+            else:
+                advice = "give it `services`, or `kind` and `apiVersion`"
+                self.add(
+                    [Finding(document.path, 1, "neither a compose file nor a Kubernetes object", advice)]
+                )
+        self.add(kubernetes.cluster_findings(manifests))
+
+    def take(self, found: list[Server], faults: list[Finding]) -> None:
+        self.servers.extend(found)
+        self.add(faults)
+
+    def tree(self, path: Path) -> Node | None:
+        key = path.resolve()
+        if key not in self.trees:
+            self.trees[key], faults = text_proto.read_file(path)
+            if path in self.result.files:
+                self.add(faults)
+        return self.trees[key]
+
+    def text(self, path: Path) -> None:
+        root = self.tree(path)
+        if root is None:
+            return
+        name = self.roles.get(path.resolve()) or _message_name(path, root)
+        if name is None:
+            advice = f"name it after what it is: {', '.join(f'{p}.config' for p in _PREFIXES)}"
+            self.add([Finding(path, 1, "not a configuration of TensorFlow Serving that is known", advice)])
+            return
+        faults = messages.conform(root, messages.message(name), path)
+        self.add(faults)
+        if faults:
+            return  # the rules below read well-formed messages
+        if name == "ModelServerConfig":
+            self.add(models_config.findings(root, path, lambda base: self.locate(base, path)))
+        elif name in _RULES:
+            self.add(_RULES[name](root, path))
+
+    def locate(self, base: str, config: Path) -> Path | None:
+        inside = PurePosixPath(base)
+        in_models = inside.is_relative_to(_CONTAINER_MODELS)
+        if self.models_root is not None and in_models:
+            return self.models_root / inside.relative_to(_CONTAINER_MODELS)
+        for found in self.servers:
+            file, mount = found.file("model_config_file"), found.mount(base)
+            if file is not None and file.resolve() == config.resolve() and mount is not None:
+                here = mount.locate(base)
+                if here is not None and here.exists():
+                    return here
+        if not in_models or Path(base).exists():
+            return Path(base)
+        if Path("models").is_dir():
+            return Path("models") / inside.relative_to(_CONTAINER_MODELS)
+        self.result.notes.append(
+            f"{shorten(config)}: {base} was not looked up; --models-root says which folder /models is"
+        )
+        return None
+
+
+def _message_name(path: Path, root: Node) -> str | None:
+    for prefix, name in _PREFIXES.items():
+        if path.name.startswith(prefix):
+            return name
+    known = {name: messages.message(name).fields_by_name for name in _PREFIXES.values()}
+    score = {name: sum(node.name in fields for node in root.fields) for name, fields in known.items()}
+    best = max(score, key=lambda name: score[name])
+    return best if score[best] else None

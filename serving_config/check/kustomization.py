@@ -1,0 +1,72 @@
+"""kustomization.yaml: the files it names, and the ConfigMaps and Secrets that it generates."""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from serving_config.check.finding import Finding
+from serving_config.check.yaml_file import Document
+
+# https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/
+_FIELDS = """apiVersion kind metadata buildMetadata commonAnnotations commonLabels components configurations
+    configMapGenerator crds generatorOptions generators helmCharts helmGlobals images labels namePrefix
+    namespace nameSuffix openapi patches patchesJson6902 patchesStrategicMerge replacements replicas resources
+    secretGenerator sortOptions transformers validators vars"""
+_GENERATORS = ("configMapGenerator", "secretGenerator")
+
+
+@dataclass
+class Kustomization:
+    """One kustomization: for each generated ConfigMap or Secret, its files here by their keys."""
+
+    document: Document
+    generated: dict[str, dict[str, Path]] = field(default_factory=dict)
+
+    def covers(self, path: Path) -> bool:
+        """Whether `path` is one of the resources."""
+        root = self.document.path.parent
+        resources = self.document.data.get("resources") or []
+        return any((root / str(name)).resolve() == path.resolve() for name in resources)
+
+
+def is_kustomization(document: Document) -> bool:
+    """Whether a YAML document is a kustomization."""
+    return document.path.stem == "kustomization" or document.data.get("kind") == "Kustomization"
+
+
+def read(document: Document) -> tuple[Kustomization, list[Finding]]:
+    """The kustomization and its own faults."""
+    return Kustomization(document, dict(_generated(document))), list(_findings(document))
+
+
+def _generated(document: Document) -> Iterator[tuple[str, dict[str, Path]]]:
+    for generator in _GENERATORS:
+        for entry in document.data.get(generator) or []:
+            files = {}
+            for text in entry.get("files") or []:
+                key, _, source = str(text).rpartition("=")
+                files[key or Path(source).name] = document.path.parent / source
+            yield str(entry.get("name")), files
+
+
+def _findings(document: Document) -> Iterator[Finding]:
+    path, data = document.path, document.data
+    for name in data:
+        if name not in _FIELDS.split():
+            close = difflib.get_close_matches(name, _FIELDS.split(), n=1)
+            advice = f"did you mean {close[0]}?" if close else "remove it"
+            yield Finding(path, document.line(name), f"a kustomization has no field {name}", advice)
+    for index, name in enumerate(data.get("resources") or []):
+        if "://" not in str(name) and not (path.parent / str(name)).exists():
+            line = document.line("resources", index)
+            yield Finding(path, line, f"the resource {name} is not there", "write or render it")
+    for generator in _GENERATORS:
+        for index, entry in enumerate(data.get(generator) or []):
+            for at, text in enumerate(entry.get("files") or []):
+                source = str(text).rpartition("=")[2]
+                if not (path.parent / source).is_file():
+                    line = document.line(generator, index, "files", at)
+                    yield Finding(
+                        path, line, f"{generator} names {source}, which is not there", "write or render it"
+                    )

@@ -1,0 +1,146 @@
+"""What must hold in models.config beyond its grammar: base paths, versions and labels that are there."""
+
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from serving_config.check.finding import Finding, joined
+from serving_config.check.text_proto import Node
+
+Locate = Callable[[str], "Path | None"]
+"""Where a base path, as the server sees it, lies on this machine; None where that cannot be known."""
+
+
+def models(root: Node) -> list[Node]:
+    """The `config` messages of a ModelServerConfig."""
+    return [config for group in root.all("model_config_list") for config in group.all("config")]
+
+
+def findings(root: Node, path: Path, locate: Locate) -> Iterator[Finding]:
+    """Every fault of a well-formed ModelServerConfig at `path`."""
+    custom = root.first("custom_model_config")
+    if custom:
+        yield Finding(
+            path, custom.line, "the server ends at once on custom_model_config", "use model_config_list"
+        )
+    elif not models(root):
+        yield Finding(path, 1, "no model is configured", "add model_config_list { config { ... } }")
+    seen: dict[str, int] = {}
+    for config in models(root):
+        name = config.value("name")
+        if name in seen:
+            advice = f"keep one; the other is on line {seen[name]}"
+            yield Finding(
+                path, (config.first("name") or config).line, f"the model {name} is there twice", advice
+            )
+        seen.setdefault(name, config.line)
+        yield from _model(config, path, locate)
+
+
+def _model(config: Node, path: Path, locate: Locate) -> Iterator[Finding]:
+    name = config.value("name")
+    if not name:
+        yield Finding(path, config.line, "a model without a name", "give it name: ...")
+    yield from _platform(config, path)
+    base = config.first("base_path")
+    if base is None or not base.text:
+        yield Finding(
+            path, config.line, f"the model {name} has no base_path", "name the folder of its versions"
+        )
+        return
+    if "://" in base.text:
+        return
+    if not PurePosixPath(base.text).is_absolute():
+        advice = "the server refuses it: write it from / on, as the server sees it"
+        yield Finding(path, base.line, f"base_path {base.text} is relative", advice)
+        return
+    folder = locate(base.text)
+    if folder is None:
+        return
+    if not folder.is_dir():
+        advice = "the server would wait for it without end: export a model there or correct the path"
+        yield Finding(path, base.line, f"base_path {base.text} does not exist ({folder})", advice)
+        return
+    yield from _versions(config, base, folder, path)
+
+
+def _platform(config: Node, path: Path) -> Iterator[Finding]:
+    platform, kind = config.first("model_platform"), config.first("model_type")
+    if platform is None and kind is None:
+        advice = 'the server refuses it: add model_platform: "tensorflow"'
+        yield Finding(path, config.line, f"the model {config.value('name')} has no model_platform", advice)
+    elif platform is not None and kind is not None:
+        advice = "the server refuses both: remove model_type"
+        yield Finding(path, kind.line, "model_type is set beside model_platform", advice)
+    elif platform is not None and platform.text != "tensorflow":
+        advice = 'the stock server knows "tensorflow" only'
+        yield Finding(path, platform.line, f"model_platform is {platform.text!r}", advice)
+
+
+def version_folders(folder: Path) -> dict[int, Path]:
+    """The versions in a base path: folders named by a number, as TensorFlow Serving reads them."""
+    numbered = {
+        int(entry.name): entry for entry in folder.iterdir() if entry.name.isdecimal() and entry.is_dir()
+    }
+    return dict(sorted(numbered.items()))
+
+
+def _versions(config: Node, base: Node, folder: Path, path: Path) -> Iterator[Finding]:
+    on_disk = version_folders(folder)
+    if not on_disk:
+        advice = "the server would wait without end: export a model there"
+        yield Finding(path, base.line, f"no version in {base.text} ({folder})", advice)
+        return
+    policy = config.first("model_version_policy")
+    wanted = [node for node in policy.walk() if node.name == "versions"] if policy else []
+    served = _served(policy, wanted, on_disk)
+    for node in wanted:
+        if int(node.text or 0) not in on_disk:
+            advice = f"export it, or choose among {joined(on_disk)}"
+            yield Finding(path, node.line, f"version {node.text} is not in {base.text}", advice)
+    lines = {int(node.text or 0): node.line for node in wanted}
+    for number in served & set(on_disk):
+        yield from _complete(on_disk[number], number, path, lines.get(number, base.line))
+    for label in config.all("version_labels"):
+        yield from _label(label, served, on_disk, path)
+
+
+def _served(policy: Node | None, wanted: list[Node], on_disk: dict[int, Path]) -> set[int]:
+    if wanted:
+        return {int(node.text or 0) for node in wanted}
+    if policy is not None and policy.first("all"):
+        return set(on_disk)
+    count = int(policy.value("latest", "num_versions", default="1")) if policy else 1
+    return set(sorted(on_disk)[-max(count, 1) :])
+
+
+def _complete(version: Path, number: int, path: Path, line: int) -> Iterator[Finding]:
+    graph = next(
+        (version / n for n in ("saved_model.pb", "saved_model.pbtxt") if (version / n).is_file()), None
+    )
+    if graph is None or graph.stat().st_size == 0:
+        advice = "the server cannot load it: export it again"
+        yield Finding(path, line, f"version {number} is incomplete, no saved_model.pb in {version}", advice)
+        return
+    if not graph.stat().st_mode & stat.S_IROTH or not version.stat().st_mode & stat.S_IXOTH:
+        advice = f"the server runs as another user: chmod -R o+rX {version}"
+        yield Finding(path, line, f"version {number} is not readable by others", advice)
+
+
+def _label(label: Node, served: set[int], on_disk: dict[int, Path], path: Path) -> Iterator[Finding]:
+    name, version = label.value("key"), int(label.value("value", default="0"))
+    if version in served:
+        return
+    if version in on_disk:
+        advice = "add the version to model_version_policy, or move the label"
+        yield Finding(
+            path,
+            label.line,
+            f"the label {name} is on version {version}, which the policy does not load",
+            advice,
+        )
+    else:
+        advice = f"move it to one of {joined(sorted(served), 'or')}"
+        yield Finding(
+            path, label.line, f"the label {name} is on version {version}, which is not there", advice
+        )

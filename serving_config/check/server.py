@@ -1,0 +1,148 @@
+"""One tensorflow_model_server as a deployment file describes it, and what must hold between its parts."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from serving_config.check import models_config, server_flags
+from serving_config.check.finding import Finding, joined
+from serving_config.check.server_flags import Flags
+from serving_config.check.text_proto import Node
+
+ENTRY_POINT = "tensorflow_model_server"
+STOCK_IMAGE = re.compile(r"^(?:docker\.io/)?tensorflow/serving(?::|@|$)")
+MESSAGE_OF_FLAG = {
+    "model_config_file": "ModelServerConfig",
+    "batching_parameters_file": "BatchingParameters",
+    "monitoring_config_file": "MonitoringConfig",
+    "ssl_config_file": "SSLConfig",
+    "platform_config_file": "PlatformConfigMap",
+}
+_PROBED_PORT = re.compile(r"/dev/tcp/[^/]+/(\d+)")
+_PROBED_MODEL = re.compile(r"/v1/models/([\w.-]+)")
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A file or folder of the container. `source` is where it lies here, None where that cannot be known."""
+
+    target: str
+    source: Path | None
+    line: int
+
+    def holds(self, path: str) -> bool:
+        """Whether the container's `path` is this mount's target or lies below it."""
+        return PurePosixPath(path).is_relative_to(self.target)
+
+    def locate(self, path: str) -> Path | None:
+        """Where the container's `path` lies here."""
+        return self.source and self.source / PurePosixPath(path).relative_to(self.target)
+
+
+@dataclass
+class Server:
+    """One server: its flags, what its container holds, and how it is probed."""
+
+    path: Path
+    line: int
+    image: str
+    flags: Flags
+    mounts: list[Mount] = field(default_factory=list)
+    grpc_probes: list[int] = field(default_factory=list)
+    scripts: list[tuple[str, int]] = field(default_factory=list)
+    complete: bool = True
+    """False where the files that make up the container are not all known, so that none can be missed."""
+
+    @property
+    def port(self) -> str:
+        """The gRPC port, as text."""
+        return self.flags.value("port", server_flags.DEFAULT_PORT)
+
+    @property
+    def rest_port(self) -> str:
+        """The REST port, as text; `0` where it is off."""
+        return self.flags.value("rest_api_port", "0")
+
+    def mount(self, path: str) -> Mount | None:
+        """The innermost mount that holds the container's `path`."""
+        return max((m for m in self.mounts if m.holds(path)), key=lambda m: len(m.target), default=None)
+
+    def file(self, flag: str) -> Path | None:
+        """The file here that a flag names in the container, where it is known."""
+        mount = self.mount(self.flags.value(flag)) if flag in self.flags.given else None
+        return mount.locate(self.flags.value(flag)) if mount else None
+
+
+def findings(server: Server, models: list[Node] | None) -> Iterator[Finding]:
+    """Contradictions within one server; `models` are those of its configuration file, None where unknown."""
+    yield from server_flags.contradictions(server.flags)
+    yield from _image(server)
+    yield from _files(server)
+    yield from _probes(server, models)
+    if models is not None:
+        yield from _models(server, models)
+
+
+def _image(server: Server) -> Iterator[Finding]:
+    tag = server.image.rpartition("/")[2].partition(":")[2]
+    if "@" not in server.image and tag in ("", "latest") and server.image:
+        advice = "the server would change under you: name a version, such as tensorflow/serving:2.20.0"
+        yield Finding(server.path, server.line, f"the image {server.image} has no version", advice)
+
+
+def _files(server: Server) -> Iterator[Finding]:
+    for name in server_flags.FILE_FLAGS:
+        if name not in server.flags.given or not server.complete:
+            continue
+        target, line = server.flags.value(name), server.flags.at(name)
+        mount, here = server.mount(target), server.file(name)
+        if mount is None:
+            yield Finding(
+                server.path, line, f"--{name}: nothing puts {target} into the container", "mount it"
+            )
+        elif here is not None and not here.exists():
+            yield Finding(
+                server.path, mount.line, f"{here} is not there", f"--{name} needs it: write or render it"
+            )
+
+
+def _probes(server: Server, models: list[Node] | None) -> Iterator[Finding]:
+    for line in server.grpc_probes:
+        if not server.flags.on("enable_grpc_healthcheck_service"):
+            advice = "it would never succeed: add --enable_grpc_healthcheck_service=true"
+            yield Finding(server.path, line, "a gRPC probe of a server without the health service", advice)
+        if "ssl_config_file" in server.flags.given:
+            advice = "Kubernetes' gRPC probes cannot do TLS: probe the REST port from inside"
+            yield Finding(server.path, line, "a gRPC probe of a server with TLS", advice)
+    names = None if models is None else [model.value("name") for model in models]
+    for script, line in server.scripts:
+        for port in _PROBED_PORT.findall(script):
+            if port not in (server.port, server.rest_port):
+                advice = f"the server listens on {server.port} (gRPC) and {server.rest_port} (REST)"
+                yield Finding(server.path, line, f"the health check asks port {port}", advice)
+        for name in _PROBED_MODEL.findall(script):
+            if names is not None and name not in names:
+                advice = f"it would never succeed: the models are {joined(names)}"
+                yield Finding(server.path, line, f"the health check asks for the model {name}", advice)
+
+
+def _models(server: Server, models: list[Node]) -> Iterator[Finding]:
+    line = server.flags.at("model_config_file")
+    allowed = server.flags.on("allow_version_labels_for_unavailable_models")
+    if any(model.all("version_labels") for model in models) and not allowed:
+        advice = "the server stops at start: add --allow_version_labels_for_unavailable_models=true"
+        yield Finding(server.path, line, "labels on versions that are not loaded yet", advice)
+    for model in models:
+        base = model.value("base_path")
+        known = server.complete and STOCK_IMAGE.match(server.image)
+        if base and known and "://" not in base and server.mount(base) is None:
+            message = f"nothing puts {base} (model {model.value('name')}) into the container"
+            yield Finding(
+                server.path, line, message, "the server would wait for it without end: mount it there"
+            )
+
+
+def models_of(root: Node | None) -> list[Node] | None:
+    """The models of a configuration's tree, or None where there is no tree."""
+    return None if root is None else models_config.models(root)

@@ -1,0 +1,150 @@
+"""The flags of tensorflow_model_server 2.20.0 (model_servers/main.cc), and how a command line reads them."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving_config.check.finding import Finding
+
+_BY_KIND = {
+    "bool": """rest_api_enable_cors_support enable_batching allow_version_labels_for_unavailable_models
+        enable_per_model_batching_parameters flush_filesystem_caches use_alts_credentials enable_model_warmup
+        version remove_unused_fields_from_bundle_metagraph prefer_tflite_model
+        enable_signature_method_name_check xla_cpu_compilation_enabled xla_gpu_compilation_enabled
+        enable_profiler skip_initialize_tpu enable_grpc_healthcheck_service
+        enable_serialization_as_tensor_content""",
+    "int": """port rest_api_port rest_api_num_threads rest_api_timeout_in_ms
+        model_config_file_poll_wait_seconds
+        num_load_threads num_unload_threads max_num_load_retries load_retry_interval_micros
+        file_system_poll_wait_seconds tensorflow_session_parallelism tensorflow_intra_op_parallelism
+        tensorflow_inter_op_parallelism grpc_max_threads num_request_iterations_for_warmup num_tflite_pools
+        num_tflite_interpreters_per_pool""",
+    "float": "per_process_gpu_memory_fraction",
+    "string": """grpc_socket_path batching_parameters_file model_config_file model_name model_base_path
+        tensorflow_session_config_file ssl_config_file platform_config_file saved_model_tags
+        grpc_channel_arguments monitoring_config_file thread_pool_factory_config_file mixed_precision""",
+}
+KINDS = {name: kind for kind, names in _BY_KIND.items() for name in names.split()}
+FILE_FLAGS = [name for name in KINDS if name.endswith("_file")]
+DEFAULT_PORT = "8500"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag as it was given: its value as text, and where."""
+
+    value: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The flags of one server's command line; `line` is where that begins."""
+
+    given: dict[str, Flag]
+    path: Path
+    line: int
+
+    def value(self, name: str, default: str = "") -> str:
+        """The flag's value, or `default` where it was not given."""
+        return self.given[name].value if name in self.given else default
+
+    def on(self, name: str) -> bool:
+        """Whether a boolean flag was given as true."""
+        return self.value(name) == "true"
+
+    def at(self, name: str) -> int:
+        """The flag's line, or that of the command where it was not given."""
+        return self.given[name].line if name in self.given else self.line
+
+
+def parse(words: Iterable[tuple[str, int]], path: Path, line: int) -> tuple[Flags, list[Finding]]:
+    """Read a command line, as (word, line) pairs, as TensorFlow's flag parser would."""
+    given: dict[str, Flag] = {}
+    faults: list[Finding] = []
+    for word, at in words:
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--"):
+            advice = "the server ignores it: write a flag and its value as one word, --flag=value"
+            faults.append(Finding(path, at, f"{word} is not a flag", advice))
+            continue
+        if name not in KINDS:
+            close = difflib.get_close_matches(name, KINDS, n=1)
+            advice = f"the server ignores it: {f'did you mean --{close[0]}?' if close else 'remove it'}"
+            faults.append(Finding(path, at, f"tensorflow_model_server 2.20.0 has no flag --{name}", advice))
+            continue
+        if name in given:
+            faults.append(Finding(path, at, f"--{name} is given twice", "keep one"))
+        given[name] = Flag(value if equals else "true", at)
+        faults.extend(_type_faults(name, value, bool(equals), path, at))
+    return Flags(given, path, line), faults
+
+
+def _type_faults(name: str, value: str, equals: bool, path: Path, line: int) -> Iterator[Finding]:
+    kind = KINDS[name]
+    if kind == "bool":
+        good = not equals or value in ("true", "false")
+    elif kind == "string":
+        good = equals
+    else:
+        try:
+            int(value) if kind == "int" else float(value)
+            good = True
+        except ValueError:
+            good = False
+    if not good:
+        wanted = {"bool": "true or false", "int": "a whole number", "float": "a number", "string": "a value"}[
+            kind
+        ]
+        yield Finding(path, line, f"--{name}={value}", f"the server stops at start: give it {wanted}")
+
+
+def contradictions(flags: Flags) -> Iterator[Finding]:
+    """Flags of one command line that do not go together."""
+
+    def fault(name: str, message: str, advice: str) -> Finding:
+        return Finding(flags.path, flags.at(name), message, advice)
+
+    given = flags.given
+    for name in ("batching_parameters_file", "enable_per_model_batching_parameters"):
+        if name in given and not flags.on("enable_batching"):
+            yield fault(
+                name, f"--{name} without --enable_batching", "add --enable_batching=true or remove it"
+            )
+    if "model_config_file" not in given and "model_base_path" not in given:
+        yield fault("", "no model to serve", "give --model_config_file=... ")
+    for name in ("model_name", "model_base_path"):
+        if name in given and "model_config_file" in given:
+            yield fault(name, f"--{name} is ignored beside --model_config_file", "remove it")
+    if flags.value("port", DEFAULT_PORT) == flags.value("rest_api_port"):
+        yield fault(
+            "rest_api_port",
+            "--port and --rest_api_port are the same",
+            "the REST API would not start: change one",
+        )
+    if "monitoring_config_file" in given and flags.value("rest_api_port", "0") == "0":
+        yield fault(
+            "monitoring_config_file",
+            "metrics are served by the REST API, which is off",
+            "add --rest_api_port=8501",
+        )
+    threads = [f"tensorflow_{scope}_parallelism" for scope in ("session", "intra_op", "inter_op")]
+    if all(flags.value(name, "0") != "0" for name in threads):
+        yield fault(
+            threads[0], f"--{threads[0]} beside the other two", "the server stops at start: remove it"
+        )
+    if flags.on("use_alts_credentials") and "ssl_config_file" in given:
+        yield fault(
+            "use_alts_credentials",
+            "--use_alts_credentials beside --ssl_config_file",
+            "the server stops at start: keep one",
+        )
+    if flags.on("enable_batching") and "platform_config_file" in given:
+        yield fault(
+            "enable_batching", "--enable_batching is ignored beside --platform_config_file", "remove one"
+        )
+    for argument in filter(None, flags.value("grpc_channel_arguments").split(",")):
+        if argument.count("=") != 1:
+            advice = "the server crashes at start: write name=value,name=value"
+            yield fault("grpc_channel_arguments", f"--grpc_channel_arguments holds {argument!r}", advice)

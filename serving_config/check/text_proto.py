@@ -1,0 +1,177 @@
+"""Read a text-format protocol buffer into a tree that knows its lines.
+
+The protobuf runtime's own text parser stops at the first fault and forgets the lines of what it accepted;
+`check` needs all faults and the line of every value. Grammar:
+https://protobuf.dev/reference/protobuf/textformat-spec/ (without Any expansion and extensions, which no
+configuration of TensorFlow Serving's stock server uses).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from google.protobuf import text_encoding
+
+from serving_config.check.finding import Finding
+
+_TOKEN = re.compile(
+    r"""(?P<space>[ \t\r\n\f\v]+|\#[^\n]*)
+      | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+      | (?P<word>-?[\w.][\w.+-]*)
+      | (?P<mark>[{}<>\[\]:,;])""",
+    re.VERBOSE,
+)
+_OPENERS = {"{": "}", "<": ">"}
+
+
+@dataclass
+class Node:
+    """One field: `text` is the scalar as written (None for a message), `fields` what a message holds."""
+
+    name: str
+    line: int
+    text: str | None = None
+    quoted: bool = False
+    fields: list["Node"] = field(default_factory=list)
+
+    @property
+    def is_message(self) -> bool:
+        """Whether the field was written with braces."""
+        return self.text is None
+
+    def all(self, name: str) -> list["Node"]:
+        """The fields of that name, in order."""
+        return [node for node in self.fields if node.name == name]
+
+    def first(self, *path: str) -> "Node | None":
+        """The first field along a path of names, or None."""
+        node: Node | None = self
+        for name in path:
+            node = next(iter(node.all(name)), None) if node else None
+        return node
+
+    def value(self, *path: str, default: str = "") -> str:
+        """The scalar at a path of names, or `default`."""
+        node = self.first(*path)
+        return default if node is None or node.text is None else node.text
+
+    def walk(self) -> Iterator["Node"]:
+        """This node and all below it."""
+        yield self
+        for node in self.fields:
+            yield from node.walk()
+
+
+class TextProtoError(ValueError):
+    """The text is not in text format; `line` says where it breaks."""
+
+    def __init__(self, line: int, message: str):
+        super().__init__(message)
+        self.line = line
+
+
+@dataclass
+class _Token:
+    kind: str
+    text: str
+    line: int
+
+
+class _Reader:
+    def __init__(self, text: str):
+        self.tokens = list(_tokens(text))
+        self.at = 0
+
+    def peek(self) -> _Token:
+        return self.tokens[self.at]
+
+    def next(self) -> _Token:
+        token = self.tokens[self.at]
+        self.at = min(self.at + 1, len(self.tokens) - 1)
+        return token
+
+    def took(self, *marks: str) -> bool:
+        if self.peek().kind == "mark" and self.peek().text in marks:
+            self.next()
+            return True
+        return False
+
+    def message(self, closer: str) -> list[Node]:
+        fields: list[Node] = []
+        while True:
+            token = self.next()
+            if token.text == closer and token.kind in ("mark", "end"):
+                return fields
+            if token.kind != "word" or not re.fullmatch(r"[A-Za-z_]\w*", token.text):
+                wanted = f" or `{closer}`" if closer else ""
+                raise TextProtoError(token.line, f"expected a field name{wanted}, found {_shown(token)}")
+            fields.extend(self.values(token))
+            self.took(",", ";")
+
+    def values(self, name: _Token) -> Iterator[Node]:
+        colon = self.took(":")
+        if not self.took("["):
+            yield self.one(name, colon)
+            return
+        while not self.took("]"):
+            yield self.one(name, colon)
+            if not self.took(",") and self.peek().text != "]":
+                raise TextProtoError(
+                    self.peek().line,
+                    f"expected `,` or `]` in the list {name.text}, found {_shown(self.peek())}",
+                )
+
+    def one(self, name: _Token, colon: bool) -> Node:
+        token = self.next()
+        if token.kind == "mark" and token.text in _OPENERS:
+            return Node(name.text, name.line, fields=self.message(_OPENERS[token.text]))
+        if not colon or token.kind not in ("word", "string"):
+            wanted = "a value" if colon else "`:` or `{`"
+            raise TextProtoError(token.line, f"expected {wanted} after {name.text}, found {_shown(token)}")
+        if token.kind == "word":
+            return Node(name.text, name.line, text=token.text)
+        parts = [token.text]
+        while self.peek().kind == "string":
+            parts.append(self.next().text)
+        text = b"".join(text_encoding.CUnescape(part[1:-1]) for part in parts).decode("utf-8", "replace")
+        return Node(name.text, name.line, text=text, quoted=True)
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    line, at = 1, 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if not match:
+            raise TextProtoError(line, f"cannot read {text[at : text.find(chr(10), at)][:40]!r}")
+        if match.lastgroup != "space":
+            yield _Token(str(match.lastgroup), match.group(), line)
+        line += match.group().count("\n")
+        at = match.end()
+    yield _Token("end", "", line)
+
+
+def _shown(token: _Token) -> str:
+    return "the end of the file" if token.kind == "end" else f"`{token.text}`"
+
+
+def read(text: str) -> Node:
+    """Parse `text`.
+
+    Returns:
+        The root, a message without a name.
+
+    Raises:
+        TextProtoError: the text is not in text format.
+    """
+    return Node("", 1, fields=_Reader(text).message(""))
+
+
+def read_file(path: Path) -> tuple[Node | None, list[Finding]]:
+    """The file's tree, or None and the finding that says why not."""
+    try:
+        return read(path.read_text(encoding="utf-8")), []
+    except UnicodeDecodeError:
+        return None, [Finding(path, 0, "not UTF-8 text", "write it as plain text")]
+    except TextProtoError as error:
+        return None, [Finding(path, error.line, str(error), "see the text format of protocol buffers")]

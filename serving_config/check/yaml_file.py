@@ -1,0 +1,74 @@
+"""YAML that knows its lines, as plain dicts and lists for the schemas."""
+
+import contextlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError
+
+from serving_config.check.finding import Finding
+
+_VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::?-(?P<default>[^}]*))?\}|(?P<bare>\w+))")
+
+
+@dataclass(frozen=True)
+class Document:
+    """One YAML document: `data` is plain, `line(...)` finds where a value stands."""
+
+    path: Path
+    data: Any
+    source: Any
+
+    def line(self, *keys: str | int) -> int:
+        """The line, from 1, of the value along a path of keys and indices, or of what holds it."""
+        node, line = self.source, int(self.source.lc.line) + 1
+        for key in keys:
+            # A key that came by merge, or is missing, has no line of its own.
+            with contextlib.suppress(KeyError, AttributeError, TypeError, IndexError):
+                line = (node.lc.key(key) if isinstance(node, CommentedMap) else node.lc.item(key))[0] + 1
+            try:
+                node = node[key]
+            except (KeyError, IndexError, TypeError):
+                break
+        return line
+
+
+def read(path: Path) -> tuple[list[Document], list[Finding]]:
+    """The documents in a YAML file that are mappings, and what is wrong with the rest."""
+    try:
+        sources = list(YAML().load_all(path.read_text(encoding="utf-8")))
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        what = " ".join(str(error.problem).split())
+        return [], [Finding(path, line, f"not valid YAML, {what}", "correct it")]
+    except UnicodeDecodeError:
+        return [], [Finding(path, 0, "not UTF-8 text", "write it as plain text")]
+    documents = [
+        Document(path, plain(source), source) for source in sources if isinstance(source, CommentedMap)
+    ]
+    strays = [source for source in sources if source is not None and not isinstance(source, CommentedMap)]
+    return documents, [Finding(path, 1, "a document that is no mapping", "correct it") for _ in strays]
+
+
+def plain(node: Any) -> Any:
+    """ruamel's containers as dicts and lists, merge keys resolved."""
+    if isinstance(node, CommentedMap):
+        return {str(key): plain(node[key]) for key in node}
+    if isinstance(node, CommentedSeq):
+        return [plain(item) for item in node]
+    if isinstance(node, str):
+        return str(node)
+    return node
+
+
+def interpolate(text: str) -> str:
+    """Compose's `${NAME:-default}` by its default, `${NAME}` as empty, `$$` as `$`: nothing is set."""
+
+    def value(match: re.Match[str]) -> str:
+        return match["default"] or "" if match["name"] or match["bare"] else "$"
+
+    return _VARIABLE.sub(value, text)
