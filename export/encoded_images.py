@@ -49,7 +49,10 @@ def decode(encoded: Tensor, max_pixels: int, what: Tensor | str) -> Tensor:
         (_has(header, 0, b"\x89PNG\r\n\x1a\n"), lambda: _decode_png(encoded, header, max_pixels, what)),
         (_has(header, 0, b"GIF8"), lambda: _decode_gif(encoded, header, max_pixels, what)),
         (_has(header, 0, b"BM"), lambda: _decode_bmp(encoded, header, max_pixels, what)),
-        (_has(header, 0, b"RIFF") & _has(header, 8, b"WEBP"), lambda: _decode_webp(encoded, header, max_pixels, what)),
+        (
+            _has(header, 0, b"RIFF") & _has(header, 8, b"WEBP"),
+            lambda: _decode_webp(encoded, header, max_pixels, what),
+        ),
     ]
     known = refuse_unless(
         tf.reduce_any(tf.stack([match for match, _ in formats])),
@@ -64,7 +67,9 @@ def decode(encoded: Tensor, max_pixels: int, what: Tensor | str) -> Tensor:
 
 def _padded(encoded: Tensor, length: int) -> Tensor:
     """The first `length` bytes, filled up with zeros: a short file is then refused by what it says, not by a slice."""
-    return tf.strings.substr(tf.strings.join([tf.strings.substr(encoded, 0, length), "\0" * length]), 0, length)
+    return tf.strings.substr(
+        tf.strings.join([tf.strings.substr(encoded, 0, length), "\0" * length]), 0, length
+    )
 
 
 def _has(header: Tensor, offset: int, magic: bytes) -> Tensor:
@@ -127,7 +132,9 @@ def _first_gif_frame(data: Tensor, start: Tensor, what: Tensor | str) -> tuple[T
             length = byte(position)
             return position + 1 + length, length
 
-        return tf.while_loop(lambda _, length: length > 0, step, (position, tf.constant(1)), parallel_iterations=1)[0]
+        return tf.while_loop(
+            lambda _, length: length > 0, step, (position, tf.constant(1)), parallel_iterations=1
+        )[0]
 
     def is_extension(position: Tensor) -> Tensor:
         return tf.equal(byte(position), 0x21)

@@ -70,7 +70,8 @@ class ServingGraph:
             )
             self.label_map = tf.identity(label_maps.stack(), "label_map")
             (label_pngs,) = self.source.map(
-                lambda index: (tf.io.encode_png(label_maps.read(index)[..., None]),), tf.TensorSpec([], tf.string)
+                lambda index: (tf.io.encode_png(label_maps.read(index)[..., None]),),
+                tf.TensorSpec([], tf.string),
             )
             self.label_png = tf.identity(label_pngs.stack(), "label_png")
         with tf.name_scope("classify"):
@@ -102,7 +103,9 @@ class ServingGraph:
     def _label_map(self, index: Tensor) -> tuple[Tensor]:
         logits, size = self._cells.read(index), self._sizes.read(index)
         logits = tf.ensure_shape(logits, [None, None, self._classes])
-        full_size = tf.shape(logits)[:2] * self._network.stride if self._options.geometry == "aligned" else size
+        full_size = (
+            tf.shape(logits)[:2] * self._network.stride if self._options.geometry == "aligned" else size
+        )
         head = bilinear_label_map if self._options.upsampling == "bilinear" else nearest_label_map
         return (head(logits, full_size, size),)
 
@@ -124,7 +127,8 @@ class ServingGraph:
         """Logits [N, C] of the central crops, all in one batch."""
         side = self._network.crop
         (crops,) = self.source.map(
-            lambda index: (central_crop(self.source.image(index), self._network),), tf.TensorSpec([side, side, 3])
+            lambda index: (central_crop(self.source.image(index), self._network),),
+            tf.TensorSpec([side, side, 3]),
         )
         batch = tf.ensure_shape(crops.stack(), [None, side, side, 3])
         return tf.squeeze(self._network.logits(batch, self._layers, "VALID"), [1, 2])
@@ -136,7 +140,8 @@ class ServingGraph:
 
     def _look_up_names(self, ids: Tensor) -> Tensor:
         known = refuse_unless(
-            tf.reduce_all((ids >= 0) & (ids < self._classes)), f"class_ids must lie between 0 and {self._classes - 1}"
+            tf.reduce_all((ids >= 0) & (ids < self._classes)),
+            f"class_ids must lie between 0 and {self._classes - 1}",
         )
         with tf.control_dependencies([known]):
             return tf.gather(self._names, tf.identity(ids))

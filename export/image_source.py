@@ -44,7 +44,9 @@ class ImageSource:
         encoded_count, pixel_count = tf.size(self._encoded), tf.shape(self._pixels)[0]
         self._is_encoded = encoded_count > 0
         count = encoded_count + pixel_count
-        with tf.control_dependencies([refuse_unless(count > 0, "the batch is empty: send at least one image")]):
+        with tf.control_dependencies(
+            [refuse_unless(count > 0, "the batch is empty: send at least one image")]
+        ):
             self.count = tf.identity(count)
 
     def _checked_images(self) -> Tensor:
@@ -52,14 +54,18 @@ class ImageSource:
         text = tf.strings.reduce_join(tf.strings.as_string(shape), separator=", ")
         sides = tf.pad(shape, [[0, 4]])[:4]
         is_batch = tf.equal(tf.size(shape), 4) & tf.equal(sides[3], 3)
-        batch = refuse_unless(is_batch, "images must be RGB pixels, uint8 [N, height, width, 3], not [", text, "]")
+        batch = refuse_unless(
+            is_batch, "images must be RGB pixels, uint8 [N, height, width, 3], not [", text, "]"
+        )
         with tf.control_dependencies([batch]):
             height, width = tf.identity(sides[1]), tf.identity(sides[2])
         with tf.control_dependencies([check_size(height, width, self._max_pixels, "each image")]):
             return tf.ensure_shape(tf.identity(self.images), [None, None, None, 3])
 
     def _checked_strings(self, strings: Tensor, name: str) -> Tensor:
-        vector = refuse_unless(tf.equal(tf.rank(strings), 1), name, " must be a vector of strings, one for each image")
+        vector = refuse_unless(
+            tf.equal(tf.rank(strings), 1), name, " must be a vector of strings, one for each image"
+        )
         with tf.control_dependencies([vector]):
             return tf.ensure_shape(tf.identity(strings), [None])
 
@@ -74,7 +80,9 @@ class ImageSource:
         image.set_shape([None, None, 3])
         return image
 
-    def map(self, function: Callable[[Tensor], tuple[Tensor, ...]], *results: tf.TensorSpec) -> list[tf.TensorArray]:
+    def map(
+        self, function: Callable[[Tensor], tuple[Tensor, ...]], *results: tf.TensorSpec
+    ) -> list[tf.TensorArray]:
         """Collect what `function(index)` returns for each image, one after the other: memory is bounded by one image.
 
         `results` give the dtype and, as far as it is known, the shape of each tensor that `function` returns.
@@ -85,6 +93,9 @@ class ImageSource:
             return index + 1, [array.write(index, value) for array, value in zip(arrays, values, strict=True)]
 
         arrays = [
-            tf.TensorArray(result.dtype, self.count, infer_shape=False, element_shape=result.shape) for result in results
+            tf.TensorArray(result.dtype, self.count, infer_shape=False, element_shape=result.shape)
+            for result in results
         ]
-        return tf.while_loop(lambda index, _: index < self.count, step, (tf.constant(0), arrays), parallel_iterations=1)[1]
+        return tf.while_loop(
+            lambda index, _: index < self.count, step, (tf.constant(0), arrays), parallel_iterations=1
+        )[1]

@@ -17,7 +17,9 @@ class Interpolation(NamedTuple):
     share: Tensor
 
 
-def interpolation(positions: Tensor, scale: Tensor, size: Tensor, *, half_pixel_centers: bool) -> Interpolation:
+def interpolation(
+    positions: Tensor, scale: Tensor, size: Tensor, *, half_pixel_centers: bool
+) -> Interpolation:
     """Where each output position falls between the input positions 0 to `size` - 1.
 
     Args:

@@ -32,12 +32,16 @@ def central_crop(image: Tensor, network: Network) -> Tensor:
     offset = (tf.cast(resized, tf.int32) - network.crop) // 2
     scale = sides / resized
     rows, columns = (
-        interpolation(offset[axis] + tf.range(network.crop), scale[axis], size[axis], half_pixel_centers=False)
+        interpolation(
+            offset[axis] + tf.range(network.crop), scale[axis], size[axis], half_pixel_centers=False
+        )
         for axis in (0, 1)
     )
 
     def corner(row: Tensor, column: Tensor) -> Tensor:
-        return tf.cast(tf.gather_nd(image, tf.stack(tf.meshgrid(row, column, indexing="ij"), axis=-1)), tf.float32)
+        return tf.cast(
+            tf.gather_nd(image, tf.stack(tf.meshgrid(row, column, indexing="ij"), axis=-1)), tf.float32
+        )
 
     across = columns.share[None, :, None]
     top = lerp(corner(rows.lower, columns.lower), corner(rows.lower, columns.upper), across)

@@ -72,7 +72,9 @@ def bilinear_label_map(logits: Tensor, full_size: Tensor, size: Tensor) -> Tenso
         labels = tf.cast(tf.gather(kept, labels), label_dtype(classes))
         return end, strips.write(strips.size(), labels)
 
-    strips = tf.TensorArray(label_dtype(classes), 0, dynamic_size=True, infer_shape=False, element_shape=[None, None])
+    strips = tf.TensorArray(
+        label_dtype(classes), 0, dynamic_size=True, infer_shape=False, element_shape=[None, None]
+    )
     _, strips = tf.while_loop(
         lambda start, _: start < size[0], strip, (tf.constant(0), strips), parallel_iterations=1
     )
@@ -102,6 +104,8 @@ def _right_neighbour(row: Tensor) -> Tensor:
 
 def _strip_labels(band: Tensor, share: Tensor, columns: Interpolation) -> Tensor:
     """Index of the largest interpolated score: band [2, w, K], share [R] of the lower row, to int32 [R, W]."""
-    across = lerp(tf.gather(band, columns.lower, axis=1), tf.gather(band, columns.upper, axis=1), columns.share[:, None])
+    across = lerp(
+        tf.gather(band, columns.lower, axis=1), tf.gather(band, columns.upper, axis=1), columns.share[:, None]
+    )
     scores = lerp(across[0], across[1], share[:, None, None])
     return tf.argmax(scores, axis=-1, output_type=tf.int32)

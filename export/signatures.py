@@ -45,7 +45,9 @@ def signature_defs(graph: ServingGraph) -> dict[str, meta_graph_pb2.SignatureDef
         "logits": _signature(
             images, {"logits": (graph.logits, (-1, -1, -1, classes)), "labels": (graph.labels, (-1, -1, -1))}
         ),
-        "labels": _signature({"class_ids": (graph.class_ids, (-1,))}, {"class_names": (graph.class_names, (-1,))}),
+        "labels": _signature(
+            {"class_ids": (graph.class_ids, (-1,))}, {"class_names": (graph.class_names, (-1,))}
+        ),
     }
 
 

@@ -26,7 +26,8 @@ class Network:
     """A network of `tf_slim.nets` that can be exported.
 
     Attributes:
-        name: the function in tf_slim.nets and the scope of the variables.
+        name: the function's name in `slim_module` and the scope of the variables.
+        slim_module: where tf-slim defines it: what exports are compared with.
         logits: builds [N, h, w, classes] logits from [N, H, W, 3] float32 images, mean subtracted.
         variables: shapes by variable name without the scope; None stands for the number of classes.
         classes_from: the variable whose last dimension is the number of classes.
@@ -39,6 +40,7 @@ class Network:
     """
 
     name: str
+    slim_module: str
     logits: Callable[[Tensor, Layers, Padding], Tensor]
     variables: Mapping[str, tuple[int | None, ...]]
     classes_from: str

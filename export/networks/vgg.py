@@ -42,6 +42,7 @@ def _variables() -> Iterator[tuple[str, tuple[int | None, ...]]]:
 
 VGG_16 = Network(
     name="vgg_16",
+    slim_module="tf_slim.nets.vgg",
     logits=_vgg_16,
     variables=dict(_variables()),
     classes_from="fc8/biases",

@@ -1,0 +1,147 @@
+"""The command line of the exporter."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from export.errors import ExportError
+from export.networks import NETWORKS, find_network
+from export.tensorflow_import import import_tensorflow
+
+_DESCRIPTION = """\
+Turn a slim checkpoint into a SavedModel that TensorFlow Serving runs.
+
+The network is applied fully convolutionally: images of any size go in, and the model answers with ranked classes, with a
+label map of the image's own size, or with both. The result is compared with tf-slim's own network before it is published."""
+
+_EPILOG = """\
+examples:
+  python -m export --ckpt vgg_16.ckpt
+      writes models/vgg_16/1, the next time models/vgg_16/2
+  python -m export --ckpt vgg_16_2016_08_28.tar.gz --labels names.txt --out models/streets
+      reads the checkpoint from its archive and names the classes, one a line
+  python -m export --ckpt train/ --geometry valid --upsampling nearest
+      the newest checkpoint of a training folder, segmented as the slim tutorial does
+
+then serve it:  python -m serving_config up --model vgg_16=models/vgg_16"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export as the command line says; return the exit code: 0, 1 for an error, 2 for usage, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        _export(options)
+    except ExportError as error:
+        if options.debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped: nothing was published", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _stop(signal_number: int, frame: FrameType | None) -> None:
+    """End as on Ctrl-C, so that the draft is removed."""
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--ckpt",
+        required=True,
+        metavar="CHECKPOINT",
+        help="a V1 file, the .tar.gz it came in, a V2 prefix or .index file, or a training folder",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the model's folder (default: models/<net>)")
+    parser.add_argument(
+        "--net", default="vgg_16", choices=sorted(NETWORKS), help="the network (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="class names, a line each: name, or identifier<TAB>name (default: CHECKPOINT.labels.tsv where there is one, "
+        "ImageNet's for 1000 classes)",
+    )
+    parser.add_argument(
+        "--version",
+        type=_positive,
+        metavar="N",
+        help="the version number (default: one more than the highest there)",
+    )
+    parser.add_argument(
+        "--geometry",
+        choices=["aligned", "valid"],
+        default="aligned",
+        help="aligned: any size, labels lie where the pixels are; valid: no padding, as slim trains, images of "
+        "224x224 or more (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--upsampling",
+        choices=["bilinear", "nearest"],
+        default="bilinear",
+        help="bilinear: interpolate the scores, then take the best class; nearest: the best class of the nearest "
+        "cell (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--top-k",
+        type=_positive,
+        default=5,
+        metavar="K",
+        help="ranked classes in an answer (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-pixels",
+        type=_positive,
+        default=2048 * 2048,
+        metavar="N",
+        help="refuse larger images; the server needs about 1.2 GB and 0.6 KB a pixel (default: %(default)s, 2048x2048)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _export(options: argparse.Namespace) -> None:
+    # TensorFlow takes seconds to import: not before the arguments are known to be right.
+    import_tensorflow()
+    from export.exporter import export_checkpoint
+    from export.graph import GraphOptions
+    from export.report import print_report, progress_bar, report
+
+    with progress_bar(enabled=not options.json) as progress:
+        result = export_checkpoint(
+            options.ckpt,
+            options.out or Path("models") / options.net,
+            network=find_network(options.net),
+            labels_file=options.labels,
+            version=options.version,
+            options=GraphOptions(options.geometry, options.upsampling, options.top_k, options.max_pixels),
+            progress=progress,
+        )
+    if options.json:
+        print(json.dumps(report(result), indent=2))
+    else:
+        print_report(result)

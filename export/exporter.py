@@ -1,0 +1,166 @@
+"""A checkpoint in, a published version folder out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2
+
+from export.checkpoint import Checkpoint, open_checkpoint, verify
+from export.errors import ExportError
+from export.graph import GraphOptions
+from export.labels import Labels, find_labels
+from export.networks import Network, find_network
+from export.parity import Parity, compare_with_slim
+from export.publication import draft_version
+from export.savedmodel import build_saved_model, write_saved_model
+from export.warmup import write_warmup_requests
+
+_ROOM = 16 * 2**20  # bytes beside the variables: graph, assets, warm-up requests
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A finished export.
+
+    Attributes:
+        path: the version folder.
+        signatures: by name, as the model's MetaGraphDef has them.
+        record: what assets.extra/export.json holds.
+        bytes: size of the version folder.
+        seconds: by step, in order.
+    """
+
+    path: Path
+    signatures: dict[str, meta_graph_pb2.SignatureDef]
+    record: dict[str, Any]
+    parity: Parity
+    bytes: int
+    seconds: dict[str, float]
+
+
+def export_checkpoint(
+    checkpoint_path: str | Path,
+    out: Path,
+    *,
+    network: Network | None = None,
+    labels_file: str | Path | None = None,
+    version: int | None = None,
+    options: GraphOptions | None = None,
+    progress: Progress = lambda step, fraction: None,
+) -> Export:
+    """Write the checkpoint as a new version of the model in the folder `out`.
+
+    Args:
+        checkpoint_path: a slim checkpoint, see `export.checkpoint`.
+        out: the model's folder; the version folder appears in it once it is complete and compared with tf-slim.
+        network: VGG-16 unless given.
+        labels_file: see `export.labels`.
+        version: a number that is not taken, or None for the next one.
+        options: of the graph.
+        progress: called with the step's name and how much of it is done, 0 to 1.
+
+    Raises:
+        ExportError: anything that the user can mend; nothing is left in `out` then.
+    """
+    network = network or find_network("vgg_16")
+    options = options or GraphOptions()
+    clock = _Clock(progress)
+    with open_checkpoint(checkpoint_path) as checkpoint, ThreadPoolExecutor(1) as hashing:
+        with clock.step("check the checkpoint"):
+            expected = network.expected_variables()
+            verify(checkpoint, expected, network.name)
+            shapes = {name: checkpoint.tensors[name].shape for name in expected}
+            classes = shapes[f"{network.name}/{network.classes_from}"][-1]
+            labels = find_labels(labels_file, checkpoint_path, classes)
+        size = sum(4 * math.prod(shape) for shape in shapes.values())
+        with draft_version(out, version, size + _ROOM) as draft:
+            sha256 = hashing.submit(checkpoint.sha256)
+            with clock.step("build the graph"):
+                model = build_saved_model(network, shapes, labels.names, options)
+            with clock.step("write the variables"), _disk_errors(out):
+                tensors = checkpoint.read_all(
+                    shapes, lambda done: progress("write the variables", done / size)
+                )
+                write_saved_model(draft.folder, model, tensors)
+                _write_labels(draft.folder, labels)
+                write_warmup_requests(draft.folder, network)
+            with clock.step("compare with tf-slim"):
+                parity = compare_with_slim(draft.folder, checkpoint.file, network, classes, options.geometry)
+                parity.require()
+            with clock.step("publish"):
+                record = _record(checkpoint, sha256.result(), network, labels, options, parity)
+                (draft.folder / "assets.extra" / "export.json").write_text(
+                    json.dumps(record, indent=2) + "\n", "utf-8"
+                )
+                path = draft.publish()
+    signatures = dict(model.meta_graphs[0].signature_def)
+    written = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return Export(path, signatures, record, parity, written, clock.seconds)
+
+
+class _Clock:
+    """Seconds of each step."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = monotonic()
+        self._progress(name, 0.0)
+        yield
+        self._progress(name, 1.0)
+        self.seconds[name] = monotonic() - start
+
+
+@contextmanager
+def _disk_errors(out: Path) -> Iterator[None]:
+    """TensorFlow reports a full disk in its own exceptions."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = error.message.rpartition(";")[2].strip() or error.message
+        raise ExportError(f"cannot write to {out}: {reason}") from error
+
+
+def _write_labels(folder: Path, labels: Labels) -> None:
+    (folder / "assets").mkdir()
+    (folder / "assets" / "labels.tsv").write_text(labels.to_tsv(), "utf-8")
+
+
+def _record(
+    checkpoint: Checkpoint,
+    sha256: str,
+    network: Network,
+    labels: Labels,
+    options: GraphOptions,
+    parity: Parity,
+) -> dict[str, Any]:
+    versions = {name: metadata.version(name) for name in ("slimserve", "tensorflow", "tf-slim", "numpy")}
+    return {
+        "checkpoint": {
+            "path": str(checkpoint.path),
+            "format": checkpoint.format,
+            "bytes": checkpoint.size,
+            "sha256": sha256,
+        },
+        "network": network.name,
+        "classes": len(labels.names),
+        "labels": labels.source,
+        "options": asdict(options),
+        "parity": asdict(parity),
+        "versions": versions,
+    }

@@ -1,0 +1,81 @@
+"""Class names: from a file, from beside the checkpoint, ImageNet's, or numbers.
+
+A labels file has a line for each class, in the order of the logits: `name`, or `identifier<TAB>name` (as slim's ImageNet synsets).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from export.errors import ExportError
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Names of the classes, in the order of the logits.
+
+    Attributes:
+        identifiers: unique, such as a WordNet synset ("n01440764").
+        names: for people; two ImageNet classes are both called "crane".
+        source: where they come from, for the report.
+    """
+
+    identifiers: tuple[str, ...]
+    names: tuple[str, ...]
+    source: str
+
+    def to_tsv(self) -> str:
+        """The labels as a file: `identifier<TAB>name`, a line for each class."""
+        return "".join(f"{i}\t{name}\n" for i, name in zip(self.identifiers, self.names, strict=True))
+
+
+def find_labels(labels_file: str | Path | None, checkpoint: str | Path, classes: int) -> Labels:
+    """Labels from `labels_file`, else `<checkpoint>.labels.tsv`, else ImageNet's for 1000 classes, else numbers.
+
+    Raises:
+        ExportError: the file can't be read, has another number of lines, an empty or a repeated one.
+    """
+    beside = Path(f"{checkpoint}.labels.tsv")
+    if labels_file is not None:
+        return _read(Path(labels_file), classes)
+    if beside.is_file():
+        return _read(beside, classes)
+    if classes == 1000:
+        text = (resources.files("export") / "data" / "imagenet_2012_classes.tsv").read_text("utf-8")
+        return _parse(text, classes, "ImageNet")
+    numbers = tuple(str(i) for i in range(classes))
+    return Labels(numbers, tuple(f"class {number}" for number in numbers), "numbers (no labels file)")
+
+
+def _read(file: Path, classes: int) -> Labels:
+    try:
+        text = file.read_text("utf-8")
+    except OSError as error:
+        raise ExportError(f"cannot read the labels file {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ExportError(f"the labels file {file} is not UTF-8 text: one class name a line") from error
+    return _parse(text, classes, str(file))
+
+
+def _parse(text: str, classes: int, source: str) -> Labels:
+    lines = text.rstrip("\n").split("\n")
+    if len(lines) != classes:
+        raise ExportError(
+            f"{source} has {len(lines)} lines but the checkpoint has {classes} classes: one line a class is needed"
+        )
+    identifiers: dict[str, int] = {}
+    names = []
+    for number, line in enumerate(lines, 1):
+        identifier, tab, name = (part.strip(" \r") for part in line.partition("\t"))
+        name = name if tab else identifier
+        if not name:
+            raise ExportError(f"{source}, line {number} is empty: each class needs a name")
+        if identifier in identifiers:
+            raise ExportError(
+                f"{source}, line {number} repeats {identifier!r} of line {identifiers[identifier]}"
+            )
+        identifiers[identifier] = number
+        names.append(name)
+    return Labels(tuple(identifiers), tuple(names), source)

@@ -1,0 +1,159 @@
+"""Version folders that appear whole or not at all.
+
+A version is written under a name that is no number, which TensorFlow Serving ignores, synced to disk, and renamed. A folder
+whose writer died is recognised by its free lock and removed by the next export.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from export.errors import ExportError
+
+_PREFIX = ".exporting-"
+
+
+class Draft:
+    """A version folder being written.
+
+    Attributes:
+        folder: where to write it.
+    """
+
+    def __init__(self, folder: Path, version: int | None) -> None:
+        self.folder = folder
+        self._version = version
+
+    def publish(self) -> Path:
+        """Sync everything and rename the folder to its version number; return the new path.
+
+        Raises:
+            ExportError: the version asked for has appeared meanwhile.
+        """
+        _sync_tree(self.folder)
+        parent = self.folder.parent
+        while True:
+            target = parent / str(self._version or next_version(parent))
+            try:
+                os.rename(self.folder, target)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                if self._version is not None:
+                    raise _already_there(target) from error
+                continue  # another export took the number: take the one behind it
+            _sync(parent)
+            return target
+
+
+@contextmanager
+def draft_version(out: Path, version: int | None, size: int) -> Iterator[Draft]:
+    """Open a draft in the model's folder `out`; unless it is published, nothing of it stays.
+
+    Args:
+        out: the model's folder, made if missing.
+        version: a number of the user's choice, or None for the next one.
+        size: bytes that will be written, to be refused before instead of midway.
+
+    Raises:
+        ExportError: `out` can't be written, has that version, or lies on a disk without the room.
+    """
+    created = _make_folders(out)
+    published = False
+    try:
+        if version is not None and (out / str(version)).exists():
+            raise _already_there(out / str(version))
+        with ExitStack() as stack:
+            with _locked(out, wait=True):  # nobody sweeps between the making of the draft and its locking
+                sweep_leftovers(out)
+                _require_space(out, size)
+                folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=out))
+                stack.callback(shutil.rmtree, folder, ignore_errors=True)
+                stack.enter_context(_locked(folder))
+            folder.chmod(0o755)
+            yield Draft(folder, version)
+            published = True
+    except OSError as error:
+        raise ExportError(f"cannot write to {out}: {error.strerror or error}") from error
+    finally:
+        if not published:
+            _remove_empty(created)
+
+
+def next_version(out: Path) -> int:
+    """One more than the highest version in the folder, or 1."""
+    return max((int(entry.name) for entry in out.iterdir() if entry.name.isdecimal()), default=0) + 1
+
+
+def sweep_leftovers(out: Path) -> None:
+    """Remove drafts whose export is no longer running."""
+    for folder in out.glob(f"{_PREFIX}*"):
+        try:
+            with _locked(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue  # locked by its export, or just gone
+
+
+@contextmanager
+def _locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the folder's lock, which the system frees when the process ends, however it ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _already_there(target: Path) -> ExportError:
+    return ExportError(f"{target} is already there: leave out --version to write the next one")
+
+
+def _make_folders(out: Path) -> list[Path]:
+    """Make `out` and its parents; return those that were made, innermost first."""
+    missing = [path for path in (out, *out.parents) if not path.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _remove_empty(missing)
+        raise ExportError(
+            f"cannot make the folder {out}: {error.strerror}: choose another with --out"
+        ) from error
+    return missing
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+
+
+def _require_space(out: Path, size: int) -> None:
+    free = shutil.disk_usage(out).free
+    if free < size:
+        raise ExportError(
+            f"{out} has {free / 1e6:.0f} MB free and the export needs {size / 1e6:.0f} MB: make room or choose another --out"
+        )
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in (*folder.rglob("*"), folder):
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,101 @@
+"""What the exporter shows: progress while it works, then tables or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from tensorflow.core.protobuf import meta_graph_pb2
+
+from export import exporter
+
+
+@contextmanager
+def progress_bar(enabled: bool) -> Iterator[exporter.Progress]:
+    """Show a bar on stderr; yield the function that moves it. Steps that can't be measured pulse."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:<22}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not enabled or not console.is_terminal
+    ) as bar:
+        tasks: dict[str, Any] = {}
+
+        def move(step: str, fraction: float) -> None:
+            if step not in tasks:
+                tasks[step] = bar.add_task(step, total=None)
+            if fraction > 0:
+                bar.update(tasks[step], total=1.0, completed=fraction)
+
+        yield move
+
+
+def report(result: exporter.Export) -> dict[str, Any]:
+    """The report for scripts."""
+    return {
+        "path": str(result.path),
+        "version": int(result.path.name),
+        "bytes": result.bytes,
+        "seconds": {step: round(seconds, 3) for step, seconds in result.seconds.items()},
+        "signatures": {
+            name: {
+                "method": signature.method_name,
+                "inputs": {key: _text(info) for key, info in signature.inputs.items()},
+                "outputs": {key: _text(info) for key, info in signature.outputs.items()},
+            }
+            for name, signature in sorted(result.signatures.items())
+        },
+        **result.record,
+    }
+
+
+def print_report(result: exporter.Export) -> None:
+    """The report for people, on stdout; ends with the next command to type."""
+    console = Console(soft_wrap=True)
+    console.print(_signature_table(result.signatures))
+    parity, record = result.parity, result.record
+    seconds = ", ".join(f"{step} {taken:.1f}" for step, taken in result.seconds.items())
+    facts = {
+        "checkpoint": f"{record['checkpoint']['path']} ({record['checkpoint']['format']}, {record['checkpoint']['bytes'] / 1e6:.0f} MB)",
+        "classes": f"{record['classes']}, named by {record['labels']}",
+        "against tf-slim": f"largest difference {parity.difference:.1e} of the largest logit (allowed {parity.tolerance:.0e}), "
+        f"same best class in {parity.argmax_agreement:.2%} of {parity.cells} cells",
+        "seconds": f"{sum(result.seconds.values()):.1f} ({seconds})",
+        "written": f"{result.path} ({result.bytes / 1e6:.0f} MB)",
+    }
+    for name, text in facts.items():
+        console.print(f"{name:>15}  {text}", highlight=False, markup=False)
+    model = result.path.parent
+    console.print(
+        f"\nnext: python -m serving_config up --model {record['network']}={model}",
+        highlight=False,
+        markup=False,
+    )
+
+
+def _signature_table(signatures: dict[str, meta_graph_pb2.SignatureDef]) -> Table:
+    table = Table("signature", "inputs", "outputs", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in sorted(signatures, key=lambda name: (name != "serving_default", name)):
+        signature = signatures[name]
+        table.add_row(name, _lines(signature.inputs), _lines(signature.outputs))
+    return table
+
+
+def _lines(tensors: Any) -> str:
+    return "\n".join(f"{name} {_text(info)}".replace("[", "\\[") for name, info in sorted(tensors.items()))
+
+
+def _text(info: meta_graph_pb2.TensorInfo) -> str:
+    """Such as `float32 [?, 5]`."""
+    sizes = ", ".join("?" if dim.size < 0 else str(dim.size) for dim in info.tensor_shape.dim)
+    return f"{tf.as_dtype(info.dtype).name} [{sizes}]"

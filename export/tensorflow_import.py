@@ -1,0 +1,46 @@
+"""Import TensorFlow without the messages it writes at its start, which would drown ours."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from export.errors import ExportError
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow and tf-slim; a user who sets TF_CPP_MIN_LOG_LEVEL sees their messages.
+
+    Raises:
+        ExportError: one of them is not installed.
+    """
+    wanted = "TF_CPP_MIN_LOG_LEVEL" in os.environ
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with _stderr_kept(wanted):
+            import tensorflow as tf
+            import tf_slim  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ExportError(f"{error.name} is not installed: pip install 'slimserve[export]'") from error
+    if not wanted:
+        tf.get_logger().setLevel("ERROR")
+
+
+@contextmanager
+def _stderr_kept(kept: bool) -> Iterator[None]:
+    """Send file descriptor 2, to which C++ writes, to nowhere unless `kept`."""
+    if kept:
+        yield
+        return
+    sys.stderr.flush()
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
