@@ -17,8 +17,9 @@ from export.tensorflow_import import import_tensorflow
 _DESCRIPTION = """\
 Turn a slim checkpoint into a SavedModel that TensorFlow Serving runs.
 
-The network is applied fully convolutionally: images of any size go in, and the model answers with ranked classes, with a
-label map of the image's own size, or with both. The result is compared with tf-slim's own network before it is published."""
+The network is applied fully convolutionally: images of any size go in, and the model answers with
+ranked classes, with a label map of the image's own size, or with both. The result is compared with
+tf-slim's own network before it is published."""
 
 _EPILOG = """\
 examples:
@@ -75,8 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--labels",
         metavar="FILE",
-        help="class names, a line each: name, or identifier<TAB>name (default: CHECKPOINT.labels.tsv where there is one, "
-        "ImageNet's for 1000 classes)",
+        help="class names, a line each: name, or identifier<TAB>name (default: CHECKPOINT.labels.tsv where "
+        "there is one, ImageNet's for 1000 classes)",
     )
     parser.add_argument(
         "--version",

@@ -1,7 +1,7 @@
 """Decode JPEG, PNG, GIF, BMP and WebP in the graph, measured before a pixel is allocated.
 
-Each function builds ops for one encoded image, a scalar string. In a `tf.Graph` the operator == compares objects: `tf.equal`
-compares values. Formats: JPEG (ITU-T T.81), PNG (ISO/IEC 15948, section 11.2.2),
+Each function builds ops for one encoded image, a scalar string. In a `tf.Graph` the operator == compares
+objects: `tf.equal` compares values. Formats: JPEG (ITU-T T.81), PNG (ISO/IEC 15948, section 11.2.2),
 GIF89a (sections 18 to 22), BMP (BITMAPINFOHEADER), WebP (RFC 9649, section 2).
 """
 
@@ -36,7 +36,9 @@ def check_size(height: Tensor, width: Tensor, max_pixels: int, what: Tensor | st
 
 
 def decode(encoded: Tensor, max_pixels: int, what: Tensor | str) -> Tensor:
-    """Decode one image to uint8 [H, W, 3] RGB; alpha is dropped, 16 bits become 8, of an animation the first frame is taken.
+    """Decode one image to uint8 [H, W, 3] RGB.
+
+    Alpha is dropped, 16 bits become 8, of an animation the first frame is taken.
 
     Args:
         encoded: scalar string, the file's bytes.

@@ -30,7 +30,14 @@ class GraphOptions:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The k best classes of each image, best first: ids int32, names string, scores float32, each [N, k]; probabilities [N, C]."""
+    """The k best classes of each image, best first.
+
+    Attributes:
+        ids: int32 [N, k].
+        names: string [N, k].
+        scores: float32 [N, k], the probabilities of these classes.
+        probabilities: float32 [N, C] of all classes.
+    """
 
     ids: Tensor
     names: Tensor
@@ -86,11 +93,11 @@ class ServingGraph:
         size = tf.shape(image)[:2]
         net = subtract_mean(image, self._network)
         if self._options.geometry == "aligned":
-            net, padding = pad_to_stride(net, self._network.stride), "SAME"
-        else:
-            with tf.control_dependencies([self._refuse_below_window(index, size)]):
-                net, padding = tf.identity(net), "VALID"
-        return self._network.logits(net[None], self._layers, padding)[0], size
+            net = pad_to_stride(net, self._network.stride)
+            return self._network.logits(net[None], self._layers, "SAME")[0], size
+        with tf.control_dependencies([self._refuse_below_window(index, size)]):
+            net = tf.identity(net)
+        return self._network.logits(net[None], self._layers, "VALID")[0], size
 
     def _refuse_below_window(self, index: Tensor, size: Tensor) -> tf.Operation:
         side = self._network.crop

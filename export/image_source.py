@@ -1,7 +1,7 @@
 """Where the graph's images come from: pixels, encoded files or tf.Examples, whichever a request feeds.
 
-The three inputs are placeholders with empty defaults (a signature feeds one of them), so that one instance of the network serves
-them all.
+The three inputs are placeholders with empty defaults (a signature feeds one of them), so that one instance of
+the network serves them all.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ class ImageSource:
             tf.TensorArray(result.dtype, self.count, infer_shape=False, element_shape=result.shape)
             for result in results
         ]
-        return tf.while_loop(
+        loop: tuple[Tensor, list[tf.TensorArray]] = tf.while_loop(
             lambda index, _: index < self.count, step, (tf.constant(0), arrays), parallel_iterations=1
-        )[1]
+        )
+        return loop[1]

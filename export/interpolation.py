@@ -1,4 +1,4 @@
-"""Bilinear interpolation along one axis, with the coordinates and the order of operations of TensorFlow's ResizeBilinear kernel."""
+"""Bilinear interpolation along one axis: coordinates and order of operations of TensorFlow's ResizeBilinear kernel."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Class names: from a file, from beside the checkpoint, ImageNet's, or numbers.
 
-A labels file has a line for each class, in the order of the logits: `name`, or `identifier<TAB>name` (as slim's ImageNet synsets).
+A labels file has a line for each class, in the order of the logits: `name`, or `identifier<TAB>name` (as slim's
+ImageNet synsets).
 """
 
 from __future__ import annotations

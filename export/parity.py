@@ -27,7 +27,7 @@ class Parity:
         probability_difference: largest difference of two probabilities of `classify`, as a fraction of the same.
         argmax_agreement: fraction of logits cells with the same best class.
         cells: number of logits cells compared.
-        tolerance: what both differences may be at most; softmax has Lipschitz constant 1, so that one bound serves both.
+        tolerance: what both differences may be at most; softmax has Lipschitz constant 1: one bound serves both.
     """
 
     difference: float
@@ -55,7 +55,7 @@ def compare_with_slim(
         folder: the SavedModel.
         checkpoint_file: the V1 file or V2 prefix that tf-slim restores.
         network: what to build, classes: its number of logits.
-        geometry: of the export; in the aligned one, whose fc6 tf-slim lacks, the cells are compared whose window lies inside the image.
+        geometry: of the export; tf-slim lacks the aligned one's fc6: the cells whose window lies inside are compared.
     """
     images = [_image(height, width, seed) for seed, (height, width) in enumerate(_SIZES)]
     square = _image(network.resize_side, network.resize_side, len(images))
@@ -116,7 +116,7 @@ def _slim_logits(
         saver = tf.compat.v1.train.Saver(tf_slim.get_model_variables())
         with tf.compat.v1.Session() as session:
             saver.restore(session, str(checkpoint_file))
-            return [session.run(logits, {pixels: image[None]})[0] for image in images]
+            return [np.asarray(session.run(logits, {pixels: image[None]})[0]) for image in images]
 
 
 def _exported(
@@ -128,13 +128,12 @@ def _exported(
 
         def run(signature: str, output: str, image: np.ndarray) -> np.ndarray:
             definition = signatures[signature]
-            return session.run(
-                definition.outputs[output].name, {definition.inputs["images"].name: image[None]}
-            )[0]
+            feed = {definition.inputs["images"].name: image[None]}
+            return np.asarray(session.run(definition.outputs[output].name, feed)[0])
 
         return [run("logits", "logits", image) for image in images], run("classify", "probabilities", square)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max())
+    exponentials: np.ndarray = np.exp(logits - logits.max())
     return exponentials / exponentials.sum()

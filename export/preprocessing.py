@@ -14,7 +14,7 @@ def subtract_mean(image: Tensor, network: Network) -> Tensor:
 
 
 def pad_to_stride(image: Tensor, stride: int) -> Tensor:
-    """Pad [H, W, 3] at the bottom and right with zeros, the mean colour once it is subtracted, to a multiple of `stride`."""
+    """Pad [H, W, 3] at the bottom and right with zeros (the mean colour, once subtracted) to a multiple of `stride`."""
     shape = tf.shape(image)
     return tf.pad(image, [[0, -shape[0] % stride], [0, -shape[1] % stride], [0, 0]])
 
@@ -22,9 +22,9 @@ def pad_to_stride(image: Tensor, stride: int) -> Tensor:
 def central_crop(image: Tensor, network: Network) -> Tensor:
     """Resize the shorter side of uint8 [H, W, 3] and crop the centre: float32 [crop, crop, 3], mean subtracted.
 
-    The result is that of `preprocess_for_eval` in slim's vgg_preprocessing.py (aspect preserving bilinear resize by TensorFlow 1's default coordinates,
-    sides rounded to the nearest, central crop rounded down), but only the crop's pixels are computed: a resized 1x100000
-    image would have 6.5 thousand million.
+    The result is that of `preprocess_for_eval` in slim's vgg_preprocessing.py (aspect preserving bilinear resize by
+    TensorFlow 1's default coordinates, sides rounded to the nearest, central crop rounded down), but only the crop's
+    pixels are computed: resized, a 1x100000 image would have 6.5 thousand million.
     """
     size = tf.shape(image)[:2]
     sides = tf.cast(size, tf.float32)

@@ -1,7 +1,7 @@
 """Version folders that appear whole or not at all.
 
-A version is written under a name that is no number, which TensorFlow Serving ignores, synced to disk, and renamed. A folder
-whose writer died is recognised by its free lock and removed by the next export.
+A version is written under a name that is no number, which TensorFlow Serving ignores, synced to disk, and renamed.
+A folder whose writer died is recognised by its free lock and removed by the next export.
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ def _require_space(out: Path, size: int) -> None:
     free = shutil.disk_usage(out).free
     if free < size:
         raise ExportError(
-            f"{out} has {free / 1e6:.0f} MB free and the export needs {size / 1e6:.0f} MB: make room or choose another --out"
+            f"{out} has {free / 1e6:.0f} MB free and the export needs {size / 1e6:.0f} MB: "
+            "make room or choose another --out"
         )
 
 

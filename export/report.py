@@ -64,12 +64,13 @@ def print_report(result: exporter.Export) -> None:
     console = Console(soft_wrap=True)
     console.print(_signature_table(result.signatures))
     parity, record = result.parity, result.record
+    checkpoint = record["checkpoint"]
     seconds = ", ".join(f"{step} {taken:.1f}" for step, taken in result.seconds.items())
     facts = {
-        "checkpoint": f"{record['checkpoint']['path']} ({record['checkpoint']['format']}, {record['checkpoint']['bytes'] / 1e6:.0f} MB)",
+        "checkpoint": f"{checkpoint['path']} ({checkpoint['format']}, {checkpoint['bytes'] / 1e6:.0f} MB)",
         "classes": f"{record['classes']}, named by {record['labels']}",
-        "against tf-slim": f"largest difference {parity.difference:.1e} of the largest logit (allowed {parity.tolerance:.0e}), "
-        f"same best class in {parity.argmax_agreement:.2%} of {parity.cells} cells",
+        "against tf-slim": f"largest difference {parity.difference:.1e} of the largest logit "
+        f"(allowed {parity.tolerance:.0e}), same best class in {parity.argmax_agreement:.2%} of {parity.cells} cells",
         "seconds": f"{sum(result.seconds.values()):.1f} ({seconds})",
         "written": f"{result.path} ({result.bytes / 1e6:.0f} MB)",
     }

@@ -1,8 +1,8 @@
 """From coarse logits to a label map at the image's size, exact, without all full-size scores at once.
 
 A score inside the patch between four neighbouring cells is a convex combination of theirs. So a class whose
-largest corner lies below the largest of all classes' smallest corners cannot win anywhere in that patch, and a class that can win in
-no patch of a band of rows is left out there. What remains is interpolated a few rows at a time.
+largest corner lies below the largest of all classes' smallest corners cannot win anywhere in that patch, and a
+class that can win in no patch of a band of rows is left out there. What remains is interpolated a few rows at a time.
 """
 
 from __future__ import annotations

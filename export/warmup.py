@@ -1,6 +1,7 @@
 """Warm-up requests: TensorFlow Serving replays them before it calls a version AVAILABLE.
 
-`assets.extra/tf_serving_warmup_requests` is a TFRecord file of `PredictionLog` (tensorflow_serving/apis/prediction_log.proto).
+`assets.extra/tf_serving_warmup_requests` is a TFRecord file of `PredictionLog`
+(tensorflow_serving/apis/prediction_log.proto).
 """
 
 from __future__ import annotations

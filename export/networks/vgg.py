@@ -14,7 +14,7 @@ def _conv_scopes(block: int) -> list[str]:
 
 
 def _vgg_16(images: Tensor, layers: Layers, fc6_padding: Padding) -> Tensor:
-    """Fully convolutional VGG-16: one logits cell for each 32x32 pixels (Long et al., arXiv:1411.4038, section 3.1)."""
+    """One logits cell for each 32x32 pixels (fully convolutional: Long et al., arXiv:1411.4038, section 3.1)."""
     net = images
     for block in range(1, 6):
         for scope in _conv_scopes(block):
