@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     # TensorFlow takes seconds to import, a mistake in the arguments should not.
     from serving_config.engine import foreground
 
-    return foreground.serve(config, args)
+    foreground.serve(config, args)
 
 
 def requested_models(args: argparse.Namespace) -> ModelServerConfig:

@@ -2,10 +2,10 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
-import threading
-from types import FrameType
+from typing import NoReturn
 
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
@@ -13,8 +13,8 @@ from serving_config import ready
 from serving_config.engine.server import Engine, Options
 
 
-def serve(config: ModelServerConfig, args: argparse.Namespace) -> int:
-    """Print the ready line once every model answers; 0 when told to stop.
+def serve(config: ModelServerConfig, args: argparse.Namespace) -> NoReturn:
+    """Print the ready line once every model answers; exit with 0 when told to stop.
 
     Raises:
         ServingConfigError: the port is taken, or a model cannot be served.
@@ -22,11 +22,6 @@ def serve(config: ModelServerConfig, args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.warning("embedded engine: for laptops, tests and CI, not for production (use TensorFlow Serving)")
-    told_to_stop = threading.Event()
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        told_to_stop.set()
-
     engine = Engine(
         Options(
             host=args.host,
@@ -38,10 +33,14 @@ def serve(config: ModelServerConfig, args: argparse.Namespace) -> int:
         )
     )
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    versions = engine.start(config)
-    ready.announce("embedded", engine.address, versions, args.json)
-    told_to_stop.wait()
-    logging.info("stopping")
-    engine.stop()
-    return 0
+        signal.signal(number, signal.default_int_handler)
+    try:
+        versions = engine.start(config)
+        ready.announce("embedded", engine.address, versions, args.json)
+        while True:
+            signal.pause()
+    except KeyboardInterrupt:
+        logging.info("stopping")
+        engine.stop()
+        # What outlasted the grace still runs inside TensorFlow; taking the interpreter down under it aborts.
+        os._exit(0)

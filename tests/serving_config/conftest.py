@@ -1,17 +1,24 @@
-"""A serving process started by its command line, and the models that the conformance cases were recorded with."""
+"""Serving processes started by their command line, and small models to serve."""
 
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+
+if TYPE_CHECKING:
+    from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+    from tests.serving_config.engine_calls import Caller
 
 ROOT = Path(__file__).parents[2]
 CONFORMANCE = ROOT / "tests" / "conformance"
@@ -104,3 +111,30 @@ def conformance_server_tensor_content(conformance_config: Path) -> Iterator[Serv
     )
     yield server
     server.close()
+
+
+@pytest.fixture
+def start_engine() -> Iterator[Callable[..., "Caller"]]:
+    """Starts engines that end with the test; gives a caller of each."""
+    with contextlib.ExitStack() as stack:
+
+        def started(config: "ModelServerConfig", **options: object) -> "Caller":
+            # Here, so that the tests of other commands do not wait for TensorFlow.
+            from serving_config.engine.server import Engine, Options
+            from tests.serving_config.engine_calls import Caller
+
+            engine = Engine(Options(port=0, poll_seconds=0.05, **options))
+            stack.callback(engine.stop, grace=0)
+            engine.start(config)
+            caller = Caller(engine.address)
+            stack.callback(caller.channel.close)
+            return caller
+
+        yield started
+
+
+@pytest.fixture
+def base_path(tmp_path: Path) -> Path:
+    """A model's folder with version 1 in it."""
+    shutil.copytree(CONFORMANCE / "models" / "affine" / "1", tmp_path / "affine" / "1")
+    return tmp_path / "affine"

@@ -37,7 +37,7 @@ def without_locations(message: str) -> str:
 
 
 def canonical(method: str, response: bytes) -> bytes:
-    """The response with its maps in order, all else as it came: typed fields, raw content, NaNs by their bits.
+    """The response with its maps in order, all else as it came: fields used, NaNs by their bits.
 
     The scores of Classify are left out: they come from a softmax, whose last bit depends on the vector width
     of the machine; `scores` has them.
