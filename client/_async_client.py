@@ -1,0 +1,139 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+import grpc
+import grpc.aio
+import numpy.typing as npt
+
+from ._base import BaseClient
+from ._calls import Attempt, Flow, Pause
+from ._images import Image
+from ._models import ModelMetadata, VersionStatus
+from ._results import Analysis, Classification, Segmentation
+
+T = TypeVar("T")
+
+_UP = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE)
+
+
+class AsyncClient(BaseClient):
+    __doc__ = f"""{BaseClient.__doc__}
+    For one event loop, in which it connects with the first call. Files are read, images prepared and answers decoded
+    in threads. Close it, or use it as an asynchronous context manager.
+    """
+
+    def _open(self) -> None:
+        self._channels: list[grpc.aio.Channel] = []  # opened in the event loop
+        self._turns = itertools.count()
+        self._closed = False
+
+    @overload
+    async def classify(self, images: Image, *, timeout: float | None = None) -> Classification: ...  # type: ignore[overload-overlap]
+    @overload
+    async def classify(
+        self, images: Iterable[Image], *, timeout: float | None = None
+    ) -> list[Classification]: ...
+    async def classify(self, images: Any, *, timeout: float | None = None) -> Any:
+        """Do as `Client.classify`."""
+        return await self._run(self._classify(images, timeout))
+
+    @overload
+    async def segment(self, images: Image, *, timeout: float | None = None) -> Segmentation: ...  # type: ignore[overload-overlap]
+    @overload
+    async def segment(
+        self, images: Iterable[Image], *, timeout: float | None = None
+    ) -> list[Segmentation]: ...
+    async def segment(self, images: Any, *, timeout: float | None = None) -> Any:
+        """Do as `Client.segment`."""
+        return await self._run(self._segment(images, timeout))
+
+    @overload
+    async def analyze(self, images: Image, *, timeout: float | None = None) -> Analysis: ...  # type: ignore[overload-overlap]
+    @overload
+    async def analyze(self, images: Iterable[Image], *, timeout: float | None = None) -> list[Analysis]: ...
+    async def analyze(self, images: Any, *, timeout: float | None = None) -> Any:
+        """Do as `Client.analyze`."""
+        return await self._run(self._analyze(images, timeout))
+
+    async def predict(
+        self,
+        inputs: Mapping[str, npt.ArrayLike],
+        *,
+        signature: str = "",
+        outputs: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Do as `Client.predict`."""
+        return await self._run(self._predict(inputs, signature, outputs, timeout))
+
+    async def metadata(self, *, timeout: float | None = None) -> ModelMetadata:
+        """Do as `Client.metadata`."""
+        return await self._run(self._metadata(timeout))
+
+    async def status(self, *, timeout: float | None = None) -> list[VersionStatus]:
+        """Do as `Client.status`."""
+        return await self._run(self._status(timeout))
+
+    async def wait_until_ready(self, timeout: float = 60.0) -> None:
+        """Do as `Client.wait_until_ready`."""
+        await self._run(self._wait_until_ready(timeout))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self._closed = True
+        for channel in self._channels:
+            await channel.close(None)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(self, flow: Flow[T]) -> T:
+        """Drive a flow: send what it yields, hand it what comes back; its own work is done in a thread."""
+        finished: list[T] = []
+
+        def advance(resume: Callable[[Any], Attempt | Pause], outcome: Any) -> Attempt | Pause | None:
+            try:
+                return resume(outcome)
+            except StopIteration as stop:  # it cannot cross a future
+                finished.append(stop.value)
+                return None
+
+        step = await asyncio.to_thread(advance, flow.send, None)
+        while step is not None:
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                step = await asyncio.to_thread(advance, flow.send, b"")
+                continue
+            call = self._next_channel().unary_unary(step.method, None, None)
+            try:
+                answer = await call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
+            except grpc.RpcError as error:
+                step = await asyncio.to_thread(advance, flow.throw, error)
+            else:
+                step = await asyncio.to_thread(advance, flow.send, answer)
+        return finished[0]
+
+    def _next_channel(self) -> grpc.aio.Channel:
+        """Give the channels in turn; those that are down only when all are."""
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        if not self._channels:
+            self._channels = self._connection.open_async()
+        turn = next(self._turns) % len(self._channels)
+        in_turn = self._channels[turn:] + self._channels[:turn]
+        if len(in_turn) == 1:
+            return in_turn[0]
+        up = (channel for channel in in_turn if channel.get_state(try_to_connect=True) in _UP)
+        return next(up, in_turn[0])

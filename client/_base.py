@@ -1,0 +1,244 @@
+"""What Client and AsyncClient share: every operation, as a flow of calls that each of them drives in its own way."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+
+from ._answers import decode_name, read_classifications, read_label_map, read_label_png
+from ._calls import Caller, Flow
+from ._connection import TLS, Compression, make_connection
+from ._exceptions import InvalidInput, ModelNotFound, SignatureNotFound
+from ._images import Image, PreparedImage, list_images, prepare
+from ._models import ModelMetadata, VersionStatus
+from ._results import Analysis, Classification, Segmentation
+from ._wire import messages
+from ._wire.encoding import TensorParts, tensor_of_array, tensor_of_images, tensor_of_strings
+from ._wire.messages import Answer, Servable
+
+_BATCH_IMAGES = (
+    8  # crops in one classify request: enough to fill a processor, few enough for any server's limit
+)
+_BATCH_BYTES = 32 << 20
+
+
+class BaseClient:
+    """A model on a server, or on several replicas of it.
+
+    `server` is `host:port` (port 8500 if left out), several in a list or with commas between, or a gRPC name such as
+    `dns:///vgg:8500`, behind which every address is used in turn. The newest version answers unless `version` or
+    `version_label` pins one. `timeout` is the deadline of each request in seconds, retries included; `connect_timeout`
+    is how long calls try while no server has answered yet (once one has, they try until their deadline).
+    `tls` is True (publicly trusted certificates), the file of a CA certificate, a `TLS`, or gRPC credentials. `token`
+    is sent as a bearer token, over TLS or to this machine only. `compression` is "gzip" or "deflate", for requests.
+
+    Raises InvalidInput for arguments that cannot be.
+    """
+
+    def __init__(
+        self,
+        server: str | Sequence[str] = "localhost:8500",
+        *,
+        model: str,
+        version: int | None = None,
+        version_label: str | None = None,
+        timeout: float = 60.0,
+        connect_timeout: float = 4.0,
+        tls: bool | str | os.PathLike[str] | TLS | grpc.ChannelCredentials = False,
+        token: str | None = None,
+        compression: Compression | None = None,
+    ) -> None:
+        if not model:
+            raise InvalidInput("the model has no name")
+        if version is not None and version_label is not None:
+            raise InvalidInput("version and version_label exclude each other")
+        if version is not None and not 0 <= version < 1 << 63:
+            raise InvalidInput(f"there is no version {version}")
+        self._timeout = _check_timeout(timeout)
+        self._connection = make_connection(server, tls, token, compression)
+        self._servable = Servable(model, version, version_label)
+        self._caller = Caller(self._connection, self._servable, _check_timeout(connect_timeout))
+        self._class_names: dict[int, dict[int, str]] = {}  # by version
+        self._open()
+
+    def _open(self) -> None:
+        """Set up what the calls are sent on."""
+        raise NotImplementedError
+
+    def _wait_until_ready(self, timeout: float) -> Flow[None]:
+        yield from self._caller.wait_until_ready(_check_timeout(timeout))
+
+    def _status(self, timeout: float | None) -> Flow[list[VersionStatus]]:
+        request = messages.status_request(self._servable)
+        return messages.status_response(
+            (yield from self._caller.call(messages.GET_MODEL_STATUS, request, self._deadline(timeout)))
+        )
+
+    def _metadata(self, timeout: float | None) -> Flow[ModelMetadata]:
+        request = messages.metadata_request(self._servable)
+        return messages.metadata_response(
+            (yield from self._caller.call(messages.GET_MODEL_METADATA, request, self._deadline(timeout)))
+        )
+
+    def _predict(
+        self,
+        inputs: Mapping[str, npt.ArrayLike],
+        signature: str,
+        outputs: Sequence[str],
+        timeout: float | None,
+    ) -> Flow[dict[str, npt.NDArray[Any]]]:
+        tensors = {}
+        for name, array in inputs.items():
+            try:
+                tensors[name] = tensor_of_array(array)
+            except (TypeError, ValueError) as error:  # ValueError: ragged lists, lone surrogates
+                raise InvalidInput(f"input {name!r} is not a tensor: {error}") from error
+            if tensors[name].shape[:1] == (0,):
+                raise InvalidInput(f"input {name!r} is an empty batch: its shape is {tensors[name].shape}")
+        return (yield from self._answer(signature, tensors, self._deadline(timeout), outputs)).outputs
+
+    def _classify(
+        self, images: Image | Iterable[Image], timeout: float | None
+    ) -> Flow[Classification | list[Classification]]:
+        listed, single = list_images(images)
+        results = []
+        for batch in _batches(prepare(name, image) for name, image in listed):
+            results += yield from self._classify_batch(batch, timeout)
+        return results[0] if single else results
+
+    def _classify_batch(
+        self, batch: list[PreparedImage], timeout: float | None
+    ) -> Flow[list[Classification]]:
+        try:
+            signature, inputs = _image_inputs("classify", batch)
+            answer = yield from self._answer(signature, inputs, self._deadline(timeout))
+        except InvalidInput as error:
+            if len(batch) == 1:
+                raise _named(error, batch[0]) from error
+        else:
+            return read_classifications(answer, len(batch))
+        results = []  # one image fails its neighbours: find it, or answer the rest
+        for image in batch:
+            results += yield from self._classify_batch([image], timeout)
+        return results
+
+    def _segment(
+        self, images: Image | Iterable[Image], timeout: float | None
+    ) -> Flow[Segmentation | list[Segmentation]]:
+        listed, single = list_images(images)
+        results = []
+        for name, given in listed:
+            image, deadline = prepare(name, given), self._deadline(timeout)
+            try:
+                answer = yield from self._answer(*_image_inputs("segment", [image]), deadline)
+            except InvalidInput as error:
+                raise _named(error, image) from error
+            label_map = read_label_png(answer) if image.pixels is None else _read_map(answer, image.pixels)
+            results.append((yield from self._segmentation(label_map, image, answer.version, deadline)))
+        return results[0] if single else results
+
+    def _analyze(
+        self, images: Image | Iterable[Image], timeout: float | None
+    ) -> Flow[Analysis | list[Analysis]]:
+        listed, single = list_images(images)
+        results = []
+        for name, given in listed:
+            image, deadline = prepare(name, given), self._deadline(timeout)
+            pixels = image.to_pixels()
+            try:
+                answer = yield from self._answer("", {"images": tensor_of_images([pixels])}, deadline)
+            except InvalidInput as error:
+                raise _named(error, image) from error
+            (classification,) = read_classifications(answer, 1)
+            label_map = _read_map(answer, pixels)
+            segmentation = yield from self._segmentation(label_map, image, answer.version, deadline)
+            results.append(Analysis(classification, segmentation))
+        return results[0] if single else results
+
+    def _segmentation(
+        self, label_map: npt.NDArray[Any], image: PreparedImage, version: int, deadline: float
+    ) -> Flow[Segmentation]:
+        ids = np.flatnonzero(np.bincount(label_map.ravel())).tolist()
+        return Segmentation(label_map, (yield from self._names(ids, version, deadline)), version, image)
+
+    def _names(self, ids: list[int], version: int, deadline: float) -> Flow[dict[int, str]]:
+        """Name classes by the signature `labels` of the version that found them; a model may lack it."""
+        known = self._class_names.setdefault(version, {})
+        unknown = [id for id in ids if id not in known]
+        if unknown:
+            inputs = {"class_ids": tensor_of_array(np.array(unknown, np.int32))}
+            servable = Servable(self._servable.model, version)
+            try:
+                answer = yield from self._answer("labels", inputs, deadline, servable=servable)
+                known.update(zip(unknown, map(decode_name, answer.outputs["class_names"]), strict=True))
+            except (SignatureNotFound, InvalidInput):
+                known.update((id, f"class {id}") for id in unknown)
+            except ModelNotFound:  # unloaded since it answered: its names may be had another time
+                return {id: known.get(id, f"class {id}") for id in ids}
+        return {id: known[id] for id in ids}
+
+    def _answer(
+        self,
+        signature: str,
+        inputs: Mapping[str, TensorParts],
+        deadline: float,
+        outputs: Sequence[str] = (),
+        servable: Servable | None = None,
+    ) -> Flow[Answer]:
+        request = messages.predict_request(servable or self._servable, signature, inputs, outputs)
+        answer = yield from self._caller.call(
+            messages.PREDICT, request, deadline, signature or "serving_default"
+        )
+        return messages.predict_response(answer)
+
+    def _deadline(self, timeout: float | None) -> float:
+        return time.monotonic() + (self._timeout if timeout is None else _check_timeout(timeout))
+
+
+def _check_timeout(timeout: float) -> float:
+    if not (timeout > 0 and math.isfinite(timeout)):
+        raise InvalidInput(f"a timeout is a number of seconds above 0, not {timeout!r}")
+    return timeout
+
+
+def _batches(images: Iterable[PreparedImage]) -> Iterator[list[PreparedImage]]:
+    """Group neighbours that fit in one request: encoded images, or pixels of one size. Reads no further than needed."""
+    batch: list[PreparedImage] = []
+    for image in images:
+        full = (
+            len(batch) == _BATCH_IMAGES or sum(other.nbytes for other in batch) + image.nbytes > _BATCH_BYTES
+        )
+        if batch and (full or _kind(image) != _kind(batch[0])):
+            yield batch
+            batch = []
+        batch.append(image)
+    if batch:
+        yield batch
+
+
+def _kind(image: PreparedImage) -> object:
+    return image.pixels.shape if image.pixels is not None else "encoded"
+
+
+def _image_inputs(task: str, batch: Sequence[PreparedImage]) -> tuple[str, dict[str, TensorParts]]:
+    """Choose the signature of `task` for the batch: encoded bytes, or pixels."""
+    pixels = [image.pixels for image in batch if image.pixels is not None]
+    if pixels:
+        return task, {"images": tensor_of_images(pixels)}
+    encoded = [image.encoded for image in batch if image.encoded is not None]
+    return f"{task}_bytes", {"image_bytes": tensor_of_strings(encoded)}
+
+
+def _read_map(answer: Answer, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    return read_label_map(answer, pixels.shape[:2])
+
+
+def _named(error: InvalidInput, image: PreparedImage) -> InvalidInput:
+    return InvalidInput(f"{image.name}: {error}", code=error.code, details=error.details)

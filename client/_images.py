@@ -1,0 +1,176 @@
+"""Images as applications have them, made ready to send: encoded bytes as they are, or RGB pixels."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _exif, _pillow
+from ._exceptions import InvalidInput
+from ._wire.messages import check_size
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+Image: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[np.uint8] | PIL.Image.Image"
+"""A path, an encoded file's bytes, uint8 [H,W,3] pixels in RGB order, or a Pillow image."""
+
+
+@dataclass(frozen=True)
+class PreparedImage:
+    """An image to send: `encoded` file bytes that are upright, or `pixels` uint8 [H,W,3]; `name` for messages."""
+
+    name: str
+    encoded: bytes | None = None
+    pixels: npt.NDArray[np.uint8] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes on the wire."""
+        return len(self.encoded) if self.encoded is not None else self.to_pixels().nbytes
+
+    def to_pixels(self) -> npt.NDArray[np.uint8]:
+        """Give the pixels, uint8 [H,W,3]; encoded bytes are decoded by Pillow.
+
+        Raises InvalidInput when Pillow is missing or cannot decode them.
+        """
+        if self.pixels is not None:
+            return self.pixels
+        return np.asarray(self.to_pillow())
+
+    def to_pillow(self) -> PIL.Image.Image:
+        """Give the image as a Pillow image in mode RGB. Raises InvalidInput as `to_pixels` does."""
+        import PIL.Image
+
+        if self.pixels is not None:
+            return PIL.Image.fromarray(self.pixels)
+        assert self.encoded is not None
+        return _decode(self.encoded, self.name)
+
+
+def list_images(images: Image | Iterable[Image]) -> tuple[list[tuple[str, Image]], bool]:
+    """Name each image of one, a list, or an array uint8 [N,H,W,3]; and tell whether it was a single one.
+
+    Raises InvalidInput for an empty list.
+    """
+    if isinstance(images, np.ndarray) and images.ndim != 4:
+        return [("the image", images)], True
+    if isinstance(images, (str, os.PathLike)):
+        return [(os.fspath(images), images)], True
+    if isinstance(images, bytes) or _is_pillow(images) or not isinstance(images, Iterable):
+        return [("the image", images)], True
+    listed = [(_name_in_list(index, image), image) for index, image in enumerate(images)]
+    if not listed:
+        raise InvalidInput("there are no images: the list is empty")
+    return listed, False
+
+
+def _name_in_list(index: int, image: Any) -> str:
+    named = f" ({os.fspath(image)})" if isinstance(image, (str, os.PathLike)) else ""
+    return f"images[{index}]{named}"
+
+
+def prepare(name: str, image: Any) -> PreparedImage:
+    """Check one image and make it ready to send.
+
+    An encoded image stays as it is unless EXIF turns it; then, as every Pillow image, it becomes pixels.
+
+    Raises InvalidInput, which says what to do instead, and MessageTooLarge for a file over 2 GiB.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        image = _read(name, image)
+    if isinstance(image, bytes):
+        return _prepare_encoded(name, image)
+    if isinstance(image, np.ndarray):
+        return PreparedImage(name, pixels=_check_pixels(name, image))
+    if _is_pillow(image):
+        return PreparedImage(name, pixels=np.asarray(_upright_rgb(image, name)))
+    raise InvalidInput(
+        f"{name} is a {type(image).__name__}: pass a path, the bytes of an image file, a uint8 array [H,W,3] "
+        "or a Pillow image"
+    )
+
+
+def _read(name: str, path: str | os.PathLike[str]) -> bytes:
+    try:
+        check_size(os.stat(path).st_size)
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise InvalidInput(f"{name}: there is no such file") from None
+    except IsADirectoryError:
+        raise InvalidInput(f"{name} is a folder: pass the images in it") from None
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{name} cannot be read: {error}") from error
+
+
+def _prepare_encoded(name: str, data: bytes) -> PreparedImage:
+    if not data:
+        raise InvalidInput(f"{name} is empty")
+    known = data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM"))
+    if not known and not (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
+        raise InvalidInput(f"{name} is not a JPEG, PNG, GIF, BMP or WebP image")
+    if _exif.orientation(data) == _exif.UPRIGHT:
+        return PreparedImage(name, encoded=data)
+    _pillow.require(f"{name} is turned by its EXIF orientation: turning it upright")
+    return PreparedImage(name, pixels=np.asarray(_decode(data, name)))
+
+
+def _check_pixels(name: str, array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    if array.dtype != np.uint8:
+        advice = ": scale to 0..255, round and use .astype(numpy.uint8)" if array.dtype.kind == "f" else ""
+        raise InvalidInput(f"{name} has element type {array.dtype} and must have uint8{advice}")
+    if array.ndim == 2:
+        raise InvalidInput(
+            f"{name} has shape {array.shape}: for a gray image repeat the channel, numpy.stack([image] * 3, axis=-1)"
+        )
+    if array.ndim != 3 or array.shape[2] != 3:
+        advice = (
+            "; drop the fourth channel, image[..., :3]" if array.ndim == 3 and array.shape[2] == 4 else ""
+        )
+        raise InvalidInput(f"{name} has shape {array.shape} and must have [height, width, 3], RGB{advice}")
+    if 0 in array.shape:
+        raise InvalidInput(f"{name} has no pixels: its shape is {array.shape}")
+    return array
+
+
+def _is_pillow(image: object) -> TypeGuard[PIL.Image.Image]:
+    module = sys.modules.get("PIL.Image")  # who has a Pillow image has imported it
+    return module is not None and isinstance(image, module.Image)
+
+
+def _decode(data: bytes, name: str) -> PIL.Image.Image:
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            return _upright_rgb(image, name)
+    except (OSError, PIL.Image.DecompressionBombError) as error:
+        raise InvalidInput(f"{name} cannot be decoded: {error}") from error
+
+
+def _upright_rgb(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
+    """Turn a Pillow image upright and into mode RGB; 16-bit gray keeps its high byte, as on the server."""
+    import PIL.Image
+    from PIL import ImageOps
+
+    if 0 in image.size:
+        raise InvalidInput(f"{name} has no pixels: its size is {image.size}")
+    if image.mode in ("I", "F"):
+        raise InvalidInput(
+            f"{name} has Pillow mode {image.mode}, whose range is not known: convert it to 'L' or 'RGB'"
+        )
+    try:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I;16"):
+            upright = PIL.Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+        return upright.convert("RGB")
+    except OSError as error:
+        raise InvalidInput(f"{name} cannot be decoded: {error}") from error

@@ -1,0 +1,109 @@
+"""Answers about images: ranked classes, label maps, or both."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _pillow
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from ._images import PreparedImage
+
+
+class Prediction(NamedTuple):
+    """One class of a ranking."""
+
+    name: str
+    score: float
+    id: int
+
+
+class Area(NamedTuple):
+    """One class of a label map and the fraction of the pixels that it covers."""
+
+    name: str
+    id: int
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The classes of an image.
+
+    `predictions` are the best ones, best first. `probabilities` is float32 [C], by class id; None where the model
+    does not give them. `model_version` is the version that answered.
+    """
+
+    predictions: Sequence[Prediction]
+    probabilities: npt.NDArray[np.float32] | None
+    model_version: int
+
+    @property
+    def top(self) -> Prediction:
+        """The best class."""
+        return self.predictions[0]
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The class of every pixel of an image.
+
+    `label_map` is uint8 or uint16 [H,W] of class ids, at the image's own size as it is displayed (upright, where
+    EXIF turns it). `class_names` names the classes that occur in it. `model_version` is the version that answered.
+    """
+
+    label_map: npt.NDArray[Any]
+    class_names: Mapping[int, str]
+    model_version: int
+    _image: PreparedImage = field(repr=False)
+
+    @functools.cached_property
+    def _areas(self) -> list[Area]:
+        counts = np.bincount(self.label_map.ravel())
+        ids = np.flatnonzero(counts)
+        ranked = ids[np.argsort(-counts[ids], kind="stable")]
+        return [
+            Area(self.class_names[int(id)], int(id), float(counts[id] / self.label_map.size)) for id in ranked
+        ]
+
+    def areas(self) -> list[Area]:
+        """Rank the classes by the fraction of pixels they cover, largest first."""
+        return list(self._areas)
+
+    def label_image(self) -> PIL.Image.Image:
+        """Draw the label map as an image whose pixel values are the class ids.
+
+        A palette image in the colours of `overlay()` when every id is below 256, 16-bit grayscale otherwise.
+        Needs Pillow.
+        """
+        from ._overlay import draw_labels
+
+        _pillow.require("label_image()")
+        return draw_labels(self.label_map)
+
+    def overlay(self, *, opacity: float = 0.55, legend: bool = True) -> PIL.Image.Image:
+        """Draw the regions over the image: a colour for each class, outlines, and a legend with the areas.
+
+        A class has the same colour in every picture. `opacity` is that of the colours, 0 to 1. The image keeps its
+        size and place at the top left; the legend stands beside it, or below a wide one. Needs Pillow.
+        """
+        from ._overlay import draw_overlay
+
+        _pillow.require("overlay()")
+        return draw_overlay(self._image.to_pillow(), self.label_map, self._areas if legend else [], opacity)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Both answers, from one pass of the network."""
+
+    classification: Classification
+    segmentation: Segmentation

@@ -1,0 +1,165 @@
+"""A tensor message to a numpy array.
+
+Sizes are compared before memory is spent: what a response claims to hold must be what it brings. Fewer values
+than elements are legal (tensor.proto: the last value stands for the rest) and cost a view, or at most 64 MiB.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import varint
+from .dtypes import BFLOAT16, ELEMENT_TYPES, HALF, ElementType
+from .serving_pb2 import Tensor, TypedTensor
+
+_MOST_DIMENSIONS = 64  # numpy's limit
+_LARGEST_FILL = 64 << 20  # bytes of an array made by repeating the last of several values
+
+
+class MalformedTensor(ValueError):
+    """The message does not hold the tensor that it describes."""
+
+
+def decode_tensor(tensor: Tensor | TypedTensor) -> npt.NDArray[Any]:
+    """Read `tensor` as a numpy array of its shape.
+
+    The array is a read-only view of the message wherever its bytes can be used as they are. bfloat16 comes as
+    float32 (exact), strings as an object array of bytes, quantised and 4-bit integers as the integers they are
+    stored in.
+
+    Raises MalformedTensor when shape, type and values do not fit together.
+    """
+    element = ELEMENT_TYPES.get(tensor.dtype)
+    if element is None:
+        raise MalformedTensor(f"its element type, DataType {tensor.dtype}, has no numpy counterpart")
+    shape = _shape(tensor)
+    elements = math.prod(shape)
+    if tensor.tensor_content:
+        values = _from_content(tensor.tensor_content, element, elements)
+    elif isinstance(tensor, Tensor):
+        values = _from_packed(getattr(tensor, element.field), element, elements)
+    else:
+        values = _from_list(getattr(tensor, element.field), element, elements)
+    if tensor.dtype == BFLOAT16:
+        values = (values.astype(np.uint32) << 16).view(np.float32)
+    return _fill(values, shape, elements)
+
+
+def _shape(tensor: Tensor | TypedTensor) -> tuple[int, ...]:
+    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    if tensor.tensor_shape.unknown_rank or len(shape) > _MOST_DIMENSIONS or any(size < 0 for size in shape):
+        raise MalformedTensor("its shape is not that of an array")
+    return shape
+
+
+def _from_content(content: bytes, element: ElementType, elements: int) -> npt.NDArray[Any]:
+    if element.encoding == "string":
+        return _objects(_split_strings(content, elements))
+    if len(content) != elements * element.dtype.itemsize:
+        raise MalformedTensor(f"it has {elements} elements of {element.name} but {len(content)} bytes")
+    return np.frombuffer(content, element.dtype)
+
+
+def _split_strings(content: bytes, elements: int) -> list[bytes]:
+    """Split TensorFlow's encoding of a string tensor: all lengths as varints, then all bytes."""
+    if elements > len(content):
+        raise MalformedTensor(f"it has {elements} strings in {len(content)} bytes")
+    sizes, start = [], 0
+    for _ in range(elements):
+        size, start = _read_size(content, start)
+        sizes.append(size)
+    if start + sum(sizes) != len(content):
+        raise MalformedTensor("the lengths of its strings do not add up to its bytes")
+    strings = []
+    for size in sizes:
+        strings.append(content[start : start + size])
+        start += size
+    return strings
+
+
+def _read_size(content: bytes, start: int) -> tuple[int, int]:
+    """Read the varint at `start`: its value and the position after it."""
+    size = 0
+    for at in range(start, min(start + 10, len(content))):
+        size |= (content[at] & 0x7F) << 7 * (at - start)
+        if content[at] < 0x80:
+            return size, at + 1
+    raise MalformedTensor("the lengths of its strings cannot be read")
+
+
+def _from_packed(chunks: Any, element: ElementType, elements: int) -> npt.NDArray[Any]:
+    """Read the values of a packed field, one buffer or several, or of a repeated string."""
+    if element.encoding == "string":
+        _check_count(len(chunks), element, elements)
+        return _objects(chunks)
+    data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if element.encoding == "fixed":
+        if len(data) % element.dtype.itemsize:
+            raise MalformedTensor(f"its values end within a {element.name}")
+        _check_count(len(data) // element.dtype.itemsize, element, elements)
+        return np.frombuffer(data, element.dtype)
+    try:
+        count = varint.count(data)
+        _check_count(count, element, elements)
+        # half_val holds the bits of a half in an integer.
+        values = np.empty(
+            count, np.dtype("<u2") if element.dtype == ELEMENT_TYPES[HALF].dtype else element.dtype
+        )
+        varint.decode_into(data, values)
+    except varint.VarintError as error:
+        raise MalformedTensor(f"its values cannot be read: {error}") from error
+    return values.view(element.dtype)
+
+
+def _from_list(given: Any, element: ElementType, elements: int) -> npt.NDArray[Any]:
+    """Read the values of a field that came unpacked, as the Python numbers protobuf made of them."""
+    if element.encoding == "string":
+        return _from_packed(given, element, elements)
+    pairs = 2 if element.dtype.kind == "c" else 1
+    if len(given) % pairs:
+        raise MalformedTensor(f"its values end within a {element.name}")
+    _check_count(len(given) // pairs, element, elements)
+    if element.encoding == "fixed":
+        return np.array(given, element.dtype.type(0).real.dtype).view(element.dtype)
+    wide = np.array(given, np.uint64 if element.dtype == np.uint64 else np.int64)
+    if element.dtype == ELEMENT_TYPES[HALF].dtype:
+        return wide.astype("<u2").view(element.dtype)
+    return wide.astype(element.dtype)
+
+
+def _check_count(values: int, element: ElementType, elements: int) -> None:
+    if values > elements:
+        raise MalformedTensor(f"it has {elements} elements of {element.name} but {values} values")
+
+
+def _objects(strings: Any) -> npt.NDArray[Any]:
+    array = np.empty(len(strings), object)
+    array[:] = list(strings)
+    return array
+
+
+def _fill(values: npt.NDArray[Any], shape: tuple[int, ...], elements: int) -> npt.NDArray[Any]:
+    """Shape `values`, the last of which stands for those that are missing (zero or b"" where there is none)."""
+    try:
+        if len(values) == elements:
+            return values.reshape(shape)
+        if len(values) == 0:
+            empty = np.zeros(1, values.dtype)
+            if values.dtype == object:
+                empty[0] = b""
+            return np.broadcast_to(empty, shape)
+        if len(values) == 1:
+            return np.broadcast_to(values, shape)
+        if elements * values.dtype.itemsize > _LARGEST_FILL:
+            raise MalformedTensor(f"it has {elements} elements but {len(values)} values")
+        filled = np.full(elements, values[-1], values.dtype)
+        filled[: len(values)] = values
+        return filled.reshape(shape)
+    except MalformedTensor:
+        raise
+    except ValueError as error:  # more elements than numpy can address
+        raise MalformedTensor(f"an array of shape {shape} cannot be made: {error}") from error

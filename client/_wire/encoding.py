@@ -1,0 +1,100 @@
+"""Numpy arrays to the wire, each copied once: into the request.
+
+protobuf would copy a tensor's bytes into the message and again out of it, so what frames them is written here:
+tag, length, bytes (https://protobuf.dev/programming-guides/encoding/).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .dtypes import NUMBER_OF_DTYPE, STRING
+from .serving_pb2 import Tensor, TensorShape
+
+_TENSOR_CONTENT, _STRING_VAL = 4, 8  # fields of Tensor
+_INPUTS = 2  # of PredictRequest
+_KEY, _VALUE = 1, 2  # of a map's entry
+
+
+class TensorParts(NamedTuple):
+    """A tensor ready to be framed; `buffers` are the strings, or the pieces of the elements in order."""
+
+    dtype: int
+    shape: tuple[int, ...]
+    buffers: Sequence[bytes | memoryview]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all buffers."""
+        return sum(len(buffer) for buffer in self.buffers)
+
+
+def tensor_of_array(given: npt.ArrayLike) -> TensorParts:
+    """Prepare any array; strings (`str` as UTF-8, `bytes` as they are) may come as a list, or an array of any kind.
+
+    Raises TypeError for an element type that TensorFlow lacks.
+    """
+    array = np.asarray(given)
+    if array.dtype.kind in "OUS":
+        return TensorParts(STRING, array.shape, [_string(value) for value in array.ravel().tolist()])
+    array = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
+    if array.dtype not in NUMBER_OF_DTYPE:
+        raise TypeError(f"TensorFlow has no element type {array.dtype}")
+    return TensorParts(NUMBER_OF_DTYPE[array.dtype], array.shape, [_buffer(array)])
+
+
+def tensor_of_images(images: Sequence[npt.NDArray[np.uint8]]) -> TensorParts:
+    """Prepare one uint8 [N,H,W,3] tensor of N images uint8 [H,W,3] of one size, without stacking them first."""
+    shape = (len(images), *images[0].shape)
+    return TensorParts(
+        NUMBER_OF_DTYPE[np.dtype(np.uint8)], shape, [_buffer(np.ascontiguousarray(image)) for image in images]
+    )
+
+
+def tensor_of_strings(strings: Sequence[bytes]) -> TensorParts:
+    """Prepare a string [N] tensor."""
+    return TensorParts(STRING, (len(strings),), strings)
+
+
+def frame_input(name: str, tensor: TensorParts) -> list[bytes | memoryview]:
+    """Frame one entry of `PredictRequest.inputs`: pieces that, joined, are its bytes on the wire."""
+    header = Tensor(
+        dtype=tensor.dtype,
+        tensor_shape=TensorShape(dim=[TensorShape.Dim(size=size) for size in tensor.shape]),
+    ).SerializeToString()
+    if tensor.dtype == STRING:
+        values = [piece for value in tensor.buffers for piece in (_tag(_STRING_VAL, len(value)), value)]
+    else:
+        values = [_tag(_TENSOR_CONTENT, tensor.nbytes), *tensor.buffers]
+    size = len(header) + sum(len(value) for value in values)
+    key = name.encode()
+    entry = [_tag(_KEY, len(key)), key, _tag(_VALUE, size), header, *values]
+    return [_tag(_INPUTS, sum(len(piece) for piece in entry)), *entry]
+
+
+def _buffer(array: npt.NDArray[Any]) -> memoryview:
+    flat = array.reshape(math.prod(array.shape))
+    return memoryview(flat.view(np.uint8).data)
+
+
+def _string(value: object) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes):
+        return value
+    raise TypeError(f"a string tensor holds str or bytes, not {type(value).__name__}")
+
+
+def _tag(field: int, length: int) -> bytes:
+    """Tag and length of a length-delimited field."""
+    encoded = bytearray([field << 3 | 2])
+    while length > 0x7F:
+        encoded.append(length & 0x7F | 0x80)
+        length >>= 7
+    encoded.append(length)
+    return bytes(encoded)
