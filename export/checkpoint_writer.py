@@ -1,34 +1,159 @@
-"""Write V1 and V2 checkpoints, whole or not at all."""
+"""Write V1 and V2 checkpoints, whole or not at all.
+
+The bytes go from the arrays to the file, where TensorFlow's V1 writer takes 8 to 14 s and four copies in memory for
+553 MB. What is written is read by TensorFlow's readers.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import IO, Any, Literal
 
+import google_crc32c
 import numpy as np
+import numpy.typing as npt
+
+from export.checked_file import CHUNK, as_bytes, masked_crc
+from export.checkpoint_v1 import PACKED_FIELDS, tensor_key
+from export.checkpoint_v2 import data_file
+from export.errors import ExportError
+from export.sstable_writer import TableWriter, encode_varint
+
+INTEGER_FIELDS = {np.dtype(np.int32): "int_val", np.dtype(np.int64): "int64_val"}  # of TensorProto
 
 
 def write_checkpoint(
     path: str | Path,
-    tensors: Mapping[str, np.ndarray],
+    tensors: Mapping[str, npt.NDArray[Any]],
     format: Literal["V1", "V2"] = "V1",
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Write `tensors` to `path` (V1: one file; V2: `path.index` and `path.data-00000-of-00001`)."""
-    import tensorflow as tf
+    """Write a checkpoint in place of what is there, under temporary names first.
 
+    Args:
+        path: the V1 file, or the V2 prefix (`path.index` and `path.data-00000-of-00001`).
+        tensors: by name; V1 takes float32, float64, int32 and int64.
+        format: "V1" or "V2".
+        progress: called often, with the bytes written so far.
+
+    Raises:
+        ExportError: the folder is missing or not writable, or the disk is full.
+        ValueError: V1 has no place for a dtype.
+    """
     path = Path(path)
+    arrays = {name: _native(tensors[name]) for name in sorted(tensors)}
+    done = 0
+
+    def step(size: int) -> None:
+        nonlocal done
+        done += size
+        if progress:
+            progress(done)
+
+    try:
+        if format == "V1":
+            with _replacing(path) as stream:
+                _write_v1(stream, arrays, step)
+        else:
+            # Left in reverse: the data is in place before the index that states its checksums.
+            with _replacing(Path(f"{path}.index")) as index, _replacing(data_file(path, 0, 1)) as data:
+                _write_v2(index, data, arrays, step)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the array itself where it is contiguous and little-endian."""
+    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    names = list(tensors)
-    data = [tf.constant(tensors[name]) for name in names]
-    if format == "V1":
-        tf.raw_ops.Save(filename=str(temporary), tensor_names=names, data=data)
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
         os.replace(temporary, path)
-        return
-    tf.raw_ops.SaveV2(
-        prefix=str(temporary), tensor_names=names, shape_and_slices=[""] * len(names), tensors=data
-    )
-    for suffix in (".data-00000-of-00001", ".index"):
-        os.replace(f"{temporary}{suffix}", f"{path}{suffix}")
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_v1(stream: IO[bytes], arrays: Mapping[str, npt.NDArray[Any]], step: Callable[[int], None]) -> None:
+    import tensorflow as tf
+    from tensorflow.core.util.saved_tensor_slice_pb2 import SavedSlice, SavedTensorSlices
+
+    contents = SavedTensorSlices()
+    contents.meta.versions.producer = 1
+    slices = {}
+    for name, array in arrays.items():
+        whole = SavedSlice(name=name)
+        for _ in array.shape:
+            whole.slice.extent.add()
+        slices[name] = whole
+        shape = tf.TensorShape(array.shape).as_proto()
+        data_type = tf.dtypes.as_dtype(array.dtype).as_datatype_enum
+        contents.meta.tensor.add(name=name, shape=shape, type=data_type, slice=[whole.slice])
+    table = TableWriter(stream)
+    table.add(b"", [contents.SerializeToString()])
+    for key, name in sorted((tensor_key(name, array.ndim), name) for name, array in arrays.items()):
+        table.add(key, _saved(slices[name], arrays[name]), step)
+    table.finish()
+
+
+def _saved(whole: Any, array: npt.NDArray[Any]) -> list[Any]:
+    """Return the pieces of SavedTensorSlices(data=SavedSlice(..., data=TensorProto))."""
+    from tensorflow.core.framework.tensor_pb2 import TensorProto
+
+    numbers: list[Any]
+    if array.dtype in PACKED_FIELDS:
+        numbers = [_field(PACKED_FIELDS[array.dtype], array.nbytes), as_bytes(array)]
+    elif array.dtype in INTEGER_FIELDS:
+        numbers = [TensorProto(**{INTEGER_FIELDS[array.dtype]: array.ravel().tolist()}).SerializeToString()]
+    else:
+        raise ValueError(f"{whole.name} is {array.dtype}: write V2, or float32, float64, int32 or int64")
+    head = whole.SerializeToString()
+    head += _field(3, sum(map(len, numbers)))
+    return [_field(2, len(head) + sum(map(len, numbers))) + head, *numbers]
+
+
+def _field(number: int, size: int) -> bytes:
+    return encode_varint(number << 3 | 2) + encode_varint(size)
+
+
+def _write_v2(
+    index: IO[bytes],
+    data: IO[bytes],
+    arrays: Mapping[str, npt.NDArray[Any]],
+    step: Callable[[int], None],
+) -> None:
+    import tensorflow as tf
+    from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
+
+    header = BundleHeaderProto(num_shards=1)
+    header.version.producer = 1
+    table = TableWriter(index)
+    table.add(b"", [header.SerializeToString()])
+    position = 0
+    for key, name in sorted((name.encode(), name) for name in arrays):
+        array = arrays[name]
+        flat, crc = as_bytes(array), 0
+        for start in range(0, flat.size, CHUNK):
+            piece = flat[start : start + CHUNK]
+            crc = google_crc32c.extend(crc, piece)
+            data.write(piece.data)
+            step(piece.size)
+        entry = BundleEntryProto(
+            dtype=tf.dtypes.as_dtype(array.dtype).as_datatype_enum,
+            shape=tf.TensorShape(array.shape).as_proto(),
+            offset=position,
+            size=array.nbytes,
+            crc32c=masked_crc(crc),
+        )
+        table.add(key, [entry.SerializeToString()])
+        position += array.nbytes
+    table.finish()
