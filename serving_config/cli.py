@@ -16,6 +16,7 @@ from serving_config.errors import ServingConfigError
 COMMANDS = {
     "up": "serving_config.up",
     "check": "serving_config.check.command",
+    "render": "serving_config.render.command",
 }
 
 

@@ -134,7 +134,12 @@ def _container_faults(
         named[port.get("name", number)] = number
         if number not in listens:
             advice = f"the server listens on {server.port} (gRPC) and {server.rest_port} (REST)"
-            yield Finding(document.path, document.line(*here, "ports", at), f"containerPort {number}", advice)
+            yield Finding(
+                document.path,
+                document.line(*here, "ports", at, "containerPort"),
+                f"containerPort {number}",
+                advice,
+            )
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         if probe not in container:
             advice = "add it: a gRPC probe of the health service"

@@ -1,0 +1,1 @@
+"""`python -m serving_config render`: write a deployment for given models, from the files shipped beside it."""

@@ -1,0 +1,130 @@
+"""The reader of text-format files agrees with the protobuf runtime's own parser, and knows lines."""
+
+from pathlib import Path
+
+import pytest
+from google.protobuf import message_factory, text_format
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tensorflow_serving.config import model_server_config_pb2
+
+from serving_config.check import messages, text_proto
+
+PATH = Path("file.config")
+NAMES = ["ModelServerConfig", "BatchingParameters", "MonitoringConfig", "SSLConfig", "PlatformConfigMap"]
+
+
+def accepts(text: str, name: str) -> bool:
+    try:
+        root = text_proto.read(text)
+    except text_proto.TextProtoError:
+        return False
+    return not messages.conform(root, messages.message(name), PATH)
+
+
+def officially_accepts(text: str, name: str) -> bool:
+    message = message_factory.GetMessageClass(messages.message(name))()
+    try:
+        text_format.Parse(text, message)
+    except (text_format.ParseError, UnicodeDecodeError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("BatchingParameters", "max_batch_size { value: 8 }"),
+        ("BatchingParameters", "max_batch_size: { value: 8 }"),
+        ("BatchingParameters", "max_batch_size < value: 0x10 >"),
+        ("BatchingParameters", "allowed_batch_sizes: [1, 2, 4]"),
+        ("BatchingParameters", "allowed_batch_sizes: []"),
+        ("BatchingParameters", "allowed_batch_sizes: 1.5"),
+        ("BatchingParameters", "allowed_batch_sizes: 9223372036854775808"),
+        ("BatchingParameters", "allowed_batch_sizes: -1; pad_variable_length_inputs: t,"),
+        ("BatchingParameters", "max_batch_size: 8"),
+        ("BatchingParameters", "max_batch_size { value: 8"),
+        ("BatchingParameters", "max_batch_size { value: 8 } }"),
+        ("BatchingParameters", "max_batch_size { value 8 }"),
+        ("BatchingParameters", "max_batch_size { value: 8 } max_batch_size { value: 9 }"),
+        ("MonitoringConfig", 'prometheus_config { enable: TRUE path: "/m" }'),
+        ("MonitoringConfig", "prometheus_config { enable: True path: '/m' '/n' }  # end"),
+        ("MonitoringConfig", 'prometheus_config { path: "a\\tb\\x41" }'),
+        ("MonitoringConfig", 'prometheus_config { path: "no end }'),
+        ("SSLConfig", 'server_key: "a\\n" "b\\n" client_verify: 1'),
+        ("SSLConfig", 'server_kee: ""'),
+        ("ModelServerConfig", 'model_config_list { config { name: "a" } config { name: "b" } }'),
+        ("ModelServerConfig", 'model_config_list { config: [{ name: "a" }, { name: "b" }] }'),
+        ("ModelServerConfig", 'model_config_list { config { version_labels { key: "s" value: 1 } } }'),
+        ("ModelServerConfig", "model_config_list { config { model_type: TENSORFLOW } }"),
+        ("ModelServerConfig", "model_config_list { config { model_type: PYTORCH } }"),
+        ("ModelServerConfig", "model_config_list { config { model_version_policy { all {} } } }"),
+        (
+            "ModelServerConfig",
+            "model_config_list { config { model_version_policy { latest { num_versions: -1 } } } }",
+        ),
+        ("ModelServerConfig", "model_config_list { config { model_version_policy { all {} latest {} } } }"),
+        ("ModelServerConfig", "model_config_list {} custom_model_config {}"),
+        ("ModelServerConfig", "$"),
+        ("PlatformConfigMap", 'platform_configs { key: "tensorflow" value { } }'),
+    ],
+)
+def test_accepts_what_the_official_parser_accepts(name: str, text: str) -> None:
+    assert accepts(text, name) == officially_accepts(text, name)
+
+
+_words = st.sampled_from(
+    [
+        "max_batch_size",
+        "allowed_batch_sizes",
+        "value",
+        "{",
+        "}",
+        ":",
+        "1",
+        "8",
+        "-3",
+        '"x"',
+        "[",
+        "]",
+        ",",
+        "true",
+        "# c\n",
+    ]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(_words, max_size=12))
+def test_never_accepts_what_the_official_parser_refuses(words: list[str]) -> None:
+    text = " ".join(words)
+    if accepts(text, "BatchingParameters"):
+        assert officially_accepts(text, "BatchingParameters")
+
+
+def test_reads_the_shipped_model_configuration_as_the_official_parser_does() -> None:
+    path = Path(text_proto.__file__).parent.parent / "models.config"
+    official = text_format.Parse(path.read_text(), model_server_config_pb2.ModelServerConfig())
+    root, _ = text_proto.read_file(path)
+
+    assert root is not None
+    config = official.model_config_list.config[0]
+    model = root.first("model_config_list", "config")
+    assert model is not None
+    assert (model.value("name"), model.value("base_path")) == (config.name, config.base_path)
+    assert {label.value("key"): int(label.value("value")) for label in model.all("version_labels")} == dict(
+        config.version_labels
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_refuses_an_unknown_field_of_every_message(name: str) -> None:
+    assert not accepts("no_such_field: 1", name)
+
+
+def test_reports_every_fault_with_its_line() -> None:
+    text = (
+        "max_batch_sise { value: 8 }\n\nallowed_batch_sizes: [1,\n  x]\nnum_batch_threads { value: 'two' }\n"
+    )
+    found = messages.conform(text_proto.read(text), messages.message("BatchingParameters"), PATH)
+    assert [finding.line for finding in found] == [1, 3, 5]

@@ -1,0 +1,256 @@
+"""`python -m serving_config render`: what it writes is what is shipped, passes `check`, and is never half there."""
+
+import json
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import trustme
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+import serving_config
+from serving_config.check.inspection import inspect
+from serving_config.cli import main
+
+SHIPPED = Path(serving_config.__file__).parent
+DEFAULTS = [
+    "render",
+    "--model",
+    "vgg_16=models/vgg_16",
+    "--for",
+    "docker",
+    "kubernetes",
+    "--out",
+    "serving_config",
+]
+
+
+def add_version(model: str, version: int) -> None:
+    graph = Path("models") / model / str(version) / "saved_model.pb"
+    graph.parent.mkdir(parents=True, exist_ok=True)
+    graph.write_bytes(b"graph")
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with models/vgg_16/1."""
+    monkeypatch.chdir(tmp_path)
+    add_version("vgg_16", 1)
+    return tmp_path
+
+
+def written(folder: str) -> dict[str, str]:
+    return {str(p.relative_to(folder)): p.read_text() for p in Path(folder).rglob("*") if p.is_file()}
+
+
+def tree(path: str) -> dict:
+    return YAML(typ="safe").load(Path(path))
+
+
+def test_the_defaults_write_the_shipped_files() -> None:
+    assert main(DEFAULTS) == 0
+    files = written("serving_config")
+    assert files == {name: (SHIPPED / name).read_text() for name in files}
+    assert len(files) == 11
+
+
+def test_compose_dockerfile_and_deployment_give_the_same_flags() -> None:
+    flag = re.compile(r"--[a-z_]+=[^\s\",]+")
+    compose, docker, deployment = (
+        set(flag.findall((SHIPPED / name).read_text().partition("HEALTHCHECK")[0]))
+        for name in ("docker-compose.yml", "Dockerfile", "kubernetes/deployment.yaml")
+    )
+    build_options = {f for f in docker if f.startswith(("--from=", "--chown="))}
+    assert compose == docker - build_options == deployment
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--replicas", "5", "--cpu", "3500m", "--memory", "6Gi"],
+        ["--model", "other.V2=models/other", "--versions", "other.V2=3,4"],
+        ["--batching"],
+        ["--baked", "--image", "registry.example:5000/team/vgg-16:2"],
+        ["--image", "tensorflow/serving:2.19.1", "--name", "street"],
+        ["--tls-key", "key.pem", "--tls-cert", "cert.pem"],
+        ["--tls-key", "key.pem", "--tls-cert", "cert.pem", "--client-ca", "ca.pem", "--batching"],
+    ],
+    ids=" ".join,
+)
+def test_what_it_writes_passes_check(options: list[str]) -> None:
+    add_version("other", 3)
+    add_version("other", 4)
+    authority = trustme.CA()
+    certificate = authority.issue_cert("serving.example")
+    certificate.private_key_pem.write_to_path("key.pem")
+    certificate.cert_chain_pems[0].write_to_path("cert.pem")
+    authority.cert_pem.write_to_path("ca.pem")
+
+    assert main([*DEFAULTS, *options]) == 0
+    assert inspect([Path("serving_config")], None, []).findings == []
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    names=st.lists(st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,20}", fullmatch=True), min_size=1, max_size=3),
+    replicas=st.integers(1, 50),
+    cores=st.integers(1, 64),
+)
+def test_any_names_and_sizes_pass_check_or_are_refused(names: list[str], replicas: int, cores: int) -> None:
+    for name in names:
+        add_version(name, 7)
+    models = [word for name in names for word in ("--model", f"{name}=models/{name}")]
+    sizes = ["--replicas", str(replicas), "--cpu", str(cores), "--memory", f"{cores}Gi", "--force"]
+    distinct = len({re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") for name in names}) == len(names)
+
+    code = main(["render", *models, "--for", "docker", "kubernetes", "--out", "any", *sizes])
+
+    assert code == (0 if distinct else 1)
+
+
+def test_takes_the_newest_version_when_none_is_named() -> None:
+    add_version("vgg_16", 2)
+    main(DEFAULTS)
+    assert re.findall(r"\n +versions: (\d+)", written("serving_config")["models.config"]) == ["2"]
+
+
+def test_labels_the_lowest_version_stable_and_the_highest_canary() -> None:
+    add_version("vgg_16", 2)
+    main([*DEFAULTS, "--versions", "2,1"])
+    labels = re.findall(r'key: "(\w+)" value: (\d+)', written("serving_config")["models.config"])
+    assert labels == [("stable", "1"), ("canary", "2")]
+
+
+def test_sets_threads_limits_and_replicas() -> None:
+    main([*DEFAULTS, "--replicas", "3", "--cpu", "4", "--memory", "8Gi"])
+    service = tree("serving_config/docker-compose.yml")["services"]["serving"]
+    container = tree("serving_config/kubernetes/deployment.yaml")["spec"]["template"]["spec"]["containers"][0]
+    autoscaler = tree("serving_config/kubernetes/autoscaler.yaml")["spec"]
+    assert service["deploy"]["resources"]["limits"] == {"cpus": "4", "memory": "8g"}
+    assert container["resources"]["limits"] == {"cpu": "4", "memory": "8Gi"}
+    assert {"--tensorflow_intra_op_parallelism=4", "--grpc_max_threads=32"} <= set(container["args"])
+    assert (autoscaler["minReplicas"], autoscaler["maxReplicas"]) == (3, 9)
+
+
+def test_renames_every_object_and_reference() -> None:
+    main([*DEFAULTS, "--name", "street"])
+    for name, text in written("serving_config").items():
+        if name.startswith("kubernetes/") or name == "kustomization.yaml":
+            assert not re.search(r"(name|Name): serving", text), name
+
+
+def test_keeps_the_private_key_to_its_owner(work: Path) -> None:
+    certificate = trustme.CA().issue_cert("serving.example")
+    certificate.private_key_pem.write_to_path("key.pem")
+    certificate.cert_chain_pems[0].write_to_path("cert.pem")
+    main([*DEFAULTS, "--tls-key", "key.pem", "--tls-cert", "cert.pem"])
+    assert Path("serving_config/tls").stat().st_mode & 0o777 == 0o700
+    assert Path("serving_config/tls/.gitignore").read_text() == "*\n"
+
+
+def test_files_are_readable_by_the_server_whatever_the_umask() -> None:
+    before = os.umask(0o077)
+    try:
+        main(DEFAULTS)
+    finally:
+        os.umask(before)
+    assert all(path.stat().st_mode & 0o044 for path in Path("serving_config").rglob("*"))
+
+
+def test_refuses_to_overwrite_and_leaves_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    main(DEFAULTS)
+    before = written("serving_config")
+    assert main([*DEFAULTS, "--replicas", "9"]) == 1
+    assert written("serving_config") == before
+    assert "--force replaces it" in capsys.readouterr().err
+
+
+def test_force_replaces_and_keeps_other_files() -> None:
+    main(DEFAULTS)
+    Path("serving_config/notes.txt").write_text("mine")
+    assert main([*DEFAULTS, "--replicas", "9", "--force"]) == 0
+    assert written("serving_config")["notes.txt"] == "mine"
+    assert "minReplicas: 9" in written("serving_config")["kubernetes/autoscaler.yaml"]
+
+
+def test_leaves_nothing_behind_when_it_cannot_write(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("not a folder")
+    assert main([*DEFAULTS[:-1], "file/deploy"]) == 1
+    assert "cannot write file/deploy" in capsys.readouterr().err
+    assert sorted(path.name for path in work.iterdir()) == ["file", "models"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "vgg_16"], "write NAME=DIR"),
+        (["--model", "empty=models/empty"], "no version of empty in models/empty"),
+        (["--model", "vgg-16=models/vgg_16"], "differ too little"),
+        (["--versions", "9"], "models/vgg_16 has no version 9"),
+        (["--versions", "one"], "write version numbers"),
+        (["--replicas", "0"], "give it 1 or more"),
+        (["--cpu", "lots"], "write cores"),
+        (["--memory", "4GB"], "write it in Mi or Gi"),
+        (["--name", "Street View"], "use lowercase letters"),
+        (["--baked"], "--baked needs --image"),
+        (["--tls-key", "key.pem"], "TLS needs both"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_refuses(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*DEFAULTS, *options]) == 1
+    assert message in capsys.readouterr().err
+    assert not Path("serving_config").exists()
+
+
+def test_json_names_the_files_and_the_next_command(capsys: pytest.CaptureFixture[str]) -> None:
+    main([*DEFAULTS, "--json"])
+    answer = json.loads(capsys.readouterr().out)
+    assert "kustomization.yaml" in answer["files"]
+    assert answer["next"][1] == "kubectl apply --kustomize serving_config"
+
+
+@pytest.fixture
+def rest_server() -> Iterator[tuple[int, dict[str, str]]]:
+    """What the health check asks: the REST API's answer about a model, by model name, and its port."""
+    states: dict[str, str] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state = states[self.path.removeprefix("/v1/models/")]
+            body = json.dumps({"model_version_status": [{"version": "1", "state": state}]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_address[1], states
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(("second", "code"), [("AVAILABLE", 0), ("LOADING", 1)])
+def test_the_health_check_asks_for_every_model(
+    second: str, code: int, rest_server: tuple[int, dict[str, str]]
+) -> None:
+    port, states = rest_server
+    add_version("other", 1)
+    main([*DEFAULTS, "--model", "other=models/other"])
+    states.update({"vgg_16": "AVAILABLE", "other": second})
+    test = tree("serving_config/docker-compose.yml")["services"]["serving"]["healthcheck"]["test"]
+    script = test[3].replace("$$", "$").replace("/8501", f"/{port}")
+    assert subprocess.run(["bash", "-c", script], timeout=20).returncode == code
