@@ -146,21 +146,27 @@ def _first_gif_frame(data: Tensor, start: Tensor, what: Tensor | str) -> tuple[T
     )[0]
     found = refuse_unless(tf.equal(byte(descriptor), 0x2C), what, " is a GIF without an image")
     with tf.control_dependencies([found]):
-        pixels = descriptor + 10 + _colour_table_bytes(byte(descriptor + 9)) + 1
-    return data[descriptor : descriptor + 10], skip_data_blocks(pixels)
+        flags = byte(descriptor + 9)
+    with tf.control_dependencies([flags]):  # the descriptor is there to its last byte
+        frame = data[descriptor : descriptor + 10]
+    return frame, skip_data_blocks(descriptor + 10 + _colour_table_bytes(flags) + 1)
 
 
 def _decode_bmp(encoded: Tensor, header: Tensor, max_pixels: int, what: Tensor | str) -> Tensor:
     width, raw_height = _unsigned(header, 18, 4), _unsigned(header, 22, 4)
     height = tf.where(raw_height < 2**31, raw_height, 2**32 - raw_height)  # negative: rows run top down
     bits, compression = _unsigned(header, 28, 2), _unsigned(header, 30, 4)
-    whole = refuse_unless(
+    known = refuse_unless(
         (_unsigned(header, 14, 4) >= 40)
         & tf.reduce_any(tf.equal(bits, tf.constant([8, 24, 32], tf.int64)))
         & (tf.equal(compression, 0) | (tf.equal(compression, 3) & tf.equal(bits, 32))),
         what, " is a BMP of a kind that is not read (only uncompressed ones of 8, 24 or 32 bits are): send a PNG",
     )  # fmt: skip
-    with tf.control_dependencies([whole, check_size(height, width, max_pixels, what)]):
+    row = (width * bits + 31) // 32 * 4
+    length = tf.cast(tf.strings.length(encoded), tf.int64)
+    with tf.control_dependencies([known, check_size(height, width, max_pixels, what)]):
+        complete = refuse_unless(_unsigned(header, 10, 4) + row * height <= length, what, " is a truncated BMP")
+    with tf.control_dependencies([complete]):
         pixels = tf.io.decode_bmp(tf.identity(encoded), channels=0)
     return tf.cond(tf.equal(bits, 8), lambda: _look_up_bmp_colours(pixels, header), lambda: pixels[..., :3])
 
@@ -183,4 +189,4 @@ def _decode_webp(encoded: Tensor, header: Tensor, max_pixels: int, what: Tensor 
         for of_extended, of_lossless, of_lossy in zip(extended, lossless, lossy, strict=True)
     )
     with tf.control_dependencies([check_size(height, width, max_pixels, what)]):
-        return tf.io.decode_image(tf.identity(encoded), channels=3, expand_animations=False)
+        return tf.io.decode_image(tf.identity(encoded), channels=0, expand_animations=False)[..., :3]

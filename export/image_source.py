@@ -60,14 +60,17 @@ class ImageSource:
         with tf.control_dependencies([batch]):
             height, width = tf.identity(sides[1]), tf.identity(sides[2])
         with tf.control_dependencies([check_size(height, width, self._max_pixels, "each image")]):
-            return tf.ensure_shape(tf.identity(self.images), [None, None, None, 3])
+            images = tf.identity(self.images)
+        images.set_shape([None, None, None, 3])
+        return images
 
     def _checked_strings(self, strings: Tensor, name: str) -> Tensor:
-        vector = refuse_unless(
-            tf.equal(tf.rank(strings), 1), name, " must be a vector of strings, one for each image"
-        )
+        is_vector = tf.equal(tf.size(tf.shape(strings)), 1)
+        vector = refuse_unless(is_vector, name, " must be a vector of strings, one for each image")
         with tf.control_dependencies([vector]):
-            return tf.ensure_shape(tf.identity(strings), [None])
+            strings = tf.identity(strings)
+        strings.set_shape([None])
+        return strings
 
     def image(self, index: Tensor) -> Tensor:
         """The image at `index`, uint8 [H, W, 3]."""

@@ -135,5 +135,5 @@ def _exported(
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials: np.ndarray = np.exp(logits - logits.max())
-    return exponentials / exponentials.sum()
+    exponentials = np.exp(logits - logits.max())
+    return np.asarray(exponentials / exponentials.sum())

@@ -1,0 +1,72 @@
+"""What most tests stand on: a demo checkpoint, the model exported from it, a real server process that serves it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def run_module(module: str, *arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run `python -m module arguments` to its end, as a user does."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=500, check=False
+    )
+
+
+@pytest.fixture(scope="session")
+def demo_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A full-size V1 checkpoint with 8 texture classes, its class names beside it."""
+    checkpoint = tmp_path_factory.mktemp("checkpoint") / "vgg_16.ckpt"
+    result = run_module("export.demo_checkpoint", checkpoint)
+    assert result.returncode == 0, result.stderr
+    return checkpoint
+
+
+@pytest.fixture(scope="session")
+def models(demo_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with vgg_16/1, exported from the demo checkpoint with default options."""
+    models = tmp_path_factory.mktemp("models")
+    result = run_module("export", "--ckpt", demo_checkpoint, "--out", models / "vgg_16")
+    assert result.returncode == 0, result.stderr
+    return models
+
+
+@pytest.fixture(scope="session")
+def engine(models: Path) -> Iterator[str]:
+    """Address of an embedded engine, a process of its own, that serves `models`."""
+    command = [sys.executable, "-m", "serving_config", "up", "--engine", "embedded", "--port", "0"]
+    command += ["--model", f"vgg_16={models / 'vgg_16'}"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if ready := re.match(r"ready: .* on (\S+)", line):
+                yield ready[1]
+                break
+        else:
+            pytest.fail("the engine ended before it was ready")
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def demo_scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's picture as a JPEG file."""
+    from PIL import Image
+
+    from export.demo.landscape import demo_scene
+
+    file = tmp_path_factory.mktemp("scene") / "scene.jpg"
+    Image.fromarray(demo_scene()[0]).save(file, quality=92)
+    return file

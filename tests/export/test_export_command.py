@@ -1,0 +1,290 @@
+"""`python -m export` as its user meets it: what it writes and says, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from export.checkpoint_writer import write_checkpoint
+from export.demo.random_weights import random_checkpoint
+from tests.conftest import ROOT, run_module
+from tests.saved_model import SavedModel
+
+SIGNATURES = {
+    "serving_default", "classify", "classify_bytes", "classify_examples", "segment", "segment_bytes", "logits", "labels",
+}  # fmt: skip
+
+
+def contents(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def refused(result: subprocess.CompletedProcess[str], message: str) -> None:
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.fixture(scope="module")
+def record(models: Path) -> dict:
+    return json.loads((models / "vgg_16" / "1" / "assets.extra" / "export.json").read_text())
+
+
+def test_version_folder_holds_what_a_server_and_its_operator_need(models: Path) -> None:
+    folder = models / "vgg_16" / "1"
+    files = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+    assert {
+        "saved_model.pb",
+        "variables/variables.index",
+        "assets/labels.tsv",
+        "assets.extra/tf_serving_warmup_requests",
+        "assets.extra/export.json",
+    } <= files
+
+
+def test_every_signature_is_exported(aligned: SavedModel) -> None:
+    assert set(aligned.signatures) == SIGNATURES
+
+
+def test_there_is_a_warm_up_request_for_each_signature(models: Path, aligned: SavedModel) -> None:
+    file = models / "vgg_16" / "1" / "assets.extra" / "tf_serving_warmup_requests"
+    logs = [
+        prediction_log_pb2.PredictionLog.FromString(r.numpy()) for r in tf.data.TFRecordDataset(str(file))
+    ]
+    names = [(log.predict_log or log.classify_log).request.model_spec.signature_name for log in logs[:-1]]
+    assert {*names, logs[-1].classify_log.request.model_spec.signature_name} == SIGNATURES
+    for log in logs[:-1]:
+        request = log.predict_log.request
+        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        assert aligned(request.model_spec.signature_name, **inputs)
+
+
+def test_record_identifies_the_checkpoint(record: dict, demo_checkpoint: Path) -> None:
+    assert record["checkpoint"]["sha256"] == hashlib.sha256(demo_checkpoint.read_bytes()).hexdigest()
+    assert record["checkpoint"]["bytes"] == demo_checkpoint.stat().st_size
+
+
+def test_record_states_the_parity_with_slim(record: dict) -> None:
+    assert record["parity"]["difference"] <= record["parity"]["tolerance"] == 1e-5
+    assert record["parity"]["argmax_agreement"] == 1
+
+
+def test_names_are_taken_from_beside_the_checkpoint(models: Path, demo_checkpoint: Path) -> None:
+    labels = Path(f"{demo_checkpoint}.labels.tsv").read_text()
+    assert (models / "vgg_16" / "1" / "assets" / "labels.tsv").read_text() == labels
+
+
+def test_saved_model_names_no_file_of_this_machine(models: Path) -> None:
+    assert str(ROOT).encode() not in (models / "vgg_16" / "1" / "saved_model.pb").read_bytes()
+
+
+def test_tensorflow_loads_and_runs_every_signature(models: Path) -> None:
+    loaded = tf.saved_model.load(str(models / "vgg_16" / "1"))
+    images = tf.zeros([2, 33, 40, 3], tf.uint8)
+    assert set(loaded.signatures) == SIGNATURES
+    for name in ("serving_default", "classify", "segment", "logits"):
+        assert all(len(output) == 2 for output in loaded.signatures[name](images=images).values())
+
+
+def test_saved_model_cli_shows_the_signatures(models: Path) -> None:
+    command = [
+        Path(sys.executable).parent / "saved_model_cli",
+        "show",
+        "--all",
+        "--dir",
+        models / "vgg_16" / "1",
+    ]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert all(f"signature_def['{name}']" in shown for name in SIGNATURES)
+
+
+def test_checkpoint_of_1000_classes_gets_the_names_of_imagenet(model_1000: Path) -> None:
+    with SavedModel(model_1000) as model:
+        answer = model("classify", images=np.zeros((1, 30, 30, 3), np.uint8))
+        assert answer["probabilities"].shape == (1, 1000)
+        assert (
+            model("labels", class_ids=np.array([1], np.int32))["class_names"][0]
+            == b"goldfish, Carassius auratus"
+        )
+        assert model("segment", images=np.zeros((1, 30, 30, 3), np.uint8))["label_map"].dtype == np.uint16
+
+
+def test_fine_tuned_checkpoint_of_three_classes_ranks_three(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "model.ckpt-300"
+    write_checkpoint(checkpoint, random_checkpoint(3), "V2")
+    labels = tmp_path / "labels.txt"
+    labels.write_text("road\nhouse\ntree\n")
+    result = run_module(
+        "export", "--ckpt", checkpoint, "--out", tmp_path / "streets", "--labels", labels, "--json"
+    )
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["signatures"]["classify"]["outputs"]["class_ids"] == "int32 [?, 3]"
+    with SavedModel(Path(report["path"])) as model:
+        names = model("classify", images=np.zeros((1, 30, 30, 3), np.uint8))["class_names"][0]
+        assert set(names) == {b"road", b"house", b"tree"}
+
+
+def test_next_version_comes_beside_the_one_that_is_there(demo_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "vgg_16" / "7").mkdir(parents=True)
+    (tmp_path / "vgg_16" / "7" / "saved_model.pb").touch()
+    result = run_module("export", "--ckpt", demo_checkpoint, "--out", tmp_path / "vgg_16")
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in (tmp_path / "vgg_16").iterdir()) == ["7", "8"]
+    assert f"next: python -m serving_config up --model vgg_16={tmp_path / 'vgg_16'}" in result.stdout
+
+
+def test_options_not_made_yet_are_usage_errors(demo_checkpoint: Path) -> None:
+    assert run_module("export", "--ckpt", demo_checkpoint, "--tpu").returncode == 2
+
+
+def test_help_shows_how_to_export() -> None:
+    result = run_module("export", "--help")
+    assert result.returncode == 0
+    assert "python -m export --ckpt vgg_16.ckpt" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("one\ntwo\n", "has 2 lines but the checkpoint has"),
+        ("\n".join(["same"] * 10) + "\n", "line 2 repeats 'same' of line 1"),
+        ("\n".join(["a", "", *"cdefghij"]) + "\n", "line 2 is empty"),
+    ],
+)
+def test_wrong_labels_are_refused(demo_checkpoint: Path, tmp_path: Path, text: str, message: str) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text(text)
+    result = run_module("export", "--ckpt", demo_checkpoint, "--out", tmp_path / "out", "--labels", labels)
+    refused(result, message)
+    assert contents(tmp_path) == {labels}
+
+
+def test_labels_that_are_not_there_are_refused(demo_checkpoint: Path, tmp_path: Path) -> None:
+    result = run_module(
+        "export", "--ckpt", demo_checkpoint, "--out", tmp_path / "out", "--labels", tmp_path / "no"
+    )
+    refused(result, "cannot read the labels file")
+
+
+def test_missing_checkpoint_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    refused(run_module("export", "--ckpt", tmp_path / "no.ckpt", "--out", tmp_path / "out"), "no.ckpt")
+    assert contents(tmp_path) == set()
+
+
+def test_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "resnet.ckpt"
+    write_checkpoint(checkpoint, {"resnet_v1_50/conv1/weights": np.zeros((7, 7, 3, 64), np.float32)}, "V1")
+    refused(run_module("export", "--ckpt", checkpoint, "--out", tmp_path / "out"), "resnet_v1_50")
+    assert contents(tmp_path) == {checkpoint}
+
+
+def test_weights_that_are_not_finite_are_refused(weights: dict[str, np.ndarray], tmp_path: Path) -> None:
+    checkpoint = tmp_path / "nan.ckpt"
+    biases = np.full_like(weights["vgg_16/fc8/biases"], np.nan)
+    write_checkpoint(checkpoint, weights | {"vgg_16/fc8/biases": biases}, "V2")
+    before = contents(tmp_path)
+    refused(run_module("export", "--ckpt", checkpoint, "--out", tmp_path / "out"), "nothing was published")
+    assert contents(tmp_path) == before
+
+
+def test_version_that_is_there_is_refused(models: Path, demo_checkpoint: Path) -> None:
+    before = contents(models)
+    result = run_module("export", "--ckpt", demo_checkpoint, "--out", models / "vgg_16", "--version", "1")
+    refused(result, "is already there: leave out --version")
+    assert contents(models) == before
+
+
+def test_output_below_a_file_is_refused(demo_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run_module("export", "--ckpt", demo_checkpoint, "--out", tmp_path / "file" / "vgg_16")
+    refused(result, "choose another with --out")
+    assert contents(tmp_path) == {tmp_path / "file"}
+
+
+def test_full_disk_leaves_nothing(demo_checkpoint: Path, tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "export", "--ckpt", demo_checkpoint, "--out", tmp_path / "models" / "vgg_16"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200 * 2**20,) * 2),
+        check=False,
+    )
+    refused(result, "cannot write to")
+    assert contents(tmp_path) == set()
+
+
+@pytest.fixture
+def running_export(demo_checkpoint: Path, tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
+    """Start an export into `tmp_path`; return it once it has written some of its variables."""
+
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "export", "--ckpt", demo_checkpoint, "--out", tmp_path / "vgg_16"]
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 60
+        while not any((tmp_path / "vgg_16").glob("*/variables/*")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return process
+
+    return start
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_export_leaves_nothing(
+    running_export: Callable[[], subprocess.Popen[str]], tmp_path: Path, number: signal.Signals
+) -> None:
+    process = running_export()
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "stopped: nothing was published\n")
+    assert contents(tmp_path) == set()
+
+
+def test_killed_export_is_swept_by_the_next(
+    running_export: Callable[[], subprocess.Popen[str]], demo_checkpoint: Path, tmp_path: Path
+) -> None:
+    process = running_export()
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "vgg_16" / "1").exists()
+    result = run_module("export", "--ckpt", demo_checkpoint, "--out", tmp_path / "vgg_16")
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in (tmp_path / "vgg_16").iterdir()] == ["1"]
+    shutil.rmtree(tmp_path / "vgg_16")
+
+
+def test_user_without_rights_is_told(tmp_path: Path) -> None:
+    from export.errors import ExportError
+    from export.publication import draft_version
+
+    tmp_path.chmod(0o555)
+    child = os.fork()
+    if child == 0:
+        if os.getuid() == 0:
+            os.setuid(65534)
+        try:
+            with draft_version(tmp_path / "models", None, 0):
+                os._exit(1)
+        except ExportError as error:
+            os._exit(0 if "choose another with --out" in str(error) else 2)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0

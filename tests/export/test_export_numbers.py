@@ -1,0 +1,134 @@
+"""Every number that an exported model returns, against tf-slim or NumPy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import numpy_reference as reference
+from tests.saved_model import SavedModel
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Coarse blobs under noise, uint8 [H, W, 3]."""
+    rng = np.random.default_rng(seed)
+    blobs = np.kron(rng.integers(0, 256, (height // 40 + 1, width // 40 + 1, 3)), np.ones((40, 40, 1)))
+    return np.clip(blobs[:height, :width] + rng.normal(0, 20, (height, width, 3)), 0, 255).astype(np.uint8)
+
+
+def slim_logits(checkpoint: Path, classes: int, images: np.ndarray) -> np.ndarray:
+    """Logits of `tf_slim.nets.vgg.vgg_16`, restored from the checkpoint."""
+    import tf_slim
+    from tf_slim.nets import vgg
+
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        pixels = tf.constant(images, tf.float32) - tf.constant(reference.MEAN_RGB)
+        logits, _ = vgg.vgg_16(pixels, num_classes=classes, is_training=False, spatial_squeeze=False)
+        tf.compat.v1.train.Saver(tf_slim.get_model_variables()).restore(session, str(checkpoint))
+        return session.run(logits)
+
+
+def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
+    """Largest difference as a fraction of the largest value of `b`."""
+    return float(np.abs(a - b).max() / np.abs(b).max())
+
+
+@pytest.mark.filterwarnings("ignore:`layer.apply` is deprecated")
+@pytest.mark.parametrize("size", [(224, 224), (256, 320), (333, 517), (640, 480)])
+def test_logits_of_the_valid_geometry_are_those_of_slim(
+    valid: SavedModel, demo_checkpoint: Path, size: tuple[int, int]
+) -> None:
+    images = noise(*size)[None]
+    logits = valid("logits", images=images)["logits"]
+    expected = slim_logits(demo_checkpoint, logits.shape[-1], images)
+    assert relative_difference(logits, expected) <= 1e-5
+    assert (logits.argmax(-1) == expected.argmax(-1)).all()
+
+
+@pytest.mark.filterwarnings("ignore:`layer.apply` is deprecated")
+def test_logits_of_a_batch_are_those_of_slim(valid: SavedModel, demo_checkpoint: Path) -> None:
+    images = np.stack([noise(224, 256, seed) for seed in range(3)])
+    logits = valid("logits", images=images)["logits"]
+    expected = slim_logits(demo_checkpoint, logits.shape[-1], images)
+    assert relative_difference(logits, expected) <= 1e-5
+    assert (logits.argmax(-1) == expected.argmax(-1)).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (31, 33), (96, 160), (150, 70)])
+def test_logits_of_the_aligned_geometry_are_those_of_numpy(
+    aligned: SavedModel, weights: dict[str, np.ndarray], size: tuple[int, int]
+) -> None:
+    image = noise(*size)
+    logits = aligned("logits", images=image[None])["logits"][0]
+    assert relative_difference(logits, reference.aligned_logits(image, weights)) <= 1e-5
+
+
+def test_coarse_labels_are_the_argmax_of_the_logits(aligned: SavedModel) -> None:
+    answer = aligned("logits", images=noise(200, 300)[None])
+    assert (answer["labels"] == answer["logits"].argmax(-1)).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 96), (333, 517)])
+def test_label_map_is_the_argmax_of_bilinear_scores(aligned: SavedModel, size: tuple[int, int]) -> None:
+    images = noise(*size)[None]
+    logits = aligned("logits", images=images)["logits"][0]
+    scores = reference.resize_bilinear(logits, logits.shape[0] * 32, logits.shape[1] * 32)[
+        : size[0], : size[1]
+    ]
+    label_map = aligned("segment", images=images)["label_map"][0]
+    chosen = np.take_along_axis(scores, label_map[..., None].astype(int), -1)[..., 0]
+    assert label_map.shape == size
+    # The reference is in float64: equal but for scores that differ by less than float32 can tell.
+    assert (scores.max(-1) - chosen).max() <= 1e-6 * np.abs(scores).max()
+
+
+def test_nearest_label_map_stretches_the_coarse_labels(valid: SavedModel) -> None:
+    images = noise(300, 290)[None]
+    labels = valid("logits", images=images)["labels"][0]
+    rows = (np.arange(300) + 0.5) * labels.shape[0] // 300
+    columns = (np.arange(290) + 0.5) * labels.shape[1] // 290
+    expected = labels[rows.astype(int)][:, columns.astype(int)]
+    assert (valid("segment", images=images)["label_map"][0] == expected).all()
+
+
+@pytest.mark.parametrize("size", [(256, 256), (300, 400), (500, 333), (97, 31)])
+def test_classification_is_that_of_slims_central_crop(
+    aligned: SavedModel, weights: dict[str, np.ndarray], size: tuple[int, int]
+) -> None:
+    image = noise(*size)
+    logits = reference.vgg_16(reference.central_crop(image), weights, fc6_padding=0)[0, 0]
+    probabilities = aligned("classify", images=image[None])["probabilities"][0]
+    np.testing.assert_allclose(probabilities, reference.softmax(logits), atol=2e-5)
+
+
+@pytest.mark.parametrize("size", [(40, 300), (260, 290)])
+def test_dense_scores_average_the_cells_whose_window_lies_inside(
+    aligned: SavedModel, size: tuple[int, int]
+) -> None:
+    images = noise(*size)[None]
+    logits = aligned("logits", images=images)["logits"][0]
+    inside = logits[3:-3, 3:-3] if min(logits.shape[:2]) >= 7 else logits
+    probabilities = reference.softmax(inside.mean(axis=(0, 1), dtype=np.float64))
+    answer = aligned("serving_default", images=images)
+    np.testing.assert_allclose(answer["scores"][0], np.sort(probabilities)[::-1][:5], atol=1e-5)
+
+
+def test_one_pass_returns_the_label_map_of_segment(aligned: SavedModel) -> None:
+    images = noise(120, 200)[None]
+    both = aligned("serving_default", images=images)["label_map"]
+    assert (both == aligned("segment", images=images)["label_map"]).all()
+
+
+def test_ranking_is_that_of_the_probabilities(aligned: SavedModel) -> None:
+    answer = aligned("classify", images=np.stack([noise(60, 90, seed) for seed in range(2)]))
+    order = np.argsort(-answer["probabilities"], axis=1, kind="stable")[:, :5]
+    assert (answer["class_ids"] == order).all()
+    assert (answer["scores"] == np.take_along_axis(answer["probabilities"], order, axis=1)).all()
+
+
+def test_one_pixel_image_of_the_largest_aspect_ratio_is_classified(aligned: SavedModel) -> None:
+    probabilities = aligned("classify", images=np.full((1, 1, 1_000_000, 3), 99, np.uint8))["probabilities"]
+    assert probabilities.sum() == pytest.approx(1, abs=1e-5)

@@ -1,0 +1,99 @@
+"""The label map against the dense computation: every full-size score, then argmax."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from export.segmentation import bilinear_label_map, label_dtype, nearest_label_map
+from tests.conftest import ROOT
+
+
+def label_maps(
+    logits: np.ndarray, full_size: tuple[int, int], size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The head's label map and the dense one."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        scores = tf.constant(logits)
+        ours = bilinear_label_map(scores, tf.constant(full_size), tf.constant(size))
+        dense = tf.argmax(tf.image.resize(scores[None], full_size)[0], axis=-1)[: size[0], : size[1]]
+        return tuple(session.run((ours, dense)))
+
+
+def natural(height: int, width: int, classes: int, seed: int = 0) -> np.ndarray:
+    """Smooth score maps, a class ahead in each region, float32 [h, w, C]."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 1, (height, width, classes)).astype(np.float32)
+    logits[: height // 2, :, 1 % classes] += 6
+    logits[height // 2 :, : width // 2, 2 % classes] += 6
+    return logits
+
+
+def tied(height: int, width: int, classes: int, seed: int = 0) -> np.ndarray:
+    """Small integers: many exact ties."""
+    return np.random.default_rng(seed).integers(0, 3, (height, width, classes)).astype(np.float32)
+
+
+def undecided(height: int, width: int, classes: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, (height, width, classes)).astype(np.float32)
+
+
+@pytest.mark.parametrize("scores", [natural, tied, undecided])
+@pytest.mark.parametrize(
+    ("cells", "full_size", "size"),
+    [
+        ((1, 1), (32, 32), (1, 1)),
+        ((2, 3), (64, 96), (33, 70)),
+        ((7, 9), (224, 288), (220, 270)),
+        ((4, 9), (333, 517), (333, 517)),
+        ((5, 4), (7, 11), (7, 11)),
+        ((4, 4), (4, 4), (4, 4)),
+    ],
+)
+@pytest.mark.parametrize("classes", [1, 2, 21, 300])
+def test_label_map_is_the_dense_one_bit_for_bit(scores, cells, full_size, size, classes) -> None:
+    ours, dense = label_maps(scores(*cells, classes), full_size, size)
+    np.testing.assert_array_equal(ours, dense)
+
+
+@pytest.mark.parametrize(
+    ("classes", "dtype"), [(1, "uint8"), (256, "uint8"), (257, "uint16"), (1000, "uint16")]
+)
+def test_label_dtype_is_the_smallest_that_holds_the_classes(classes: int, dtype: str) -> None:
+    assert label_dtype(classes).name == dtype
+
+
+def test_nearest_label_map_is_that_of_a_nearest_resize() -> None:
+    logits = undecided(3, 5, 7)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        ours = nearest_label_map(tf.constant(logits), tf.constant([100, 170]), tf.constant([100, 170]))
+        coarse = logits.argmax(-1)[None, ..., None]
+        resized = tf.image.resize(coarse, [100, 170], method="nearest")[0, ..., 0]
+        np.testing.assert_array_equal(*session.run((ours, resized)))
+
+
+_WORST_CASE = """
+import resource
+import numpy as np, tensorflow as tf
+from export.segmentation import bilinear_label_map
+with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    logits = tf.compat.v1.placeholder(tf.float32, [None, None, 1000])
+    label_map = bilinear_label_map(logits, tf.constant([512, 512]), tf.constant([512, 512]))
+    session.run(label_map, {logits: np.zeros((2, 2, 1000), np.float32)})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    scores = np.random.default_rng(0).normal(0, 1, (16, 16, 1000)).astype(np.float32)
+    session.run(label_map, {logits: scores})
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+def test_memory_stays_bounded_where_every_class_may_win() -> None:
+    # All scores at once are 1 GB here.
+    result = subprocess.run(
+        [sys.executable, "-c", _WORST_CASE], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert int(result.stdout) < 300e6

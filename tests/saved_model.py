@@ -1,0 +1,35 @@
+"""Run the signatures of a SavedModel in a session, as TensorFlow Serving does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import tensorflow as tf
+
+
+class SavedModel:
+    """A loaded version folder; call it with a signature's name and inputs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        with self._session.graph.as_default():
+            loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
+        self.signatures = dict(loaded.signature_def)
+
+    def __call__(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the signature's outputs by name."""
+        definition = self.signatures[signature]
+        outputs = {name: info.name for name, info in definition.outputs.items()}
+        return self._session.run(
+            outputs, {definition.inputs[name].name: value for name, value in inputs.items()}
+        )
+
+    def __enter__(self) -> SavedModel:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
