@@ -44,5 +44,5 @@ def tensor_spec(shape: Any, dtype: int) -> TensorSpec:
         raise FormatError("its shape is malformed")
     try:
         return TensorSpec(sizes, np.dtype(tf.dtypes.as_dtype(dtype).as_numpy_dtype))
-    except TypeError as error:
+    except (TypeError, KeyError) as error:
         raise FormatError("its type is unknown") from error
