@@ -68,7 +68,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--image", default=STOCK_IMAGE, help=f"the server's image; default: {STOCK_IMAGE}")
     add("--baked", action="store_true", help="the image holds the models (Dockerfile): mount none")
     add("--cpu", default="2", help="CPU limit of a replica, also its threads; default: 2")
-    add("--memory", default="4Gi", help="memory limit of a replica, in Mi or Gi; default: 4Gi")
+    add("--memory", default="6Gi", help="memory limit of a replica, in Mi or Gi; default: 6Gi")
     add("--batching", action="store_true", help="turn server-side batching on (read batching.config first)")
     add("--tls-key", type=Path, metavar="FILE", help="TLS: the server's private key, PEM")
     add(

@@ -49,14 +49,14 @@ class Tls:
 
 @dataclass(frozen=True)
 class Plan:
-    """One deployment. `cpu` and `memory` are Kubernetes quantities, such as `2`, `500m` and `4Gi`."""
+    """One deployment. `cpu` and `memory` are Kubernetes quantities, such as `2`, `500m` and `6Gi`."""
 
     models: tuple[Model, ...]
     name: str = "serving"
     replicas: int = 2
     image: str = STOCK_IMAGE
     cpu: str = "2"
-    memory: str = "4Gi"
+    memory: str = "6Gi"
     baked: bool = False
     batching: bool = False
     tls: Tls | None = None
@@ -80,7 +80,7 @@ class Plan:
         if not _CPU.fullmatch(self.cpu) or self.cores == 0:
             return f"--cpu {self.cpu}: write cores, such as 2 or 500m"
         if not _MEMORY.fullmatch(self.memory):
-            return f"--memory {self.memory}: write it in Mi or Gi, such as 4Gi"
+            return f"--memory {self.memory}: write it in Mi or Gi, such as 6Gi"
         if not re.fullmatch(r"[\w.:/@-]+", self.image):
             return f"--image {self.image}: not the name of an image"
         if self.baked and self.image == STOCK_IMAGE:

@@ -64,7 +64,7 @@ def dockerfile(plan: Plan, out: str) -> str:
     tag = f"{first.build_context.replace('_', '-')}:{first.versions[-1]}"
     text = text.replace("--build-context vgg_16=models/vgg_16 serving_config", f"{contexts} {out}")
     text = text.replace("vgg-16:1", tag)
-    text = text.replace("--memory 4g --cpus 2", f"--memory {plan.compose_memory} --cpus {plan.cores}")
+    text = text.replace("--memory 6g --cpus 2", f"--memory {plan.compose_memory} --cpus {plan.cores}")
     if not plan.baked:
         text = text.replace("FROM tensorflow/serving:2.20.0", f"FROM {plan.image}")
     copies = "".join(

@@ -74,7 +74,7 @@ def test_compose_dockerfile_and_deployment_give_the_same_flags() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        ["--replicas", "5", "--cpu", "3500m", "--memory", "6Gi"],
+        ["--replicas", "5", "--cpu", "3500m", "--memory", "7Gi"],
         ["--model", "other.V2=models/other", "--versions", "other.V2=3,4"],
         ["--batching"],
         ["--baked", "--image", "registry.example:5000/team/vgg-16:2"],
