@@ -13,6 +13,8 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, Model
 from serving_config.errors import ServingConfigError
 
 PLATFORM = "tensorflow"
+MODELS = Path("models")
+_IN_CONTAINER = Path("/models")
 
 
 def read(path: Path) -> ModelServerConfig:
@@ -65,6 +67,47 @@ def discover(folder: Path) -> list[tuple[str, Path]]:
     return found
 
 
+def on_this_machine(base_path: str, models_root: Path | None) -> Path:
+    """Where a base path lies here: itself, or its counterpart below `models_root` for one below /models.
+
+    Args:
+        models_root: what the server sees as /models; None for a server that sees this machine's own paths.
+
+    Raises:
+        ServingConfigError: neither exists. TensorFlow Serving would wait for it without end.
+    """
+    path = Path(base_path)
+    if path.is_dir():
+        return path
+    advice = "serve the folder itself with --model NAME=DIR"
+    if models_root is not None:
+        if path.is_relative_to(_IN_CONTAINER) and (models_root / path.relative_to(_IN_CONTAINER)).is_dir():
+            return models_root / path.relative_to(_IN_CONTAINER)
+        advice = "name the folder that the server sees as /models with --models-root"
+    raise ServingConfigError(
+        f"base path {base_path} does not exist here (TensorFlow Serving would wait for it without end): "
+        f"correct it, or {advice}"
+    )
+
+
+def check_on_disk(config: ModelServerConfig, models_root: Path | None = None) -> None:
+    """Refuse a list that TensorFlow Serving would wait on without end.
+
+    Args:
+        models_root: what /models stands for on this machine; None where the server runs on this machine.
+
+    Raises:
+        ServingConfigError: a base path does not exist, or holds no version that the policy asks for.
+    """
+    for model in config.model_config_list.config:
+        folder = on_this_machine(model.base_path, models_root)
+        if not wanted_versions(model, folder):
+            raise ServingConfigError(
+                f"model {model.name}: {folder} holds no version to serve (there is "
+                f"{sorted(version_folders(folder)) or 'none'}): export one, or correct model_version_policy"
+            )
+
+
 def version_folders(base_path: Path) -> dict[int, Path]:
     """The versions under a model's folder, by number; folders whose name is no number are not versions."""
     try:
@@ -74,13 +117,16 @@ def version_folders(base_path: Path) -> dict[int, Path]:
     return {int(child.name): child for child in sorted(children) if _is_number(child.name) and child.is_dir()}
 
 
-def wanted_versions(model: ModelConfig) -> dict[int, Path]:
+def wanted_versions(model: ModelConfig, folder: Path | None = None) -> dict[int, Path]:
     """The versions on disk that the model's version policy asks to serve, by number.
 
+    Args:
+        folder: where the base path lies, if not at its own name.
+
     Raises:
-        FileNotFoundError: the base path does not exist.
+        FileNotFoundError: the folder does not exist.
     """
-    on_disk = version_folders(Path(model.base_path))
+    on_disk = version_folders(folder or Path(model.base_path))
     policy = model.model_version_policy
     choice = policy.WhichOneof("policy_choice")
     if choice == "all":

@@ -1,14 +1,30 @@
 """`python -m serving_config up`: serve models in the foreground until Ctrl-C or SIGTERM."""
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving_config import models_config
+from serving_config import child, engine_choice, models_config, server_command
 from serving_config.errors import ServingConfigError
 
-MODELS = Path("models")
+_DESCRIPTION = """\
+Serve models over gRPC in the foreground until Ctrl-C or SIGTERM. With neither --models-config nor --model,
+every folder models/NAME with a numbered version in it is served as NAME. Once every model answers, a line
+'ready: NAME version N on HOST:PORT' is printed for each version.
+
+engines:
+  binary    tensorflow_model_server from PATH; it listens on every interface of the machine
+  docker    the image tensorflow/serving, published on --host alone
+  embedded  a small server in this process, for laptops, tests and CI, not for production
+  auto      the first of these that this machine has (default)"""
+_EPILOG = """\
+examples:
+  python -m serving_config up
+  python -m serving_config up --engine docker --models-config serving_config/models.config
+  python -m serving_config up --model vgg_16=models/vgg_16 --port 0 --json"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,10 +32,19 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "up",
         help="serve models in the foreground until Ctrl-C",
-        description="Serve models over gRPC in the foreground until Ctrl-C or SIGTERM. With neither "
-        "--models-config nor --model, every folder models/NAME with a numbered version in it is served as "
-        "NAME. Once every model answers, a line 'ready: NAME version N on HOST:PORT' is printed for each.",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--engine", choices=engine_choice.ENGINES, default="auto", help="what serves")
+    _add_models(parser)
+    _add_serving(parser)
+    parser.add_argument("--print-command", action="store_true", help="print what would be run, and end")
+    parser.add_argument("--json", action="store_true", help="print the ready line as one JSON object")
+    parser.set_defaults(run=run)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
     models = parser.add_mutually_exclusive_group()
     models.add_argument("--models-config", type=Path, metavar="FILE", help="a models.config text proto")
     models.add_argument(
@@ -29,15 +54,26 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="NAME=DIR",
         help="serve the newest version in DIR as NAME; may be repeated",
     )
-    parser.add_argument("--engine", choices=["embedded"], default="embedded", help="what serves")
+    parser.add_argument(
+        "--models-root",
+        type=Path,
+        default=models_config.MODELS,
+        metavar="FOLDER",
+        help="docker: what base paths under /models stand for on this machine (default: models)",
+    )
+
+
+def _add_serving(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="the address to bind (default: this machine only)"
     )
     parser.add_argument("--port", type=int, default=8500, help="0 picks a free one (default: 8500)")
+    parser.add_argument("--ssl-config", type=Path, metavar="FILE", help="an SSLConfig text proto: serve TLS")
     parser.add_argument(
         "--tensor-content",
-        action="store_true",
-        help="answer with raw bytes in tensor_content instead of typed fields: faster for large outputs",
+        action=argparse.BooleanOptionalAction,
+        help="answer with raw bytes in tensor_content instead of typed fields: faster for large outputs "
+        "(default: yes for docker and binary; no for embedded, as TensorFlow Serving's own default)",
     )
     parser.add_argument(
         "--file-system-poll-seconds",
@@ -57,30 +93,75 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--max-requests",
         type=_positive,
         metavar="N",
-        help="how many predictions run at once; others wait, up to their deadlines (default: no bound)",
+        help="embedded: how many predictions run at once; others wait, up to their deadlines (default: no bound)",
     )
-    parser.add_argument("--json", action="store_true", help="print the ready line as one JSON object")
-    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--image", default=server_command.IMAGE, help="docker: the image (default: %(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve; 0 after Ctrl-C or SIGTERM."""
     config = requested_models(args)
-    # TensorFlow takes seconds to import, a mistake in the arguments should not.
-    from serving_config.engine import foreground
-
-    foreground.serve(config, args)
+    engine, reason = engine_choice.choose(args.engine)
+    if args.engine == "auto":
+        print(f"engine: {engine} ({reason})", file=sys.stderr)
+    if engine == "embedded":
+        return _serve_embedded(config, args)
+    if args.max_requests:
+        raise ServingConfigError("--max-requests is for --engine embedded only: leave it out")
+    server = _server(config, engine, args)
+    models_config.check_on_disk(config, server.models_root if engine == "docker" else None)
+    if engine == "docker":
+        command = server_command.docker(server)
+        clean_up = ["docker", "kill", server_command.container(server)]
+    else:
+        command = server_command.binary(server, engine_choice.program())
+        clean_up = []
+    if args.print_command:
+        print(shlex.join(command))
+        return 0
+    if engine == "binary" and args.host in ("127.0.0.1", "localhost"):
+        print("warning: tensorflow_model_server listens on every interface of this machine", file=sys.stderr)
+    return child.serve(command, engine, server, clean_up, args.json)
 
 
 def requested_models(args: argparse.Namespace) -> ModelServerConfig:
     """The models that the arguments ask for."""
     if args.models_config:
         return models_config.read(args.models_config)
-    pairs = args.model or models_config.discover(MODELS)
+    pairs = args.model or models_config.discover(models_config.MODELS)
     for name, folder in pairs:
         if not folder.is_dir():
             raise ServingConfigError(f"--model {name}={folder}: no such folder; export a model into it first")
     return models_config.from_folders(pairs)
+
+
+def _serve_embedded(config: ModelServerConfig, args: argparse.Namespace) -> int:
+    models_config.check_on_disk(config)
+    if args.print_command:
+        words = [word for word in sys.argv[1:] if word != "--print-command"]
+        print(shlex.join([sys.executable, "-m", "serving_config", *words]))
+        return 0
+    # TensorFlow takes seconds to import; a mistake in the arguments should not.
+    from serving_config.engine import foreground
+
+    return foreground.serve(config, args)
+
+
+def _server(config: ModelServerConfig, engine: str, args: argparse.Namespace) -> server_command.Server:
+    return server_command.Server(
+        config=config,
+        config_file=(args.models_config or server_command.generated_config(config)).resolve(),
+        host=args.host,
+        port=args.port or child.free_port(args.host),
+        tensor_content=args.tensor_content is not False,
+        poll_seconds=args.file_system_poll_seconds,
+        threads=args.threads,
+        ssl_config=args.ssl_config.resolve() if args.ssl_config else None,
+        models_root=args.models_root,
+        image=args.image,
+    )
 
 
 def _name_and_folder(text: str) -> tuple[str, Path]:

@@ -5,12 +5,15 @@ import logging
 import os
 import signal
 import sys
+import time
 from typing import NoReturn
 
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving_config import ready
+from serving_config import ready, tls
 from serving_config.engine.server import Engine, Options
+
+_POLL_SECONDS = 0.2
 
 
 def serve(config: ModelServerConfig, args: argparse.Namespace) -> NoReturn:
@@ -26,10 +29,11 @@ def serve(config: ModelServerConfig, args: argparse.Namespace) -> NoReturn:
         Options(
             host=args.host,
             port=args.port,
-            tensor_content=args.tensor_content,
+            tensor_content=bool(args.tensor_content),
             poll_seconds=args.file_system_poll_seconds,
             threads=args.threads,
             max_requests=args.max_requests,
+            tls=tls.read(args.ssl_config) if args.ssl_config else None,
         )
     )
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -38,7 +42,8 @@ def serve(config: ModelServerConfig, args: argparse.Namespace) -> NoReturn:
         versions = engine.start(config)
         ready.announce("embedded", engine.address, versions, args.json)
         while True:
-            signal.pause()
+            # Not pause(): a signal that arrives just before that call blocks would go unnoticed.
+            time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
         logging.info("stopping")
         engine.stop()

@@ -13,6 +13,7 @@ from serving_config.engine import rpc_error, services, warmup
 from serving_config.engine.manager import Manager
 from serving_config.engine.servable import Servable
 from serving_config.errors import ServingConfigError
+from serving_config.tls import ServerTls
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Options:
         poll_seconds: how often the models' folders are read for new versions; 0 for once.
         threads: TensorFlow's threads within one operation; 0 for one per core.
         max_requests: how many predictions run at once; None for no bound.
+        tls: serve TLS with these certificates; None for plaintext.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +47,7 @@ class Options:
     poll_seconds: float = 1.0
     threads: int = 0
     max_requests: int | None = None
+    tls: ServerTls | None = None
 
 
 class Engine:
@@ -59,7 +62,7 @@ class Engine:
         self._server = grpc.server(futures.ThreadPoolExecutor(_REQUEST_THREADS), options=_OPTIONS)
         address = f"{options.host}:{options.port}"
         try:
-            self.port = self._server.add_insecure_port(address)
+            self.port = self._bind(address, options.tls)
         except RuntimeError as error:
             raise ServingConfigError(
                 f"cannot listen on {address}: the port is in use, or the address is not this machine's; "
@@ -72,6 +75,16 @@ class Engine:
         self._server.add_generic_rpc_handlers(
             services.handlers(self._manager, options.tensor_content, options.max_requests)
         )
+
+    def _bind(self, address: str, tls: ServerTls | None) -> int:
+        if tls is None:
+            return self._server.add_insecure_port(address)
+        credentials = grpc.ssl_server_credentials(
+            [(tls.key, tls.certificate)],
+            root_certificates=tls.client_ca,
+            require_client_auth=tls.client_ca is not None,
+        )
+        return self._server.add_secure_port(address, credentials)
 
     def start(self, config: ModelServerConfig) -> dict[str, list[int]]:
         """Load every model, then answer; the versions available, by model.

@@ -1,0 +1,117 @@
+"""Run TensorFlow Serving as a child process, and say when it is ready."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from serving_config import models_config, ready
+from serving_config.errors import ServingConfigError
+from serving_config.model_service import ModelService
+from serving_config.server_command import Server
+
+_POLL_SECONDS = 0.25
+_STOP_SECONDS = 15
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.create_server((host, 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def serve(command: Sequence[str], engine: str, server: Server, clean_up: Sequence[str], as_json: bool) -> int:
+    """Run the command until Ctrl-C or SIGTERM, its output passed on to stderr.
+
+    Args:
+        clean_up: a command for what may outlive the child, run only when the child had to be killed.
+
+    Returns:
+        0 when told to stop; the child has ended by then.
+
+    Raises:
+        ServingConfigError: the port is taken, or the child ended by itself.
+    """
+    _check_port(server)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    # In a session of its own, so that Ctrl-C reaches it once, from here, and its children with it.
+    process = subprocess.Popen(command, stdout=sys.stderr, start_new_session=True)
+    try:
+        models = _wait_ready(process, server)
+        ready.announce(engine, f"{server.host}:{server.port}", models, as_json)
+        while process.poll() is None:
+            # Not wait(): a signal that arrives just before that call blocks would go unnoticed.
+            time.sleep(_POLL_SECONDS)
+        raise ServingConfigError(f"{_ended(process)}; its last messages stand above")
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _stop(process, clean_up)
+
+
+def _check_port(server: Server) -> None:
+    try:
+        socket.create_server((server.host, server.port)).close()
+    except OSError as error:
+        raise ServingConfigError(
+            f"cannot listen on {server.host}:{server.port} ({error.strerror}): choose another with --port"
+        ) from error
+
+
+def _wait_ready(process: subprocess.Popen[bytes], server: Server) -> dict[str, list[int]]:
+    """The versions that answer, by model, once every model has one."""
+    service = ModelService(f"{server.host}:{server.port}", timeout=2)
+    try:
+        while process.poll() is None:
+            models = _opened(server) if server.ssl_config else _available(service, server)
+            if models:
+                return models
+            time.sleep(_POLL_SECONDS)
+    finally:
+        service.close()
+    raise ServingConfigError(f"{_ended(process)} before it was ready; its last messages stand above")
+
+
+def _available(service: ModelService, server: Server) -> dict[str, list[int]]:
+    if not service.healthy():
+        return {}
+    models = {model.name: service.available(model.name) for model in server.config.model_config_list.config}
+    return models if all(models.values()) else {}
+
+
+def _opened(server: Server) -> dict[str, list[int]]:
+    """With mutual TLS the server answers only to its clients, but it opens the port when all models are loaded."""
+    try:
+        socket.create_connection((server.host, server.port), timeout=2).close()
+    except OSError:
+        return {}
+    return {
+        model.name: sorted(
+            models_config.wanted_versions(
+                model, models_config.on_this_machine(model.base_path, server.models_root)
+            )
+        )
+        for model in server.config.model_config_list.config
+    }
+
+
+def _ended(process: subprocess.Popen[bytes]) -> str:
+    code = process.returncode
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return f"the server {how}"
+
+
+def _stop(process: subprocess.Popen[bytes], clean_up: Sequence[str]) -> None:
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        if clean_up:
+            subprocess.run(clean_up, capture_output=True, check=False)

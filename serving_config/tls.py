@@ -1,0 +1,45 @@
+"""TensorFlow Serving's SSLConfig: the certificates of the server, as PEM text in one file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import message_factory, text_format
+
+from serving_config.check.messages import message
+from serving_config.errors import ServingConfigError
+
+
+@dataclass(frozen=True)
+class ServerTls:
+    """PEM text; with `client_ca`, only callers that it has signed are answered."""
+
+    key: bytes
+    certificate: bytes
+    client_ca: bytes | None = None
+
+
+def read(path: Path) -> ServerTls:
+    """The parsed file (`--ssl_config_file` of TensorFlow Serving, config/ssl_config.proto).
+
+    Raises:
+        ServingConfigError: the file cannot be read, is no SSLConfig, or lacks what it needs.
+    """
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ServingConfigError(f"{path}: cannot read the TLS configuration: {reason}") from error
+    config: Any = message_factory.GetMessageClass(message("SSLConfig"))()
+    try:
+        text_format.Parse(text, config)
+    except text_format.ParseError as error:
+        raise ServingConfigError(f"{path}: not an SSLConfig text proto: {error}") from error
+    for field in ("server_key", "server_cert", *(["custom_ca"] if config.client_verify else [])):
+        if "-----BEGIN " not in getattr(config, field):
+            raise ServingConfigError(f"{path}: {field} must hold PEM text (-----BEGIN ...), not a file name")
+    return ServerTls(
+        key=config.server_key.encode(),
+        certificate=config.server_cert.encode(),
+        client_ca=config.custom_ca.encode() if config.client_verify else None,
+    )
