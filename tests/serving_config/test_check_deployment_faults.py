@@ -262,6 +262,23 @@ FAULTS = [
         "without the health service",
     ),
     Fault("drain longer than grace", DEPLOYMENT, '["sleep", "75"]', '["sleep", "120"]', "killed after 90 s"),
+    Fault(
+        "gRPC probe of a TLS server",
+        DEPLOYMENT,
+        "--num_load_threads=1",
+        "--ssl_config_file=/config/monitoring.config",
+        "gRPC probes cannot do TLS",
+    ),
+    Fault(
+        "no drain", DEPLOYMENT, "preStop:", "postStart:", "SIGTERM ends the server with its calls in flight"
+    ),
+    Fault(
+        "fewest above most replicas",
+        "kubernetes/autoscaler.yaml",
+        "minReplicas: 2",
+        "minReplicas: 8",
+        "minReplicas 8 is above maxReplicas 6",
+    ),
     Fault("capacity dropped", DEPLOYMENT, "maxUnavailable: 0", "maxUnavailable: 1", "takes replicas away"),
     Fault(
         "process 1",
