@@ -227,10 +227,6 @@ def _explained(path: Path) -> Iterator[None]:
         raise ExportError(f"{where} is damaged: {error}; download or copy it again") from error
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        if "\0" in str(path):
-            raise ExportError(f"{path} is no path: there is a zero byte in it") from error
-        raise
 
 
 def _unpacked(path: Path, cleanup: ExitStack, progress: Callable[[int, int], None] | None) -> Located:

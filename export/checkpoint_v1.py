@@ -75,7 +75,7 @@ class V1File:
                     raise UnsupportedError("it is stored in slices: save it unpartitioned")
                 blocks[self._table.block_of(self._key(name))].append(name)
         for block in sorted(blocks):
-            with naming(blocks[block][0]):
+            with naming(_one_of(blocks[block])):
                 arrays = self._read_block(block, blocks[block], progress)
             while arrays:
                 yield arrays.popitem()
@@ -141,6 +141,13 @@ class V1File:
             yield tag >> 3, (start, start + size)
             start += size
         raise FormatError("its data is malformed")
+
+
+def _one_of(names: list[str]) -> str:
+    """Name the tensors of a block, which share a checksum."""
+    if len(names) > 3:
+        return f"one of {names[0]} to {names[-1]}"
+    return " or ".join(names)
 
 
 def _contents(metadata: bytes) -> tuple[dict[str, TensorSpec], set[str]]:

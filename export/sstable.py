@@ -157,12 +157,9 @@ def _entries(at: Callable[[int, int], bytes], start: int, end: int) -> Iterator[
         size, after = varint(head, after)
         position += after + unshared
         count += 1
-        if (
-            shared > len(key)
-            or shared + unshared > LONGEST_KEY
-            or position + size > end
-            or count > MOST_ENTRIES
-        ):
+        if count > MOST_ENTRIES:
+            raise FormatError(f"it has more than {MOST_ENTRIES:,} entries")
+        if shared > len(key) or shared + unshared > LONGEST_KEY or position + size > end:
             raise FormatError("a block of it is malformed")
         key = key[:shared] + at(position - unshared, unshared)
         yield key, position, size

@@ -30,7 +30,7 @@ class TableWriter:
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._position = 0
-        self._index = b""
+        self._index = bytearray()
 
     def add(self, key: bytes, value: Sequence[bytes], progress: Callable[[int], None] | None = None) -> None:
         """Add a value given in pieces, which may be flat uint8 arrays; `progress` gets each step's bytes."""
@@ -40,7 +40,7 @@ class TableWriter:
 
     def finish(self) -> None:
         """Write the index and the footer."""
-        footer = self._block([NO_RESTARTS]) + self._block([self._index, NO_RESTARTS])
+        footer = self._block([NO_RESTARTS]) + self._block([bytes(self._index), NO_RESTARTS])
         self._stream.write(footer.ljust(FOOTER_SIZE - 8, b"\0") + struct.pack("<Q", MAGIC))
 
     def _block(self, pieces: Sequence[bytes], progress: Callable[[int], None] | None = None) -> bytes:
