@@ -50,7 +50,7 @@ class BaseClient:
         version: int | None = None,
         version_label: str | None = None,
         timeout: float = 60.0,
-        connect_timeout: float = 4.0,
+        connect_timeout: float = 3.0,
         tls: bool | str | os.PathLike[str] | TLS | grpc.ChannelCredentials = False,
         token: str | None = None,
         compression: Compression | None = None,

@@ -110,9 +110,10 @@ class Caller:
             pause = _pause_after(attempt)
             if failure.is_lasting or not isinstance(reason, (Unavailable, DeadlineExceeded, ModelNotFound)):
                 raise reason
-            if time.monotonic() - begun + pause >= timeout:
+            left = begun + timeout - time.monotonic()
+            if left <= 0:
                 break
-            yield Pause(pause)
+            yield Pause(min(pause, left))
         states = (yield from self._states()) if isinstance(reason, ModelNotFound) else ""
         kind = ModelNotFound if isinstance(reason, ModelNotFound) else Unavailable
         raise kind(f"not ready after {timeout:g} s: {reason}{states}", details=reason.details)

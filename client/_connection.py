@@ -19,7 +19,7 @@ from ._wire.messages import LARGEST_MESSAGE
 DEFAULT_PORT = 8500
 _RESOLVERS = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "xds:")
 
-CONNECT_ATTEMPT = 4.0  # seconds after which a connection that does not come about is given up
+CONNECT_ATTEMPT = 3.0  # seconds after which a connection that does not come about is given up
 
 Compression: TypeAlias = Literal["gzip", "deflate"]
 

@@ -58,14 +58,19 @@ ELEMENT_TYPES: dict[int, ElementType] = {
     },
 }
 
-# The reverse, for requests: the first, plain name of each numpy dtype (uint8 is DT_UINT8, never DT_QUINT8).
-NUMBER_OF_DTYPE: dict[np.dtype[Any], int] = {}
-for _number in sorted(ELEMENT_TYPES, key=lambda number: (number in _INTEGER and number > 10, number)):
-    if _number not in (STRING, BFLOAT16):
-        NUMBER_OF_DTYPE.setdefault(ELEMENT_TYPES[_number].dtype, _number)
+# The reverse, for requests: numpy's uint8 is DT_UINT8, never DT_QUINT8, and no dtype of numpy's is DT_BFLOAT16.
+NUMBER_OF_DTYPE = {
+    element.dtype: number
+    for number, element in ELEMENT_TYPES.items()
+    if number not in (STRING, BFLOAT16) and not element.name.startswith(("DT_Q", "DT_INT4", "DT_UINT4"))
+}
 
 
 def dtype_name(number: int) -> str:
-    """Name TensorFlow's DataType `number` as users know it: `uint8`, `string`, or `DataType 21`."""
+    """Name TensorFlow's DataType `number` as its Python does: `float32`, `string`, or `DataType 21`."""
     element = ELEMENT_TYPES.get(number)
-    return element.name.removeprefix("DT_").lower() if element else f"DataType {number}"
+    if element is None:
+        return f"DataType {number}"
+    return {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16"}.get(
+        element.name, element.name.removeprefix("DT_").lower()
+    )

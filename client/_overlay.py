@@ -1,0 +1,84 @@
+"""A picture of a label map: regions in colour over the image, their outlines, a legend with the areas. Uses Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+from PIL import ImageEnhance, ImageFilter
+
+from ._exceptions import ServerError
+from ._legend import Legend
+from ._palette import colours
+
+if TYPE_CHECKING:
+    from ._results import Area
+
+_PAPER = (255, 255, 255)
+_OUTLINE = np.array([255, 255, 255], np.uint16)
+_OUTLINE_OPACITY = 0.85
+_SATURATION = 0.35
+
+
+def draw_labels(label_map: npt.NDArray[Any]) -> PIL.Image.Image:
+    """Draw [H,W] class ids as a palette image whose indices are the ids, or as 16-bit gray where an id is over 255."""
+    if label_map.max() > 255:
+        return PIL.Image.fromarray(label_map.astype(np.uint16))
+    image = PIL.Image.fromarray(label_map.astype(np.uint8))
+    image.putpalette(colours(np.arange(256)).tobytes())
+    return image
+
+
+def draw_overlay(
+    picture: PIL.Image.Image, label_map: npt.NDArray[Any], areas: Sequence[Area], opacity: float
+) -> PIL.Image.Image:
+    """Draw [H,W] class ids over an RGB picture of that size, with a legend of `areas` if there are any.
+
+    Raises ServerError when the sizes differ.
+    """
+    width, height = picture.size
+    if label_map.shape != (height, width):
+        raise ServerError(
+            f"the label map is {label_map.shape[1]}x{label_map.shape[0]}, the image {width}x{height}"
+        )
+    # A class reads by its hue, so the picture under it gives up most of its own.
+    muted = ImageEnhance.Color(picture).enhance(_SATURATION)
+    coloured = _blend(np.asarray(muted), colours(np.arange(int(label_map.max()) + 1))[label_map], opacity)
+    outlines = _outlines(label_map)
+    coloured[outlines] = _blend(coloured[outlines], _OUTLINE, _OUTLINE_OPACITY)
+    if not areas:
+        return PIL.Image.fromarray(coloured)
+    beside = width <= 1.25 * height
+    legend = Legend(areas, text_size=min(width, height) / 30, width=None if beside else width)
+    if beside:
+        canvas = PIL.Image.new("RGB", (width + legend.width, max(height, legend.height)), _PAPER)
+        corner = (width, 0)
+    else:
+        canvas = PIL.Image.new("RGB", (max(width, legend.width), height + legend.height), _PAPER)
+        corner = (0, height)
+    canvas.paste(PIL.Image.fromarray(coloured), (0, 0))
+    legend.draw(canvas, corner)
+    return canvas
+
+
+def _blend(below: npt.NDArray[np.uint8], above: npt.NDArray[Any], opacity: float) -> npt.NDArray[np.uint8]:
+    weight = np.uint16(round(opacity * 256))
+    mixed: npt.NDArray[np.uint8] = (
+        (below * (np.uint16(256) - weight) + above.astype(np.uint16) * weight) >> 8
+    ).astype(np.uint8)
+    return mixed
+
+
+def _outlines(label_map: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Mark the pixels along the borders between regions, as thick as the picture is large."""
+    border = np.zeros(label_map.shape, np.bool_)
+    border[:, 1:] |= label_map[:, 1:] != label_map[:, :-1]
+    border[1:] |= label_map[1:] != label_map[:-1]
+    thickness = round(min(label_map.shape) / 300)
+    if thickness < 2:
+        return border
+    mask = PIL.Image.fromarray(border.astype(np.uint8) * 255)
+    return np.asarray(mask.filter(ImageFilter.MaxFilter(thickness // 2 * 2 + 1))) > 0
