@@ -1,0 +1,134 @@
+"""A checkpoint is compared with the network before anything is built, and what does not fit is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from export.checkpoint import open_checkpoint, verify
+from export.errors import ExportError
+from export.networks import find_network
+from tests.checkpoints import small_tensors, tensorflow_v1, tensorflow_v2
+
+TENSORS = small_tensors()
+EXPECTED: dict[str, tuple[int | None, ...]] = {
+    name: array.shape for name, array in TENSORS.items() if name not in ("global_step", "vgg_16/mean_rgb")
+}
+EXPECTED |= {"vgg_16/fc8/weights": (1, 1, 24, None), "vgg_16/fc8/biases": (None,)}
+
+
+def changed(**tensors: np.ndarray | None) -> dict[str, np.ndarray]:
+    """The tensors of a sound checkpoint with some replaced, added or (None) left out; __ stands for /."""
+    named = {name.replace("__", "/"): array for name, array in tensors.items()}
+    return {name: array for name, array in (TENSORS | named).items() if array is not None}
+
+
+def verified(path: Path) -> None:
+    with open_checkpoint(path) as checkpoint:
+        verify(checkpoint, EXPECTED, "vgg_16")
+
+
+def complaint(path: Path) -> str:
+    with pytest.raises(ExportError) as caught:
+        verified(path)
+    return str(caught.value)
+
+
+def test_a_full_size_checkpoint_is_accepted(checkpoint_1000: Path) -> None:
+    network = find_network("vgg_16")
+    with open_checkpoint(checkpoint_1000) as checkpoint:
+        verify(checkpoint, network.expected_variables(), network.name)
+
+
+@pytest.mark.parametrize("classes", [1, 3, 1000])
+def test_any_number_of_classes_is_accepted(classes: int, tmp_path: Path) -> None:
+    tensors = changed(
+        vgg_16__fc8__weights=np.zeros((1, 1, 24, classes), np.float32),
+        vgg_16__fc8__biases=np.zeros(classes, np.float32),
+    )
+    verified(tensorflow_v1(tmp_path / "model", tensors))
+
+
+def test_slots_moving_averages_and_other_scopes_are_ignored(tmp_path: Path) -> None:
+    slot = np.zeros(2, np.float32)
+    tensors = changed(
+        vgg_16__fc8__weights__Momentum=slot,
+        vgg_16__fc8__weights__Adam_1=slot,
+        vgg_16__fc8__biases__ExponentialMovingAverage=slot,
+        beta1_power=slot,
+        train__loss=slot,
+    )
+    verified(tensorflow_v1(tmp_path / "model", tensors))
+
+
+def test_missing_tensors_are_named(tmp_path: Path) -> None:
+    path = tensorflow_v1(tmp_path / "model", changed(vgg_16__fc6__weights=None, vgg_16__fc6__biases=None))
+    assert complaint(path) == f"{path} lacks vgg_16/fc6/weights, vgg_16/fc6/biases: it is no complete vgg_16"
+
+
+def test_a_wrong_shape_is_named_beside_the_right_one(tmp_path: Path) -> None:
+    path = tensorflow_v1(tmp_path / "model", changed(vgg_16__fc6__weights=np.zeros((1, 2, 3), np.float32)))
+    assert (
+        complaint(path)
+        == f"vgg_16/fc6/weights in {path} has shape [1, 2, 3], and vgg_16 needs [7, 7, 16, 24]"
+    )
+
+
+def test_a_wrong_shape_of_the_classifier_says_which_size_is_free(tmp_path: Path) -> None:
+    path = tensorflow_v1(tmp_path / "model", changed(vgg_16__fc8__weights=np.zeros((24, 5), np.float32)))
+    assert complaint(path).endswith("has shape [24, 5], and vgg_16 needs [1, 1, 24, classes]")
+
+
+def test_a_wrong_dtype_is_named(tmp_path: Path) -> None:
+    half = TENSORS["vgg_16/fc6/weights"].astype(np.float16)
+    path = tensorflow_v1(tmp_path / "model", changed(vgg_16__fc6__weights=half))
+    assert complaint(path) == f"vgg_16/fc6/weights in {path} is float16, and vgg_16 needs float32"
+
+
+def test_numbers_of_classes_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    path = tensorflow_v1(tmp_path / "model", changed(vgg_16__fc8__biases=np.zeros(4, np.float32)))
+    assert complaint(path).endswith("and vgg_16 needs [1, 1, 24, classes], as many classes everywhere")
+
+
+def test_a_checkpoint_without_classes_is_refused(tmp_path: Path) -> None:
+    tensors = changed(
+        vgg_16__fc8__weights=np.zeros((1, 1, 24, 0), np.float32),
+        vgg_16__fc8__biases=np.zeros(0, np.float32),
+    )
+    assert "vgg_16 needs [1, 1, 24, classes]" in complaint(tensorflow_v1(tmp_path / "model", tensors))
+
+
+def test_a_variable_that_the_network_never_uses_is_refused(tmp_path: Path) -> None:
+    path = tensorflow_v1(tmp_path / "model", changed(vgg_16__fc9__weights=np.zeros(2, np.float32)))
+    assert "it also has vgg_16/fc9/weights, which vgg_16 never uses" in complaint(path)
+
+
+def test_another_networks_checkpoint_is_recognised(tmp_path: Path) -> None:
+    tensors = {
+        "resnet_v1_50/conv1/weights": np.zeros((7, 7, 3, 64), np.float32),
+        "resnet_v1_50/mean_rgb": np.zeros(3, np.float32),
+        "global_step": np.array(1, np.int64),
+    }
+    path = tensorflow_v1(tmp_path / "resnet.ckpt", tensors)
+    assert complaint(path) == (
+        f"{path} is not vgg_16: it looks like resnet_v1_50, its variables start with resnet_v1_50/"
+    )
+
+
+def test_the_network_below_another_scope_is_recognised(tmp_path: Path) -> None:
+    path = tensorflow_v1(tmp_path / "model", {f"tower/{name}": array for name, array in TENSORS.items()})
+    assert complaint(path) == f"{path} has the variables of vgg_16 below tower/: save them without that scope"
+
+
+def test_an_object_based_checkpoint_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "keras"
+    tf.train.Checkpoint(weights=tf.Variable([1.0])).write(str(path))
+    assert "was written by tf.train.Checkpoint or Keras, not by slim" in complaint(path)
+
+
+def test_a_checkpoint_of_loose_names_is_told_what_is_missing(tmp_path: Path) -> None:
+    path = tensorflow_v2(tmp_path / "model", {"w": np.zeros(2, np.float32)})
+    assert "holds none of the variables of vgg_16, such as vgg_16/" in complaint(path)
