@@ -16,12 +16,6 @@ _POLL_SECONDS = 0.25
 _STOP_SECONDS = 15
 
 
-def free_port(host: str) -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.create_server((host, 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def serve(command: Sequence[str], engine: str, server: Server, clean_up: Sequence[str], as_json: bool) -> int:
     """Run the command until Ctrl-C or SIGTERM, its output passed on to stderr.
 
@@ -32,9 +26,8 @@ def serve(command: Sequence[str], engine: str, server: Server, clean_up: Sequenc
         0 when told to stop; the child has ended by then.
 
     Raises:
-        ServingConfigError: the port is taken, or the child ended by itself.
+        ServingConfigError: the child ended by itself.
     """
-    _check_port(server)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     # In a session of its own, so that Ctrl-C reaches it once, from here, and its children with it.
@@ -50,15 +43,6 @@ def serve(command: Sequence[str], engine: str, server: Server, clean_up: Sequenc
         return 0
     finally:
         _stop(process, clean_up)
-
-
-def _check_port(server: Server) -> None:
-    try:
-        socket.create_server((server.host, server.port)).close()
-    except OSError as error:
-        raise ServingConfigError(
-            f"cannot listen on {server.host}:{server.port} ({error.strerror}): choose another with --port"
-        ) from error
 
 
 def _wait_ready(process: subprocess.Popen[bytes], server: Server) -> dict[str, list[int]]:

@@ -17,6 +17,10 @@ COMMANDS = {
     "up": "serving_config.up",
     "check": "serving_config.check.command",
     "render": "serving_config.render.command",
+    "versions": "serving_config.versions",
+    "promote": "serving_config.promote",
+    "canary": "serving_config.canary",
+    "rollback": "serving_config.rollback",
 }
 
 

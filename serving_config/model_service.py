@@ -43,6 +43,8 @@ message_type { name: "HealthCheckResponse" field { name: "status" number: 1 type
 """
 _STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 _SERVING = 1
+# Several times the interval at which TensorFlow Serving looks at the disk.
+_STALE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -128,16 +130,28 @@ class ModelService:
         except grpc.RpcError as error:
             raise self._failure("HandleReloadConfigRequest", error) from error
 
-    def wait_available(self, model: str, version: int, timeout: float) -> None:
-        """Return when the version answers; raise when it has ended with an error or `timeout` seconds are over."""
-        end = time.monotonic() + timeout
+    def wait_available(
+        self, model: str, version: int, timeout: float, before: VersionStatus | None = None
+    ) -> None:
+        """Return when the version answers.
+
+        Args:
+            before: its status before it was asked for. A server that polls goes on showing the end of an
+                earlier attempt for a while.
+
+        Raises:
+            ServingConfigError: it has ended with an error, or `timeout` seconds are over.
+        """
+        start = time.monotonic()
         while True:
             status = next((s for s in self.versions(model) if s.version == version), None)
+            elapsed = time.monotonic() - start
             if status is not None and status.state == "AVAILABLE":
                 return
-            if status is not None and status.state == "END" and status.error:
+            stale = status == before and elapsed < _STALE_SECONDS
+            if status is not None and status.state == "END" and status.error and not stale:
                 raise ServingConfigError(f"{model} version {version} does not load: {status.error}")
-            if time.monotonic() > end:
+            if elapsed > timeout:
                 state = status.state if status else "not seen by the server"
                 raise ServingConfigError(
                     f"{model} version {version} is not AVAILABLE after {timeout:g} s ({state}): "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving_config import child, engine_choice, models_config, server_command
+from serving_config import child, engine_choice, models_config, ports, server_command
 from serving_config.errors import ServingConfigError
 
 _DESCRIPTION = """\
@@ -121,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
     if args.print_command:
         print(shlex.join(command))
         return 0
+    ports.check_free(server.host, server.port)
     if engine == "binary" and args.host in ("127.0.0.1", "localhost"):
         print("warning: tensorflow_model_server listens on every interface of this machine", file=sys.stderr)
     return child.serve(command, engine, server, clean_up, args.json)
@@ -143,6 +144,7 @@ def _serve_embedded(config: ModelServerConfig, args: argparse.Namespace) -> int:
         words = [word for word in sys.argv[1:] if word != "--print-command"]
         print(shlex.join([sys.executable, "-m", "serving_config", *words]))
         return 0
+    ports.check_free(args.host, args.port)
     # TensorFlow takes seconds to import; a mistake in the arguments should not.
     from serving_config.engine import foreground
 
@@ -154,7 +156,7 @@ def _server(config: ModelServerConfig, engine: str, args: argparse.Namespace) ->
         config=config,
         config_file=(args.models_config or server_command.generated_config(config)).resolve(),
         host=args.host,
-        port=args.port or child.free_port(args.host),
+        port=args.port or ports.free(args.host),
         tensor_content=args.tensor_content is not False,
         poll_seconds=args.file_system_poll_seconds,
         threads=args.threads,

@@ -64,10 +64,9 @@ class Engine:
         try:
             self.port = self._bind(address, options.tls)
         except RuntimeError as error:
-            raise ServingConfigError(
-                f"cannot listen on {address}: the port is in use, or the address is not this machine's; "
-                "choose another with --port"
-            ) from error
+            # gRPC does not say why; with TLS it refuses a key that is not the certificate's in the same words.
+            reason = "the port is in use, or the key is not the certificate's" if options.tls else "in use"
+            raise ServingConfigError(f"cannot listen on {address}: {reason}") from error
         self.address = f"{options.host}:{self.port}"
         self._manager = Manager(self._load, options.poll_seconds)
         self._health = health.HealthServicer()

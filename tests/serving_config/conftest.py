@@ -121,12 +121,12 @@ def start_engine() -> Iterator[Callable[..., "Caller"]]:
         def started(config: "ModelServerConfig", **options: object) -> "Caller":
             # Here, so that the tests of other commands do not wait for TensorFlow.
             from serving_config.engine.server import Engine, Options
-            from tests.serving_config.engine_calls import Caller
+            from tests.serving_config.engine_calls import connect
 
             engine = Engine(Options(port=0, poll_seconds=0.05, **options))
             stack.callback(engine.stop, grace=0)
             engine.start(config)
-            caller = Caller(engine.address)
+            caller = connect(engine.address)
             stack.callback(caller.channel.close)
             return caller
 

@@ -52,11 +52,18 @@ def write_warmup(version: Path, key: str, *values: object) -> None:
             writer.write(log.SerializeToString())
 
 
+def connect(address: str) -> "Caller":
+    """In plaintext, for messages of any size."""
+    options = [("grpc.max_receive_message_length", -1)]
+    return Caller(grpc.insecure_channel(address, options=options), address)
+
+
 class Caller:
     """The official stubs over one channel."""
 
-    def __init__(self, address: str) -> None:
-        self.channel = grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)])
+    def __init__(self, channel: grpc.Channel, address: str = "") -> None:
+        self.address = address
+        self.channel = channel
         self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
 

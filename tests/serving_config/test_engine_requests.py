@@ -17,6 +17,7 @@ from tests.serving_config.engine_calls import (
     AFFINE,
     WAIT,
     Caller,
+    connect,
     listing,
     publish,
     write_slow_model,
@@ -121,7 +122,7 @@ def test_nothing_answers_before_the_models_are_loaded(slow_base_path: Path) -> N
     thread = threading.Thread(target=engine.start, args=(listing(slow_base_path, 1),))
     thread.start()
     try:
-        caller = Caller(engine.address)
+        caller = connect(engine.address)
         with pytest.raises(grpc.RpcError) as caught:
             caller.predict("affine", 1, "steps", timeout=0.2)
         assert caught.value.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)

@@ -81,7 +81,7 @@ def test_a_port_in_use_is_one_line() -> None:
         port = taken.getsockname()[1]
         run = up("--model", f"affine={AFFINE}", "--port", port)
     assert run.returncode == 1
-    assert f"127.0.0.1:{port}: the port is in use" in last_line(run)
+    assert f"cannot listen on 127.0.0.1:{port} (Address already in use)" in last_line(run)
 
 
 def test_a_model_that_does_not_load_is_one_line(tmp_path: Path) -> None:

@@ -1,0 +1,24 @@
+"""`python -m serving_config canary N`: put a version on trial beside the stable one."""
+
+import argparse
+
+from serving_config import label_command
+from serving_config.rollout import CANARY
+
+_DESCRIPTION = """\
+Move the label `canary` to version N on a running server, and write the same to the models.config that the
+server starts from. The version is loaded first if it is not. Callers reach it by the label; everybody else
+goes on with `stable`. `promote N` makes it stable; `canary` with the stable version's number ends the trial."""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the `canary` subcommand."""
+    parser = subparsers.add_parser("canary", help="move `canary` to a version", description=_DESCRIPTION)
+    parser.add_argument("version", type=int, metavar="N", help="the version")
+    label_command.add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Move `canary`; 0 when the server and the file have the new label."""
+    return label_command.run(args, lambda labels: {**labels, CANARY: args.version})

@@ -1,0 +1,44 @@
+"""The frame of `promote`, `canary` and `rollback`: they differ in which labels come out."""
+
+import argparse
+import json
+from collections.abc import Callable
+
+from serving_config import server_arguments
+from serving_config.config_file import ConfigFile
+from serving_config.rollout import Rollout
+
+_TIMEOUT = 300.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the server's arguments and --timeout."""
+    server_arguments.add_arguments(parser)
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=_TIMEOUT,
+        metavar="S",
+        help="how long a version may take to load, in seconds (default: %(default)g)",
+    )
+
+
+def run(args: argparse.Namespace, change: Callable[[dict[str, int]], dict[str, int]]) -> int:
+    """Give the model the labels that `change` makes of those it has, and print them; 0 when that worked."""
+    service = server_arguments.connect(args)
+    try:
+        file = ConfigFile(args.models_config)
+        rollout = Rollout(service, file, args.model, args.models_root, args.timeout)
+        before = rollout.labels
+        after = change(before)
+        rollout.assign(after)
+    finally:
+        service.close()
+    if args.json:
+        print(json.dumps({"model": rollout.name, "labels": after, "before": before}))
+        return 0
+    for label, version in sorted(after.items()):
+        was = before.get(label)
+        moved = "" if was == version else " (new)" if was is None else f" (was {was})"
+        print(f"{rollout.name} {label}: version {version}{moved}")
+    return 0

@@ -1,0 +1,33 @@
+"""TCP ports of this machine."""
+
+import os
+import socket
+
+from serving_config.errors import ServingConfigError
+
+
+def free(host: str) -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.create_server((host, 0), family=_family(host)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def check_free(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on; port 0 stands for any free one.
+
+    Raises:
+        ServingConfigError: the port is taken or not allowed, or the address is not this machine's.
+    """
+    try:
+        socket.create_server((host, port), family=_family(host)).close()
+    except OverflowError as error:
+        raise ServingConfigError(f"{port} is no port: choose one up to 65535 with --port") from error
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ServingConfigError(
+            f"cannot listen on {host}:{port} ({reason}): choose another with --port or --host"
+        ) from error
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
