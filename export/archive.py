@@ -25,7 +25,7 @@ from export.errors import ExportError
 CHUNK = 1 << 20
 MOST_MEMBERS = 1000
 MOST_HEADER_BYTES = 16 << 20  # member headers, which tarfile holds in memory
-LARGEST_RATIO = 100  # unpacked to packed; trained weights reach about 1.1, zeros 1000
+LARGEST_RATIO = 20  # unpacked to packed; trained weights reach about 1.1, pruned ones some 10, zeros 1000
 SMALLEST_LIMIT = 64 << 20  # bytes that any archive may unpack to
 MARGIN = 64 << 20  # bytes of disk left free
 
