@@ -13,15 +13,16 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import grpc
 
-from ._connection import Connection
+from ._connection import Connection, accepts
 from ._exceptions import DeadlineExceeded, ModelNotFound, ServingError, Unavailable
-from ._failures import Failure, error_of, failure_of
+from ._failures import CLOSES, Failure, error_of, failure_of
 from ._wire import messages
 from ._wire.messages import Servable
 
 T = TypeVar("T")
 
 _PROBE = 5.0  # seconds that a server has to say whether a model is ready
+_SHORTEST_PROBE = 1.0  # enough to learn why a connection fails
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 
 
@@ -97,16 +98,20 @@ class Caller:
         """Ask for the servable until it is there. Raises Unavailable or ModelNotFound, saying what is missing."""
         begun = time.monotonic()
         request = messages.metadata_request(self.servable)
+        reason: ServingError | None = None
         for attempt in range(1, 1_000_000):
             remaining = begun + timeout - time.monotonic()
             try:
-                yield Attempt(messages.GET_MODEL_METADATA, request, max(min(remaining, _PROBE), 0.1))
+                yield Attempt(
+                    messages.GET_MODEL_METADATA, request, max(min(remaining, _PROBE), _SHORTEST_PROBE)
+                )
             except grpc.RpcError as error:
                 failure = failure_of(error)
             else:
                 self._was_connected = True
                 return
-            reason = self._error(failure, "")
+            if reason is None or failure.code is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                reason = self._error(failure, "")
             pause = _pause_after(attempt)
             if failure.is_lasting or not isinstance(reason, (Unavailable, DeadlineExceeded, ModelNotFound)):
                 raise reason
@@ -116,6 +121,7 @@ class Caller:
             yield Pause(min(pause, left))
         states = (yield from self._states()) if isinstance(reason, ModelNotFound) else ""
         kind = ModelNotFound if isinstance(reason, ModelNotFound) else Unavailable
+        assert reason is not None
         raise kind(f"not ready after {timeout:g} s: {reason}{states}", details=reason.details)
 
     def _states(self) -> Flow[str]:
@@ -134,6 +140,9 @@ class Caller:
 
     def _error(self, failure: Failure, signature: str, waited: float = 0.0) -> ServingError:
         where = str(self._connection) + (f" within {waited:.1f} s" if waited >= 0.1 else "")
+        if failure.never_sent and failure.was_refused and any(map(accepts, self._connection.targets)):
+            # gRPC reports one of a name's addresses, ::1 of localhost perhaps, and not that another closed on it.
+            failure = failure._replace(found_cause=CLOSES)
         return error_of(failure, self.servable, signature, where)
 
 

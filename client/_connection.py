@@ -6,6 +6,7 @@ import ipaddress
 import json
 import os
 import re
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -124,6 +125,18 @@ def _parse_address(address: str) -> str:
     if not 0 < port < 65536:
         raise InvalidInput(f"server address {address!r}: there is no port {port}")
     return f"dns:///{match['host']}:{port}"
+
+
+def accepts(target: str) -> bool:
+    """Tell whether any address of a gRPC name of the form `dns:///host:port` takes a connection."""
+    host, _, port = target.removeprefix("dns:///").rpartition(":")
+    if not port.isdecimal():
+        return False
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
 
 
 def is_loopback(target: str) -> bool:

@@ -23,10 +23,11 @@ _Code = grpc.StatusCode
 
 
 class Failure(NamedTuple):
-    """How a call ended: the status and the server's, or gRPC's, own words."""
+    """How a call ended: the status and the server's, or gRPC's, own words; and a cause that those do not say."""
 
     code: grpc.StatusCode
     details: str
+    found_cause: str = ""
 
     @property
     def never_sent(self) -> bool:
@@ -36,7 +37,13 @@ class Failure(NamedTuple):
     @property
     def cause(self) -> str:
         """The likely cause of a connection that fails, in words; empty where gRPC's own say it."""
-        return next((cause for pattern, cause, _ in _CAUSES if re.search(pattern, self.details)), "")
+        found = (cause for pattern, cause, _ in _CAUSES if re.search(pattern, self.details))
+        return self.found_cause or next(found, "")
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether, as far as gRPC says, nothing listens at the last address tried."""
+        return self.cause == _REFUSED
 
     @property
     def is_lasting(self) -> bool:
@@ -57,6 +64,11 @@ _NO_CONNECTION = (
     r"(?i)backends failing|failed to connect to all addresses|resolving|DNS (resolution|query) failed"
 )
 
+_REFUSED = "nothing listens there"
+CLOSES = (
+    "the server closes the connection at once: it may require TLS (tls=), or a client certificate "
+    "(TLS(certificate=, key=))"
+)
 _CAUSES = (  # pattern, cause, whether it lasts
     (r"CERTIFICATE_VERIFY_FAILED.*expired", "the server's certificate has expired", True),
     (
@@ -89,11 +101,10 @@ _CAUSES = (  # pattern, cause, whether it lasts
     (
         r"(?i)backends failing.*(socket closed|connection reset|broken pipe|EOF)"
         r"|all addresses.*(socket closed|connection reset|broken pipe|EOF)",
-        "the server closes the connection at once: it may require TLS (tls=), or a client certificate "
-        "(TLS(certificate=, key=))",
+        CLOSES,
         False,
     ),
-    (r"(?i)connection refused", "nothing listens there", False),
+    (r"(?i)connection refused", _REFUSED, False),
     (r"(?i)resolving|DNS (resolution|query) failed", "the host's name is not known", False),
     (r"(?i)timed out|timeout", "nothing answers there", False),
 )
@@ -101,15 +112,14 @@ _CAUSES = (  # pattern, cause, whether it lasts
 
 def error_of(failure: Failure, servable: Servable, signature: str, address: str) -> ServingError:
     """Make the error for a call that a server, or the way to it, failed."""
-    code, details = failure
     kind, message = _classify(failure, servable, signature, address)
-    return kind(message, code=code, details=details)
+    return kind(message, code=failure.code, details=failure.details)
 
 
 def _classify(
     failure: Failure, servable: Servable, signature: str, address: str
 ) -> tuple[type[ServingError], str]:
-    code, details = failure
+    code, details, _ = failure
     # A crash inside a graph brings the graph's nodes with it; the first line is what a caller understands.
     words = details.split("\n")[0] or code.name
     if code is _Code.NOT_FOUND or details.startswith("Unrecognized servable version label"):
