@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
-from export.interpolation import interpolation, lerp
+from export.interpolation import lerp
 from export.networks.network import Network, Tensor
 
 
@@ -30,11 +32,8 @@ def central_crop(image: Tensor, network: Network) -> Tensor:
     sides = tf.cast(size, tf.float32)
     resized = tf.math.rint(sides * (network.resize_side / tf.reduce_min(sides)))
     offset = (tf.cast(resized, tf.int32) - network.crop) // 2
-    scale = sides / resized
     rows, columns = (
-        interpolation(
-            offset[axis] + tf.range(network.crop), scale[axis], size[axis], half_pixel_centers=False
-        )
+        _samples(offset[axis] + tf.range(network.crop), sides[axis] / resized[axis], size[axis])
         for axis in (0, 1)
     )
 
@@ -47,5 +46,19 @@ def central_crop(image: Tensor, network: Network) -> Tensor:
     top = lerp(corner(rows.lower, columns.lower), corner(rows.lower, columns.upper), across)
     bottom = lerp(corner(rows.upper, columns.lower), corner(rows.upper, columns.upper), across)
     crop = lerp(top, bottom, rows.share[:, None, None])
-    crop = tf.ensure_shape(crop, [network.crop, network.crop, 3])
-    return crop - tf.constant(network.mean_rgb, tf.float32)
+    return subtract_mean(tf.ensure_shape(crop, [network.crop, network.crop, 3]), network)
+
+
+class _Samples(NamedTuple):
+    """For each output position its two input positions, int32, and the share of the upper one, float32."""
+
+    lower: Tensor
+    upper: Tensor
+    share: Tensor
+
+
+def _samples(positions: Tensor, scale: Tensor, size: Tensor) -> _Samples:
+    """Pixels sampled at their upper left corners, TensorFlow 1's default; `scale` is input size / output size."""
+    place = tf.cast(positions, tf.float32) * scale
+    lower = tf.minimum(tf.cast(place, tf.int32), size - 1)
+    return _Samples(lower, tf.minimum(lower + 1, size - 1), place - tf.floor(place))

@@ -1,18 +1,22 @@
 """From coarse logits to a label map at the image's size, exact, without all full-size scores at once.
 
-A score inside the patch between four neighbouring cells is a convex combination of theirs. So a class whose
-largest corner lies below the largest of all classes' smallest corners cannot win anywhere in that patch, and a
-class that can win in no patch of a band of rows is left out there. What remains is interpolated a few rows at a time.
+Between the centres of four neighbouring cells lies a patch of pixels whose scores are convex combinations of the
+four cells'. So a class whose largest corner lies below the largest of all classes' smallest corners cannot win in
+that patch. Most patches are decided by this alone; in the others only the classes that are left are interpolated, a
+few patches at a time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import tensorflow as tf
 
-from export.interpolation import Interpolation, interpolation, lerp
+from export.interpolation import lerp
 from export.networks.network import Tensor
 
-_SCORES_AT_ONCE = 8 * 2**20  # float32 values of a strip: 32 MB
+_SCORES_AT_ONCE = 2 * 2**20  # float32 values of the patches that are interpolated together: 8 MB
 # Rounding may lift an interpolated score this far, relative to the scores, above its corners.
 _ROUNDING = 1e-5
 
@@ -29,13 +33,12 @@ def coarse_labels(logits: Tensor) -> Tensor:
 
 def nearest_label_map(logits: Tensor, full_size: Tensor, size: Tensor) -> Tensor:
     """Argmax of float32 [h, w, C], each cell stretched to `full_size` by the nearest rule, cut to `size` [H, W]."""
-    rows, columns = (_nearest(axis, logits, full_size, size) for axis in (0, 1))
+    rows, columns = (_nearest(tf.shape(logits)[axis], full_size[axis], size[axis]) for axis in (0, 1))
     return tf.gather(tf.gather(coarse_labels(logits), rows), columns, axis=1)
 
 
-def _nearest(axis: int, logits: Tensor, full_size: Tensor, size: Tensor) -> Tensor:
-    cells = tf.shape(logits)[axis]
-    centres = (tf.cast(tf.range(size[axis]), tf.float32) + 0.5) * _scale(cells, full_size[axis])
+def _nearest(cells: Tensor, full_size: Tensor, size: Tensor) -> Tensor:
+    centres = (tf.cast(tf.range(size), tf.float32) + 0.5) * _scale(cells, full_size)
     return tf.minimum(tf.cast(tf.floor(centres), tf.int32), cells - 1)
 
 
@@ -54,58 +57,97 @@ def bilinear_label_map(logits: Tensor, full_size: Tensor, size: Tensor) -> Tenso
     Returns:
         uint8 or uint16 [H, W]; of equal scores the first class wins.
     """
-    classes = logits.shape[-1]
-    cells = tf.shape(logits)
-    rows, columns = (
-        interpolation(
-            tf.range(size[axis]), _scale(cells[axis], full_size[axis]), cells[axis], half_pixel_centers=True
-        )
-        for axis in (0, 1)
+    rows, columns = (_bands(tf.shape(logits)[axis], full_size[axis], size[axis]) for axis in (0, 1))
+    candidates = _classes_that_can_win(logits, rows, columns)
+    counts = tf.math.count_nonzero(candidates, axis=1, dtype=tf.int32)
+    order = tf.argsort(counts, direction="DESCENDING")
+    counts = tf.gather(counts, order)
+    undecided = tf.math.count_nonzero(counts > 1, dtype=tf.int32)
+    pixels = rows.length * columns.length
+
+    def interpolate(start: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        end = tf.minimum(start + tf.maximum(_SCORES_AT_ONCE // (pixels * counts[start]), 1), undecided)
+        patches = order[start:end]
+        # Of equal values top_k takes the lower index first: the candidates, ascending, then classes that cannot win.
+        ids = tf.math.top_k(tf.cast(tf.gather(candidates, patches), tf.int32), counts[start]).indices
+        best = _best_of(ids, patches, logits, rows, columns)
+        return end, tf.tensor_scatter_nd_update(labels, patches[:, None], best)
+
+    decided = tf.argmax(tf.cast(candidates, tf.uint8), axis=1, output_type=tf.int32)
+    labels = tf.tile(decided[:, None, None], [1, rows.length, columns.length])
+    _, labels = tf.while_loop(
+        lambda start, _: start < undecided, interpolate, (tf.constant(0), labels), parallel_iterations=1
+    )
+    return tf.cast(_assemble(labels, rows, columns), label_dtype(logits.shape[-1]))
+
+
+class _Bands(NamedTuple):
+    """How one axis falls into bands, each between the centres of two neighbouring cells.
+
+    Attributes:
+        lower, upper: the two cells of each band, int32 [bands]; the same one at the borders.
+        share: of the upper cell at each position of a band, float32 [bands, length].
+        length: positions of the longest band; the shorter ones are filled up.
+        index: of each position of the image in the bands laid end to end, int32 [size].
+    """
+
+    lower: Tensor
+    upper: Tensor
+    share: Tensor
+    length: Tensor
+    index: Tensor
+
+
+def _bands(cells: Tensor, full_size: Tensor, size: Tensor) -> _Bands:
+    """Half-pixel centres, in float32 as TensorFlow's ResizeBilinear kernel computes them."""
+    place = (tf.cast(tf.range(size), tf.float32) + 0.5) * _scale(cells, full_size) - 0.5
+    floor = tf.floor(place)
+    band = tf.cast(floor, tf.int32) + 1
+    bands = tf.range(band[-1] + 1)
+    start = tf.searchsorted(band, bands)
+    length = tf.reduce_max(tf.searchsorted(band, bands, side="right") - start)
+    positions = tf.minimum(start[:, None] + tf.range(length), size - 1)
+    return _Bands(
+        lower=tf.maximum(bands - 1, 0),
+        upper=tf.minimum(bands, cells - 1),
+        share=tf.gather(place - floor, positions),
+        length=length,
+        index=band * length + tf.range(size) - tf.gather(start, band),
     )
 
-    def strip(start: Tensor, strips: tf.TensorArray) -> tuple[Tensor, tf.TensorArray]:
-        band = tf.gather(logits, [rows.lower[start], rows.upper[start]])
-        kept = _classes_that_can_win(band)
-        height = tf.maximum(_SCORES_AT_ONCE // tf.maximum(size[1] * tf.size(kept), 1), 1)
-        end = tf.minimum(start + height, _band_end(rows, start))
-        labels = _strip_labels(tf.gather(band, kept, axis=2), rows.share[start:end], columns)
-        labels = tf.cast(tf.gather(kept, labels), label_dtype(classes))
-        return end, strips.write(strips.size(), labels)
 
-    strips = tf.TensorArray(
-        label_dtype(classes), 0, dynamic_size=True, infer_shape=False, element_shape=[None, None]
+def _classes_that_can_win(logits: Tensor, rows: _Bands, columns: _Bands) -> Tensor:
+    """Whether a class may have the largest score somewhere in a patch: bool [patches, C]."""
+
+    def of_corners(choose: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        down = choose(tf.gather(logits, rows.lower), tf.gather(logits, rows.upper))
+        across = choose(tf.gather(down, columns.lower, axis=1), tf.gather(down, columns.upper, axis=1))
+        return tf.reshape(across, [-1, logits.shape[-1]])
+
+    bar = tf.reduce_max(of_corners(tf.minimum), axis=1, keepdims=True)
+    return of_corners(tf.maximum) >= bar - _ROUNDING * tf.reduce_max(tf.abs(logits))
+
+
+def _best_of(ids: Tensor, patches: Tensor, logits: Tensor, rows: _Bands, columns: _Bands) -> Tensor:
+    """The class with the largest score at each pixel: ids int32 [n, K], patches [n], to int32 [n, rows, columns]."""
+    row, column = patches // tf.size(columns.lower), patches % tf.size(columns.lower)
+
+    def corner(rows_of_band: Tensor, columns_of_band: Tensor) -> Tensor:
+        cells = tf.stack([tf.gather(rows_of_band, row), tf.gather(columns_of_band, column)], axis=1)
+        return tf.gather(tf.gather_nd(logits, cells), ids, batch_dims=1)[:, None, :]
+
+    across = tf.gather(columns.share, column)[:, :, None]
+    top = lerp(corner(rows.lower, columns.lower), corner(rows.lower, columns.upper), across)
+    bottom = lerp(corner(rows.upper, columns.lower), corner(rows.upper, columns.upper), across)
+    scores = lerp(top[:, None], bottom[:, None], tf.gather(rows.share, row)[:, :, None, None])
+    return tf.gather(ids, tf.argmax(scores, axis=-1, output_type=tf.int32), batch_dims=1)
+
+
+def _assemble(labels: Tensor, rows: _Bands, columns: _Bands) -> Tensor:
+    """Lay the patches [patches, rows, columns] side by side and keep the image's pixels."""
+    grid = tf.reshape(labels, [tf.size(rows.lower), tf.size(columns.lower), rows.length, columns.length])
+    whole = tf.reshape(
+        tf.transpose(grid, [0, 2, 1, 3]),
+        [tf.size(rows.lower) * rows.length, tf.size(columns.lower) * columns.length],
     )
-    _, strips = tf.while_loop(
-        lambda start, _: start < size[0], strip, (tf.constant(0), strips), parallel_iterations=1
-    )
-    return strips.concat()
-
-
-def _band_end(rows: Interpolation, start: Tensor) -> Tensor:
-    """Behind the last row that lies between the same two rows of cells as `start`."""
-    same = tf.equal(rows.lower[start:], rows.lower[start]) & tf.equal(rows.upper[start:], rows.upper[start])
-    return start + tf.math.count_nonzero(same, dtype=tf.int32)
-
-
-def _classes_that_can_win(band: Tensor) -> Tensor:
-    """Classes, ascending, that may win somewhere between two rows of cells [2, w, C]."""
-    highest = tf.reduce_max(band, axis=0)
-    highest = tf.maximum(highest, _right_neighbour(highest))
-    lowest = tf.reduce_min(band, axis=0)
-    lowest = tf.minimum(lowest, _right_neighbour(lowest))
-    bar = tf.reduce_max(lowest, axis=1, keepdims=True) - _ROUNDING * tf.reduce_max(tf.abs(band))
-    return tf.cast(tf.where(tf.reduce_any(highest >= bar, axis=0))[:, 0], tf.int32)
-
-
-def _right_neighbour(row: Tensor) -> Tensor:
-    """Each cell's neighbour to the right; the last cell's is itself."""
-    return tf.concat([row[1:], row[-1:]], axis=0)
-
-
-def _strip_labels(band: Tensor, share: Tensor, columns: Interpolation) -> Tensor:
-    """Index of the largest interpolated score: band [2, w, K], share [R] of the lower row, to int32 [R, W]."""
-    across = lerp(
-        tf.gather(band, columns.lower, axis=1), tf.gather(band, columns.upper, axis=1), columns.share[:, None]
-    )
-    scores = lerp(across[0], across[1], share[:, None, None])
-    return tf.argmax(scores, axis=-1, output_type=tf.int32)
+    return tf.gather(tf.gather(whole, rows.index), columns.index, axis=1)

@@ -25,7 +25,8 @@ from tests.conftest import ROOT, run_module
 from tests.saved_model import SavedModel
 
 SIGNATURES = {
-    "serving_default", "classify", "classify_bytes", "classify_examples", "segment", "segment_bytes", "logits", "labels",
+    "serving_default", "classify", "classify_bytes", "classify_examples",
+    "segment", "segment_bytes", "logits", "labels",
 }  # fmt: skip
 
 

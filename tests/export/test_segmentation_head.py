@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 
@@ -13,15 +14,27 @@ from export.segmentation import bilinear_label_map, label_dtype, nearest_label_m
 from tests.conftest import ROOT
 
 
-def label_maps(
-    logits: np.ndarray, full_size: tuple[int, int], size: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The head's label map and the dense one."""
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        scores = tf.constant(logits)
-        ours = bilinear_label_map(scores, tf.constant(full_size), tf.constant(size))
-        dense = tf.argmax(tf.image.resize(scores[None], full_size)[0], axis=-1)[: size[0], : size[1]]
-        return tuple(session.run((ours, dense)))
+class Heads:
+    """Our label map and the dense one of the same logits."""
+
+    def __init__(self, classes: int) -> None:
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        with self._session.graph.as_default():
+            self._logits = tf.compat.v1.placeholder(tf.float32, [None, None, classes])
+            self._full_size = tf.compat.v1.placeholder(tf.int32, [2])
+            self._size = tf.compat.v1.placeholder(tf.int32, [2])
+            resized = tf.image.resize(self._logits[None], self._full_size)[0]
+            dense = tf.argmax(resized, axis=-1)[: self._size[0], : self._size[1]]
+            self._label_maps = bilinear_label_map(self._logits, self._full_size, self._size), dense
+
+    def __call__(
+        self, logits: np.ndarray, full_size: tuple[int, int], size: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        feed = {self._logits: logits, self._full_size: full_size, self._size: size}
+        return self._session.run(self._label_maps, feed)
+
+
+heads = functools.cache(Heads)
 
 
 def natural(height: int, width: int, classes: int, seed: int = 0) -> np.ndarray:
@@ -56,7 +69,7 @@ def undecided(height: int, width: int, classes: int, seed: int = 0) -> np.ndarra
 )
 @pytest.mark.parametrize("classes", [1, 2, 21, 300])
 def test_label_map_is_the_dense_one_bit_for_bit(scores, cells, full_size, size, classes) -> None:
-    ours, dense = label_maps(scores(*cells, classes), full_size, size)
+    ours, dense = heads(classes)(scores(*cells, classes), full_size, size)
     np.testing.assert_array_equal(ours, dense)
 
 
