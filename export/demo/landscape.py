@@ -42,7 +42,7 @@ def _shapes() -> list[tuple[str, NDArray[np.bool_]]]:
 
 
 def demo_scene(seed: int = 0) -> tuple[Image, LabelMap]:
-    """A house by a lake: image uint8 RGB [480,640,3], class ids uint8 [480,640]; `seed` varies the textures."""
+    """A house by a lake: image uint8 RGB [480,640,3], class ids uint8 [480,640]; `seed` varies textures."""
     label_map = np.zeros((HEIGHT, WIDTH), np.uint8)
     for name, outline in _shapes():
         label_map[outline] = CLASS_NAMES.index(name)

@@ -12,7 +12,7 @@ MIN_SHARE = 0.07
 """Least share of a composed scene that a region covers."""
 
 _HEIGHTS, _WIDTHS = (
-    [side for side in range(low, high) if side % 32] for low, high in ((320, 577), (384, 769))
+    [side for side in range(low, high) if side % 32] for low, high in ((224, 401), (384, 769))
 )
 
 

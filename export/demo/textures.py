@@ -26,7 +26,7 @@ def _image(colour: ArrayLike, light: ArrayLike = 1.0) -> Image:
     return np.asarray(np.clip(lit + 0.5, 0, 255), np.uint8)
 
 
-def _tint(rng: np.random.Generator, *colours: tuple[int, int, int], spread: float = 8.0) -> Field:
+def _tint(rng: np.random.Generator, *colours: tuple[int, int, int], spread: float) -> Field:
     """One of the `colours`, moved a little: float32 [3]."""
     return np.asarray(colours[rng.integers(len(colours))] + rng.normal(0, spread, 3), np.float32)
 
@@ -47,20 +47,20 @@ def _bevel(inset: Field, width: float) -> Field:
 
 def sky(rng: np.random.Generator, height: int, width: int) -> Image:
     """Blue, paler towards the bottom, with drifting clouds."""
-    blue = _tint(rng, (92, 158, 226), (112, 172, 232), (82, 144, 214))
+    blue = _tint(rng, (96, 162, 228), (106, 168, 230), (88, 152, 222), spread=2)
     scale = rng.uniform(70, 110)
     fade = np.linspace(0, rng.uniform(0.3, 0.6), height, dtype=np.float32)[:, None]
     clouds = fractal_noise(rng, height, width, scale * 0.55, scale, octaves=5)
     shade = fractal_noise(rng, height, width, scale * 0.3, scale * 0.6, octaves=3)
     open_sky = _blend(blue, (196, 222, 244), np.broadcast_to(fade, (height, width)))
-    cover = np.clip((clouds - rng.uniform(-0.1, 0.3)) * 0.9, 0, 1)
+    cover = np.clip((clouds - rng.uniform(0.1, 0.4)) * 0.9, 0, 1)
     white = _blend((252, 252, 252), (206, 216, 228), shade * 0.35 + 0.3)
     return _image(open_sky * (1 - cover[..., None]) + white * cover[..., None])
 
 
 def water(rng: np.random.Generator, height: int, width: int) -> Image:
     """Teal waves, long across, with glints on the crests."""
-    deep = _tint(rng, (14, 74, 108), (16, 92, 112), (20, 62, 112), spread=6)
+    deep = _tint(rng, (12, 82, 112), (13, 90, 112), (14, 76, 114), spread=2)
     scale = rng.uniform(0.8, 1.3)
     y, _ = _grid(rng, height, width)
     drift = fractal_noise(rng, height, width, 26 * scale, 80 * scale, octaves=3)
@@ -74,7 +74,7 @@ def water(rng: np.random.Generator, height: int, width: int) -> Image:
 
 def grass(rng: np.random.Generator, height: int, width: int) -> Image:
     """Blades of grass, drawn one over the other from the top of the picture down."""
-    green = _tint(rng, (104, 160, 54), (116, 164, 58), (92, 152, 58), spread=4)
+    green = _tint(rng, (104, 160, 54), (112, 164, 56), (96, 156, 56), spread=2)
     length = rng.uniform(18, 28)
     margin = int(length) + 8
     tall, wide = height + 2 * margin, width + 2 * margin
@@ -95,12 +95,12 @@ def grass(rng: np.random.Generator, height: int, width: int) -> Image:
         column = np.clip(x + thickness * (share < 0.6), 0, wide - 1).astype(np.intp)
         canvas[y, column] = colour * (1 - 0.12 * thickness)
     canvas = canvas[margin : margin + height, margin : margin + width]
-    return _image(canvas, 1 + 0.1 * smooth_noise(rng, height, width, 60, 90))
+    return _image(canvas, 1 + 0.06 * smooth_noise(rng, height, width, 60, 90))
 
 
 def sand(rng: np.random.Generator, height: int, width: int) -> Image:
     """Fine grains, blown into low ripples."""
-    light = _tint(rng, (232, 208, 160), (238, 216, 172), (226, 200, 150), spread=5)
+    light = _tint(rng, (232, 208, 160), (236, 214, 168), (228, 202, 152), spread=2)
     scale = rng.uniform(0.85, 1.3)
     y, x = _grid(rng, height, width)
     warp = fractal_noise(rng, height, width, 50 * scale, 90 * scale, octaves=3)
@@ -127,10 +127,10 @@ def brick(rng: np.random.Generator, height: int, width: int) -> Image:
     key = (row * 131 + column * 57).astype(np.intp) % 997
     tone = rng.normal(0, 1, 997).astype(np.float32)[key]
     rough = fractal_noise(rng, height, width, 5, 7, octaves=3)
-    clay = _tint(rng, (172, 78, 58), (160, 70, 56), (182, 92, 66), spread=5)
+    clay = _tint(rng, (172, 74, 56), (166, 68, 54), (178, 80, 60), spread=2)
     face = _blend(clay * 0.78, clay * 1.16 + (6, 8, 4), 0.5 + 0.24 * tone + 0.16 * rough)
     slope = (y - (row + 0.5) * course) / course
-    mortar = _tint(rng, (200, 190, 176), (186, 178, 168), spread=4) * (1 + 0.05 * rough[..., None])
+    mortar = _tint(rng, (200, 190, 176), (186, 178, 168), spread=2) * (1 + 0.05 * rough[..., None])
     edge = _bevel(inset, 1.5)[..., None]
     return _image(mortar * (1 - edge) + face * edge, 1 - 0.18 * slope * edge[..., 0] - 0.1 * (inset < 0))
 
@@ -147,7 +147,7 @@ def wood(rng: np.random.Generator, height: int, width: int) -> Image:
     swirl = fractal_noise(rng, height, width, 24, 200, octaves=3)
     ring = np.sin((y + 40 * own + 10 * swirl) * np.float32(2 * np.pi / 9))
     fibre = fractal_noise(rng, height, width, 3, 70, octaves=2)
-    oak = _tint(rng, (166, 112, 62), (150, 98, 54), (178, 126, 76), spread=5)
+    oak = _tint(rng, (176, 122, 66), (168, 114, 60), (184, 130, 74), spread=2)
     grain = 0.5 + 0.26 * ring + 0.2 * fibre + 0.5 * (own - 0.5)
     colour = _blend(oak * 0.74, oak * 1.18 + (10, 8, 4), grain)
     gap = np.minimum(_bevel(inset, 2.2), _bevel(end, 1.8))
@@ -162,7 +162,7 @@ def cobblestone(rng: np.random.Generator, height: int, width: int) -> Image:
     dome = np.clip(gap * 2.6, 0, 1) ** 0.6 * (1.08 - 0.45 * nearest**2)
     tone = rng.normal(0, 1, stone.max() + 1).astype(np.float32)[stone]
     warm = rng.normal(0, 1, stone.max() + 1).astype(np.float32)[stone]
-    grey = _tint(rng, (150, 148, 144), (138, 140, 146), (160, 156, 150), spread=4)
+    grey = _tint(rng, (152, 150, 144), (144, 142, 140), (162, 158, 150), spread=2)
     rough = fractal_noise(rng, height, width, 6, 6, octaves=3)
     slope_y, slope_x = np.gradient(dome)
     light = dome * (1 + 0.13 * tone + 0.06 * rough) - 0.9 * (slope_y + slope_x)
@@ -172,8 +172,8 @@ def cobblestone(rng: np.random.Generator, height: int, width: int) -> Image:
 
 def checkerboard(rng: np.random.Generator, height: int, width: int) -> Image:
     """Squares of two colours, slightly worn."""
-    dark = _tint(rng, (34, 34, 40), (44, 30, 34), (28, 36, 52), spread=4)
-    pale = _tint(rng, (240, 236, 226), (232, 234, 236), spread=4)
+    dark = _tint(rng, (34, 34, 40), (40, 30, 34), (28, 34, 48), spread=2)
+    pale = _tint(rng, (240, 236, 226), (236, 236, 234), spread=2)
     size = rng.uniform(20, 30)
     angle = rng.normal(0, 0.04)
     y, x = _grid(rng, height, width)
@@ -189,9 +189,9 @@ def checkerboard(rng: np.random.Generator, height: int, width: int) -> Image:
 def tartan(rng: np.random.Generator, height: int, width: int) -> Image:
     """Woven cloth: the same stripes in warp and weft, over and under in a twill."""
     palettes = (
-        ((178, 26, 44), (24, 66, 52), (22, 32, 72), (240, 214, 120)),
-        ((190, 34, 40), (28, 38, 84), (26, 26, 34), (244, 240, 232)),
-        ((164, 20, 62), (34, 72, 60), (30, 30, 60), (248, 226, 190)),
+        ((178, 26, 52), (24, 66, 52), (22, 32, 72), (240, 214, 120)),
+        ((184, 30, 54), (28, 44, 80), (26, 26, 40), (244, 240, 232)),
+        ((170, 22, 58), (30, 66, 62), (28, 30, 62), (248, 226, 190)),
     )
     colours = np.asarray(palettes[rng.integers(len(palettes))], np.float32)
     thread = rng.uniform(0.85, 1.2)
@@ -222,7 +222,7 @@ def roof_tiles(rng: np.random.Generator, height: int, width: int) -> Image:
     rim = np.hypot(offset, np.maximum(reach - 0.62, 0) / 0.85)
     key = (owner * 113 + column * 71).astype(np.intp) % 997
     tone = rng.normal(0, 1, 997).astype(np.float32)[key]
-    slate = _tint(rng, (92, 98, 136), (84, 92, 124), (104, 96, 138), spread=5)
+    slate = _tint(rng, (98, 88, 134), (92, 84, 128), (104, 90, 136), spread=2)
     rough = fractal_noise(rng, height, width, 8, 5, octaves=3)
     colour = _blend(slate * 0.82, slate * 1.2 + 8, 0.5 + 0.25 * tone + 0.14 * rough)
     light = 0.62 + 0.5 * reach - 0.45 * _bevel(rim - 0.4, 0.1)

@@ -1,0 +1,135 @@
+"""From a seed to the demo checkpoint: random layers, and an fc8 fitted to their features of generated pictures."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from export.demo.random_weights import Tensors, random_checkpoint
+from export.demo.readout import best_scale, ridge
+from export.demo.scenes import CLASS_NAMES, compose
+from export.demo.textures import TEXTURES
+from export.layers import VariableLayers
+from export.networks.network import Padding, Tensor
+from export.networks.vgg import VGG_16
+from export.preprocessing import central_crop, pad_to_stride, subtract_mean
+
+Progress = Callable[[str, float], None]
+"""Called with the name of a step and the fraction of it that is done."""
+
+SCENES, SINGLES = 70, 2
+"""Pictures to fit: scenes, and single textures of each class."""
+HELD_OUT_SCENES = 5
+"""Scenes to find the scale with; one single texture of each class comes on top."""
+BATCH = 21
+STRENGTH = 0.02
+"""Penalty of the ridge regression; accuracy is flat from 0.003 to 0.1."""
+WINDOW_SIGMA = 0.7
+"""Width of the Gaussian over fc6's window, cells."""
+
+CELLS = VGG_16.crop // VGG_16.stride
+Example = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+class _LayersBelowFc8(VariableLayers):
+    """The network up to fc7's output."""
+
+    def conv(self, net: Tensor, scope: str, *, padding: Padding = "SAME", relu: bool = True) -> Tensor:
+        return net if scope == "fc8" else super().conv(net, scope, padding=padding, relu=relu)
+
+
+def _window() -> NDArray[np.float32]:
+    """A Gaussian over fc6's 7x7 window, mean square 1: [7,7,1,1].
+
+    Without it a cell sees its whole window of 224 pixels alike, and the borders in a scene blur.
+    """
+    offset = np.arange(VGG_16.window) - VGG_16.window // 2
+    line = np.exp(-0.5 * (offset / WINDOW_SIGMA) ** 2)
+    window = np.outer(line, line)
+    return np.asarray(window / np.sqrt(np.mean(window**2)), np.float32)[..., None, None]
+
+
+def cell_areas(label_map: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Share of each class in each cell of 32x32 pixels: uint8 [H,W] to float32 [CELLS,CELLS,C].
+
+    Pixels of the padding count for no class; H and W are above those of CELLS - 1 cells.
+    """
+    height, width = label_map.shape
+    side = VGG_16.crop
+    pixels = np.zeros((side, side, len(CLASS_NAMES)), np.float32)
+    pixels[:height, :width] = np.eye(len(CLASS_NAMES), dtype=np.float32)[label_map]
+    areas = pixels.reshape(CELLS, VGG_16.stride, CELLS, VGG_16.stride, -1).sum(axis=(1, 3))
+    return np.asarray(areas / areas.sum(axis=-1, keepdims=True), np.float32)
+
+
+def _scene(rng: np.random.Generator) -> Example:
+    """A small scene, padded as for segmentation: many small ones teach more than few large ones."""
+    height, width = (int(side) for side in rng.integers(VGG_16.crop - VGG_16.stride + 1, VGG_16.crop, 2))
+    image, label_map = compose(rng, height, width, int(rng.integers(2, 6)))
+    pixels = pad_to_stride(subtract_mean(image, VGG_16), VGG_16.stride)
+    return pixels.numpy(), cell_areas(label_map)
+
+
+def _single(rng: np.random.Generator, class_id: int) -> Example:
+    """One texture, resized and cropped as for classification."""
+    height, width = (int(side) for side in rng.integers(VGG_16.crop, 641, 2))
+    image = TEXTURES[CLASS_NAMES[class_id]](rng, height, width)
+    label_map = np.full((VGG_16.crop, VGG_16.crop), class_id, np.uint8)
+    return central_crop(tf.constant(image), VGG_16).numpy(), cell_areas(label_map)
+
+
+def _examples(rng: np.random.Generator, scenes: int, singles: int) -> Iterator[Example]:
+    """Images float32 [224,224,3] less the mean colour, and class areas float32 [7,7,C] of their cells."""
+    for _ in range(scenes):
+        yield _scene(rng)
+    for class_id in list(range(len(CLASS_NAMES))) * singles:
+        yield _single(rng, class_id)
+
+
+def _features(
+    tensors: Tensors, examples: Iterator[Example], total: int, progress: Progress
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Features float32 [n,49,4096] of fc7 in the aligned geometry, and the areas [n,49,C], of `total` examples."""
+    layers = _LayersBelowFc8({name: tf.constant(values) for name, values in tensors.items()}, VGG_16.name)
+    network = tf.function(lambda images: VGG_16.logits(images, layers, "SAME"))
+    features, targets = [], []
+    for done in range(0, total, BATCH):
+        progress("features of pictures", done / total)
+        images, areas = zip(*itertools.islice(examples, BATCH), strict=True)
+        features.append(network(tf.stack(images)).numpy())
+        targets.append(np.stack(areas))
+    progress("features of pictures", 1)
+    cells = (total, CELLS**2, -1)
+    return np.concatenate(features).reshape(cells), np.concatenate(targets).reshape(cells)
+
+
+def demo_checkpoint(seed: int, progress: Progress) -> Tensors:
+    """All tensors of the demo checkpoint by full name; the same seed gives the same tensors.
+
+    fc8 is the ridge solution for the area of each class in each cell, times the factor that makes its softmax right
+    on pictures left out of the fit. Needs about 2 GB of memory.
+    """
+    progress("random layers", 0)
+    classes = len(CLASS_NAMES)
+    tensors = random_checkpoint(classes, seed)
+    tensors["vgg_16/fc6/weights"] *= _window()
+    progress("random layers", 1)
+
+    rng = np.random.default_rng([seed, 1])
+    examples = itertools.chain(_examples(rng, SCENES, SINGLES), _examples(rng, HELD_OUT_SCENES, 1))
+    fitted = SCENES + SINGLES * classes
+    features, areas = _features(tensors, examples, fitted + HELD_OUT_SCENES + classes, progress)
+
+    progress("solving fc8", 0)
+    depth = features.shape[-1]
+    readout = ridge(features[:fitted].reshape(-1, depth), areas[:fitted].reshape(-1, classes), STRENGTH)
+    logits = readout.logits(features[fitted:].reshape(-1, depth))
+    scale = best_scale(logits, areas[fitted:].reshape(-1, classes))
+    tensors["vgg_16/fc8/weights"][...] = scale * readout.weights
+    tensors["vgg_16/fc8/biases"][...] = scale * readout.biases
+    progress("solving fc8", 1)
+    return tensors
