@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from serving_config import models_config, ready
+from serving_config import models_config, ports, ready
 from serving_config.errors import ServingConfigError
 from serving_config.model_service import ModelService
 from serving_config.server_command import Server
@@ -34,7 +34,7 @@ def serve(command: Sequence[str], engine: str, server: Server, clean_up: Sequenc
     process = subprocess.Popen(command, stdout=sys.stderr, start_new_session=True)
     try:
         models = _wait_ready(process, server)
-        ready.announce(engine, f"{server.host}:{server.port}", models, as_json)
+        ready.announce(engine, ports.address(server.host, server.port), models, as_json)
         while process.poll() is None:
             # Not wait(): a signal that arrives just before that call blocks would go unnoticed.
             time.sleep(_POLL_SECONDS)
@@ -47,7 +47,7 @@ def serve(command: Sequence[str], engine: str, server: Server, clean_up: Sequenc
 
 def _wait_ready(process: subprocess.Popen[bytes], server: Server) -> dict[str, list[int]]:
     """The versions that answer, by model, once every model has one."""
-    service = ModelService(f"{server.host}:{server.port}", timeout=2)
+    service = ModelService(ports.address(server.host, server.port), timeout=2)
     try:
         while process.poll() is None:
             models = _opened(server) if server.ssl_config else _available(service, server)

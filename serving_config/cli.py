@@ -43,17 +43,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; 0 when it worked, 1 with a line on stderr when not, 130 after Ctrl-C."""
     words = sys.argv[1:] if argv is None else argv
     typed = words[0] if words and words[0] in COMMANDS else None
-    args = parser([typed] if typed else list(COMMANDS)).parse_args(words)
     try:
+        args = parser([typed] if typed else list(COMMANDS)).parse_args(words)
         return int(args.run(args))
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if args.debug:
+        if "--debug" in words:
             traceback.print_exc()
-        elif isinstance(error, ServingConfigError):
-            print(f"error: {error}", file=sys.stderr)
         else:
-            text = " ".join(str(error).split())
-            print(f"error: {type(error).__name__}: {text} (--debug shows where)", file=sys.stderr)
+            print(f"error: {_line(error)}", file=sys.stderr)
         return 1
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, ServingConfigError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            f"{(error.name or str(error)).partition('.')[0]} is not installed: pip install 'slimserve[serve]'"
+        )
+    return f"{type(error).__name__}: {' '.join(str(error).split())} (--debug shows where)"

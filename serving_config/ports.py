@@ -6,6 +6,11 @@ import socket
 from serving_config.errors import ServingConfigError
 
 
+def address(host: str, port: int) -> str:
+    """HOST:PORT, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def free(host: str) -> int:
     """A port that nobody listens on at this moment."""
     with socket.create_server((host, 0), family=_family(host)) as listener:
@@ -25,7 +30,7 @@ def check_free(host: str, port: int) -> None:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise ServingConfigError(
-            f"cannot listen on {host}:{port} ({reason}): choose another with --port or --host"
+            f"cannot listen on {address(host, port)} ({reason}): choose another with --port or --host"
         ) from error
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving_config import models_config
+from serving_config import models_config, ports
 from serving_config.errors import ServingConfigError
 
 PROGRAM = "tensorflow_model_server"
@@ -52,7 +52,7 @@ def docker(server: Server) -> list[str]:
     Every path is mounted, read-only, under its own name, so that one models.config serves all engines.
     """
     command = ["docker", "run", "--rm", "--init", f"--name={container(server)}"]
-    command.append(f"--publish={server.host}:{server.port}:{server.port}")
+    command.append(f"--publish={ports.address(server.host, server.port)}:{server.port}")
     # A path that is missing is an error of --mount; --volume would make an empty folder.
     for target, source in _mounts(server).items():
         command.append(f"--mount=type=bind,source={source},target={target},readonly")

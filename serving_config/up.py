@@ -146,6 +146,9 @@ def _serve_embedded(config: ModelServerConfig, args: argparse.Namespace) -> int:
         return 0
     ports.check_free(args.host, args.port)
     # TensorFlow takes seconds to import; a mistake in the arguments should not.
+    from serving_config.engine import tensorflow_import
+
+    tensorflow_import.import_quietly()
     from serving_config.engine import foreground
 
     return foreground.serve(config, args)

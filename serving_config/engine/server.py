@@ -9,6 +9,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
+from serving_config import ports
 from serving_config.engine import rpc_error, services, warmup
 from serving_config.engine.manager import Manager
 from serving_config.engine.servable import Servable
@@ -60,14 +61,14 @@ class Engine:
     def __init__(self, options: Options) -> None:
         self._threads = options.threads
         self._server = grpc.server(futures.ThreadPoolExecutor(_REQUEST_THREADS), options=_OPTIONS)
-        address = f"{options.host}:{options.port}"
+        address = ports.address(options.host, options.port)
         try:
             self.port = self._bind(address, options.tls)
         except RuntimeError as error:
             # gRPC does not say why; with TLS it refuses a key that is not the certificate's in the same words.
             reason = "the port is in use, or the key is not the certificate's" if options.tls else "in use"
             raise ServingConfigError(f"cannot listen on {address}: {reason}") from error
-        self.address = f"{options.host}:{self.port}"
+        self.address = ports.address(options.host, self.port)
         self._manager = Manager(self._load, options.poll_seconds)
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -1,0 +1,20 @@
+"""Import TensorFlow without the messages that its C++ side writes at its start, before any setting can stop it."""
+
+import os
+import sys
+
+
+def import_quietly() -> None:
+    """Import TensorFlow; whoever sets TF_CPP_MIN_LOG_LEVEL sees its messages."""
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            import tensorflow  # noqa: F401
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
