@@ -66,8 +66,13 @@ class Serving:
 
     def close(self) -> None:
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(30)
+            # Not kill: a launcher that is killed leaves the server that it started.
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(30)
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.log.close()
