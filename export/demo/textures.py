@@ -164,8 +164,8 @@ def cobblestone(rng: np.random.Generator, height: int, width: int) -> Image:
     warm = rng.normal(0, 1, stone.max() + 1).astype(np.float32)[stone]
     grey = _tint(rng, (152, 150, 144), (144, 142, 140), (162, 158, 150), spread=2)
     rough = fractal_noise(rng, height, width, 6, 6, octaves=3)
-    slope_y, slope_x = np.gradient(dome)
-    light = dome * (1 + 0.13 * tone + 0.06 * rough) - 0.9 * (slope_y + slope_x)
+    slope = np.diff(dome, axis=0, prepend=dome[:1]) + np.diff(dome, axis=1, prepend=dome[:, :1])
+    light = dome * (1 + 0.13 * tone + 0.06 * rough) - 0.9 * slope
     colour = grey + warm[..., None] * np.array((6, 1, -5), np.float32)
     return _image(colour, 0.22 + 0.84 * np.clip(light, 0, 1.4))
 
