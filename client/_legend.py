@@ -62,6 +62,7 @@ class Legend:
     def _shorten(self, name: str) -> str:
         if self._font.getlength(name) <= _LONGEST_NAME * self._size:
             return name
+        name = name[: 8 * _LONGEST_NAME]
         while name and self._font.getlength(name + "…") > _LONGEST_NAME * self._size:
             name = name[:-1]
         return name.rstrip(" ,") + "…"

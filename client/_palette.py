@@ -1,7 +1,7 @@
 """A colour for each class, the same in every picture: easy to tell apart, even in lightness, none near black or white.
 
 Hues step round the circle by the golden angle, so that any run of ids is spread as evenly as it can be; lightness and
-chroma step through three levels, so that hues that come near each other again differ in those. The circle is OKLCH's
+chroma step through five levels, so that hues that come near each other again differ in those. The circle is OKLCH's
 (B. Ottosson, "A perceptual color space for image processing", 2020), where equal steps look equal.
 """
 
@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 _GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
-_LEVELS = np.array([[0.72, 0.15], [0.58, 0.16], [0.84, 0.13]])  # lightness and chroma
-_FIRST_HUE = 0.45  # a warm red
+# Lightness and chroma. Five levels: hues come close again after 8, 13, 21 and 34 steps, none of them a multiple of 5.
+_LEVELS = np.array([[0.70, 0.16], [0.50, 0.15], [0.60, 0.16], [0.79, 0.14], [0.88, 0.11]])
+_FIRST_HUE = 0.6  # a warm red
 
 # From OKLab to the cube roots of the cone responses, and from those responses to linear sRGB.
 _TO_CONES = np.array(

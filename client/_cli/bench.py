@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from client import Client
 
 from . import display, files
-from .pictures import positive
+from .concurrency import in_order, positive
 
 _WARM_UP = 2
 
@@ -52,13 +51,9 @@ def run(client: Client, options: argparse.Namespace) -> int:
     for index in range(_WARM_UP):
         measure(index)
     begun = time.perf_counter()
-    with ThreadPoolExecutor(options.concurrency) as pool:
-        try:
-            calls = pool.map(measure, range(options.requests))
-            with display.progress(calls, options.requests, options.task) as measured:
-                seconds = sorted(measured)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    calls = in_order(measure, options.requests, options.concurrency, client)
+    with display.progress(calls, options.requests, options.task) as measured:
+        seconds = sorted(measured)
     elapsed = time.perf_counter() - begun
     result = {
         "task": options.task,

@@ -29,12 +29,15 @@ def show_json(row: object) -> None:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
     """Print a table; the last column is aligned to the right where it holds numbers."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     listed = [list(row) for row in rows]
-    table = Table(title=title, title_justify="left")
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE, show_header=any(columns)
+    )
     for index, column in enumerate(columns):
         numbers = all(row[index].strip("<% ").replace(".", "").isdigit() for row in listed)
         table.add_column(column, justify="right" if numbers and listed else "left")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from client import Client, DeadlineExceeded, InvalidInput, MessageTooLarge, ServerError, _pillow
 
 from . import display, files
+from .concurrency import in_order, positive
 
 Row = dict[str, Any]  # of JSON
 
@@ -42,13 +42,6 @@ def add_parsers(
     )
 
 
-def positive(text: str) -> int:
-    """Parse a whole number above zero."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
 def classify(client: Client, options: argparse.Namespace) -> int:
     """Print the ranked classes of each image."""
     images = files.find_images(options.images)
@@ -66,7 +59,7 @@ def classify(client: Client, options: argparse.Namespace) -> int:
         classes = ", ".join(f"{p['name']} {100 * p['score']:.1f} %" for p in row["predictions"])
         print(f"{row['image']}: {classes}", flush=True)
 
-    return _each(images, rank, show, options)
+    return _each(client, images, rank, show, options)
 
 
 def segment(client: Client, options: argparse.Namespace) -> int:
@@ -100,10 +93,11 @@ def segment(client: Client, options: argparse.Namespace) -> int:
         largest = ", ".join(f"{a['name']} {100 * a['fraction']:.1f} %" for a in row["areas"][:_SHOWN_AREAS])
         print(f"{row['image']} -> {row['overlay']}: {largest}", flush=True)
 
-    return _each(images, draw, show, options)
+    return _each(client, images, draw, show, options)
 
 
 def _each(
+    client: Client,
     images: Sequence[Path],
     work: Callable[[int], Row],
     show: Callable[[Row], None],
@@ -122,9 +116,8 @@ def _each(
             return {"image": str(images[index]), "error": str(error)}
 
     failed = 0
-    with display.progress(
-        _in_order(attempt, len(images), options.concurrency), len(images), options.command
-    ) as rows:
+    outcomes = in_order(attempt, len(images), options.concurrency, client)
+    with display.progress(outcomes, len(images), options.command) as rows:
         for row in rows:
             if "error" in row:
                 failed += 1
@@ -136,12 +129,3 @@ def _each(
     if failed and len(images) > 1:
         print(f"error: {failed} of {len(images)} images have no answer", file=sys.stderr)
     return 1 if failed else 0
-
-
-def _in_order(work: Callable[[int], Row], count: int, concurrency: int) -> Iterator[Row]:
-    """Do the work in threads; give the results in order. Whatever ends the loop leaves no work waiting."""
-    with ThreadPoolExecutor(concurrency) as pool:
-        try:
-            yield from pool.map(work, range(count))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
