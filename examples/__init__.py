@@ -1,0 +1,1 @@
+"""Programs that show slimserve at work."""
