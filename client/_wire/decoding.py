@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from . import varint
 from .dtypes import BFLOAT16, ELEMENT_TYPES, HALF, ElementType
+from .lifting import Lifted
 from .serving_pb2 import Tensor, TypedTensor
 
 _MOST_DIMENSIONS = 64  # numpy's limit
@@ -24,10 +25,11 @@ class MalformedTensor(ValueError):
     """The message does not hold the tensor that it describes."""
 
 
-def decode_tensor(tensor: Tensor | TypedTensor) -> npt.NDArray[Any]:
-    """Read `tensor` as a numpy array of its shape.
+def decode_tensor(tensor: Tensor | TypedTensor, lifted: Lifted | None = None) -> npt.NDArray[Any]:
+    """Read `tensor`, whose values may have been lifted out of it, as a numpy array of its shape.
 
-    The array is a read-only view of the message wherever its bytes can be used as they are. bfloat16 comes as
+    The array is a read-only view of the message wherever its bytes can be used as they are (then it may begin at
+    any byte: numpy copes, at little cost). bfloat16 comes as
     float32 (exact), strings as an object array of bytes, quantised and 4-bit integers as the integers they are
     stored in.
 
@@ -38,12 +40,17 @@ def decode_tensor(tensor: Tensor | TypedTensor) -> npt.NDArray[Any]:
         raise MalformedTensor(f"its element type, DataType {tensor.dtype}, has no numpy counterpart")
     shape = _shape(tensor)
     elements = math.prod(shape)
-    if tensor.tensor_content:
-        values = _from_content(tensor.tensor_content, element, elements)
+    content: bytes | memoryview = tensor.tensor_content
+    given = getattr(tensor, element.field)
+    if lifted is not None:
+        content = lifted.get(Tensor.TENSOR_CONTENT_FIELD_NUMBER, [b""])[-1]
+        given = lifted.get(Tensor.DESCRIPTOR.fields_by_name[element.field].number, [])
+    if content:
+        values = _from_content(content, element, elements)
     elif isinstance(tensor, Tensor):
-        values = _from_packed(getattr(tensor, element.field), element, elements)
+        values = _from_packed(given, element, elements)
     else:
-        values = _from_list(getattr(tensor, element.field), element, elements)
+        values = _from_list(given, element, elements)
     if tensor.dtype == BFLOAT16:
         values = (values.astype(np.uint32) << 16).view(np.float32)
     return _fill(values, shape, elements)
@@ -56,9 +63,9 @@ def _shape(tensor: Tensor | TypedTensor) -> tuple[int, ...]:
     return shape
 
 
-def _from_content(content: bytes, element: ElementType, elements: int) -> npt.NDArray[Any]:
+def _from_content(content: bytes | memoryview, element: ElementType, elements: int) -> npt.NDArray[Any]:
     if element.encoding == "string":
-        return _objects(_split_strings(content, elements))
+        return _objects(_split_strings(bytes(content), elements))
     if len(content) != elements * element.dtype.itemsize:
         raise MalformedTensor(f"it has {elements} elements of {element.name} but {len(content)} bytes")
     return np.frombuffer(content, element.dtype)
@@ -95,7 +102,7 @@ def _from_packed(chunks: Any, element: ElementType, elements: int) -> npt.NDArra
     """Read the values of a packed field, one buffer or several, or of a repeated string."""
     if element.encoding == "string":
         _check_count(len(chunks), element, elements)
-        return _objects(chunks)
+        return _objects([bytes(chunk) for chunk in chunks])
     data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     if element.encoding == "fixed":
         if len(data) % element.dtype.itemsize:
@@ -138,7 +145,7 @@ def _check_count(values: int, element: ElementType, elements: int) -> None:
 
 def _objects(strings: Any) -> npt.NDArray[Any]:
     array = np.empty(len(strings), object)
-    array[:] = list(strings)
+    array[:] = strings
     return array
 
 

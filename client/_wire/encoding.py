@@ -68,13 +68,15 @@ def frame_input(name: str, tensor: TensorParts) -> list[bytes | memoryview]:
         tensor_shape=TensorShape(dim=[TensorShape.Dim(size=size) for size in tensor.shape]),
     ).SerializeToString()
     if tensor.dtype == STRING:
-        values = [piece for value in tensor.buffers for piece in (_tag(_STRING_VAL, len(value)), value)]
+        values = [piece for value in tensor.buffers for piece in frame(_STRING_VAL, [value])]
     else:
-        values = [_tag(_TENSOR_CONTENT, tensor.nbytes), *tensor.buffers]
-    size = len(header) + sum(len(value) for value in values)
-    key = name.encode()
-    entry = [_tag(_KEY, len(key)), key, _tag(_VALUE, size), header, *values]
-    return [_tag(_INPUTS, sum(len(piece) for piece in entry)), *entry]
+        values = frame(_TENSOR_CONTENT, tensor.buffers)
+    return frame(_INPUTS, frame(_KEY, [name.encode()]) + frame(_VALUE, [header, *values]))
+
+
+def frame(field: int, pieces: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
+    """Put the tag and the length of a length-delimited field before the pieces of its value."""
+    return [_tag(field, sum(len(piece) for piece in pieces)), *pieces]
 
 
 def _buffer(array: npt.NDArray[Any]) -> memoryview:

@@ -15,6 +15,7 @@ from . import serving_pb2 as pb
 from .decoding import MalformedTensor, decode_tensor
 from .dtypes import dtype_name
 from .encoding import TensorParts, frame_input
+from .lifting import lift_large_values
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
@@ -84,13 +85,14 @@ def check_size(nbytes: int) -> None:
 
 def predict_response(data: bytes) -> Answer:
     """Decode a PredictResponse. Raises ServerError when it is malformed."""
-    response: pb.PredictResponse | pb.TypedPredictResponse = _parse(pb.PredictResponse(), data)
+    rest, lifted = lift_large_values(data)
+    response: pb.PredictResponse | pb.TypedPredictResponse = _parse(pb.PredictResponse(), rest)
     if any(_came_unpacked(tensor) for tensor in response.outputs.values()):
-        response = _parse(pb.TypedPredictResponse(), data)
+        response, lifted = _parse(pb.TypedPredictResponse(), data), {}
     outputs = {}
     for name, tensor in response.outputs.items():
         try:
-            outputs[name] = decode_tensor(tensor)
+            outputs[name] = decode_tensor(tensor, lifted.get(name))
         except MalformedTensor as error:
             raise ServerError(f"the server's answer cannot be read: output {name!r}: {error}") from error
     return Answer(outputs, response.model_spec.version.value)

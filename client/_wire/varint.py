@@ -27,7 +27,7 @@ class VarintError(ValueError):
     """The bytes are not a sequence of varints."""
 
 
-def count(data: bytes) -> int:
+def count(data: bytes | memoryview) -> int:
     """Count the values in `data` without decoding them.
 
     Raises VarintError when the last value is cut off.
@@ -39,7 +39,7 @@ def count(data: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.int8) >= 0))
 
 
-def decode_into(data: bytes, out: npt.NDArray[Any]) -> None:
+def decode_into(data: bytes | memoryview, out: npt.NDArray[Any]) -> None:
     """Decode the varints in `data` into the one-dimensional `out`, which has room for exactly `count(data)`.
 
     A value too large for `out`'s integer dtype keeps its low bits, which is how protobuf reads int32 and how
