@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -77,8 +77,13 @@ def export_checkpoint(
     network = network or find_network("vgg_16")
     options = options or GraphOptions()
     clock = _Clock(progress)
-    with open_checkpoint(checkpoint_path) as checkpoint, ThreadPoolExecutor(1) as hashing:
-        with clock.step("check the checkpoint"):
+    with ThreadPoolExecutor(1) as hashing, ExitStack() as stack:
+        with clock.step("open the checkpoint"):
+            checkpoint = stack.enter_context(
+                open_checkpoint(
+                    checkpoint_path, lambda done, total: progress("open the checkpoint", done / total)
+                )
+            )
             expected = network.expected_variables()
             verify(checkpoint, expected, network.name)
             shapes = {name: checkpoint.tensors[name].shape for name in expected}
