@@ -174,7 +174,7 @@ class BaseClient:
         unknown = [id for id in ids if id not in known]
         if unknown:
             inputs = {"class_ids": tensor_of_array(np.array(unknown, np.int32))}
-            servable = Servable(self._servable.model, version)
+            servable = Servable(self._servable.model, version) if version else self._servable
             try:
                 answer = yield from self._answer("labels", inputs, deadline, servable=servable)
                 known.update(zip(unknown, map(decode_name, answer.outputs["class_names"]), strict=True))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ._results import Area
 
 _PAPER = (255, 255, 255)
-_OUTLINE = np.array([255, 255, 255], np.uint16)
-_OUTLINE_OPACITY = 0.85
+_OUTLINE = (255, 255, 255)
+_OUTLINE_OPACITY = 217  # of 255
 _SATURATION = 0.35
 
 
@@ -46,11 +46,11 @@ def draw_overlay(
         )
     # A class reads by its hue, so the picture under it gives up most of its own.
     muted = ImageEnhance.Color(picture).enhance(_SATURATION)
-    coloured = _blend(np.asarray(muted), colours(np.arange(int(label_map.max()) + 1))[label_map], opacity)
-    outlines = _outlines(label_map)
-    coloured[outlines] = _blend(coloured[outlines], _OUTLINE, _OUTLINE_OPACITY)
+    regions = PIL.Image.fromarray(colours(np.arange(int(label_map.max()) + 1))[label_map])
+    coloured = PIL.Image.blend(muted, regions, opacity)
+    coloured.paste(_OUTLINE, mask=_outlines(label_map))
     if not areas:
-        return PIL.Image.fromarray(coloured)
+        return coloured
     beside = width <= 1.25 * height
     legend = Legend(areas, text_size=min(width, height) / 30, width=None if beside else width)
     if beside:
@@ -59,26 +59,16 @@ def draw_overlay(
     else:
         canvas = PIL.Image.new("RGB", (max(width, legend.width), height + legend.height), _PAPER)
         corner = (0, height)
-    canvas.paste(PIL.Image.fromarray(coloured), (0, 0))
+    canvas.paste(coloured, (0, 0))
     legend.draw(canvas, corner)
     return canvas
 
 
-def _blend(below: npt.NDArray[np.uint8], above: npt.NDArray[Any], opacity: float) -> npt.NDArray[np.uint8]:
-    weight = np.uint16(round(opacity * 256))
-    mixed: npt.NDArray[np.uint8] = (
-        (below * (np.uint16(256) - weight) + above.astype(np.uint16) * weight) >> 8
-    ).astype(np.uint8)
-    return mixed
-
-
-def _outlines(label_map: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def _outlines(label_map: npt.NDArray[Any]) -> PIL.Image.Image:
     """Mark the pixels along the borders between regions, as thick as the picture is large."""
-    border = np.zeros(label_map.shape, np.bool_)
+    border = np.zeros(label_map.shape, np.uint8)
     border[:, 1:] |= label_map[:, 1:] != label_map[:, :-1]
     border[1:] |= label_map[1:] != label_map[:-1]
+    mask = PIL.Image.fromarray(border * np.uint8(_OUTLINE_OPACITY))
     thickness = round(min(label_map.shape) / 300)
-    if thickness < 2:
-        return border
-    mask = PIL.Image.fromarray(border.astype(np.uint8) * 255)
-    return np.asarray(mask.filter(ImageFilter.MaxFilter(thickness // 2 * 2 + 1))) > 0
+    return mask if thickness < 2 else mask.filter(ImageFilter.MaxFilter(thickness // 2 * 2 + 1))

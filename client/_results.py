@@ -34,7 +34,7 @@ class Area(NamedTuple):
     fraction: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class Classification:
     """The classes of an image.
 
@@ -52,7 +52,7 @@ class Classification:
         return self.predictions[0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Segmentation:
     """The class of every pixel of an image.
 
@@ -101,7 +101,7 @@ class Segmentation:
         return draw_overlay(self._image.to_pillow(), self.label_map, self._areas if legend else [], opacity)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Analysis:
     """Both answers, from one pass of the network."""
 

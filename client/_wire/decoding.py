@@ -68,6 +68,8 @@ def _from_content(content: bytes | memoryview, element: ElementType, elements: i
         return _objects(_split_strings(bytes(content), elements))
     if len(content) != elements * element.dtype.itemsize:
         raise MalformedTensor(f"it has {elements} elements of {element.name} but {len(content)} bytes")
+    if element.dtype == np.bool_ and np.frombuffer(content, np.uint8).max(initial=0) > 1:
+        raise MalformedTensor("it has truth values that are neither 0 nor 1")
     return np.frombuffer(content, element.dtype)
 
 

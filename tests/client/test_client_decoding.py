@@ -145,6 +145,7 @@ def test_the_last_value_stands_for_those_that_are_missing(tensor: tensor_pb2.Ten
         proto(types_pb2.DT_STRING, [1], string_val=[b"a", b"b"]),
         proto(types_pb2.DT_FLOAT, [2], tensor_content=b"\0" * 7),
         proto(types_pb2.DT_FLOAT, [2], tensor_content=b"\0" * 12),
+        proto(types_pb2.DT_BOOL, [2], tensor_content=b"\1\2"),
         proto(types_pb2.DT_STRING, [2], tensor_content=b"\1\1a"),
         proto(types_pb2.DT_STRING, [9], tensor_content=b"\1\1a"),
         proto(types_pb2.DT_STRING, [2], tensor_content=b"\xff" * 30),
@@ -157,8 +158,8 @@ def test_the_last_value_stands_for_those_that_are_missing(tensor: tensor_pb2.Ten
         proto(99, [1]),
     ],
     ids=[
-        "too-many-floats", "too-many-varints", "too-many-strings", "content-short", "content-long", "strings-short",
-        "fewer-bytes-than-strings", "string-lengths", "negative-size", "too-many-dimensions", "absurd-size",
+        "too-many-floats", "too-many-varints", "too-many-strings", "content-short", "content-long",
+        "truth-value", "strings-short", "fewer-bytes-than-strings", "string-lengths", "negative-size", "too-many-dimensions", "absurd-size",
         "absurd-fill", "variant", "invalid", "unknown-type",
     ],
 )  # fmt: skip

@@ -36,8 +36,10 @@ keys = st.sampled_from([b"a", b"b", "ü".encode(), b"\xff"])
 entries = st.tuples(keys, small_tensors.map(lambda tensor: tensor.SerializeToString()))
 # Unpacked values, values in pieces, another type, groups, and bytes that are no field.
 odd_fields = st.sampled_from(
-    [b"\x28\x01", b"\x2d\0\0\x80\x3f", b"\x2a\x04\0\0\x80\x3f", b"\x3a\x01\x05", b"\x22\x01\x07"]
-    + [b"\x08\x03", b"\x6b\x6c", b"\x07"]
+    [
+        *[b"\x28\x01", b"\x2d\0\0\x80\x3f", b"\x2a\x04\0\0\x80\x3f", b"\x3a\x01\x05", b"\x22\x01\x07"],
+        *[b"\x08\x03", b"\x6b\x6c", b"\x07"],
+    ]
 )
 
 
