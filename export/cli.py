@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
-from export.errors import ExportError
+from export.command_line import run_command
 from export.networks import NETWORKS, find_network
 from export.tensorflow_import import import_tensorflow
 
@@ -36,23 +33,7 @@ then serve it:  python -m serving_config up --model vgg_16=models/vgg_16"""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Export as the command line says; return the exit code: 0, 1 for an error, 2 for usage, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        _export(options)
-    except ExportError as error:
-        if options.debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped: nothing was published", file=sys.stderr)
-        return 130
-    return 0
-
-
-def _stop(signal_number: int, frame: FrameType | None) -> None:
-    """End as on Ctrl-C, so that the draft is removed."""
-    raise KeyboardInterrupt
+    return run_command(lambda: _export(options), undone="nothing was published", debug=options.debug)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
+from export.command_line import run_command
 from export.errors import ExportError
 from export.tensorflow_import import import_tensorflow
 
@@ -31,23 +30,7 @@ example:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write as the command line says; return the exit code: 0, 1 for an error, 2 for usage, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        _write(options)
-    except ExportError as error:
-        if options.debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped: nothing was written", file=sys.stderr)
-        return 130
-    return 0
-
-
-def _stop(signal_number: int, frame: FrameType | None) -> None:
-    """End as on Ctrl-C, so that unfinished files are removed."""
-    raise KeyboardInterrupt
+    return run_command(lambda: _write(options), undone="nothing was written", debug=options.debug)
 
 
 def _parser() -> argparse.ArgumentParser:
