@@ -13,9 +13,9 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import grpc
 
-from ._connection import Connection, accepts
+from ._connection import Connection
 from ._exceptions import DeadlineExceeded, ModelNotFound, ServingError, Unavailable
-from ._failures import CLOSES, Failure, error_of, failure_of
+from ._failures import Failure, error_of, failure_of
 from ._wire import messages
 from ._wire.messages import Servable
 
@@ -59,6 +59,7 @@ class Caller:
         for the connect timeout. Raises the ServingError that fits.
         """
         begun = time.monotonic()
+        servers = len(self._connection.targets)
         failure: Failure | None = None
         for attempt in range(1, 1_000_000):
             remaining = deadline - time.monotonic()
@@ -73,19 +74,16 @@ class Caller:
                 return answer
             if latest.code is grpc.StatusCode.DEADLINE_EXCEEDED and failure:
                 break
-            failure = latest
-            self._was_connected |= (
-                not failure.never_sent and failure.code is not grpc.StatusCode.DEADLINE_EXCEEDED
-            )
+            failure = self._explain(latest) if attempt == servers else latest
             if not failure.never_sent:
+                self._was_connected |= failure.code is not grpc.StatusCode.DEADLINE_EXCEEDED
                 raise self._error(failure, signature)
-            if attempt % len(self._connection.targets):
+            if attempt % servers:
                 continue  # another server, at once
-            waited = time.monotonic() - begun
-            pause = _pause_after(attempt // len(self._connection.targets))
-            if failure.is_lasting or (not self._was_connected and waited + pause > self._connect_timeout):
-                break
-            if time.monotonic() + pause >= deadline:
+            pause = _pause_after(attempt // servers)
+            limit = deadline if self._was_connected else min(deadline, begun + self._connect_timeout)
+            if failure.is_lasting or time.monotonic() + pause >= limit:
+                failure = self._explain(failure)
                 break
             yield Pause(pause)
         if failure is None:
@@ -106,7 +104,7 @@ class Caller:
                     messages.GET_MODEL_METADATA, request, max(min(remaining, _PROBE), _SHORTEST_PROBE)
                 )
             except grpc.RpcError as error:
-                failure = failure_of(error)
+                failure = self._explain(failure_of(error)) if attempt == 1 else failure_of(error)
             else:
                 self._was_connected = True
                 return
@@ -138,11 +136,18 @@ class Caller:
         ]
         return f"; of its versions, {', '.join(versions)}" if versions else ""
 
+    def _explain(self, failure: Failure) -> Failure:
+        """Look closer at why no connection comes about: gRPC reports one of a name's addresses, the one it tried last.
+
+        That may be ::1 of localhost, where nothing listens, when the server at 127.0.0.1 wants TLS.
+        """
+        if self._was_connected or not failure.never_sent or not failure.was_refused:
+            return failure
+        found = map(failure_of, self._connection.probe())
+        return next((other for other in found if other.never_sent and not other.was_refused), failure)
+
     def _error(self, failure: Failure, signature: str, waited: float = 0.0) -> ServingError:
         where = str(self._connection) + (f" within {waited:.1f} s" if waited >= 0.1 else "")
-        if failure.never_sent and failure.was_refused and any(map(accepts, self._connection.targets)):
-            # gRPC reports one of a name's addresses, ::1 of localhost perhaps, and not that another closed on it.
-            failure = failure._replace(found_cause=CLOSES)
         return error_of(failure, self.servable, signature, where)
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -15,11 +15,12 @@ import grpc
 import grpc.aio
 
 from ._exceptions import InvalidInput
-from ._wire.messages import LARGEST_MESSAGE
+from ._wire.messages import GET_MODEL_STATUS, LARGEST_MESSAGE
 
 DEFAULT_PORT = 8500
 _RESOLVERS = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "xds:")
 
+_PROBE = 1.0  # seconds to find out why a connection fails
 CONNECT_ATTEMPT = 3.0  # seconds after which a connection that does not come about is given up
 
 Compression: TypeAlias = Literal["gzip", "deflate"]
@@ -54,12 +55,30 @@ class Connection:
 
     def open(self) -> list[grpc.Channel]:
         """Open a channel to each target; connecting waits for the first call."""
+        return [self._open(target, self.options) for target in self.targets]
+
+    def _open(self, target: str, options: tuple[tuple[str, Any], ...]) -> grpc.Channel:
         if self.credentials is None:
-            return [grpc.insecure_channel(target, self.options, self.compression) for target in self.targets]
-        return [
-            grpc.secure_channel(target, self.credentials, self.options, self.compression)
-            for target in self.targets
-        ]
+            return grpc.insecure_channel(target, options, self.compression)
+        return grpc.secure_channel(target, self.credentials, options, self.compression)
+
+    def probe(self) -> Iterator[grpc.RpcError]:
+        """Try each address of each target once, on a connection of its own: the errors of those that fail."""
+        for target in self.targets:
+            host, _, port = target.removeprefix("dns:///").rpartition(":")
+            try:
+                found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+            except OSError:
+                continue
+            # The certificate is made out to the host, not to its address.
+            options = (("grpc.ssl_target_name_override", host), *self.options, ("grpc.enable_retries", 0))
+            for address, *_ in {entry[4]: None for entry in found}:
+                numeric = f"ipv6:[{address}]:{port}" if ":" in str(address) else f"ipv4:{address}:{port}"
+                with self._open(numeric, tuple(dict(options).items())) as channel:
+                    try:
+                        channel.unary_unary(GET_MODEL_STATUS, None, None)(b"", timeout=_PROBE)
+                    except grpc.RpcError as error:
+                        yield error
 
     def open_async(self) -> list[grpc.aio.Channel]:
         """Open a channel to each target in the running event loop."""
@@ -125,18 +144,6 @@ def _parse_address(address: str) -> str:
     if not 0 < port < 65536:
         raise InvalidInput(f"server address {address!r}: there is no port {port}")
     return f"dns:///{match['host']}:{port}"
-
-
-def accepts(target: str) -> bool:
-    """Tell whether any address of a gRPC name of the form `dns:///host:port` takes a connection."""
-    host, _, port = target.removeprefix("dns:///").rpartition(":")
-    if not port.isdecimal():
-        return False
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=0.5).close()
-    except OSError:
-        return False
-    return True
 
 
 def is_loopback(target: str) -> bool:

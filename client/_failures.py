@@ -23,11 +23,10 @@ _Code = grpc.StatusCode
 
 
 class Failure(NamedTuple):
-    """How a call ended: the status and the server's, or gRPC's, own words; and a cause that those do not say."""
+    """How a call ended: the status and the server's, or gRPC's, own words."""
 
     code: grpc.StatusCode
     details: str
-    found_cause: str = ""
 
     @property
     def never_sent(self) -> bool:
@@ -37,8 +36,7 @@ class Failure(NamedTuple):
     @property
     def cause(self) -> str:
         """The likely cause of a connection that fails, in words; empty where gRPC's own say it."""
-        found = (cause for pattern, cause, _ in _CAUSES if re.search(pattern, self.details))
-        return self.found_cause or next(found, "")
+        return next((cause for pattern, cause, _ in _CAUSES if re.search(pattern, self.details)), "")
 
     @property
     def was_refused(self) -> bool:
@@ -65,10 +63,6 @@ _NO_CONNECTION = (
 )
 
 _REFUSED = "nothing listens there"
-CLOSES = (
-    "the server closes the connection at once: it may require TLS (tls=), or a client certificate "
-    "(TLS(certificate=, key=))"
-)
 _CAUSES = (  # pattern, cause, whether it lasts
     (r"CERTIFICATE_VERIFY_FAILED.*expired", "the server's certificate has expired", True),
     (
@@ -101,7 +95,8 @@ _CAUSES = (  # pattern, cause, whether it lasts
     (
         r"(?i)backends failing.*(socket closed|connection reset|broken pipe|EOF)"
         r"|all addresses.*(socket closed|connection reset|broken pipe|EOF)",
-        CLOSES,
+        "the server closes the connection at once: it may require TLS (tls=), or a client certificate "
+        "(TLS(certificate=, key=))",
         False,
     ),
     (r"(?i)connection refused", _REFUSED, False),
@@ -119,7 +114,7 @@ def error_of(failure: Failure, servable: Servable, signature: str, address: str)
 def _classify(
     failure: Failure, servable: Servable, signature: str, address: str
 ) -> tuple[type[ServingError], str]:
-    code, details, _ = failure
+    code, details = failure
     # A crash inside a graph brings the graph's nodes with it; the first line is what a caller understands.
     words = details.split("\n")[0] or code.name
     if code is _Code.NOT_FOUND or details.startswith("Unrecognized servable version label"):

@@ -158,11 +158,24 @@ def test_the_last_value_stands_for_those_that_are_missing(tensor: tensor_pb2.Ten
         proto(99, [1]),
     ],
     ids=[
-        "too-many-floats", "too-many-varints", "too-many-strings", "content-short", "content-long",
-        "truth-value", "strings-short", "fewer-bytes-than-strings", "string-lengths", "negative-size", "too-many-dimensions", "absurd-size",
-        "absurd-fill", "variant", "invalid", "unknown-type",
+        *[
+            "too-many-floats",
+            "too-many-varints",
+            "too-many-strings",
+            "content-short",
+            "content-long",
+            "truth-value",
+        ],
+        *[
+            "strings-short",
+            "fewer-bytes-than-strings",
+            "string-lengths",
+            "negative-size",
+            "too-many-dimensions",
+        ],
+        *["absurd-size", "absurd-fill", "variant", "invalid", "unknown-type"],
     ],
-)  # fmt: skip
+)
 def test_a_tensor_that_does_not_hold_what_it_says_is_an_error(tensor: tensor_pb2.TensorProto) -> None:
     with pytest.raises(ServerError, match="output 'y'"):
         read(tensor)
