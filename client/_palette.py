@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 _GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 # Lightness and chroma. Five levels: hues come close again after 8, 13, 21 and 34 steps, none of them a multiple of 5.
-_LEVELS = np.array([[0.70, 0.16], [0.50, 0.15], [0.60, 0.16], [0.79, 0.14], [0.88, 0.11]])
-_FIRST_HUE = 4.3  # blue
+_LEVELS = np.array([[0.88, 0.11], [0.60, 0.16], [0.50, 0.15], [0.70, 0.16], [0.79, 0.14]])
+_FIRST_HUE = 4.1  # blue
 
 # From OKLab to the cube roots of the cone responses, and from those responses to linear sRGB.
 _TO_CONES = np.array(
