@@ -24,7 +24,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 def test_2048x2048_pixels_of_1000_classes_fit_6_gb(model_1000: Path) -> None:
     result = subprocess.run(
-        [sys.executable, "-c", _SEGMENT_2048, model_1000], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", _SEGMENT_2048, model_1000],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
     assert int(result.stdout) < 6e9
