@@ -82,7 +82,9 @@ def show(top_of_crop: str, answer: Analysis) -> None:
     for area in answer.segmentation.areas():
         areas.add_row(area.name, f"{area.fraction:.1%}")
     console.print("", ranking, areas)
-    answer.segmentation.overlay().quantize(256).save(OVERLAY, optimize=True)  # 256 colours: a third of the bytes
+    answer.segmentation.overlay().quantize(256).save(
+        OVERLAY, optimize=True
+    )  # 256 colours: a third of the bytes
     console.print(f"the middle of the picture shows {top_of_crop}; the picture with its regions is {OVERLAY}")
 
 

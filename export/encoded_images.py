@@ -165,7 +165,9 @@ def _decode_bmp(encoded: Tensor, header: Tensor, max_pixels: int, what: Tensor |
     row = (width * bits + 31) // 32 * 4
     length = tf.cast(tf.strings.length(encoded), tf.int64)
     with tf.control_dependencies([known, check_size(height, width, max_pixels, what)]):
-        complete = refuse_unless(_unsigned(header, 10, 4) + row * height <= length, what, " is a truncated BMP")
+        complete = refuse_unless(
+            _unsigned(header, 10, 4) + row * height <= length, what, " is a truncated BMP"
+        )
     with tf.control_dependencies([complete]):
         pixels = tf.io.decode_bmp(tf.identity(encoded), channels=0)
     return tf.cond(tf.equal(bits, 8), lambda: _look_up_bmp_colours(pixels, header), lambda: pixels[..., :3])
