@@ -1,0 +1,1 @@
+"""Speed and memory of slimserve beside what it replaces: python -m benchmarks."""

@@ -1,0 +1,57 @@
+"""Draw results.json: python -m benchmarks.plot RESULTS PNG, in the peers' environment, which has matplotlib."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+_OURS, _DENSE = "#1f6f8b", "#c2703d"
+
+
+def draw(results: dict[str, Any], file: Path) -> None:
+    """A bar for each ratio, its target as a tick, and below them a panel for each quantity that grows."""
+    rows = [row for row in results["rows"] if row["ratio"]]
+    panels = defaultdict(list)
+    for series in results["series"]:
+        panels[series["against"]].append(series)
+    figure = plt.figure(figsize=(10, 2 + 0.3 * len(rows) + 3), layout="constrained")
+    bars, growth = figure.subfigures(2, 1, height_ratios=[2 + 0.3 * len(rows), 3])
+    _draw_ratios(bars.subplots(), rows)
+    for axes, (against, lines) in zip(
+        growth.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        for series, colour in zip(lines, (_OURS, _DENSE), strict=False):
+            at, median, low, high = (
+                [point[key] for point in series["points"]] for key in ("at", "median", "low", "high")
+            )
+            axes.plot(at, median, "o-", color=colour, label=series["what"], markersize=4)
+            axes.fill_between(at, low, high, color=colour, alpha=0.2)
+        axes.set(xscale="log", yscale="log", xlabel=against, ylabel="seconds")
+        axes.set_xticks(at, [str(value) for value in at], fontsize=8)
+        axes.minorticks_off()
+        axes.legend(frameon=False, fontsize=8)
+    figure.savefig(file, dpi=100)
+
+
+def _draw_ratios(axes: Any, rows: list[dict[str, Any]]) -> None:
+    names = [f"{row['what']}\nbeside {row['against']}" for row in rows]
+    axes.barh(names, [row["ratio"] for row in rows], color=_OURS, height=0.6)
+    for place, row in enumerate(rows):
+        if row["at_most"]:
+            axes.plot([row["at_most"]] * 2, [place - 0.45, place + 0.45], color="black", linewidth=2)
+    axes.axvline(1, color="grey", linewidth=0.8)
+    axes.set(xscale="log", xlabel="ours as a fraction of theirs; black: the target, at most")
+    axes.tick_params(axis="y", labelsize=6)
+    axes.invert_yaxis()
+
+
+if __name__ == "__main__":
+    draw(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))
