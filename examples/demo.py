@@ -82,9 +82,9 @@ def show(top_of_crop: str, answer: Analysis) -> None:
     for area in answer.segmentation.areas():
         areas.add_row(area.name, f"{area.fraction:.1%}")
     console.print("", ranking, areas)
-    answer.segmentation.overlay().quantize(256).save(
-        OVERLAY, optimize=True
-    )  # 256 colours: a third of the bytes
+    # 256 colours are a third of the bytes; this method keeps the legend's colours, however small its share.
+    picture = answer.segmentation.overlay().quantize(256, method=Image.Quantize.MAXCOVERAGE)
+    picture.save(OVERLAY, optimize=True)
     console.print(f"the middle of the picture shows {top_of_crop}; the picture with its regions is {OVERLAY}")
 
 
