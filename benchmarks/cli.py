@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,7 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmarks; return the exit code: 0, 1 for an error, 2 for usage, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the models are removed
     try:
         _run(options)
     except BenchmarkError as error:

@@ -35,9 +35,10 @@ class Figure:
         return cls(median, low, high, unit, len(values))
 
     def __str__(self) -> str:
-        scale, name = (1e3, "ms") if self.unit == "seconds" else (1e-6, "MB")
-        if self.unit == "seconds" and self.median >= 2:
-            scale, name = 1.0, "s"
+        if self.unit == "seconds":
+            scale, name = (1e3, "ms") if self.median < 1 else (1.0, "s")
+        else:
+            scale, name = (1e-6, "MB") if self.median < 1e9 else (1e-9, "GB")
         spread = f" ({self.low * scale:.3g} to {self.high * scale:.3g})" if self.count > 1 else ""
         return f"{self.median * scale:.3g} {name}{spread}"
 
