@@ -30,7 +30,7 @@ def end_to_end(run: Run) -> Iterator[Row]:
     ):
         if not np.array_equal(served.answer(), session.answer()):
             raise BenchmarkError("the embedded engine's label map is not the session's")
-        taken = interleave({"served": served, "session": session}, run.rounds(15), warmup=2)
+        taken = interleave({"served": served, "session": session}, run.rounds(15))
     yield Row(
         f"segment, {_SIDE}x{_SIDE}, our client and the embedded engine",
         Figure.of([step.seconds for step in taken["served"]], "seconds"),

@@ -13,11 +13,11 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-_OURS, _DENSE = "#1f6f8b", "#c2703d"
+_OURS, _DENSE, _MISSED = "#1f6f8b", "#c2703d", "#b3261e"
 
 
 def draw(results: dict[str, Any], file: Path) -> None:
-    """A bar for each ratio, its target as a tick, and below them a panel for each quantity that grows."""
+    """A dot for each ratio, its target as a tick, and below them a panel for each quantity that grows."""
     rows = [row for row in results["rows"] if row["ratio"]]
     panels = defaultdict(list)
     for series in results["series"]:
@@ -42,14 +42,16 @@ def draw(results: dict[str, Any], file: Path) -> None:
 
 
 def _draw_ratios(axes: Any, rows: list[dict[str, Any]]) -> None:
-    names = [f"{row['what']}\nbeside {row['against']}" for row in rows]
-    axes.barh(names, [row["ratio"] for row in rows], color=_OURS, height=0.6)
     for place, row in enumerate(rows):
+        colour = _MISSED if row["met"] is False else _OURS
+        axes.plot([row["ratio"], 1], [place, place], color=colour, linewidth=4, alpha=0.5)
+        axes.plot([row["ratio"]], [place], "o", color=colour)
         if row["at_most"]:
-            axes.plot([row["at_most"]] * 2, [place - 0.45, place + 0.45], color="black", linewidth=2)
+            axes.plot([row["at_most"]] * 2, [place - 0.4, place + 0.4], color="black", linewidth=2)
     axes.axvline(1, color="grey", linewidth=0.8)
+    names = [f"{row['what']}\nbeside {row['against']}" for row in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=6)
     axes.set(xscale="log", xlabel="ours as a fraction of theirs; black: the target, at most")
-    axes.tick_params(axis="y", labelsize=6)
     axes.invert_yaxis()
 
 
