@@ -152,6 +152,9 @@ def _print(found: Sequence[Row | Series]) -> None:
             )
         console.print(table)
         console.print("ours as a fraction of theirs; medians, first to third quartile in brackets")
+        for row in rows:
+            if row.note:
+                console.print(f"{row.what}: {row.note}", highlight=False, markup=False)
     for series in (entry for entry in found if isinstance(entry, Series)):
         table = Table(series.against, series.what, box=box.SIMPLE_HEAD)
         for at, figure in series.points:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import statistics
 from collections.abc import Iterator
 
 from benchmarks.rows import Figure, Row
@@ -33,7 +34,7 @@ def export(run: Run) -> Iterator[Row]:
     seconds = {name: Figure.of([step.seconds for step in steps], "seconds") for name, steps in taken.items()}
     copied = "copying the checkpoint, with fsync"
     yield Row("export, without parity check: time", seconds["without"], copied, seconds["copy"], 5.0)
-    yield Row("export: time", seconds["with"], copied, seconds["copy"], 15.0)
+    yield Row("export: time", seconds["with"], copied, seconds["copy"], 15.0, _parts(taken["with"]))
     peaks = [step.peak - step.before for step in taken["with"]]
     note = f"an idle TensorFlow is {Figure.of(idle, 'bytes')}"
     yield Row(
@@ -44,3 +45,9 @@ def export(run: Run) -> Iterator[Row]:
         2.2,
         note,
     )
+
+
+def _parts(steps: list[Measurement]) -> str:
+    """Median seconds of each part of an export."""
+    parts = {name: statistics.median(step.detail[name] for step in steps) for name in steps[0].detail}
+    return "seconds: " + ", ".join(f"{name} {median:.2f}" for name, median in parts.items())

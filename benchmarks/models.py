@@ -105,8 +105,8 @@ def embedded_engine(address: str, side: int) -> Step:
     return lambda: client.segment(pixels).label_map[None]
 
 
-def export(checkpoint: str, out: str, parity: bool) -> Callable[[], None]:
-    """Import all that an export needs, then export once a step; `parity` compares with tf-slim."""
+def export(checkpoint: str, out: str, parity: bool) -> Callable[[], dict[str, float]]:
+    """Import all that an export needs, then export once a step: seconds by part. `parity`: compare with tf-slim."""
     from unittest import mock
 
     from export.tensorflow_import import import_tensorflow
@@ -115,12 +115,12 @@ def export(checkpoint: str, out: str, parity: bool) -> Callable[[], None]:
     from export import exporter
     from export.parity import Parity
 
-    def step() -> None:
-        exporter.export_checkpoint(checkpoint, Path(out))
+    def step() -> dict[str, float]:
+        return exporter.export_checkpoint(checkpoint, Path(out)).seconds
 
-    def step_without() -> None:
+    def step_without() -> dict[str, float]:
         with mock.patch.object(exporter, "compare_with_slim", return_value=Parity(0.0, 0.0, 1.0, 1, 1.0)):
-            step()
+            return step()
 
     return step if parity else step_without
 

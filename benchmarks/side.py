@@ -22,12 +22,16 @@ class BenchmarkError(Exception):
 
 
 class Measurement(NamedTuple):
-    """What one step took: seconds, and bytes resident before it, after it, and at most during it."""
+    """What one step took: seconds, and bytes resident before it, after it, and at most during it.
+
+    `detail` is what the step returned where that is a dict: seconds of its parts.
+    """
 
     seconds: float
     before: int
     after: int
     peak: int
+    detail: dict[str, float]
 
 
 class Side:

@@ -33,7 +33,7 @@ def _reset_peak() -> None:
         clear.write("5")
 
 
-def _measured(act: Callable[[], Any], least: float) -> tuple[dict[str, float], Any]:
+def _measured(act: Callable[[], Any], least: float) -> tuple[dict[str, Any], Any]:
     """Call `act` until `least` seconds have passed: seconds of one call, and the last one's result."""
     _reset_peak()
     before = _memory("VmRSS")
@@ -44,13 +44,9 @@ def _measured(act: Callable[[], Any], least: float) -> tuple[dict[str, float], A
         result = act()
         calls += 1
         seconds = time.perf_counter() - start
-    measurement = {
-        "seconds": seconds / calls,
-        "before": before,
-        "after": _memory("VmRSS"),
-        "peak": _memory("VmHWM"),
-    }
-    return measurement, result
+    memory = {"before": before, "after": _memory("VmRSS"), "peak": _memory("VmHWM")}
+    detail = result if isinstance(result, dict) else {}
+    return {"seconds": seconds / calls, **memory, "detail": detail}, result
 
 
 def main() -> None:
