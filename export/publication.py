@@ -119,8 +119,9 @@ def _already_there(target: Path) -> ExportError:
 
 def _make_folders(out: Path) -> list[Path]:
     """Make `out` and its parents; return those that were made, innermost first."""
-    missing = [path for path in (out, *out.parents) if not path.exists()]
+    missing: list[Path] = []
     try:
+        missing += [path for path in (out, *out.parents) if not path.exists()]
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         _remove_empty(missing)

@@ -279,13 +279,16 @@ def test_user_without_rights_is_told(tmp_path: Path) -> None:
 
     tmp_path.chmod(0o555)
     child = os.fork()
-    if child == 0:
-        if os.getuid() == 0:
-            os.setuid(65534)
+    if child == 0:  # another user, for the rest of this process: it must not come back to pytest
+        outcome = 3
         try:
+            if os.getuid() == 0:
+                os.setuid(65534)
             with draft_version(tmp_path / "models", None, 0):
-                os._exit(1)
+                outcome = 1
         except ExportError as error:
-            os._exit(0 if "choose another with --out" in str(error) else 2)
+            outcome = 0 if "choose another with --out" in str(error) else 2
+        finally:
+            os._exit(outcome)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
