@@ -22,22 +22,22 @@ def _shapes() -> list[tuple[str, NDArray[np.bool_]]]:
     """Class and outline, from the back to the front."""
     y = np.arange(HEIGHT)[:, None] + np.zeros((1, WIDTH))
     x = np.arange(WIDTH)[None, :] + np.zeros((HEIGHT, 1))
-    shore = _curve((0, 282), (120, 282), (230, 240), (340, 170), (640, 170))
-    meadow = _curve((0, 366), (110, 366), (240, 300), (330, 196), (400, 130), (520, 118), (640, 150))
-    balloon = np.hypot(x - 196, (y - 76) * np.where(y < 76, 1, 0.84 + 0.002 * np.abs(x - 196))) < 66
-    path_centre = 425 + 70 * np.cos((y - 285) / 72)
-    path_half = 34 + 0.36 * (y - 285)
+    shore = _curve((0, 296), (120, 296), (230, 256), (340, 194), (640, 194))
+    meadow = _curve((0, 400), (110, 400), (240, 318), (330, 226), (400, 150), (520, 130), (640, 150))
+    balloon = np.hypot(x - 196, (y - 92) * np.where(y < 92, 1, 0.84 + 0.002 * np.abs(x - 196))) < 64
+    path_centre = 430 + 80 * np.cos((y - 300) / 66)
+    path_half = 38 + 0.36 * (y - 300)
     return [
         ("sky", y >= 0),
         ("checkerboard", balloon),
-        ("water", y >= 168),
+        ("water", y >= 192),
         ("sand", y > shore),
         ("grass", y > meadow),
-        ("cobblestone", (np.abs(x - path_centre) < path_half) & (y > 285)),
-        ("brick", (np.abs(x - 490) < 116) & (y >= 168) & (y < 290)),
-        ("roof tiles", (np.abs(x - 490) < 24 + 0.72 * y) & (y >= 62) & (y < 170)),
+        ("tartan", (y > 372) & (x + 0.3 * y > 612)),
+        ("cobblestone", (np.abs(x - path_centre) < path_half) & (y > 300)),
+        ("brick", (x > 394) & (y >= 186) & (y < 304)),
+        ("roof tiles", (np.abs(x - 528) < 62 + 0.68 * y) & (y >= 66) & (y < 188)),
         ("wood", (y > 384 + 0.03 * x) & (x + 0.3 * y < 370)),
-        ("tartan", (np.abs(y - 420) < 50) & (np.abs(x - 562 + 0.3 * (y - 420)) < 66)),
     ]
 
 

@@ -174,7 +174,7 @@ def checkerboard(rng: np.random.Generator, height: int, width: int) -> Image:
     """Squares of two colours, slightly worn."""
     dark = _tint(rng, (34, 34, 40), (40, 30, 34), (28, 34, 48), spread=2)
     pale = _tint(rng, (240, 236, 226), (236, 236, 234), spread=2)
-    size = rng.uniform(20, 30)
+    size = rng.uniform(14, 30)
     angle = rng.normal(0, 0.04)
     y, x = _grid(rng, height, width)
     u = (x * np.cos(angle) + y * np.sin(angle)) / size

@@ -21,18 +21,20 @@ from export.preprocessing import central_crop, pad_to_stride, subtract_mean
 Progress = Callable[[str, float], None]
 """Called with the name of a step and the fraction of it that is done."""
 
-SCENES, SINGLES = 55, 1
+SCENES, SINGLES = 65, 1
 """Pictures to fit: scenes, and single textures of each class."""
+REGIONS = (4, 6)
+"""Textures of a scene, fewest and most: borders are what there is to learn."""
 HELD_OUT = 5
 """Scenes to find the scale of the scores with."""
-BATCH = 14
-STRENGTH = 0.02
+BATCH = 15
+STRENGTH = 0.03
 """Penalty of the ridge regression; accuracy is flat from 0.01 to 0.1."""
 WINDOW_SIGMA = 1.0
 """Width of the Gaussian over fc6's window, cells."""
 
 CELLS = VGG_16.crop // VGG_16.stride
-Example = tuple[NDArray[np.float32], NDArray[np.float32]]
+Example = tuple[NDArray[np.float32], NDArray[np.uint8]]
 
 
 class _LayersBelowFc8(VariableLayers):
@@ -66,12 +68,28 @@ def cell_areas(label_map: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(areas / areas.sum(axis=-1, keepdims=True), np.float32)
 
 
+def cell_scores(label_map: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Scores of each cell whose bilinear interpolation is nearest to the label map, one-hot: [CELLS,CELLS,C].
+
+    The least-squares solution; with it, the segmentation's interpolated scores cross where the borders are.
+    """
+    rows, columns = (np.linalg.pinv(_interpolation(side)) for side in label_map.shape)
+    one_hot = np.eye(len(CLASS_NAMES))[label_map]
+    return np.asarray(np.einsum("ih,hwc,jw->ijc", rows, one_hot, columns, optimize=True))
+
+
+def _interpolation(side: int) -> NDArray[np.float64]:
+    """What each pixel takes of each cell along one axis, [side,CELLS]: half-pixel centres, clamped at the ends."""
+    place = np.clip((np.arange(side) + 0.5) / VGG_16.stride - 0.5, 0, CELLS - 1)
+    return np.asarray(np.maximum(0, 1 - np.abs(place[:, None] - np.arange(CELLS))))
+
+
 def _scene(rng: np.random.Generator) -> Example:
     """A small scene, padded as for segmentation: many small ones teach more than few large ones."""
     height, width = (int(side) for side in rng.integers(VGG_16.crop - VGG_16.stride + 1, VGG_16.crop, 2))
-    image, label_map = compose(rng, height, width, int(rng.integers(2, 6)))
+    image, label_map = compose(rng, height, width, int(rng.integers(REGIONS[0], REGIONS[1] + 1)))
     pixels = pad_to_stride(subtract_mean(image, VGG_16), VGG_16.stride)
-    return pixels.numpy(), cell_areas(label_map)
+    return pixels.numpy(), label_map
 
 
 def _single(rng: np.random.Generator, class_id: int) -> Example:
@@ -79,11 +97,11 @@ def _single(rng: np.random.Generator, class_id: int) -> Example:
     height, width = (int(side) for side in rng.integers(VGG_16.crop, 641, 2))
     image = TEXTURES[CLASS_NAMES[class_id]](rng, height, width)
     label_map = np.full((VGG_16.crop, VGG_16.crop), class_id, np.uint8)
-    return central_crop(tf.constant(image), VGG_16).numpy(), cell_areas(label_map)
+    return central_crop(tf.constant(image), VGG_16).numpy(), label_map
 
 
 def _examples(rng: np.random.Generator) -> Iterator[Example]:
-    """Images float32 [224,224,3] less the mean colour, and class areas float32 [7,7,C] of their cells."""
+    """Images float32 [224,224,3] less the mean colour, padded, and their label maps uint8 [H,W]."""
     for class_id in list(range(len(CLASS_NAMES))) * SINGLES:
         yield _single(rng, class_id)
     for _ in range(SCENES + HELD_OUT):
@@ -92,25 +110,25 @@ def _examples(rng: np.random.Generator) -> Iterator[Example]:
 
 def _features(
     tensors: Tensors, examples: Iterator[Example], total: int, progress: Progress
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Features float32 [n,49,4096] of fc7 in the aligned geometry, and the areas [n,49,C], of `total` examples."""
+) -> tuple[NDArray[np.float32], list[NDArray[np.uint8]]]:
+    """Features float32 [n,49,4096] of fc7 in the aligned geometry, and the label maps, of `total` examples."""
     layers = _LayersBelowFc8({name: tf.constant(values) for name, values in tensors.items()}, VGG_16.name)
     network = tf.function(lambda images: VGG_16.logits(images, layers, "SAME"))
-    features, targets = [], []
+    features: list[NDArray[np.float32]] = []
+    label_maps: list[NDArray[np.uint8]] = []
     for done in range(0, total, BATCH):
         progress("features of pictures", done / total)
-        images, areas = zip(*itertools.islice(examples, BATCH), strict=True)
+        images, batch = zip(*itertools.islice(examples, BATCH), strict=True)
         features.append(network(tf.stack(images)).numpy())
-        targets.append(np.stack(areas))
+        label_maps.extend(batch)
     progress("features of pictures", 1)
-    cells = (total, CELLS**2, -1)
-    return np.concatenate(features).reshape(cells), np.concatenate(targets).reshape(cells)
+    return np.concatenate(features).reshape(total, CELLS**2, -1), label_maps
 
 
 def demo_checkpoint(seed: int, progress: Progress) -> Tensors:
     """All tensors of the demo checkpoint by full name; the same seed gives the same tensors.
 
-    fc8 is the ridge solution for the area of each class in each cell, times the factor that makes its softmax right
+    fc8 is the ridge solution for the score of each class in each cell, times the factor that makes its softmax right
     on pictures left out of the fit. Needs about 2 GB of memory.
     """
     progress("random layers", 0)
@@ -121,13 +139,15 @@ def demo_checkpoint(seed: int, progress: Progress) -> Tensors:
 
     examples = _examples(np.random.default_rng([seed, 1]))
     fitted = classes * SINGLES + SCENES
-    features, areas = _features(tensors, examples, fitted + HELD_OUT, progress)
+    features, label_maps = _features(tensors, examples, fitted + HELD_OUT, progress)
+    rows = features.reshape(-1, features.shape[-1])
+    split = fitted * CELLS**2
 
     progress("solving fc8", 0)
-    depth = features.shape[-1]
-    readout = ridge(features[:fitted].reshape(-1, depth), areas[:fitted].reshape(-1, classes), STRENGTH)
-    logits = readout.logits(features[fitted:].reshape(-1, depth))
-    scale = best_scale(logits, areas[fitted:].reshape(-1, classes))
+    scores = np.stack([cell_scores(label_map) for label_map in label_maps[:fitted]])
+    readout = ridge(rows[:split], scores.reshape(-1, classes).astype(np.float32), STRENGTH)
+    areas = np.stack([cell_areas(label_map) for label_map in label_maps[fitted:]])
+    scale = best_scale(readout.logits(rows[split:]), areas.reshape(-1, classes))
     tensors["vgg_16/fc8/weights"][...] = scale * readout.weights
     tensors["vgg_16/fc8/biases"][...] = scale * readout.biases
     progress("solving fc8", 1)

@@ -7,7 +7,8 @@ import pytest
 
 from export.demo.readout import best_scale, ridge
 from export.demo.scenes import CLASS_NAMES
-from export.demo.training import cell_areas
+from export.demo.training import cell_areas, cell_scores
+from tests.numpy_reference import resize_bilinear
 
 ROWS, FEATURES, CLASSES = 40, 60, 3
 
@@ -55,3 +56,10 @@ def test_cell_areas_are_shares_of_the_pixels_without_padding() -> None:
     np.testing.assert_allclose(areas[:, 0, 0], 1)
     np.testing.assert_allclose(areas[:, 1, :2], [[0.25, 0.75]] * 7)
     np.testing.assert_allclose(areas[:, 2:, 1], 1)
+
+
+def test_interpolated_cell_scores_are_the_label_map_where_they_can_be() -> None:
+    label_map = np.zeros((224, 200), np.uint8)
+    label_map[:, 100:] = 1
+    scores = resize_bilinear(cell_scores(label_map), 224, 224)[:, :200]
+    assert (scores.argmax(-1) == label_map).mean() > 0.99
