@@ -133,11 +133,13 @@ def test_versions_roll_out_and_back(exported: Workshop) -> None:
     models = exported.folder / "models" / "vgg_16"
     shutil.copytree(models / "1", models / "2", copy_function=os.link, dirs_exist_ok=True)
     config = exported.folder / "serving_config" / "models.config"
-    config.write_text(config.read_text().replace('"/models/vgg_16"', f'"{models}"'))
+    shipped = config.read_text()
+    config.write_text(shipped.replace('"/models/vgg_16"', f'"{models}"'))
     with exported.serving(f"python -m serving_config up --engine embedded --models-config {config}"):
         for command in commands(containing="serving_config"):
             if command.split()[3] in ("versions", "canary", "promote", "rollback"):
                 assert exported.type(command)
+    config.write_text(shipped)
 
 
 @pytest.fixture

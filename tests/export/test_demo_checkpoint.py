@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_slim
+from tf_slim.nets import vgg
 
 from export.checkpoint import open_checkpoint
 from export.demo.random_weights import random_checkpoint
@@ -46,7 +46,7 @@ def refused(result: subprocess.CompletedProcess[str], message: str) -> None:
 
 def test_tensors_are_those_of_slim(demo_checkpoint: Path) -> None:
     with tf.Graph().as_default():
-        tf_slim.nets.vgg.vgg_16(tf.zeros([1, 224, 224, 3]), num_classes=len(CLASS_NAMES), is_training=False)
+        vgg.vgg_16(tf.zeros([1, 224, 224, 3]), num_classes=len(CLASS_NAMES), is_training=False)
         slim = {
             v.op.name: (tuple(v.shape.as_list()), v.dtype.base_dtype.as_numpy_dtype)
             for v in tf.compat.v1.model_variables()

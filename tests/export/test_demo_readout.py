@@ -60,6 +60,6 @@ def test_cell_areas_are_shares_of_the_pixels_without_padding() -> None:
 
 def test_interpolated_cell_scores_are_the_label_map_where_they_can_be() -> None:
     label_map = np.zeros((224, 200), np.uint8)
-    label_map[:, 100:] = 1
+    label_map[:, 96:] = 1
     scores = resize_bilinear(cell_scores(label_map), 224, 224)[:, :200]
     assert (scores.argmax(-1) == label_map).mean() > 0.99
