@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Wheels of the client and its three dependencies: a test installs them into an empty environment, offline.
 WHEELS := $(VENV)/wheels
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test soak lint bench clean
 help:  ## what there is to type
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
 
@@ -24,6 +24,9 @@ demo: $(READY)  ## checkpoint, export, serve, classify and segment: the whole pa
 
 test: $(READY)  ## every test
 	$(BIN)/python -m pytest
+
+soak: $(READY)  ## the long runs that `make test` leaves out: thousands of hostile files
+	$(BIN)/python -m pytest -m soak
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .
