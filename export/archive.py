@@ -21,8 +21,10 @@ from typing import IO, cast
 
 from export.checkpoint_files import DATA_FILE, TABLE_START, starts_like_table
 from export.errors import ExportError
+from export.temporary_folder import sweep, temporary_folder
 
 CHUNK = 1 << 20
+PREFIX = "slimserve-"  # of the temporary folder
 MOST_MEMBERS = 1000
 MOST_HEADER_BYTES = 16 << 20  # member headers, which tarfile holds in memory
 LARGEST_RATIO = 20  # unpacked to packed; trained weights reach about 1.1, pruned ones some 10, zeros 1000
@@ -132,8 +134,9 @@ def _is_part_of_checkpoint(member: tarfile.TarInfo, data: IO[bytes]) -> bool:
 
 def _temporary_folder(path: Path, size: int, cleanup: ExitStack) -> Path:
     for parent in (Path(tempfile.gettempdir()), path.resolve().parent):
+        sweep(parent, PREFIX)  # first: what lies there takes up the space
         if os.access(parent, os.W_OK) and shutil.disk_usage(parent).free >= size + MARGIN:
-            return Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="slimserve-", dir=parent)))
+            return cleanup.enter_context(temporary_folder(parent, PREFIX))
     raise ExportError(
         f"{path} needs {size:,} bytes to unpack, more than is free in {tempfile.gettempdir()}: "
         "unpack it yourself, or set TMPDIR to a folder with space"

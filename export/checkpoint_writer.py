@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
-import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from export.checked_file import CHUNK, as_bytes, masked_crc
+from export.bundle_writer import BundleWriter
+from export.checked_file import as_bytes
 from export.checkpoint_v1 import PACKED_FIELDS, tensor_key
 from export.checkpoint_v2 import data_file
 from export.errors import ExportError
@@ -60,7 +60,10 @@ def write_checkpoint(
         else:
             # Left in reverse: the data is in place before the index that states its checksums.
             with _replacing(Path(f"{path}.index")) as index, _replacing(data_file(path, 0, 1)) as data:
-                _write_v2(index, data, arrays, step)
+                bundle = BundleWriter(data, step)
+                for name, array in arrays.items():
+                    bundle.add(name, array)
+                bundle.write_index(index)
     except OSError as error:
         raise ExportError(f"{path} cannot be written: {error.strerror or error}") from error
 
@@ -123,37 +126,3 @@ def _saved(whole: Any, array: npt.NDArray[Any]) -> list[Any]:
 
 def _field(number: int, size: int) -> bytes:
     return encode_varint(number << 3 | 2) + encode_varint(size)
-
-
-def _write_v2(
-    index: IO[bytes],
-    data: IO[bytes],
-    arrays: Mapping[str, npt.NDArray[Any]],
-    step: Callable[[int], None],
-) -> None:
-    import tensorflow as tf
-    from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
-
-    header = BundleHeaderProto(num_shards=1)
-    header.version.producer = 1
-    table = TableWriter(index)
-    table.add(b"", [header.SerializeToString()])
-    position = 0
-    for key, name in sorted((name.encode(), name) for name in arrays):
-        array = arrays[name]
-        flat, crc = as_bytes(array), 0
-        for start in range(0, flat.size, CHUNK):
-            piece = flat[start : start + CHUNK]
-            crc = google_crc32c.extend(crc, piece)
-            data.write(piece.data)
-            step(piece.size)
-        entry = BundleEntryProto(
-            dtype=tf.dtypes.as_dtype(array.dtype).as_datatype_enum,
-            shape=tf.TensorShape(array.shape).as_proto(),
-            offset=position,
-            size=array.nbytes,
-            crc32c=masked_crc(crc),
-        )
-        table.add(key, [entry.SerializeToString()])
-        position += array.nbytes
-    table.finish()

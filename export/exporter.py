@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -87,22 +86,23 @@ def export_checkpoint(
             expected = network.expected_variables()
             verify(checkpoint, expected, network.name)
             shapes = {name: checkpoint.tensors[name].shape for name in expected}
-            classes = shapes[f"{network.name}/{network.classes_from}"][-1]
+            classes = network.classes(shapes)
             labels = find_labels(labels_file, checkpoint_path, classes)
-        size = sum(4 * math.prod(shape) for shape in shapes.values())
-        with draft_version(out, version, size + _ROOM) as draft:
+        with clock.step("build the graph"):
+            model = build_saved_model(network, shapes, labels.names, options)
+        with draft_version(out, version, model.bytes + _ROOM) as draft:
             sha256 = hashing.submit(checkpoint.sha256)
-            with clock.step("build the graph"):
-                model = build_saved_model(network, shapes, labels.names, options)
             with clock.step("write the variables"), _disk_errors(out):
+                sources = {source for recipe in model.stored.values() for source in recipe.sources}
+                size = sum(checkpoint.tensors[source].nbytes for source in sources)
                 tensors = checkpoint.read_all(
-                    shapes, lambda done: progress("write the variables", done / size)
+                    sources, lambda done: progress("write the variables", done / size)
                 )
                 write_saved_model(draft.folder, model, tensors)
                 _write_labels(draft.folder, labels)
                 write_warmup_requests(draft.folder, network)
             with clock.step("compare with tf-slim"):
-                parity = compare_with_slim(draft.folder, checkpoint.file, network, classes, options.geometry)
+                parity = compare_with_slim(draft.folder, checkpoint, network, classes, options.geometry)
                 parity.require()
             with clock.step("publish"):
                 record = _record(checkpoint, sha256.result(), network, labels, options, parity)
@@ -110,7 +110,7 @@ def export_checkpoint(
                     json.dumps(record, indent=2) + "\n", "utf-8"
                 )
                 path = draft.publish()
-    signatures = dict(model.meta_graphs[0].signature_def)
+    signatures = dict(model.proto.meta_graphs[0].signature_def)
     written = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return Export(path, signatures, record, parity, written, clock.seconds)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,8 +10,7 @@ import tensorflow as tf
 
 from export.encoded_images import refuse_unless
 from export.image_source import ImageSource
-from export.layers import VariableLayers
-from export.networks.network import Geometry, Network, Tensor
+from export.networks.network import Geometry, Layers, Network, Tensor
 from export.preprocessing import central_crop, pad_to_stride, subtract_mean
 from export.segmentation import bilinear_label_map, coarse_labels, label_dtype, nearest_label_map
 
@@ -51,13 +50,13 @@ class ServingGraph:
     def __init__(
         self,
         network: Network,
-        variables: Mapping[str, tf.Variable],
+        layers: Layers,
         class_names: Sequence[str],
         options: GraphOptions,
     ) -> None:
         """Build everything in the current `tf.Graph`."""
         self._network = network
-        self._layers = VariableLayers(variables, network.name)
+        self._layers = layers
         self._options = options
         self._names = tf.constant(list(class_names), tf.string, name="class_names")
         self._classes = len(class_names)

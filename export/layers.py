@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import tensorflow as tf
 
+from export.model_variables import Variables
 from export.networks.network import Padding, Tensor
 
 
 class VariableLayers:
     """Layers of stock TensorFlow ops, portable to every build of TensorFlow Serving."""
 
-    def __init__(self, variables: Mapping[str, tf.Variable], scope: str) -> None:
-        """Read weights and biases from `variables`, named `<scope>/<layer>/weights` and `/biases`."""
+    def __init__(self, variables: Variables, scope: str) -> None:
+        """Read weights and biases from `<scope>/<layer>/weights` and `/biases`."""
         self._variables = variables
         self._scope = scope
 
-    def conv(self, net: Tensor, scope: str, *, padding: Padding = "SAME", relu: bool = True) -> Tensor:
+    def conv(
+        self,
+        net: Tensor,
+        scope: str,
+        channels: int | None,
+        kernel: int,
+        *,
+        stride: int = 1,
+        rate: int = 1,
+        padding: Padding = "SAME",
+        relu: bool = True,
+    ) -> Tensor:
         """See `Layers.conv`."""
-        weights = self._variables[f"{self._scope}/{scope}/weights"]
-        biases = self._variables[f"{self._scope}/{scope}/biases"]
-        net = tf.nn.bias_add(tf.nn.conv2d(net, weights, strides=1, padding=padding), biases)
+        weights, biases = (
+            self._variables.get(name, self._variables.copy_of(name))
+            for name in (f"{self._scope}/{scope}/weights", f"{self._scope}/{scope}/biases")
+        )
+        net = tf.nn.conv2d(net, weights, strides=stride, padding=padding, dilations=rate)
+        net = tf.nn.bias_add(net, biases)
         return tf.nn.relu(net) if relu else net
 
     def max_pool(self, net: Tensor) -> Tensor:

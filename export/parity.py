@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from export.checkpoint import Checkpoint
 from export.errors import ExportError
 from export.networks.network import Geometry, Network
 from export.savedmodel import SERVE_TAG
@@ -47,13 +48,13 @@ class Parity:
 
 
 def compare_with_slim(
-    folder: Path, checkpoint_file: Path, network: Network, classes: int, geometry: Geometry
+    folder: Path, checkpoint: Checkpoint, network: Network, classes: int, geometry: Geometry
 ) -> Parity:
     """Run both on generated images, one network after the other in memory.
 
     Args:
         folder: the SavedModel.
-        checkpoint_file: the V1 file or V2 prefix that tf-slim restores.
+        checkpoint: what tf-slim's network gets its variables from, read anew.
         network: what to build, classes: its number of logits.
         geometry: of the export; tf-slim lacks the aligned one's fc6: the cells whose window lies inside are compared.
     """
@@ -62,7 +63,7 @@ def compare_with_slim(
     margin = (network.resize_side - network.crop) // 2
     crop = square[margin : margin + network.crop, margin : margin + network.crop]
     slim = _slim_logits(
-        checkpoint_file, network, classes, [*(_prepared(image, network, geometry) for image in images), crop]
+        checkpoint, network, classes, [*(_prepared(image, network, geometry) for image in images), crop]
     )
     exported, probabilities = _exported(folder, images, square)
     if geometry == "aligned":
@@ -101,7 +102,7 @@ def _prepared(image: np.ndarray, network: Network, geometry: Geometry) -> np.nda
 
 
 def _slim_logits(
-    checkpoint_file: Path, network: Network, classes: int, images: Sequence[np.ndarray]
+    checkpoint: Checkpoint, network: Network, classes: int, images: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
     """tf-slim's logits [h, w, C] of each image."""
     import tf_slim  # slow, and only parity needs it
@@ -113,9 +114,11 @@ def _slim_logits(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tf-slim about Keras, about which our user can do nothing
             logits, _ = build(net, num_classes=classes, is_training=False, spatial_squeeze=False)
-        saver = tf.compat.v1.train.Saver(tf_slim.get_model_variables())
+        variables = {variable.op.name: variable for variable in tf_slim.get_model_variables()}
         with tf.compat.v1.Session() as session:
-            saver.restore(session, str(checkpoint_file))
+            # TensorFlow's own V1 reader would take seconds and twice the checkpoint's size in memory.
+            for name, value in checkpoint.read_all(variables):
+                variables[name].load(value, session)
             return [np.asarray(session.run(logits, {pixels: image[None]})[0]) for image in images]
 
 

@@ -1,21 +1,20 @@
 """Version folders that appear whole or not at all.
 
 A version is written under a name that is no number, which TensorFlow Serving ignores, synced to disk, and renamed.
-A folder whose writer died is recognised by its free lock and removed by the next export.
+What a killed export leaves is removed by the next.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from export.errors import ExportError
+from export.temporary_folder import sweep, temporary_folder
 
 _PREFIX = ".exporting-"
 
@@ -70,16 +69,12 @@ def draft_version(out: Path, version: int | None, size: int) -> Iterator[Draft]:
     try:
         if version is not None and (out / str(version)).exists():
             raise _already_there(out / str(version))
-        with ExitStack() as stack:
-            with _locked(out, wait=True):  # nobody sweeps between the making of the draft and its locking
-                sweep_leftovers(out)
-                _require_space(out, size)
-                folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=out))
-                stack.callback(shutil.rmtree, folder, ignore_errors=True)
-                stack.enter_context(_locked(folder))
+        sweep(out, _PREFIX)  # first: what lies there takes up the space
+        _require_space(out, size)
+        with temporary_folder(out, _PREFIX) as folder:
             folder.chmod(0o755)
             yield Draft(folder, version)
-            published = True
+        published = True
     except OSError as error:
         raise ExportError(f"cannot write to {out}: {error.strerror or error}") from error
     finally:
@@ -92,27 +87,6 @@ def next_version(out: Path) -> int:
     return max((int(entry.name) for entry in out.iterdir() if entry.name.isdecimal()), default=0) + 1
 
 
-def sweep_leftovers(out: Path) -> None:
-    """Remove drafts whose export is no longer running."""
-    for folder in out.glob(f"{_PREFIX}*"):
-        try:
-            with _locked(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue  # locked by its export, or just gone
-
-
-@contextmanager
-def _locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Hold the folder's lock, which the system frees when the process ends, however it ends."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _already_there(target: Path) -> ExportError:
     return ExportError(f"{target} is already there: leave out --version to write the next one")
 
@@ -123,6 +97,8 @@ def _make_folders(out: Path) -> list[Path]:
     try:
         missing += [path for path in (out, *out.parents) if not path.exists()]
         out.mkdir(parents=True, exist_ok=True)
+        for made in missing:
+            _sync(made.parent)
     except OSError as error:
         _remove_empty(missing)
         raise ExportError(

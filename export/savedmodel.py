@@ -2,75 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from export.bundle_writer import BundleWriter
+from export.checkpoint_v2 import data_file
 from export.graph import GraphOptions, ServingGraph
+from export.layers import VariableLayers
+from export.model_variables import Array, ModelVariables, Recipe, make_variables
 from export.networks.network import Network
 from export.signatures import signature_defs
 
 SERVE_TAG = "serve"
-_SHARD = 64 * 2**20  # bytes of variables held at once, unless one of them is larger
+
+
+@dataclass(frozen=True)
+class Model:
+    """A SavedModel before its variables have values.
+
+    Attributes:
+        proto: the graph and its signatures.
+        stored: how its variables are made of the checkpoint's tensors, by name.
+        bytes: of all variables.
+    """
+
+    proto: saved_model_pb2.SavedModel
+    stored: Mapping[str, Recipe]
+    bytes: int
 
 
 def build_saved_model(
-    network: Network, shapes: Mapping[str, Sequence[int]], class_names: Sequence[str], options: GraphOptions
-) -> saved_model_pb2.SavedModel:
-    """Build the serving graph over variables of these names and shapes; no value is read."""
+    network: Network,
+    shapes: Mapping[str, tuple[int, ...]],
+    class_names: Sequence[str],
+    options: GraphOptions,
+) -> Model:
+    """Build the serving graph over checkpoint tensors of these names and shapes; no value is read."""
     with tf.Graph().as_default():
-        variables = {
-            name: tf.compat.v1.get_variable(
-                name, shape, tf.float32, tf.zeros_initializer(), use_resource=True
-            )
-            for name, shape in shapes.items()
-        }
-        signatures = signature_defs(ServingGraph(network, variables, class_names, options))
-        saver = tf.compat.v1.train.Saver(variables, sharded=False)
+        variables = ModelVariables(shapes)
+        layers = VariableLayers(variables, network.name)
+        signatures = signature_defs(ServingGraph(network, layers, class_names, options))
+        saver = tf.compat.v1.train.Saver(variables.variables, sharded=False)
         meta_graph = tf.compat.v1.train.export_meta_graph(
             saver_def=saver.as_saver_def(), strip_default_attrs=True
+        )
+        size = sum(
+            variable.shape.num_elements() * variable.dtype.size for variable in variables.variables.values()
         )
     meta_graph.meta_info_def.tags.append(SERVE_TAG)
     for name, signature in signatures.items():
         meta_graph.signature_def[name].CopyFrom(signature)
-    return saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta_graph])
+    proto = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta_graph])
+    return Model(proto, variables.stored, size)
 
 
 def write_saved_model(
-    folder: Path, model: saved_model_pb2.SavedModel, tensors: Iterable[tuple[str, np.ndarray]]
+    folder: Path,
+    model: Model,
+    tensors: Iterable[tuple[str, Array]],
+    progress: Callable[[int], None] = lambda size: None,
 ) -> None:
-    """Write `saved_model.pb` and `variables/` into `folder`.
+    """Write `saved_model.pb` and `variables/` into `folder`; one tensor of the checkpoint at a time is in memory.
+
+    Args:
+        folder: an empty one.
+        model: what to write.
+        tensors: of the checkpoint, all that the model's variables are made of, in any order.
+        progress: called often, with the bytes of each step.
 
     Raises:
-        tf.errors.OpError, OSError: the folder can't be written or the disk is full.
+        OSError: the folder can't be written or the disk is full.
     """
-    (folder / "saved_model.pb").write_bytes(model.SerializeToString(deterministic=True))
-    (folder / "variables").mkdir()
-    _write_variables(str(folder / "variables" / "variables"), tensors)
-
-
-def _write_variables(prefix: str, tensors: Iterable[tuple[str, np.ndarray]]) -> None:
-    """Write a V2 checkpoint shard by shard, so that at most one shard is in memory."""
-    shards: list[str] = []
-    names: list[str] = []
-    values: list[np.ndarray] = []
-
-    def flush() -> None:
-        shards.append(f"{prefix}.shard{len(shards)}")
-        tf.raw_ops.SaveV2(
-            prefix=shards[-1], tensor_names=names, shape_and_slices=[""] * len(names), tensors=values
-        )
-        names.clear()
-        values.clear()
-
-    for name, value in tensors:
-        if values and sum(v.nbytes for v in values) + value.nbytes > _SHARD:
-            flush()
-        names.append(name)
-        values.append(value)
-        del value
-    flush()
-    tf.raw_ops.MergeV2Checkpoints(checkpoint_prefixes=shards, destination_prefix=prefix)
+    (folder / "saved_model.pb").write_bytes(model.proto.SerializeToString(deterministic=True))
+    prefix = folder / "variables" / "variables"
+    prefix.parent.mkdir()
+    # Not by TensorFlow's SaveV2: it copies every tensor, and takes five times as long.
+    with data_file(prefix, 0, 1).open("wb") as data, Path(f"{prefix}.index").open("wb") as index:
+        bundle = BundleWriter(data, progress)
+        for name, value in make_variables(model.stored, tensors):
+            bundle.add(name, value)
+            del value
+        bundle.write_index(index)

@@ -35,10 +35,11 @@ def random_checkpoint(classes: int, seed: int = 0) -> Tensors:
     The layers below fc8 depend on `seed` alone.
     """
     tensors: Tensors = {}
-    seeds = np.random.SeedSequence(seed).spawn(len(VGG_16.variables))
+    variables = VGG_16.expected_variables()
+    seeds = np.random.SeedSequence(seed).spawn(len(variables))
     with ThreadPoolExecutor() as pool:  # numpy draws without Python's lock
         jobs = []
-        for (name, shape), own in zip(VGG_16.expected_variables().items(), seeds, strict=True):
+        for (name, shape), own in zip(variables.items(), seeds, strict=True):
             values = np.empty([classes if size is None else size for size in shape], np.float32)
             spread = _spread(name, values.shape)
             tensors[name] = values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +15,8 @@ from export.demo.readout import best_scale, ridge
 from export.demo.scenes import CLASS_NAMES, compose
 from export.demo.textures import TEXTURES
 from export.layers import VariableLayers
-from export.networks.network import Padding, Tensor
+from export.model_variables import Recipe
+from export.networks.network import Tensor
 from export.networks.vgg import VGG_16
 from export.preprocessing import central_crop, pad_to_stride, subtract_mean
 
@@ -37,11 +39,25 @@ CELLS = VGG_16.crop // VGG_16.stride
 Example = tuple[NDArray[np.float32], NDArray[np.uint8]]
 
 
+class _Constants:
+    """The values themselves in place of a SavedModel's variables."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        self._tensors = tensors
+
+    def copy_of(self, tensor: str) -> Recipe:
+        return Recipe(self._tensors[tensor].shape, (tensor,), np.asarray)
+
+    def get(self, name: str, recipe: Recipe, dtype: tf.DType = tf.float32) -> Tensor:
+        with tf.init_scope():  # else the traced function would hold them as constants in its graph
+            return tf.constant(recipe.make(*(self._tensors[source] for source in recipe.sources)), dtype)
+
+
 class _LayersBelowFc8(VariableLayers):
     """The network up to fc7's output."""
 
-    def conv(self, net: Tensor, scope: str, *, padding: Padding = "SAME", relu: bool = True) -> Tensor:
-        return net if scope == "fc8" else super().conv(net, scope, padding=padding, relu=relu)
+    def conv(self, net: Tensor, scope: str, *shape: Any, **options: Any) -> Tensor:
+        return net if scope == "fc8" else super().conv(net, scope, *shape, **options)
 
 
 def _window() -> NDArray[np.float32]:
@@ -112,7 +128,7 @@ def _features(
     tensors: Tensors, examples: Iterator[Example], total: int, progress: Progress
 ) -> tuple[NDArray[np.float32], list[NDArray[np.uint8]]]:
     """Features float32 [n,49,4096] of fc7 in the aligned geometry, and the label maps, of `total` examples."""
-    layers = _LayersBelowFc8({name: tf.constant(values) for name, values in tensors.items()}, VGG_16.name)
+    layers = _LayersBelowFc8(_Constants(tensors), VGG_16.name)
     network = tf.function(lambda images: VGG_16.logits(images, layers, "SAME"))
     features: list[NDArray[np.float32]] = []
     label_maps: list[NDArray[np.uint8]] = []

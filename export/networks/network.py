@@ -1,24 +1,54 @@
-"""What the exporter knows of a network: its layers as a function, its variables, how its images are prepared."""
+"""What the exporter knows of a network: its layers as a function, and how its images are prepared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 Geometry = Literal["aligned", "valid"]
 Padding = Literal["SAME", "VALID"]
 Tensor = Any  # TensorFlow ships no types
+VariableShape = tuple[int | None, ...]  # None stands for the number of classes
 
 
 class Layers(Protocol):
-    """The layers a network page is written in, over [N, H, W, C] float32 tensors."""
+    """The layers a network page is written in, over [N, H, W, C] tensors."""
 
-    def conv(self, net: Tensor, scope: str, *, padding: Padding = "SAME", relu: bool = True) -> Tensor:
-        """Convolve with the weights of `scope`, stride 1, add its biases, apply ReLU."""
+    def conv(
+        self,
+        net: Tensor,
+        scope: str,
+        channels: int | None,
+        kernel: int,
+        *,
+        stride: int = 1,
+        rate: int = 1,
+        padding: Padding = "SAME",
+        relu: bool = True,
+    ) -> Tensor:
+        """Convolve with the weights of `scope`, add its biases, apply ReLU.
+
+        Args:
+            net: [N, H, W, C].
+            scope: below the network's, such as "conv1/conv1_1".
+            channels: of the result; None stands for the number of classes.
+            kernel: side of the square filter.
+            stride: of the result's positions.
+            rate: distance of the filter's taps (dilation).
+            padding: "SAME" or "VALID".
+            relu: whether ReLU follows.
+        """
 
     def max_pool(self, net: Tensor) -> Tensor:
         """2x2 maximum, stride 2, no padding."""
+
+
+class BuildLogits(Protocol):
+    """A network page's function: the network up to its logits."""
+
+    def __call__(self, images: Tensor, layers: Layers, head_padding: Padding) -> Tensor:
+        """Build logits [N, h, w, classes] of [N, H, W, 3] images whose mean is subtracted."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +58,7 @@ class Network:
     Attributes:
         name: the function's name in `slim_module` and the scope of the variables.
         slim_module: where tf-slim defines it: what exports are compared with.
-        logits: builds [N, h, w, classes] logits from [N, H, W, 3] float32 images, mean subtracted.
-        variables: shapes by variable name without the scope; None stands for the number of classes.
-        classes_from: the variable whose last dimension is the number of classes.
+        logits: builds the network.
         mean_rgb: subtracted from the pixels, 0 to 255.
         resize_side: the shorter side of an image is resized to this for classification, pixels.
         crop: side of the central crop for classification, and the window of one logits cell, pixels.
@@ -41,9 +69,7 @@ class Network:
 
     name: str
     slim_module: str
-    logits: Callable[[Tensor, Layers, Padding], Tensor]
-    variables: Mapping[str, tuple[int | None, ...]]
-    classes_from: str
+    logits: BuildLogits
     mean_rgb: tuple[float, float, float]
     resize_side: int
     crop: int
@@ -51,6 +77,40 @@ class Network:
     window: int
     tolerance: float
 
-    def expected_variables(self) -> dict[str, tuple[int | None, ...]]:
-        """Shapes by full variable name, as in a checkpoint."""
-        return {f"{self.name}/{scope}": shape for scope, shape in self.variables.items()}
+    def expected_variables(self) -> dict[str, VariableShape]:
+        """Shapes by full variable name, as in a checkpoint, in the order of the network."""
+        shapes = _VariableShapes(self.name)
+        self.logits(3, shapes, "SAME")
+        return shapes.of
+
+    def classes(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
+        """The number of classes of a checkpoint whose variables have these shapes."""
+        name, expected = next(item for item in self.expected_variables().items() if None in item[1])
+        return shapes[name][expected.index(None)]
+
+
+class _VariableShapes:
+    """Layers that only note which variables there are: a tensor is its number of channels."""
+
+    def __init__(self, scope: str) -> None:
+        self.of: dict[str, VariableShape] = {}
+        self._scope = scope
+
+    def conv(
+        self,
+        net: Tensor,
+        scope: str,
+        channels: int | None,
+        kernel: int,
+        *,
+        stride: int = 1,
+        rate: int = 1,
+        padding: Padding = "SAME",
+        relu: bool = True,
+    ) -> Tensor:
+        self.of[f"{self._scope}/{scope}/weights"] = (kernel, kernel, net, channels)
+        self.of[f"{self._scope}/{scope}/biases"] = (channels,)
+        return channels
+
+    def max_pool(self, net: Tensor) -> Tensor:
+        return net
