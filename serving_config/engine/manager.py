@@ -21,6 +21,8 @@ from serving_config.models_config import wanted_versions
 
 log = logging.getLogger(__name__)
 
+_STEP_SECONDS = 0.2
+
 State = get_model_status_pb2.ModelVersionStatus.State
 START, LOADING, AVAILABLE, UNLOADING, END = (
     State.Value(name) for name in ("START", "LOADING", "AVAILABLE", "UNLOADING", "END")
@@ -84,7 +86,11 @@ class Manager:
             if not new:
                 return
             with self._changed:
-                self._changed.wait_for(lambda: self._done >= asked or self._stopping)
+                # In steps: a signal that arrives just before a wait without end would go unnoticed.
+                while not self._changed.wait_for(
+                    lambda: self._done >= asked or self._stopping, _STEP_SECONDS
+                ):
+                    pass
                 self._check_loaded(new)
 
     def _check_loaded(self, names: list[str]) -> None:
