@@ -79,14 +79,14 @@ def head(method: str, kind: str, side: int, classes: int) -> Step:
     """The label map of `score_maps` at side x side pixels, by `ours` or `dense` (resize, then argmax)."""
     import tensorflow as tf
 
-    from export.segmentation import bilinear_label_map, label_dtype
+    from export.segmentation import bilinear_label_map, label_dtype, stretched_places
 
     session = tf.compat.v1.Session(graph=tf.Graph())
     with session.graph.as_default():
         logits = tf.compat.v1.placeholder(tf.float32, [None, None, classes])
         size = tf.constant([side, side])
         if method == "ours":
-            label_map = bilinear_label_map(logits, size, size)
+            label_map = bilinear_label_map(logits, stretched_places(size, tf.shape(logits)[:2]))
         else:
             scores = tf.image.resize(logits[None], size)[0]
             label_map = tf.cast(tf.argmax(scores, axis=-1, output_type=tf.int32), label_dtype(classes))

@@ -102,7 +102,9 @@ def export_checkpoint(
                 _write_labels(draft.folder, labels)
                 write_warmup_requests(draft.folder, network)
             with clock.step("compare with tf-slim"):
-                parity = compare_with_slim(draft.folder, checkpoint, network, classes, options.geometry)
+                parity = compare_with_slim(
+                    draft.folder, checkpoint, network, classes, options.geometry, options.output_stride
+                )
                 parity.require()
             with clock.step("publish"):
                 record = _record(checkpoint, sha256.result(), network, labels, options, parity)

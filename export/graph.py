@@ -8,11 +8,18 @@ from typing import Literal
 
 import tensorflow as tf
 
-from export.encoded_images import refuse_unless
+from export.image_checks import refuse_unless
 from export.image_source import ImageSource
-from export.networks.network import Geometry, Layers, Network, Tensor
+from export.networks.network import Geometry, Layers, Network, Padding, Tensor
 from export.preprocessing import central_crop, pad_to_stride, subtract_mean
-from export.segmentation import bilinear_label_map, coarse_labels, label_dtype, nearest_label_map
+from export.segmentation import (
+    aligned_places,
+    bilinear_label_map,
+    coarse_labels,
+    label_dtype,
+    nearest_label_map,
+    stretched_places,
+)
 
 Upsampling = Literal["bilinear", "nearest"]
 
@@ -25,6 +32,7 @@ class GraphOptions:
     upsampling: Upsampling = "bilinear"
     top_k: int = 5
     max_pixels: int = 2048 * 2048
+    output_stride: int = 32
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,13 @@ class ServingGraph:
         net = subtract_mean(image, self._network)
         if self._options.geometry == "aligned":
             net = pad_to_stride(net, self._network.stride)
-            return self._network.logits(net[None], self._layers, "SAME")[0], size
+            return self._cell_logits(net, "SAME"), size
         with tf.control_dependencies([self._refuse_below_window(index, size)]):
             net = tf.identity(net)
-        return self._network.logits(net[None], self._layers, "VALID")[0], size
+        return self._cell_logits(net, "VALID"), size
+
+    def _cell_logits(self, image: Tensor, padding: Padding) -> Tensor:
+        return self._network.logits(image[None], self._layers, padding, self._options.output_stride)[0]
 
     def _refuse_below_window(self, index: Tensor, size: Tensor) -> tf.Operation:
         side = self._network.crop
@@ -109,11 +120,12 @@ class ServingGraph:
     def _label_map(self, index: Tensor) -> tuple[Tensor]:
         logits, size = self._cells.read(index), self._sizes.read(index)
         logits = tf.ensure_shape(logits, [None, None, self._classes])
-        full_size = (
-            tf.shape(logits)[:2] * self._network.stride if self._options.geometry == "aligned" else size
-        )
+        if self._options.geometry == "aligned":
+            places = aligned_places(size, self._options.output_stride, self._network.centre)
+        else:
+            places = stretched_places(size, tf.shape(logits)[:2])
         head = bilinear_label_map if self._options.upsampling == "bilinear" else nearest_label_map
-        return (head(logits, full_size, size),)
+        return (head(logits, places),)
 
     def _dense_logits(self, index: Tensor) -> tuple[Tensor]:
         """Mean of the logits whose fc6 window lies inside the feature map, of all where there are none: [C].
@@ -122,8 +134,8 @@ class ServingGraph:
         """
         logits = self._cells.read(index)
         if self._options.geometry == "aligned":
-            margin = self._network.window // 2
-            fits = tf.reduce_all(tf.shape(logits)[:2] >= self._network.window)
+            margin = self._network.window // 2 * (self._network.stride // self._options.output_stride)
+            fits = tf.reduce_all(tf.shape(logits)[:2] > 2 * margin)
             margin = tf.where(fits, margin, 0)
             size = tf.shape(logits)
             logits = logits[margin : size[0] - margin, margin : size[1] - margin]
@@ -137,7 +149,8 @@ class ServingGraph:
             tf.TensorSpec([side, side, 3]),
         )
         batch = tf.ensure_shape(crops.stack(), [None, side, side, 3])
-        return tf.squeeze(self._network.logits(batch, self._layers, "VALID"), [1, 2])
+        logits = self._network.logits(batch, self._layers, "VALID", self._network.stride)
+        return tf.squeeze(logits, [1, 2])
 
     def _rank(self, logits: Tensor) -> Ranking:
         probabilities = tf.nn.softmax(tf.ensure_shape(logits, [None, self._classes]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
 from export.model_variables import Variables
@@ -37,6 +39,14 @@ class VariableLayers:
         net = tf.nn.bias_add(net, biases)
         return tf.nn.relu(net) if relu else net
 
-    def max_pool(self, net: Tensor) -> Tensor:
+    def max_pool(
+        self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
+    ) -> Tensor:
         """See `Layers.max_pool`."""
-        return tf.nn.max_pool2d(net, ksize=2, strides=2, padding="VALID")
+        if rate == 1:
+            return tf.nn.max_pool2d(net, ksize=kernel, strides=stride, padding=padding)
+        # TensorFlow has no dilated maximum: along one axis after the other it is one of shifted copies.
+        rows, columns = (tf.shape(net)[axis] - rate * (kernel - 1) for axis in (1, 2))
+        shifts = range(0, rate * kernel, rate)
+        net = functools.reduce(tf.maximum, (net[:, shift : shift + rows] for shift in shifts))
+        return functools.reduce(tf.maximum, (net[:, :, shift : shift + columns] for shift in shifts))

@@ -48,7 +48,12 @@ class Parity:
 
 
 def compare_with_slim(
-    folder: Path, checkpoint: Checkpoint, network: Network, classes: int, geometry: Geometry
+    folder: Path,
+    checkpoint: Checkpoint,
+    network: Network,
+    classes: int,
+    geometry: Geometry,
+    output_stride: int,
 ) -> Parity:
     """Run both on generated images, one network after the other in memory.
 
@@ -57,6 +62,7 @@ def compare_with_slim(
         checkpoint: what tf-slim's network gets its variables from, read anew.
         network: what to build, classes: its number of logits.
         geometry: of the export; tf-slim lacks the aligned one's fc6: the cells whose window lies inside are compared.
+        output_stride: of the export; of its cells, those that the network has without it are compared.
     """
     images = [_image(height, width, seed) for seed, (height, width) in enumerate(_SIZES)]
     square = _image(network.resize_side, network.resize_side, len(images))
@@ -66,6 +72,8 @@ def compare_with_slim(
         checkpoint, network, classes, [*(_prepared(image, network, geometry) for image in images), crop]
     )
     exported, probabilities = _exported(folder, images, square)
+    step = network.stride // output_stride
+    exported = [logits[::step, ::step] for logits in exported]
     if geometry == "aligned":
         inside = slice(network.window // 2, -(network.window // 2))
         exported = [logits[inside, inside] for logits in exported]

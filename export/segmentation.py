@@ -31,33 +31,56 @@ def coarse_labels(logits: Tensor) -> Tensor:
     return tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), label_dtype(logits.shape[-1]))
 
 
-def nearest_label_map(logits: Tensor, full_size: Tensor, size: Tensor) -> Tensor:
-    """Argmax of float32 [h, w, C], each cell stretched to `full_size` by the nearest rule, cut to `size` [H, W]."""
-    rows, columns = (_nearest(tf.shape(logits)[axis], full_size[axis], size[axis]) for axis in (0, 1))
+class Places(NamedTuple):
+    """Where an image's pixels lie on the grid of cells: float32 [H] and [W], ascending, 0 at the first cell's centre.
+
+    Beyond the centres of the first and the last cell, these cells go on.
+    """
+
+    rows: Tensor
+    columns: Tensor
+
+
+def aligned_places(size: Tensor, spacing: int, centre: float) -> Places:
+    """Places for an image of `size` int32 [2]: cells `spacing` pixels apart, the first `centre` from the edge."""
+    return Places(*((_pixels(size[axis]) - centre) / spacing for axis in (0, 1)))
+
+
+def stretched_places(size: Tensor, cells: Tensor) -> Places:
+    """Places for an image of `size` int32 [2] that is divided evenly among `cells` int32 [2], as images are resized."""
+    return Places(
+        *(
+            _pixels(size[axis]) * (tf.cast(cells[axis], tf.float32) / tf.cast(size[axis], tf.float32)) - 0.5
+            for axis in (0, 1)
+        )
+    )
+
+
+def _pixels(size: Tensor) -> Tensor:
+    """The centres of `size` pixels."""
+    return tf.cast(tf.range(size), tf.float32) + 0.5
+
+
+def nearest_label_map(logits: Tensor, places: Places) -> Tensor:
+    """Argmax of float32 [h, w, C] at the cell nearest to each pixel, the later one of two: [H, W]."""
+    rows, columns = (
+        tf.clip_by_value(tf.cast(tf.floor(place + 0.5), tf.int32), 0, tf.shape(logits)[axis] - 1)
+        for axis, place in enumerate(places)
+    )
     return tf.gather(tf.gather(coarse_labels(logits), rows), columns, axis=1)
 
 
-def _nearest(cells: Tensor, full_size: Tensor, size: Tensor) -> Tensor:
-    centres = (tf.cast(tf.range(size), tf.float32) + 0.5) * _scale(cells, full_size)
-    return tf.minimum(tf.cast(tf.floor(centres), tf.int32), cells - 1)
-
-
-def _scale(cells: Tensor, pixels: Tensor) -> Tensor:
-    return tf.cast(cells, tf.float32) / tf.cast(pixels, tf.float32)
-
-
-def bilinear_label_map(logits: Tensor, full_size: Tensor, size: Tensor) -> Tensor:
+def bilinear_label_map(logits: Tensor, places: Places) -> Tensor:
     """Label map of bilinearly interpolated logits: what `tf.image.resize` and argmax give.
 
     Args:
         logits: float32 [h, w, C].
-        full_size: int32 [2], the pixels that the cells stand for, padding included.
-        size: int32 [2], the image's height and width, at most `full_size`.
+        places: of the image's pixels.
 
     Returns:
         uint8 or uint16 [H, W]; of equal scores the first class wins.
     """
-    rows, columns = (_bands(tf.shape(logits)[axis], full_size[axis], size[axis]) for axis in (0, 1))
+    rows, columns = (_bands(place, tf.shape(logits)[axis]) for axis, place in enumerate(places))
     candidates = _classes_that_can_win(logits, rows, columns)
     counts = tf.math.count_nonzero(candidates, axis=1, dtype=tf.int32)
     order = tf.argsort(counts, direction="DESCENDING")
@@ -98,18 +121,19 @@ class _Bands(NamedTuple):
     index: Tensor
 
 
-def _bands(cells: Tensor, full_size: Tensor, size: Tensor) -> _Bands:
-    """Half-pixel centres, in float32 as TensorFlow's ResizeBilinear kernel computes them."""
-    place = (tf.cast(tf.range(size), tf.float32) + 0.5) * _scale(cells, full_size) - 0.5
+def _bands(place: Tensor, cells: Tensor) -> _Bands:
+    """The bands of one axis; those before the first centre and behind the last have one cell at both ends."""
+    size = tf.size(place)
     floor = tf.floor(place)
-    band = tf.cast(floor, tf.int32) + 1
+    first = tf.cast(floor[0], tf.int32)
+    band = tf.cast(floor, tf.int32) - first
     bands = tf.range(band[-1] + 1)
     start = tf.searchsorted(band, bands)
     length = tf.reduce_max(tf.searchsorted(band, bands, side="right") - start)
     positions = tf.minimum(start[:, None] + tf.range(length), size - 1)
     return _Bands(
-        lower=tf.maximum(bands - 1, 0),
-        upper=tf.minimum(bands, cells - 1),
+        lower=tf.clip_by_value(first + bands, 0, cells - 1),
+        upper=tf.clip_by_value(first + bands + 1, 0, cells - 1),
         share=tf.gather(place - floor, positions),
         length=length,
         index=band * length + tf.range(size) - tf.gather(start, band),

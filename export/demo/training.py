@@ -129,7 +129,7 @@ def _features(
 ) -> tuple[NDArray[np.float32], list[NDArray[np.uint8]]]:
     """Features float32 [n,49,4096] of fc7 in the aligned geometry, and the label maps, of `total` examples."""
     layers = _LayersBelowFc8(_Constants(tensors), VGG_16.name)
-    network = tf.function(lambda images: VGG_16.logits(images, layers, "SAME"))
+    network = tf.function(lambda images: VGG_16.logits(images, layers, "SAME", VGG_16.stride))
     features: list[NDArray[np.float32]] = []
     label_maps: list[NDArray[np.uint8]] = []
     for done in range(0, total, BATCH):

@@ -40,15 +40,34 @@ class Layers(Protocol):
             relu: whether ReLU follows.
         """
 
-    def max_pool(self, net: Tensor) -> Tensor:
-        """2x2 maximum, stride 2, no padding."""
+    def max_pool(
+        self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
+    ) -> Tensor:
+        """Take the maximum of `kernel` x `kernel` positions that lie `rate` apart.
+
+        Args:
+            net: [N, H, W, C].
+            kernel: side of the square window.
+            stride: of the result's positions; 1 where `rate` is above 1.
+            rate: distance of the window's positions (dilation).
+            padding: "SAME" or "VALID"; "VALID" where `rate` is above 1.
+        """
 
 
 class BuildLogits(Protocol):
     """A network page's function: the network up to its logits."""
 
-    def __call__(self, images: Tensor, layers: Layers, head_padding: Padding) -> Tensor:
-        """Build logits [N, h, w, classes] of [N, H, W, 3] images whose mean is subtracted."""
+    def __call__(self, images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
+        """Build logits [N, h, w, classes] of [N, H, W, 3] images whose mean is subtracted.
+
+        Args:
+            images: as above.
+            layers: what the network is written in.
+            head_padding: of the layer that replaces the fully connected ones' window, fc6 of VGG.
+            output_stride: distance of neighbouring logits cells, pixels. Below the network's own stride, the last
+                layers with a stride lose it and those behind them are dilated; of the cells, every
+                (stride / output_stride)th is one of the network as it is.
+        """
 
 
 @dataclass(frozen=True)
@@ -62,7 +81,9 @@ class Network:
         mean_rgb: subtracted from the pixels, 0 to 255.
         resize_side: the shorter side of an image is resized to this for classification, pixels.
         crop: side of the central crop for classification, and the window of one logits cell, pixels.
-        stride: distance of neighbouring logits cells, pixels.
+        stride: distance of neighbouring logits cells, pixels, and the largest output stride.
+        centre: where the first logits cell of the aligned geometry is centred, pixels from the image's edge, whatever
+            the output stride.
         window: cells of the last feature map that one logits cell sees, a side.
         tolerance: largest difference to tf-slim allowed, as a fraction of the largest logit.
     """
@@ -74,13 +95,14 @@ class Network:
     resize_side: int
     crop: int
     stride: int
+    centre: float
     window: int
     tolerance: float
 
     def expected_variables(self) -> dict[str, VariableShape]:
         """Shapes by full variable name, as in a checkpoint, in the order of the network."""
         shapes = _VariableShapes(self.name)
-        self.logits(3, shapes, "SAME")
+        self.logits(3, shapes, "SAME", self.stride)
         return shapes.of
 
     def classes(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
@@ -112,5 +134,7 @@ class _VariableShapes:
         self.of[f"{self._scope}/{scope}/biases"] = (channels,)
         return channels
 
-    def max_pool(self, net: Tensor) -> Tensor:
+    def max_pool(
+        self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
+    ) -> Tensor:
         return net

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export.segmentation import bilinear_label_map, label_dtype, nearest_label_map
+from export.segmentation import (
+    Places,
+    aligned_places,
+    bilinear_label_map,
+    label_dtype,
+    nearest_label_map,
+    stretched_places,
+)
 from tests.conftest import ROOT
 
 
@@ -25,7 +32,11 @@ class Heads:
             self._size = tf.compat.v1.placeholder(tf.int32, [2])
             resized = tf.image.resize(self._logits[None], self._full_size)[0]
             dense = tf.argmax(resized, axis=-1)[: self._size[0], : self._size[1]]
-            self._label_maps = bilinear_label_map(self._logits, self._full_size, self._size), dense
+            self._label_maps = bilinear_label_map(self._logits, self._places()), dense
+
+    def _places(self) -> Places:
+        whole = stretched_places(self._full_size, tf.shape(self._logits)[:2])
+        return Places(whole.rows[: self._size[0]], whole.columns[: self._size[1]])
 
     def __call__(
         self, logits: np.ndarray, full_size: tuple[int, int], size: tuple[int, int]
@@ -83,19 +94,28 @@ def test_label_dtype_is_the_smallest_that_holds_the_classes(classes: int, dtype:
 def test_nearest_label_map_is_that_of_a_nearest_resize() -> None:
     logits = undecided(3, 5, 7)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        ours = nearest_label_map(tf.constant(logits), tf.constant([100, 170]), tf.constant([100, 170]))
+        ours = nearest_label_map(tf.constant(logits), stretched_places(tf.constant([100, 170]), (3, 5)))
         coarse = logits.argmax(-1)[None, ..., None]
         resized = tf.image.resize(coarse, [100, 170], method="nearest")[0, ..., 0]
         np.testing.assert_array_equal(*session.run((ours, resized)))
 
 
+@pytest.mark.parametrize("cells", [1, 7, 64])
+def test_aligned_places_are_those_of_a_resize_where_the_cells_tile_the_pixels(cells: int) -> None:
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        size = tf.constant([cells * 32, 96])
+        aligned, stretched = session.run((aligned_places(size, 32, 16), stretched_places(size, (cells, 3))))
+    np.testing.assert_array_equal(aligned.rows, stretched.rows)
+    np.testing.assert_array_equal(aligned.columns, stretched.columns)
+
+
 _WORST_CASE = """
 import resource
 import numpy as np, tensorflow as tf
-from export.segmentation import bilinear_label_map
+from export.segmentation import bilinear_label_map, stretched_places
 with tf.Graph().as_default(), tf.compat.v1.Session() as session:
     logits = tf.compat.v1.placeholder(tf.float32, [None, None, 1000])
-    label_map = bilinear_label_map(logits, tf.constant([512, 512]), tf.constant([512, 512]))
+    label_map = bilinear_label_map(logits, stretched_places(tf.constant([512, 512]), tf.shape(logits)[:2]))
     session.run(label_map, {logits: np.zeros((2, 2, 1000), np.float32)})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     scores = np.random.default_rng(0).normal(0, 1, (16, 16, 1000)).astype(np.float32)

@@ -1,0 +1,208 @@
+"""Output strides of 16 and 8 against shift-and-stitch: the network as it is, on shifted images, in NumPy.
+
+The convolutions have a sixteenth of VGG-16's channels, the page and the layers are those that are exported.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from export.layers import VariableLayers
+from export.model_variables import Recipe
+from export.networks.vgg import VGG_16
+from export.segmentation import aligned_places, bilinear_label_map, nearest_label_map
+from tests import numpy_reference as reference
+from tests.saved_model import SavedModel
+
+CLASSES, NARROWER = 5, 16
+# One logits cell sees 404 pixels: its 224 pixels window and 90 more on each side, through the 3x3 convolutions.
+BESIDE_WINDOW = 90
+
+
+def narrow_weights() -> dict[str, np.ndarray]:
+    random = np.random.default_rng(3)
+    weights = {}
+    for name, shape in VGG_16.expected_variables().items():
+        sizes = [CLASSES if size is None else size // NARROWER if size >= 64 else size for size in shape]
+        spread = 1.0 if len(sizes) == 1 else np.sqrt(2 / np.prod(sizes[:-1]))
+        weights[name] = random.normal(0, spread, sizes).astype(np.float32)
+    return weights
+
+
+class Constants:
+    """Values in place of a SavedModel's variables."""
+
+    def __init__(self, values: dict[str, np.ndarray]) -> None:
+        self._values = values
+
+    def copy_of(self, tensor: str) -> Recipe:
+        return Recipe(self._values[tensor].shape, (tensor,), np.asarray)
+
+    def get(self, name: str, recipe: Recipe, dtype: tf.DType = tf.float32) -> np.ndarray:
+        return self._values[name]
+
+
+WEIGHTS = narrow_weights()
+
+
+def logits(pixels: np.ndarray, padding: str, output_stride: int) -> np.ndarray:
+    layers = VariableLayers(Constants(WEIGHTS), VGG_16.name)
+    return VGG_16.logits(pixels[None], layers, padding, output_stride)[0].numpy()
+
+
+def image(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(4).normal(0, 60, (height, width, 3)).astype(np.float32)
+
+
+def assert_close(ours: np.ndarray, expected: np.ndarray) -> None:
+    assert ours.shape == expected.shape
+    assert np.abs(ours - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("output_stride", [16, 8])
+@pytest.mark.parametrize("size", [(224, 224), (256, 288), (239, 331), (263, 318)])
+def test_valid_cells_at_multiples_of_32_pixels_are_those_of_the_network(
+    size: tuple[int, int], output_stride: int
+) -> None:
+    step = 32 // output_stride
+    expected = reference.vgg_16(image(*size), WEIGHTS, fc6_padding=0)
+    ours = logits(image(*size), "VALID", output_stride)
+    assert ours.shape[:2] == tuple((side - 224) // output_stride + 1 for side in size)
+    assert_close(ours[::step, ::step][: len(expected), : expected.shape[1]], expected)
+
+
+@pytest.mark.parametrize("output_stride", [16, 8])
+@pytest.mark.parametrize("size", [(32, 32), (64, 160), (256, 224)])
+def test_aligned_cells_at_multiples_of_32_pixels_are_those_of_the_network(
+    size: tuple[int, int], output_stride: int
+) -> None:
+    step = 32 // output_stride
+    expected = reference.vgg_16(image(*size), WEIGHTS, fc6_padding=3)
+    ours = logits(image(*size), "SAME", output_stride)
+    assert_close(ours[::step, ::step], expected)
+    assert ours.shape[:2] == tuple((cells - 1) * step + 1 for cells in expected.shape[:2])
+
+
+@pytest.mark.parametrize("output_stride", [16, 8])
+def test_cells_in_between_are_those_of_shifted_images(output_stride: int) -> None:
+    """Shift-and-stitch (Long et al., arXiv:1411.4038, section 3.2), where no border is in sight."""
+    pixels = image(480, 480)
+    step = 32 // output_stride
+    ours = logits(pixels, "VALID", output_stride)
+    first = -(-(BESIDE_WINDOW + 32 - output_stride) // output_stride)
+    last = (480 - 224 - BESIDE_WINDOW) // output_stride
+    assert last - first >= step - 1
+    for down in range(step):
+        for right in range(step):
+            shifted = pixels[down * output_stride :, right * output_stride :]
+            expected = reference.vgg_16(shifted, WEIGHTS, fc6_padding=0)
+            rows, columns = (
+                [cell for cell in range(first, last + 1) if cell % step == shift] for shift in (down, right)
+            )
+            assert_close(
+                ours[np.ix_(rows, columns)],
+                expected[np.ix_([cell // step for cell in rows], [cell // step for cell in columns])],
+            )
+
+
+@pytest.mark.parametrize("output_stride", [32, 16, 8])
+def test_aligned_cells_whose_window_lies_inside_are_the_valid_ones(output_stride: int) -> None:
+    pixels = image(256, 320)
+    margin = 3 * 32 // output_stride
+    ours = logits(pixels, "SAME", output_stride)[margin:-margin, margin:-margin]
+    assert_close(ours, logits(pixels, "VALID", output_stride))
+
+
+def dense_label_map(scores: np.ndarray, size: tuple[int, int], spacing: int, centre: int) -> np.ndarray:
+    """Argmax of scores interpolated between cell centres, the first and the last cell going on beyond theirs."""
+    for axis, side in enumerate(size):
+        centres = centre + spacing * np.arange(scores.shape[axis])
+        pixels = np.arange(side) + 0.5
+        scores = np.apply_along_axis(lambda line: np.interp(pixels, centres, line), axis, scores)  # noqa: B023
+    return scores.argmax(-1)
+
+
+@pytest.mark.parametrize("spacing", [32, 16, 8])
+@pytest.mark.parametrize("size", [(1, 1), (64, 90), (131, 97)])
+def test_bilinear_label_map_lies_on_the_centres_of_the_cells(size: tuple[int, int], spacing: int) -> None:
+    cells = [(-(-side // 32) - 1) * 32 // spacing + 1 for side in size]
+    scores = np.random.default_rng(5).normal(0, 1, (*cells, 7)).astype(np.float32)
+    ours = bilinear_label_map(tf.constant(scores), aligned_places(tf.constant(size), spacing, 16))
+    np.testing.assert_array_equal(ours, dense_label_map(scores, size, spacing, 16))
+
+
+@pytest.mark.parametrize("spacing", [32, 16, 8])
+def test_nearest_label_map_takes_the_cell_with_the_nearest_centre(spacing: int) -> None:
+    cells = 3 * 32 // spacing + 1
+    scores = np.random.default_rng(6).normal(0, 1, (cells, cells, 7)).astype(np.float32)
+    ours = nearest_label_map(tf.constant(scores), aligned_places(tf.constant((128, 117)), spacing, 16))
+    distances = np.abs(np.arange(128)[:, None] + 0.5 - (16 + spacing * np.arange(cells)))
+    nearest = distances.argmin(1)
+    np.testing.assert_array_equal(ours, scores.argmax(-1)[nearest][:, nearest[:117]])
+
+
+@pytest.fixture(scope="module")
+def folder(export_demo: Callable[..., Path]) -> Path:
+    """The demo checkpoint exported with an output stride of 8."""
+    return export_demo("--output-stride", "8")
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Iterator[SavedModel]:
+    with SavedModel(folder) as model:
+        yield model
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    blobs = np.random.default_rng(7).integers(0, 256, (height // 40 + 1, width // 40 + 1, 3))
+    return blobs.repeat(40, 0).repeat(40, 1)[:height, :width].astype(np.uint8)
+
+
+def test_export_agrees_with_slim_and_says_its_output_stride(folder: Path) -> None:
+    record = json.loads((folder / "assets.extra" / "export.json").read_text())
+    assert record["options"]["output_stride"] == 8
+    assert record["parity"]["difference"] <= record["parity"]["tolerance"]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (70, 130)])
+def test_exported_cells_in_between_refine_those_of_the_default(
+    model: SavedModel, aligned: SavedModel, size: tuple[int, int]
+) -> None:
+    images = picture(*size)[None]
+    assert_close(
+        model("logits", images=images)["logits"][:, ::4, ::4], aligned("logits", images=images)["logits"]
+    )
+
+
+def test_exported_label_map_lies_on_the_centres_of_the_cells(model: SavedModel) -> None:
+    images = picture(70, 130)[None]
+    scores = model("logits", images=images)["logits"][0]
+    label_map = model("segment", images=images)["label_map"][0]
+    # The reference is in float64: equal but for scores that differ by less than float32 can tell.
+    assert (label_map == dense_label_map(scores, (70, 130), 8, 16)).mean() > 0.999
+
+
+def test_exported_dense_scores_average_the_cells_whose_window_lies_inside(model: SavedModel) -> None:
+    images = picture(225, 250)[None]
+    scores = model("logits", images=images)["logits"][0]
+    assert scores.shape[:2] == (29, 29)
+    probabilities = reference.softmax(scores[12:-12, 12:-12].mean(axis=(0, 1), dtype=np.float64))
+    answer = model("serving_default", images=images)["scores"][0]
+    np.testing.assert_allclose(answer, np.sort(probabilities)[::-1][:5], atol=1e-5)
+
+
+def test_classification_of_crops_does_not_depend_on_the_output_stride(
+    model: SavedModel, aligned: SavedModel
+) -> None:
+    images = picture(100, 150)[None]
+    np.testing.assert_allclose(
+        model("classify", images=images)["probabilities"],
+        aligned("classify", images=images)["probabilities"],
+        atol=1e-6,
+    )
