@@ -37,7 +37,7 @@ def write_plain(checkpoint: str, folder: str) -> None:
     tf1 = tf.compat.v1
     with tf.Graph().as_default(), tf1.Session() as session:
         images = tf1.placeholder(tf.uint8, [None, None, None, 3], name="images")
-        net = tf.cast(images, tf.float32) - tf.constant(VGG_16.mean_rgb)
+        net = tf.cast(images, tf.float32) - tf.constant(VGG_16.preprocessing.mean_rgb)
         classes = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()["vgg_16/fc8/biases"][0]
         logits, _ = vgg.vgg_16(net, num_classes=classes, is_training=False, spatial_squeeze=False)
         tf1.train.Saver(tf_slim.get_model_variables()).restore(session, checkpoint)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from export.image_checks import refuse_unless
 from export.image_source import ImageSource
 from export.networks.network import Geometry, Layers, Network, Padding, Tensor
-from export.preprocessing import central_crop, pad_to_stride, subtract_mean
+from export.preprocessing import central_crop, pad_to_grid, prepare
 from export.segmentation import (
     aligned_places,
     bilinear_label_map,
@@ -22,6 +22,7 @@ from export.segmentation import (
 )
 
 Upsampling = Literal["bilinear", "nearest"]
+CROP_LOGITS = "classify/logits:0"  # the tensor [N, C] behind `classify`, which no signature returns
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class ServingGraph:
             )
             self.label_png = tf.identity(label_pngs.stack(), "label_png")
         with tf.name_scope("classify"):
-            self.crop_ranking = self._rank(self._crop_logits())
+            crop_logits = tf.identity(self._crop_logits(), "logits")
+            self.crop_ranking = self._rank(crop_logits)
         with tf.name_scope("labels"):
             self.class_ids = tf.compat.v1.placeholder(tf.int32, shape=None, name="class_ids")
             self.class_names = self._look_up_names(self.class_ids)
@@ -98,9 +100,9 @@ class ServingGraph:
         """Logits [h, w, C] and size [2] of one image."""
         image = self.source.image(index)
         size = tf.shape(image)[:2]
-        net = subtract_mean(image, self._network)
+        net = prepare(image, self._network)
         if self._options.geometry == "aligned":
-            net = pad_to_stride(net, self._network.stride)
+            net = pad_to_grid(net, self._network)
             return self._cell_logits(net, "SAME"), size
         with tf.control_dependencies([self._refuse_below_window(index, size)]):
             net = tf.identity(net)
@@ -150,7 +152,7 @@ class ServingGraph:
         )
         batch = tf.ensure_shape(crops.stack(), [None, side, side, 3])
         logits = self._network.logits(batch, self._layers, "VALID", self._network.stride)
-        return tf.squeeze(logits, [1, 2])
+        return tf.reduce_mean(logits, axis=[1, 2])
 
     def _rank(self, logits: Tensor) -> Ranking:
         probabilities = tf.nn.softmax(tf.ensure_shape(logits, [None, self._classes]))

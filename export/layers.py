@@ -3,41 +3,88 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
-from export.model_variables import Variables
-from export.networks.network import Padding, Tensor
+from export.folding import PLAIN_FILTER, Array, BatchNorm, StoredFilter
+from export.model_variables import Recipe, Variables
+from export.networks.network import Kernel, Padding, Tensor
+from export.padding import fixed_padding
 
 
 class VariableLayers:
     """Layers of stock TensorFlow ops, portable to every build of TensorFlow Serving."""
 
     def __init__(self, variables: Variables, scope: str) -> None:
-        """Read weights and biases from `<scope>/<layer>/weights` and `/biases`."""
+        """Make filters and biases of the checkpoint's tensors below `scope`."""
         self._variables = variables
         self._scope = scope
+
+    def filter_and_biases(
+        self, scope: str, stored: StoredFilter, norm: BatchNorm | None
+    ) -> tuple[Recipe, Recipe]:
+        """How the filter [h, w, inputs, channels] and the biases [channels] of a convolution are made, float32."""
+        names, shapes = self._tensors(scope, stored.names)
+        shape = stored.shape(*shapes)
+        if norm is None:
+            return Recipe(shape, names, stored.filter), self._variables.copy_of(
+                f"{self._scope}/{scope}/biases"
+            )
+        factor, offset = self._factor_and_offset(f"{scope}/BatchNorm", norm)
+
+        def folded(*values: Array) -> Array:
+            filter_values, statistics = values[: len(names)], values[len(names) :]
+            return stored.filter(*filter_values) * factor.make(*statistics)
+
+        return Recipe(shape, names + factor.sources, folded).then(_to_float32), offset.then(_to_float32)
+
+    def _factor_and_offset(self, scope: str, norm: BatchNorm) -> tuple[Recipe, Recipe]:
+        """Of a normalization, each float64 [channels]."""
+        names, (shape, *_) = self._tensors(scope, norm.names)
+        return Recipe(shape, names, norm.factor), Recipe(shape, names, norm.offset)
+
+    def _tensors(
+        self, scope: str, names: Sequence[str]
+    ) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
+        """Full names and shapes of a layer's tensors."""
+        full = tuple(f"{self._scope}/{scope}/{name}" for name in names)
+        return full, tuple(self._variables.copy_of(name).shape for name in full)
 
     def conv(
         self,
         net: Tensor,
         scope: str,
         channels: int | None,
-        kernel: int,
+        kernel: Kernel,
         *,
         stride: int = 1,
         rate: int = 1,
         padding: Padding = "SAME",
         relu: bool = True,
+        norm: BatchNorm | None = None,
+        stored: StoredFilter = PLAIN_FILTER,
     ) -> Tensor:
         """See `Layers.conv`."""
+        recipes = self.filter_and_biases(scope, stored, norm)
         weights, biases = (
-            self._variables.get(name, self._variables.copy_of(name))
-            for name in (f"{self._scope}/{scope}/weights", f"{self._scope}/{scope}/biases")
+            self._variables.get(f"{self._scope}/{scope}/{name}", recipe)
+            for name, recipe in zip(("weights", "biases"), recipes, strict=True)
         )
+        if padding == "FIXED":
+            net, padding = fixed_padding(net, kernel, rate), "VALID"
         net = tf.nn.conv2d(net, weights, strides=stride, padding=padding, dilations=rate)
         net = tf.nn.bias_add(net, biases)
         return tf.nn.relu(net) if relu else net
+
+    def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
+        """See `Layers.batch_norm`."""
+        factor, offset = (
+            self._variables.get(f"{self._scope}/{scope}/{name}", recipe.then(_to_float32))
+            for name, recipe in zip(("factor", "offset"), self._factor_and_offset(scope, norm), strict=True)
+        )
+        return tf.nn.relu(net * tf.cast(factor, net.dtype) + tf.cast(offset, net.dtype))
 
     def max_pool(
         self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
@@ -50,3 +97,24 @@ class VariableLayers:
         shifts = range(0, rate * kernel, rate)
         net = functools.reduce(tf.maximum, (net[:, shift : shift + rows] for shift in shifts))
         return functools.reduce(tf.maximum, (net[:, :, shift : shift + columns] for shift in shifts))
+
+    def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
+        """See `Layers.avg_pool`."""
+        return tf.nn.avg_pool2d(net, ksize=kernel, strides=1, padding="SAME")
+
+    def global_pool(self, net: Tensor) -> Tensor:
+        """See `Layers.global_pool`."""
+        return tf.reduce_mean(net, axis=[1, 2], keepdims=True)
+
+    def concat(self, nets: Sequence[Tensor]) -> Tensor:
+        """See `Layers.concat`."""
+        return tf.concat(list(nets), axis=-1)
+
+    def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
+        """See `Layers.add`."""
+        net = net + (residual if scale == 1.0 else residual * tf.cast(scale, residual.dtype))
+        return tf.nn.relu(net) if relu else net
+
+
+def _to_float32(values: Array) -> Array:
+    return values.astype(np.float32)

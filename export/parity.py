@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +11,13 @@ import tensorflow as tf
 
 from export.checkpoint import Checkpoint
 from export.errors import ExportError
+from export.graph import CROP_LOGITS
 from export.networks.network import Geometry, Network
 from export.savedmodel import SERVE_TAG
+from export.slim_reference import slim_logits
 
 _SIZES = ((256, 320), (300, 230))  # pixels; the second is no multiple of the stride
+_CROPS = 2
 
 
 @dataclass(frozen=True)
@@ -64,28 +65,25 @@ def compare_with_slim(
         geometry: of the export; tf-slim lacks the aligned one's fc6: the cells whose window lies inside are compared.
         output_stride: of the export; of its cells, those that the network has without it are compared.
     """
-    images = [_image(height, width, seed) for seed, (height, width) in enumerate(_SIZES)]
-    square = _image(network.resize_side, network.resize_side, len(images))
-    margin = (network.resize_side - network.crop) // 2
-    crop = square[margin : margin + network.crop, margin : margin + network.crop]
-    slim = _slim_logits(
-        checkpoint, network, classes, [*(_prepared(image, network, geometry) for image in images), crop]
-    )
-    exported, probabilities = _exported(folder, images, square)
+    images = [_image(height, width, seed) for seed, (height, width) in enumerate(_SIZES) if network.segments]
+    side = network.preprocessing.untouched_side(network.crop)
+    squares = [_image(side, side, len(_SIZES) + seed) for seed in range(_CROPS)]
+    prepared = [_padded(_prepared(image, network), network, geometry) for image in images]
+    crops = [_prepared(_centre(square, network.crop), network) for square in squares]
+    slim = slim_logits(checkpoint, network, classes, prepared + crops)
+    slim_cells = slim[: len(images)] + [logits.mean(axis=(0, 1)) for logits in slim[len(images) :]]
+    whole, cropped, probabilities = _exported(folder, images, squares)
     step = network.stride // output_stride
-    exported = [logits[::step, ::step] for logits in exported]
-    if geometry == "aligned":
-        inside = slice(network.window // 2, -(network.window // 2))
-        exported = [logits[inside, inside] for logits in exported]
-    largest = max(float(np.abs(logits).max()) for logits in slim)
-    pairs = list(zip(exported, slim[:-1], strict=True))
+    whole = [_inside(logits[::step, ::step], network, geometry) for logits in whole]
+    largest = max(float(np.abs(logits).max()) for logits in slim_cells)
+    pairs = list(zip([*whole, *cropped], slim_cells, strict=True))
+    agreement = np.concatenate([np.ravel(a.argmax(-1) == b.argmax(-1)) for a, b in pairs])
+    softmax = [_softmax(logits) for logits in slim_cells[len(images) :]]
     return Parity(
         difference=max(float(np.abs(a - b).max()) for a, b in pairs) / largest,
-        probability_difference=float(np.abs(probabilities - _softmax(slim[-1][0, 0])).max()) / largest,
-        argmax_agreement=float(
-            np.mean(np.concatenate([(a.argmax(-1) == b.argmax(-1)).ravel() for a, b in pairs]))
-        ),
-        cells=sum(a.shape[0] * a.shape[1] for a, _ in pairs),
+        probability_difference=float(np.abs(probabilities - softmax).max()) / largest,
+        argmax_agreement=float(agreement.mean()),
+        cells=agreement.size,
         tolerance=network.tolerance,
     )
 
@@ -98,51 +96,48 @@ def _image(height: int, width: int, seed: int) -> np.ndarray:
     return np.clip(blobs + rng.normal(0, 24, blobs.shape), 0, 255).astype(np.uint8)
 
 
-def _prepared(image: np.ndarray, network: Network, geometry: Geometry) -> np.ndarray:
-    """The image as the export's network sees it, but for the mean: padded with the mean colour."""
+def _centre(square: np.ndarray, side: int) -> np.ndarray:
+    margin = (len(square) - side) // 2
+    return square[margin : margin + side, margin : margin + side]
+
+
+def _prepared(image: np.ndarray, network: Network) -> np.ndarray:
+    """The pixels as the network takes them, float32 [H, W, 3]."""
+    mean = np.array(network.preprocessing.mean_rgb, np.float32)
+    return np.asarray((image - mean) / np.float32(network.preprocessing.scale))
+
+
+def _padded(image: np.ndarray, network: Network, geometry: Geometry) -> np.ndarray:
+    """The prepared image as the export's network sees it."""
     if geometry == "valid":
         return image
-    height, width, _ = image.shape
-    padded = np.empty((height + -height % network.stride, width + -width % network.stride, 3), np.float32)
-    padded[:] = network.mean_rgb
-    padded[:height, :width] = image
-    return padded
+    before, behind = network.border
+    sides = [(before, behind + -side % network.stride) for side in image.shape[:2]]
+    return np.pad(image, [*sides, (0, 0)])
 
 
-def _slim_logits(
-    checkpoint: Checkpoint, network: Network, classes: int, images: Sequence[np.ndarray]
-) -> list[np.ndarray]:
-    """tf-slim's logits [h, w, C] of each image."""
-    import tf_slim  # slow, and only parity needs it
-
-    build = getattr(importlib.import_module(network.slim_module), network.name)
-    with tf.Graph().as_default():
-        pixels = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3])
-        net = pixels - tf.constant(network.mean_rgb)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of tf-slim about Keras, about which our user can do nothing
-            logits, _ = build(net, num_classes=classes, is_training=False, spatial_squeeze=False)
-        variables = {variable.op.name: variable for variable in tf_slim.get_model_variables()}
-        with tf.compat.v1.Session() as session:
-            # TensorFlow's own V1 reader would take seconds and twice the checkpoint's size in memory.
-            for name, value in checkpoint.read_all(variables):
-                variables[name].load(value, session)
-            return [np.asarray(session.run(logits, {pixels: image[None]})[0]) for image in images]
+def _inside(logits: np.ndarray, network: Network, geometry: Geometry) -> np.ndarray:
+    """The cells [h, w, C] that padding of the last feature map does not reach."""
+    if geometry == "valid":
+        return logits
+    before, behind = (network.window - 1) // 2, network.window // 2
+    return logits[before : len(logits) - behind, before : logits.shape[1] - behind]
 
 
 def _exported(
-    folder: Path, images: Sequence[np.ndarray], square: np.ndarray
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """The export's logits [h, w, C] of each image, and its probabilities [C] of `square`."""
+    folder: Path, images: Sequence[np.ndarray], squares: Sequence[np.ndarray]
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """The export's logits [h, w, C] of each image, and its logits and probabilities [squares, C] of the crops."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         signatures = tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(folder)).signature_def
-
-        def run(signature: str, output: str, image: np.ndarray) -> np.ndarray:
-            definition = signatures[signature]
-            feed = {definition.inputs["images"].name: image[None]}
-            return np.asarray(session.run(definition.outputs[output].name, feed)[0])
-
-        return [run("logits", "logits", image) for image in images], run("classify", "probabilities", square)
+        pixels = signatures["classify"].inputs["images"].name
+        whole = [
+            session.run(signatures["logits"].outputs["logits"].name, {pixels: image[None]})[0]
+            for image in images
+        ]
+        probabilities = signatures["classify"].outputs["probabilities"].name
+        crops, scores = session.run([CROP_LOGITS, probabilities], {pixels: np.stack(squares)})
+        return whole, crops, scores
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

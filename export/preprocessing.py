@@ -1,4 +1,4 @@
-"""Images made ready for the network: crops as slim's VGG evaluation takes them, or whole and padded."""
+"""Images made ready for the network: crops as slim's evaluation takes them, or whole and padded."""
 
 from __future__ import annotations
 
@@ -10,33 +10,45 @@ from export.interpolation import lerp
 from export.networks.network import Network, Tensor
 
 
-def subtract_mean(image: Tensor, network: Network) -> Tensor:
-    """Float32 pixels minus the network's mean colour, any [..., 3]."""
-    return tf.cast(image, tf.float32) - tf.constant(network.mean_rgb, tf.float32)
+def prepare(image: Tensor, network: Network) -> Tensor:
+    """Pixels of any [..., 3] as the network takes them: float32, the mean colour subtracted, scaled."""
+    preprocessing = network.preprocessing
+    net = tf.cast(image, tf.float32) - tf.constant(preprocessing.mean_rgb, tf.float32)
+    return net if preprocessing.scale == 1.0 else net / preprocessing.scale
 
 
-def pad_to_stride(image: Tensor, stride: int) -> Tensor:
-    """Pad [H, W, 3] at the bottom and right with zeros (the mean colour, once subtracted) to a multiple of `stride`."""
+def pad_to_grid(image: Tensor, network: Network) -> Tensor:
+    """Pad prepared [H, W, 3] with zeros, the mean colour, for the aligned geometry: see `Network.border`."""
     shape = tf.shape(image)
-    return tf.pad(image, [[0, -shape[0] % stride], [0, -shape[1] % stride], [0, 0]])
+    before, behind = network.border
+    sides = [[before, behind + -shape[axis] % network.stride] for axis in (0, 1)]
+    return tf.pad(image, [*sides, [0, 0]])
 
 
 def central_crop(image: Tensor, network: Network) -> Tensor:
-    """Resize the shorter side of uint8 [H, W, 3] and crop the centre: float32 [crop, crop, 3], mean subtracted.
+    """Crop the centre of uint8 [H, W, 3] as the network is evaluated: float32 [crop, crop, 3], prepared.
 
     The result is that of `preprocess_for_eval` in slim's vgg_preprocessing.py (aspect preserving bilinear resize by
-    TensorFlow 1's default coordinates, sides rounded to the nearest, central crop rounded down), but only the crop's
-    pixels are computed: resized, a 1x100000 image would have 6.5 thousand million.
+    TensorFlow 1's default coordinates, sides rounded to the nearest, central crop rounded down) or its
+    inception_preprocessing.py (central crop, its border rounded down, then such a resize), but only the crop's
+    pixels are computed: resized for VGG, a 1x100000 image would have 6.5 thousand million.
     """
+    preprocessing, side = network.preprocessing, network.crop
     size = tf.shape(image)[:2]
-    sides = tf.cast(size, tf.float32)
-    resized = tf.math.rint(sides * (network.resize_side / tf.reduce_min(sides)))
-    offset = (tf.cast(resized, tf.int32) - network.crop) // 2
-    rows, columns = (
-        _samples(offset[axis] + tf.range(network.crop), sides[axis] / resized[axis], size[axis])
-        for axis in (0, 1)
-    )
+    if preprocessing.resize_side is None:
+        bands = [_stretched(side, size[axis], preprocessing.central_fraction) for axis in (0, 1)]
+    else:
+        sides = tf.cast(size, tf.float32)
+        resized = tf.math.rint(sides * (preprocessing.resize_side / tf.reduce_min(sides)))
+        offset = (tf.cast(resized, tf.int32) - side) // 2
+        bands = [
+            _samples(offset[axis] + tf.range(side), sides[axis] / resized[axis], size[axis])
+            for axis in (0, 1)
+        ]
+    return prepare(tf.ensure_shape(_interpolated(image, *bands), [side, side, 3]), network)
 
+
+def _interpolated(image: Tensor, rows: _Samples, columns: _Samples) -> Tensor:
     def corner(row: Tensor, column: Tensor) -> Tensor:
         return tf.cast(
             tf.gather_nd(image, tf.stack(tf.meshgrid(row, column, indexing="ij"), axis=-1)), tf.float32
@@ -45,8 +57,7 @@ def central_crop(image: Tensor, network: Network) -> Tensor:
     across = columns.share[None, :, None]
     top = lerp(corner(rows.lower, columns.lower), corner(rows.lower, columns.upper), across)
     bottom = lerp(corner(rows.upper, columns.lower), corner(rows.upper, columns.upper), across)
-    crop = lerp(top, bottom, rows.share[:, None, None])
-    return subtract_mean(tf.ensure_shape(crop, [network.crop, network.crop, 3]), network)
+    return lerp(top, bottom, rows.share[:, None, None])
 
 
 class _Samples(NamedTuple):
@@ -62,3 +73,12 @@ def _samples(positions: Tensor, scale: Tensor, size: Tensor) -> _Samples:
     place = tf.cast(positions, tf.float32) * scale
     lower = tf.minimum(tf.cast(place, tf.int32), size - 1)
     return _Samples(lower, tf.minimum(lower + 1, size - 1), place - tf.floor(place))
+
+
+def _stretched(side: int, size: Tensor, fraction: float) -> _Samples:
+    """`side` samples of the central `fraction` of one axis."""
+    whole = tf.cast(size, tf.float64)
+    start = tf.cast((whole - whole * fraction) / 2, tf.int32)
+    kept = size - 2 * start
+    samples = _samples(tf.range(side), tf.cast(kept, tf.float32) / side, kept)
+    return _Samples(samples.lower + start, samples.upper + start, samples.share)

@@ -44,7 +44,7 @@ def build_saved_model(
     """Build the serving graph over checkpoint tensors of these names and shapes; no value is read."""
     with tf.Graph().as_default():
         variables = ModelVariables(shapes)
-        layers = VariableLayers(variables, network.name)
+        layers = VariableLayers(variables, network.scope)
         signatures = signature_defs(ServingGraph(network, layers, class_names, options))
         saver = tf.compat.v1.train.Saver(variables.variables, sharded=False)
         meta_graph = tf.compat.v1.train.export_meta_graph(

@@ -50,6 +50,6 @@ def random_checkpoint(classes: int, seed: int = 0) -> Tensors:
             ]
         for job in jobs:
             job.result()
-    tensors[f"{VGG_16.name}/mean_rgb"] = np.array(VGG_16.mean_rgb, np.float32)
+    tensors[f"{VGG_16.name}/mean_rgb"] = np.array(VGG_16.preprocessing.mean_rgb, np.float32)
     tensors["global_step"] = np.array(0, np.int64)
     return tensors

@@ -18,7 +18,7 @@ from export.layers import VariableLayers
 from export.model_variables import Recipe
 from export.networks.network import Tensor
 from export.networks.vgg import VGG_16
-from export.preprocessing import central_crop, pad_to_stride, subtract_mean
+from export.preprocessing import central_crop, pad_to_grid, prepare
 
 Progress = Callable[[str, float], None]
 """Called with the name of a step and the fraction of it that is done."""
@@ -104,7 +104,7 @@ def _scene(rng: np.random.Generator) -> Example:
     """A small scene, padded as for segmentation: many small ones teach more than few large ones."""
     height, width = (int(side) for side in rng.integers(VGG_16.crop - VGG_16.stride + 1, VGG_16.crop, 2))
     image, label_map = compose(rng, height, width, int(rng.integers(REGIONS[0], REGIONS[1] + 1)))
-    pixels = pad_to_stride(subtract_mean(image, VGG_16), VGG_16.stride)
+    pixels = pad_to_grid(prepare(image, VGG_16), VGG_16)
     return pixels.numpy(), label_map
 
 

@@ -1,12 +1,22 @@
-"""The networks that can be exported: one page each, found by name."""
+"""The networks that can be exported: a page for each family, found by name."""
+
+import importlib
+import pkgutil
 
 from export.errors import ExportError
-from export.networks import vgg
 from export.networks.network import Layers, Network
 
 __all__ = ["NETWORKS", "Layers", "Network", "find_network"]
 
-NETWORKS: dict[str, Network] = {network.name: network for network in (vgg.VGG_16,)}
+
+def _networks() -> dict[str, Network]:
+    """What the modules beside this one list as NETWORKS."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__, f"{__name__}."))
+    pages = [importlib.import_module(name) for name in names]
+    return {network.name: network for page in pages for network in getattr(page, "NETWORKS", ())}
+
+
+NETWORKS = _networks()
 
 
 def find_network(name: str) -> Network:

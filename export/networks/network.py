@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from export.folding import PLAIN_FILTER, BatchNorm, StoredFilter, VariableShape
+
 Geometry = Literal["aligned", "valid"]
-Padding = Literal["SAME", "VALID"]
+Padding = Literal["SAME", "VALID", "FIXED"]
+Kernel = int | tuple[int, int]  # a square's side, or height and width
 Tensor = Any  # TensorFlow ships no types
-VariableShape = tuple[int | None, ...]  # None stands for the number of classes
 
 
 class Layers(Protocol):
-    """The layers a network page is written in, over [N, H, W, C] tensors."""
+    """The layers a network page is written in, over [N, H, W, C] tensors.
+
+    Scopes are below the network's, such as "conv1/conv1_1". "SAME" and "VALID" padding are TensorFlow's; "FIXED" is
+    what "SAME" is at stride 1, whatever the stride (`conv2d_same` of tf-slim's resnet_utils.py).
+    """
 
     def conv(
         self,
         net: Tensor,
         scope: str,
         channels: int | None,
-        kernel: int,
+        kernel: Kernel,
         *,
         stride: int = 1,
         rate: int = 1,
         padding: Padding = "SAME",
         relu: bool = True,
+        norm: BatchNorm | None = None,
+        stored: StoredFilter = PLAIN_FILTER,
     ) -> Tensor:
-        """Convolve with the weights of `scope`, add its biases, apply ReLU.
+        """Convolve with the filter of `scope`, add its biases or normalize, apply ReLU.
 
         Args:
             net: [N, H, W, C].
-            scope: below the network's, such as "conv1/conv1_1".
+            scope: of the variables.
             channels: of the result; None stands for the number of classes.
-            kernel: side of the square filter.
+            kernel: size of the filter.
             stride: of the result's positions.
             rate: distance of the filter's taps (dilation).
-            padding: "SAME" or "VALID".
+            padding: see above.
             relu: whether ReLU follows.
+            norm: batch normalization, below `scope`/BatchNorm; without it there are biases.
+            stored: how the checkpoint stores the filter.
         """
+
+    def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
+        """Normalize with the statistics of `scope` and apply ReLU, where no convolution comes first."""
 
     def max_pool(
         self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
@@ -53,12 +66,24 @@ class Layers(Protocol):
             padding: "SAME" or "VALID"; "VALID" where `rate` is above 1.
         """
 
+    def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
+        """Take the mean of the `kernel` x `kernel` positions around each; at the border, of those that there are."""
+
+    def global_pool(self, net: Tensor) -> Tensor:
+        """Take the mean of all positions: [N, 1, 1, C]."""
+
+    def concat(self, nets: Sequence[Tensor]) -> Tensor:
+        """Lay the channels of all, which have the same positions, one behind the other."""
+
+    def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
+        """Add `scale` times `residual` to `net`, which has the same shape."""
+
 
 class BuildLogits(Protocol):
     """A network page's function: the network up to its logits."""
 
     def __call__(self, images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
-        """Build logits [N, h, w, classes] of [N, H, W, 3] images whose mean is subtracted.
+        """Build logits [N, h, w, classes] of prepared images [N, H, W, 3]; h and w are 1 behind a global pooling.
 
         Args:
             images: as above.
@@ -71,37 +96,94 @@ class BuildLogits(Protocol):
 
 
 @dataclass(frozen=True)
-class Network:
-    """A network of `tf_slim.nets` that can be exported.
+class Preprocessing:
+    """How pixels become a network's input.
 
     Attributes:
-        name: the function's name in `slim_module` and the scope of the variables.
-        slim_module: where tf-slim defines it: what exports are compared with.
-        logits: builds the network.
         mean_rgb: subtracted from the pixels, 0 to 255.
-        resize_side: the shorter side of an image is resized to this for classification, pixels.
-        crop: side of the central crop for classification, and the window of one logits cell, pixels.
+        scale: what the difference is divided by.
+        resize_side: for classification, the shorter side of an image is resized to this and the centre cropped, as in
+            slim's vgg_preprocessing.py; None to crop `central_fraction` of both sides and resize that, whatever its
+            shape, as in its inception_preprocessing.py.
+        central_fraction: see above.
+    """
+
+    mean_rgb: tuple[float, float, float]
+    scale: float = 1.0
+    resize_side: int | None = None
+    central_fraction: float = 1.0
+
+    def untouched_side(self, crop: int) -> int:
+        """Side of a square image whose central crop of `crop` pixels is taken without resizing it."""
+        if self.resize_side is not None:
+            return self.resize_side
+        return next(
+            side
+            for side in range(crop, 2 * crop)
+            if side - 2 * int(side * (1 - self.central_fraction) / 2) == crop
+        )
+
+
+VGG_PREPROCESSING = Preprocessing(mean_rgb=(123.68, 116.78, 103.94), resize_side=256)
+INCEPTION_PREPROCESSING = Preprocessing(mean_rgb=(127.5, 127.5, 127.5), scale=127.5, central_fraction=0.875)
+
+
+@dataclass(frozen=True)
+class SlimReference:
+    """The function of `tf_slim.nets` that builds the same network.
+
+    Attributes:
+        module: where it is.
+        function: its name.
+        arg_scope: name of the function in the same module that makes its arg_scope; "" for none.
+        options: its arguments, beyond images, number of classes and is_training=False, for logits [N, h, w, C].
+    """
+
+    module: str
+    function: str
+    arg_scope: str = ""
+    options: Mapping[str, Any] = field(default_factory=lambda: {"spatial_squeeze": False})
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that can be exported.
+
+    Attributes:
+        name: what it is called in slim, and the user calls it.
+        scope: of its variables.
+        reference: what exports are compared with; None for the page itself over tf-slim's layers.
+        logits: builds the network.
+        preprocessing: of its images.
+        crop: side of the crop for classification, pixels.
+        segments: whether it is fully convolutional: of an image of any size, it classifies every cell. What follows
+            matters only then.
         stride: distance of neighbouring logits cells, pixels, and the largest output stride.
+        output_strides: to choose from.
         centre: where the first logits cell of the aligned geometry is centred, pixels from the image's edge, whatever
             the output stride.
+        border: pixels before and behind an image, beyond a multiple of the stride, in the aligned geometry.
         window: cells of the last feature map that one logits cell sees, a side.
         tolerance: largest difference to tf-slim allowed, as a fraction of the largest logit.
     """
 
     name: str
-    slim_module: str
+    scope: str
+    reference: SlimReference | None
     logits: BuildLogits
-    mean_rgb: tuple[float, float, float]
-    resize_side: int
+    preprocessing: Preprocessing
     crop: int
-    stride: int
-    centre: float
-    window: int
-    tolerance: float
+    segments: bool = True
+    stride: int = 32
+    output_strides: tuple[int, ...] = (32, 16, 8)
+    centre: float = 16
+    border: tuple[int, int] = (0, 0)
+    window: int = 1
+    tolerance: float = 1e-5
 
     def expected_variables(self) -> dict[str, VariableShape]:
         """Shapes by full variable name, as in a checkpoint, in the order of the network."""
-        shapes = _VariableShapes(self.name)
+        shapes = _VariableShapes(self.scope)
         self.logits(3, shapes, "SAME", self.stride)
         return shapes.of
 
@@ -118,23 +200,55 @@ class _VariableShapes:
         self.of: dict[str, VariableShape] = {}
         self._scope = scope
 
+    def _note(self, scope: str, variables: Mapping[str, VariableShape]) -> None:
+        self.of |= {f"{self._scope}/{scope}/{name}": shape for name, shape in variables.items()}
+
+    def _note_norm(self, scope: str, norm: BatchNorm, channels: int | None) -> None:
+        self._note(scope, dict.fromkeys(norm.names, (channels,)))
+
     def conv(
         self,
         net: Tensor,
         scope: str,
         channels: int | None,
-        kernel: int,
+        kernel: Kernel,
         *,
         stride: int = 1,
         rate: int = 1,
         padding: Padding = "SAME",
         relu: bool = True,
+        norm: BatchNorm | None = None,
+        stored: StoredFilter = PLAIN_FILTER,
     ) -> Tensor:
-        self.of[f"{self._scope}/{scope}/weights"] = (kernel, kernel, net, channels)
-        self.of[f"{self._scope}/{scope}/biases"] = (channels,)
+        self._note(scope, stored.variables(sides(kernel), net, channels))
+        if norm is None:
+            self._note(scope, {"biases": (channels,)})
+        else:
+            self._note_norm(f"{scope}/BatchNorm", norm, channels)
         return channels
+
+    def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
+        self._note_norm(scope, norm, net)
+        return net
 
     def max_pool(
         self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
     ) -> Tensor:
         return net
+
+    def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
+        return net
+
+    def global_pool(self, net: Tensor) -> Tensor:
+        return net
+
+    def concat(self, nets: Sequence[Tensor]) -> Tensor:
+        return sum(nets)
+
+    def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
+        return net
+
+
+def sides(kernel: Kernel) -> tuple[int, int]:
+    """Height and width."""
+    return (kernel, kernel) if isinstance(kernel, int) else kernel

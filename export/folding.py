@@ -1,0 +1,143 @@
+"""What a checkpoint stores of a convolution, and the one filter and the biases that this amounts to.
+
+Batch normalization with fixed statistics is a factor and an offset for each channel. Both are folded into the filter
+and the biases when a model is exported, in float64, so that every convolution of the exported graph is a filter,
+biases and perhaps ReLU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+VariableShape = tuple[int | None, ...]  # None stands for the number of classes
+Shape = tuple[int, ...]
+
+
+class StoredFilter(Protocol):
+    """How a checkpoint stores the filter of a convolution.
+
+    Attributes:
+        names: of the variables, below the layer's scope.
+    """
+
+    names: ClassVar[tuple[str, ...]]
+
+    def variables(
+        self, kernel: tuple[int, int], inputs: int, channels: int | None
+    ) -> dict[str, VariableShape]:
+        """Shapes by name, for a filter of that height and width, input channels and output channels."""
+
+    def shape(self, *shapes: Shape) -> Shape:
+        """Shape [h, w, inputs, channels] of the filter, from those of the variables."""
+
+    def filter(self, *values: Array) -> Array:
+        """The filter [h, w, inputs, channels], from the variables' values in order."""
+
+
+class PlainFilter:
+    """`weights` is the filter."""
+
+    names: ClassVar[tuple[str, ...]] = ("weights",)
+
+    def variables(
+        self, kernel: tuple[int, int], inputs: int, channels: int | None
+    ) -> dict[str, VariableShape]:
+        """See `StoredFilter.variables`."""
+        return {"weights": (*kernel, inputs, channels)}
+
+    def shape(self, *shapes: Shape) -> Shape:
+        """See `StoredFilter.shape`."""
+        return shapes[0]
+
+    def filter(self, *values: Array) -> Array:
+        """See `StoredFilter.filter`."""
+        return values[0]
+
+
+class Matrix:
+    """`weights` is the matrix [inputs, channels] of a fully connected layer, which sees one position at a time."""
+
+    names: ClassVar[tuple[str, ...]] = ("weights",)
+
+    def variables(
+        self, kernel: tuple[int, int], inputs: int, channels: int | None
+    ) -> dict[str, VariableShape]:
+        """See `StoredFilter.variables`."""
+        return {"weights": (inputs, channels)}
+
+    def shape(self, *shapes: Shape) -> Shape:
+        """See `StoredFilter.shape`."""
+        return (1, 1, *shapes[0])
+
+    def filter(self, *values: Array) -> Array:
+        """See `StoredFilter.filter`."""
+        return values[0][None, None]
+
+
+@dataclass(frozen=True)
+class Separable:
+    """A separable convolution: each input channel has filters of its own, and a 1x1 convolution mixes what they give.
+
+    Nothing lies between the two, so they are one convolution.
+
+    Attributes:
+        multiplier: filters of each input channel.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("depthwise_weights", "pointwise_weights")
+    multiplier: int
+
+    def variables(
+        self, kernel: tuple[int, int], inputs: int, channels: int | None
+    ) -> dict[str, VariableShape]:
+        """See `StoredFilter.variables`."""
+        return {
+            "depthwise_weights": (*kernel, inputs, self.multiplier),
+            "pointwise_weights": (1, 1, inputs * self.multiplier, channels),
+        }
+
+    def shape(self, *shapes: Shape) -> Shape:
+        """See `StoredFilter.shape`."""
+        depthwise, pointwise = shapes
+        return (*depthwise[:3], pointwise[3])
+
+    def filter(self, *values: Array) -> Array:
+        """See `StoredFilter.filter`."""
+        depthwise, pointwise = (value.astype(np.float64) for value in values)
+        mixing = pointwise.reshape(*depthwise.shape[2:], -1)
+        return np.asarray(np.einsum("hwim,imo->hwio", depthwise, mixing), np.float32)
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalization with fixed statistics (Ioffe and Szegedy, arXiv:1502.03167, algorithm 2), as slim stores it.
+
+    Attributes:
+        epsilon: added to the variance.
+        scaled: whether there is a factor `gamma`.
+    """
+
+    epsilon: float
+    scaled: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables, each [channels], below the normalization's scope."""
+        return ("beta", *(("gamma",) if self.scaled else ()), "moving_mean", "moving_variance")
+
+    def factor(self, *values: Array) -> Array:
+        """What each channel is multiplied by, float64 [channels], from the variables' values in order."""
+        variance = values[-1].astype(np.float64)
+        gamma = values[1].astype(np.float64) if self.scaled else 1.0
+        return np.asarray(gamma / np.sqrt(variance + self.epsilon))
+
+    def offset(self, *values: Array) -> Array:
+        """What is added to each channel behind the factor, float64 [channels], from the same values."""
+        return np.asarray(values[0] - values[-2].astype(np.float64) * self.factor(*values))
+
+
+PLAIN_FILTER = PlainFilter()
