@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Model:
 class Tls:
     """PEM text: the server's key, its certificate chain, and the authority of callers for mutual TLS."""
 
-    key: str
+    key: str = field(repr=False)
     certificate: str
     client_ca: str | None
 
