@@ -93,7 +93,13 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
         "--max-requests",
         type=_positive,
         metavar="N",
-        help="embedded: how many predictions run at once; others wait, up to their deadlines (default: no bound)",
+        help="embedded: how many predictions run at once; others wait, up to their deadlines (default: one per core)",
+    )
+    parser.add_argument(
+        "--max-queue",
+        type=_not_negative,
+        metavar="N",
+        help="embedded: how many wait; more are refused with RESOURCE_EXHAUSTED (default: 16 for each that may run)",
     )
     parser.add_argument(
         "--image", default=server_command.IMAGE, help="docker: the image (default: %(default)s)"
@@ -108,8 +114,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"engine: {engine} ({reason})", file=sys.stderr)
     if engine == "embedded":
         return _serve_embedded(config, args)
-    if args.max_requests:
-        raise ServingConfigError("--max-requests is for --engine embedded only: leave it out")
+    for option, value in (("--max-requests", args.max_requests), ("--max-queue", args.max_queue)):
+        if value is not None:
+            raise ServingConfigError(f"{option} is for --engine embedded only: leave it out")
     server = _server(config, engine, args)
     models_config.check_on_disk(config, server.models_root if engine == "docker" else None)
     if engine == "docker":
@@ -177,6 +184,10 @@ def _name_and_folder(text: str) -> tuple[str, Path]:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: a whole number from 1 up")
     return int(text)
+
+
+def _not_negative(text: str) -> int:
+    return 0 if text == "0" else _positive(text)

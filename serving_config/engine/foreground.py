@@ -33,6 +33,7 @@ def serve(config: ModelServerConfig, args: argparse.Namespace) -> NoReturn:
             poll_seconds=args.file_system_poll_seconds,
             threads=args.threads,
             max_requests=args.max_requests,
+            max_queue=args.max_queue,
             tls=tls.read(args.ssl_config) if args.ssl_config else None,
         )
     )

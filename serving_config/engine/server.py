@@ -11,6 +11,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving_config import ports
 from serving_config.engine import rpc_error, services, warmup
+from serving_config.engine.admission import Admission
 from serving_config.engine.manager import Manager
 from serving_config.engine.servable import Servable
 from serving_config.errors import ServingConfigError
@@ -18,8 +19,8 @@ from serving_config.tls import ServerTls
 
 log = logging.getLogger(__name__)
 
-# Requests beyond these wait. Each thread costs a stack only once it is used.
-_REQUEST_THREADS = 64
+# For what is answered at once: status, health, refusals. Predictions have their own.
+_THREADS = 8
 _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -38,7 +39,8 @@ class Options:
         tensor_content: encode the outputs of Predict as raw bytes instead of typed fields.
         poll_seconds: how often the models' folders are read for new versions; 0 for once.
         threads: TensorFlow's threads within one operation; 0 for one per core.
-        max_requests: how many predictions run at once; None for no bound.
+        max_requests: how many predictions run at once; None for one for each core.
+        max_queue: how many more may wait; None for 16 for each that may run.
         tls: serve TLS with these certificates; None for plaintext.
     """
 
@@ -48,6 +50,7 @@ class Options:
     poll_seconds: float = 1.0
     threads: int = 0
     max_requests: int | None = None
+    max_queue: int | None = None
     tls: ServerTls | None = None
 
 
@@ -60,7 +63,7 @@ class Engine:
 
     def __init__(self, options: Options) -> None:
         self._threads = options.threads
-        self._server = grpc.server(futures.ThreadPoolExecutor(_REQUEST_THREADS), options=_OPTIONS)
+        self._server = grpc.server(futures.ThreadPoolExecutor(_THREADS), options=_OPTIONS)
         address = ports.address(options.host, options.port)
         try:
             self.port = self._bind(address, options.tls)
@@ -72,8 +75,9 @@ class Engine:
         self._manager = Manager(self._load, options.poll_seconds)
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        admission = Admission(options.max_requests, options.max_queue)
         self._server.add_generic_rpc_handlers(
-            services.handlers(self._manager, options.tensor_content, options.max_requests)
+            services.handlers(self._manager, admission, options.tensor_content)
         )
 
     def _bind(self, address: str, tls: ServerTls | None) -> int:

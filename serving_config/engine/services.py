@@ -5,8 +5,8 @@ Methods that are not here answer UNIMPLEMENTED, which is gRPC's own answer to an
 
 import contextlib
 import logging
-import threading
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from typing import Any
 
 import grpc
@@ -21,6 +21,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving_config.engine import rpc_error
+from serving_config.engine.admission import Admission
 from serving_config.engine.classify import classify
 from serving_config.engine.manager import Manager
 from serving_config.engine.predict import predict
@@ -28,26 +29,28 @@ from serving_config.engine.servable import Servable
 
 log = logging.getLogger(__name__)
 
+_PREDICTION_SERVICE, _MODEL_SERVICE = (
+    f"tensorflow.serving.{name}" for name in ("PredictionService", "ModelService")
+)
 _SIGNATURE_DEF = "signature_def"
 _Behaviour = Callable[[Any, grpc.ServicerContext], Any]
 
 
 def handlers(
-    manager: Manager, tensor_content: bool, max_requests: int | None = None
+    manager: Manager, admission: Admission, tensor_content: bool
 ) -> "list[grpc.GenericRpcHandler[Any, Any]]":
     """The handlers to add to a gRPC server.
 
     Args:
+        admission: which Predict and Classify requests are taken on, and when they run. The others, all light,
+            are answered whatever the load.
         tensor_content: encode the outputs of Predict as raw bytes instead of typed fields.
-        max_requests: how many Predict and Classify requests run at once, the others waiting for their turn
-            within their deadlines; None for no bound.
     """
-    slots = _Slots(max_requests)
 
     @contextlib.contextmanager
     def servable(request: Any, context: grpc.ServicerContext) -> Iterator[Servable]:
         _require_model_spec(request)
-        with slots.taken(context), manager.servable(request.model_spec) as found:
+        with manager.servable(request.model_spec) as found, admission.turn(context):
             yield found
 
     def on_predict(request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> bytes:
@@ -72,45 +75,29 @@ def handlers(
         response.status.SetInParent()
         return response
 
-    prediction = {
-        "Predict": _method(on_predict, predict_pb2.PredictRequest),
-        "Classify": _method(on_classify, classification_pb2.ClassificationRequest),
-        "GetModelMetadata": _method(on_metadata, get_model_metadata_pb2.GetModelMetadataRequest),
+    # A reload takes as long as a model takes to load, and reloads take turns in any case.
+    reloads = futures.ThreadPoolExecutor(1, thread_name_prefix="reload")
+    predictions = {
+        "Predict": _method(on_predict, predict_pb2.PredictRequest, admission.pool),
+        "Classify": _method(on_classify, classification_pb2.ClassificationRequest, admission.pool),
     }
-    model = {
+    metadata = {"GetModelMetadata": _method(on_metadata, get_model_metadata_pb2.GetModelMetadataRequest)}
+    models = {
         "GetModelStatus": _method(on_status, get_model_status_pb2.GetModelStatusRequest),
-        "HandleReloadConfigRequest": _method(on_reload, model_management_pb2.ReloadConfigRequest),
+        "HandleReloadConfigRequest": _method(on_reload, model_management_pb2.ReloadConfigRequest, reloads),
     }
     return [
-        grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", prediction),
-        grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", model),
+        admission.guard(grpc.method_handlers_generic_handler(_PREDICTION_SERVICE, predictions)),
+        grpc.method_handlers_generic_handler(_PREDICTION_SERVICE, metadata),
+        grpc.method_handlers_generic_handler(_MODEL_SERVICE, models),
     ]
 
 
-class _Slots:
-    """A bound on the requests that run at once; a request whose deadline has passed is not started."""
+def _method(
+    behaviour: _Behaviour, request: type[Message], pool: futures.ThreadPoolExecutor | None = None
+) -> "grpc.RpcMethodHandler[Any, Any]":
+    """The handler that answers with `behaviour`, in the threads of `pool` instead of the server's."""
 
-    def __init__(self, count: int | None) -> None:
-        self._free = threading.BoundedSemaphore(count) if count else None
-
-    @contextlib.contextmanager
-    def taken(self, context: grpc.ServicerContext) -> Iterator[None]:
-        remaining = context.time_remaining()
-        got = self._free is None or self._free.acquire(timeout=remaining)
-        try:
-            if not got or (remaining is not None and context.time_remaining() <= 0):
-                raise rpc_error.RpcError(
-                    grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline passed before the start"
-                )
-            if not context.is_active():
-                raise rpc_error.RpcError(grpc.StatusCode.CANCELLED, "Cancelled before the start")
-            yield
-        finally:
-            if got and self._free is not None:
-                self._free.release()
-
-
-def _method(behaviour: _Behaviour, request: type[Message]) -> "grpc.RpcMethodHandler[Any, Any]":
     def answer(message: Any, context: grpc.ServicerContext) -> Any:
         try:
             return behaviour(message, context)
@@ -120,6 +107,7 @@ def _method(behaviour: _Behaviour, request: type[Message]) -> "grpc.RpcMethodHan
             log.exception("a request failed inside the engine")
             context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"[:1024])
 
+    answer.experimental_thread_pool = pool  # type: ignore[attr-defined]
     return grpc.unary_unary_rpc_method_handler(
         answer,
         request_deserializer=request.FromString,

@@ -66,7 +66,7 @@ class Serving:
 
     def close(self) -> None:
         if self.process.poll() is None:
-            # Not kill: a launcher that is killed leaves the server that it started.
+            # Not kill: only on Linux does a launcher that is killed take its server with it.
             self.process.terminate()
             try:
                 self.process.wait(20)
@@ -136,6 +136,16 @@ def start_engine() -> Iterator[Callable[..., "Caller"]]:
             return caller
 
         yield started
+
+
+@pytest.fixture(scope="session")
+def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version that takes as long as a request says."""
+    from tests.serving_config.engine_calls import write_slow_model
+
+    path = tmp_path_factory.mktemp("slow") / "version"
+    write_slow_model(path)
+    return path
 
 
 @pytest.fixture

@@ -20,18 +20,10 @@ from tests.serving_config.engine_calls import (
     connect,
     listing,
     publish,
-    write_slow_model,
     write_warmup,
 )
 
 Start = Callable[..., Caller]
-
-
-@pytest.fixture(scope="module")
-def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("slow") / "version"
-    write_slow_model(path)
-    return path
 
 
 @pytest.fixture

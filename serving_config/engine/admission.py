@@ -1,0 +1,141 @@
+"""How many predictions the engine takes on, and which of them runs next.
+
+A call that finds no place is refused before its message is read: a refusal costs neither memory nor a thread
+that another call waits for. A call that has a place receives its message and waits for its turn; one whose
+caller has gone meanwhile is dropped without having been started.
+"""
+
+import contextlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import Any
+
+import grpc
+
+from serving_config.engine import rpc_error
+
+# TensorFlow Serving takes on four calls for each core (--grpc_max_threads), running or not. Here they wait
+# for their turn instead of sharing the cores, so that more of them do no harm.
+_WAITING_FOR_EACH_RUNNING = 16
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+class Admission:
+    """Places for calls, and turns to run.
+
+    Args:
+        running: how many run at once; None for one for each core, as each uses all of TensorFlow's threads.
+        waiting: how many more may wait; None for 16 for each that runs.
+
+    Attributes:
+        pool: the threads of the calls that have a place; the handlers of `guard` are to run in it.
+    """
+
+    def __init__(self, running: int | None = None, waiting: int | None = None) -> None:
+        self._running = self._free = running or usable_cores()
+        self._waiting = self._running * _WAITING_FOR_EACH_RUNNING if waiting is None else waiting
+        self.pool = _CountingPool(self._running + self._waiting, thread_name_prefix="prediction")
+        self._changed = threading.Condition()
+        self._queue: deque[grpc.ServicerContext] = deque()
+
+    def guard(self, handler: "grpc.GenericRpcHandler[Any, Any]") -> "grpc.GenericRpcHandler[Any, Any]":
+        """`handler` while there is a place; then a refusal."""
+        return _Guard(handler, self._has_place, self._refuse)
+
+    def _has_place(self) -> bool:
+        return self.pool.held < self._running + self._waiting
+
+    def _refuse(self, _: Any, context: grpc.ServicerContext) -> None:
+        context.abort(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            f"the server is busy: {self._running} predictions run at once and {self._waiting} more may wait; "
+            "try again later, or send fewer at once",
+        )
+
+    @contextlib.contextmanager
+    def turn(self, context: grpc.ServicerContext) -> Iterator[None]:
+        """Wait for one of the places to run, first come, first served, and keep it while the context is open.
+
+        Raises:
+            RpcError: the caller has gone (CANCELLED) or its deadline has passed (DEADLINE_EXCEEDED).
+        """
+        context.add_callback(self._wake)
+        with self._changed:
+            self._queue.append(context)
+            try:
+                in_time = self._changed.wait_for(
+                    lambda: (self._free and self._queue[0] is context) or not context.is_active(),
+                    context.time_remaining(),
+                )
+                _check_caller(context, in_time)
+                self._free -= 1
+            finally:
+                self._queue.remove(context)
+                self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify_all()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+def _check_caller(context: grpc.ServicerContext, in_time: bool) -> None:
+    remaining = context.time_remaining()
+    if not in_time or (remaining is not None and remaining <= 0):
+        raise rpc_error.RpcError(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline passed before the start")
+    if not context.is_active():
+        raise rpc_error.RpcError(grpc.StatusCode.CANCELLED, "Cancelled before the start")
+
+
+class _CountingPool(futures.ThreadPoolExecutor):
+    """A pool that knows how many calls it holds: those that run and those that wait."""
+
+    def __init__(self, threads: int, thread_name_prefix: str) -> None:
+        super().__init__(threads, thread_name_prefix)
+        self.held = 0
+        self._lock = threading.Lock()
+
+    def submit(self, *arguments: Any, **named: Any) -> futures.Future[Any]:
+        with self._lock:
+            self.held += 1
+        future = super().submit(*arguments, **named)
+        future.add_done_callback(self._release)
+        return future
+
+    def _release(self, _: futures.Future[Any]) -> None:
+        with self._lock:
+            self.held -= 1
+
+
+class _Guard(grpc.GenericRpcHandler):  # type: ignore[type-arg]
+    """Asked by gRPC for the handler of one call after the other, in one thread."""
+
+    def __init__(
+        self,
+        handler: "grpc.GenericRpcHandler[Any, Any]",
+        has_place: Callable[[], bool],
+        refuse: Callable[[Any, grpc.ServicerContext], None],
+    ) -> None:
+        self._handler = handler
+        self._has_place = has_place
+        # A handler of a stream is called before the first message is there.
+        self._refusal = grpc.stream_unary_rpc_method_handler(refuse)
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        handler = self._handler.service(handler_call_details)
+        return handler if handler is None or self._has_place() else self._refusal
