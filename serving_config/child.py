@@ -1,11 +1,13 @@
 """Run TensorFlow Serving as a child process, and say when it is ready."""
 
+import ctypes
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from serving_config import models_config, ports, ready
 from serving_config.errors import ServingConfigError
@@ -14,6 +16,7 @@ from serving_config.server_command import Server
 
 _POLL_SECONDS = 0.25
 _STOP_SECONDS = 15
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def serve(command: Sequence[str], engine: str, server: Server, clean_up: Sequence[str], as_json: bool) -> int:
@@ -31,7 +34,9 @@ def serve(command: Sequence[str], engine: str, server: Server, clean_up: Sequenc
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     # In a session of its own, so that Ctrl-C reaches it once, from here, and its children with it.
-    process = subprocess.Popen(command, stdout=sys.stderr, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=sys.stderr, start_new_session=True, preexec_fn=_ending_with(os.getpid())
+    )
     try:
         models = _wait_ready(process, server)
         ready.announce(engine, ports.address(server.host, server.port), models, as_json)
@@ -43,6 +48,23 @@ def serve(command: Sequence[str], engine: str, server: Server, clean_up: Sequenc
         return 0
     finally:
         _stop(process, clean_up)
+
+
+def _ending_with(parent: int) -> Callable[[], None] | None:
+    """What a child does before it becomes the server, so that it ends when its parent does, even by SIGKILL.
+
+    Linux alone can (prctl(2)). SIGTERM, because `docker run` passes it on to its container.
+    """
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)  # here: a child between fork and exec had better not load anything
+
+    def prepare() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it has ended in between
+            os._exit(1)
+
+    return prepare
 
 
 def _wait_ready(process: subprocess.Popen[bytes], server: Server) -> dict[str, list[int]]:

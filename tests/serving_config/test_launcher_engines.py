@@ -99,6 +99,25 @@ def test_a_signal_ends_the_child_too(path: Callable, serving: Callable, number: 
     assert "engine: binary" in server.stderr()
 
 
+def test_a_launcher_that_is_killed_takes_its_server_with_it(path: Callable, serving: Callable) -> None:
+    server = serving(
+        "--engine",
+        "binary",
+        "--port",
+        0,
+        "--model",
+        f"affine={AFFINE}",
+        env=path(tensorflow_model_server=MODEL_SERVER),
+    )
+    (child,) = children(server.process.pid)
+    server.process.kill()
+    server.process.wait(30)
+    end = time.monotonic() + 30
+    while Path(f"/proc/{child}").exists() and "State:\tZ" not in Path(f"/proc/{child}/status").read_text():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_a_server_that_dies_while_it_serves_is_one_line(path: Callable, serving: Callable) -> None:
     server = serving(
         "--engine",
