@@ -104,17 +104,21 @@ def check_on_disk(config: ModelServerConfig, models_root: Path | None = None) ->
         if not wanted_versions(model, folder):
             raise ServingConfigError(
                 f"model {model.name}: {folder} holds no version to serve (there is "
-                f"{sorted(version_folders(folder)) or 'none'}): export one, or correct model_version_policy"
+                f"{list(version_folders(folder)) or 'none'}): export one, or correct model_version_policy"
             )
 
 
 def version_folders(base_path: Path) -> dict[int, Path]:
-    """The versions under a model's folder, by number; folders whose name is no number are not versions."""
+    """The versions under a model's folder, by number, in rising order.
+
+    Folders whose name is no number are not versions.
+    """
     try:
         children = list(base_path.iterdir())
     except NotADirectoryError:
         return {}
-    return {int(child.name): child for child in sorted(children) if _is_number(child.name) and child.is_dir()}
+    versions = {int(child.name): child for child in children if _is_number(child.name) and child.is_dir()}
+    return dict(sorted(versions.items()))
 
 
 def wanted_versions(model: ModelConfig, folder: Path | None = None) -> dict[int, Path]:
@@ -133,7 +137,7 @@ def wanted_versions(model: ModelConfig, folder: Path | None = None) -> dict[int,
         return on_disk
     if choice == "specific":
         return {number: on_disk[number] for number in policy.specific.versions if number in on_disk}
-    newest = sorted(on_disk, reverse=True)[: max(policy.latest.num_versions, 1)]
+    newest = list(on_disk)[-max(policy.latest.num_versions, 1) :]
     return {number: on_disk[number] for number in newest}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from serving_config.check.finding import Finding, joined
 from serving_config.check.text_proto import Node
+from serving_config.models_config import version_folders
 
 Locate = Callable[[str], "Path | None"]
 """Where a base path, as the server sees it, lies on this machine; None where that cannot be known."""
@@ -75,14 +76,6 @@ def _platform(config: Node, path: Path) -> Iterator[Finding]:
     elif platform is not None and platform.text != "tensorflow":
         advice = 'the stock server knows "tensorflow" only'
         yield Finding(path, platform.line, f"model_platform is {platform.text!r}", advice)
-
-
-def version_folders(folder: Path) -> dict[int, Path]:
-    """The versions in a base path: folders named by a number, as TensorFlow Serving reads them."""
-    numbered = {
-        int(entry.name): entry for entry in folder.iterdir() if entry.name.isdecimal() and entry.is_dir()
-    }
-    return dict(sorted(numbered.items()))
 
 
 def _versions(config: Node, base: Node, folder: Path, path: Path) -> Iterator[Finding]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from serving_config.check.models_config import version_folders
 from serving_config.errors import ServingConfigError
+from serving_config.models_config import version_folders
 
 STOCK_IMAGE = "tensorflow/serving:2.20.0"
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
