@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving_config import child, engine_choice, models_config, ports, server_command
+from serving_config import child, engine_choice, exposure, models_config, ports, server_command
 from serving_config.errors import ServingConfigError
 
 _DESCRIPTION = """\
@@ -129,8 +129,7 @@ def run(args: argparse.Namespace) -> int:
         print(shlex.join(command))
         return 0
     ports.check_free(server.host, server.port)
-    if engine == "binary" and args.host in ("127.0.0.1", "localhost"):
-        print("warning: tensorflow_model_server listens on every interface of this machine", file=sys.stderr)
+    exposure.warn(engine, args.host, encrypted=args.ssl_config is not None)
     return child.serve(command, engine, server, clean_up, args.json)
 
 
@@ -152,6 +151,7 @@ def _serve_embedded(config: ModelServerConfig, args: argparse.Namespace) -> int:
         print(shlex.join([sys.executable, "-m", "serving_config", *words]))
         return 0
     ports.check_free(args.host, args.port)
+    exposure.warn("embedded", args.host, encrypted=args.ssl_config is not None)
     # TensorFlow takes seconds to import; a mistake in the arguments should not.
     from serving_config.engine import tensorflow_import
 
