@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from export.encoded_images import check_size, decode, refuse_unless
+from export.encoded_images import decode
+from export.image_checks import check_size, refuse_unless
 from export.networks.network import Tensor
 
 

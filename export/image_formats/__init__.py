@@ -1,0 +1,1 @@
+"""The image formats, each decoded in the graph within bounds."""
