@@ -16,7 +16,7 @@ from export.networks.network import Geometry, Network
 from export.savedmodel import SERVE_TAG
 from export.slim_reference import slim_logits
 
-_SIZES = ((256, 320), (300, 230))  # pixels; the second is no multiple of the stride
+_SIZES = ((250, 270),)  # pixels; no multiples of the stride
 _CROPS = 2
 
 
