@@ -8,7 +8,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import grpc
@@ -47,7 +47,7 @@ class Connection:
     targets: tuple[str, ...]
     credentials: grpc.ChannelCredentials | None
     options: tuple[tuple[str, Any], ...]
-    metadata: tuple[tuple[str, str], ...]
+    metadata: tuple[tuple[str, str], ...] = field(repr=False)  # the token
     compression: grpc.Compression
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ package of our own, so that both can live in one process.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -62,7 +62,7 @@ class Tls:
 
     ca: bytes | None = None
     certificate: bytes | None = None
-    key: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
 
 
 class ModelService:

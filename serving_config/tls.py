@@ -1,6 +1,6 @@
 """TensorFlow Serving's SSLConfig: the certificates of the server, as PEM text in one file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from serving_config.errors import ServingConfigError
 class ServerTls:
     """PEM text; with `client_ca`, only callers that it has signed are answered."""
 
-    key: bytes
+    key: bytes = field(repr=False)
     certificate: bytes
     client_ca: bytes | None = None
 
@@ -34,7 +34,11 @@ def read(path: Path) -> ServerTls:
     try:
         text_format.Parse(text, config)
     except text_format.ParseError as error:
-        raise ServingConfigError(f"{path}: not an SSLConfig text proto: {error}") from error
+        # Its message quotes the line, which may be the key's.
+        where = f"{error.GetLine()}:{error.GetColumn()}"
+        raise ServingConfigError(
+            f"{path}: not an SSLConfig text proto: {where} breaks its grammar, or is no field of it"
+        ) from None
     for field in ("server_key", "server_cert", *(["custom_ca"] if config.client_verify else [])):
         if "-----BEGIN " not in getattr(config, field):
             raise ServingConfigError(f"{path}: {field} must hold PEM text (-----BEGIN ...), not a file name")

@@ -143,6 +143,8 @@ def _value_faults(node: Node, field: FieldDescriptor, path: Path) -> Iterator[Fi
     wanted = _wanted(field)
     if node.is_message or not _fits(node, field):
         shown = "{ ... }" if node.is_message else repr(node.text) if node.quoted else node.text
+        if "PRIVATE KEY-" in (node.text or ""):
+            shown = "a private key"
         yield Finding(path, node.line, f"{node.name} is {shown}", f"give it {wanted}")
 
 

@@ -168,10 +168,15 @@ def read(text: str) -> Node:
 
 
 def read_file(path: Path) -> tuple[Node | None, list[Finding]]:
-    """The file's tree, or None and the finding that says why not."""
+    """The file's tree, or None and the finding that says why not; it quotes nothing where there is a private key."""
     try:
-        return read(path.read_text(encoding="utf-8")), []
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         return None, [Finding(path, 0, "not UTF-8 text", "write it as plain text")]
+    try:
+        return read(text), []
     except TextProtoError as error:
+        if "PRIVATE KEY-" in text:
+            advice = 'put every line of the PEM text in quotes, with \\n at its end: "...\\n"'
+            return None, [Finding(path, error.line, "not in the text format of protocol buffers", advice)]
         return None, [Finding(path, error.line, str(error), "see the text format of protocol buffers")]
