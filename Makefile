@@ -22,8 +22,9 @@ setup: $(READY)  ## make .venv with everything in it
 demo: $(READY)  ## checkpoint, export, serve, classify and segment: the whole path
 	$(BIN)/python -m examples.demo
 
+# Two workers, for much of the time one waits for a process it started; the tests of a file share its fixtures.
 test: $(READY)  ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 soak: $(READY)  ## the long runs that `make test` leaves out: thousands of hostile files
 	$(BIN)/python -m pytest -m soak

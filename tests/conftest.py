@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,22 +28,56 @@ def run_module(module: str, *arguments: str | Path, cwd: Path = ROOT) -> subproc
     )
 
 
-@pytest.fixture(scope="session")
-def demo_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A full-size V1 checkpoint with 8 texture classes, its class names beside it."""
-    checkpoint = tmp_path_factory.mktemp("checkpoint") / "vgg_16.ckpt"
-    result = run_module("export.demo_checkpoint", checkpoint)
-    assert result.returncode == 0, result.stderr
-    return checkpoint
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Call a command's `main` in this process: a new one takes seconds to import TensorFlow."""
+
+    def call(main: Callable[[list[str]], int], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, status, printed.out, printed.err)
+
+    return call
 
 
 @pytest.fixture(scope="session")
-def models(demo_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[..., Path]:
+    """Make a folder that all workers of this run share: the first to ask for it makes it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def once(name: str, make: Callable[[Path], subprocess.CompletedProcess[str]]) -> Path:
+        folder = shared / name
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                draft = shared / f"{name}.draft"
+                draft.mkdir()
+                result = make(draft)
+                assert result.returncode == 0, result.stderr
+                draft.rename(folder)
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def demo_checkpoint(made_once: Callable[..., Path]) -> Path:
+    """A full-size V1 checkpoint with its classes' names beside it."""
+    folder = made_once(
+        "demo_checkpoint", lambda folder: run_module("export.demo_checkpoint", folder / "vgg_16.ckpt")
+    )
+    return folder / "vgg_16.ckpt"
+
+
+@pytest.fixture(scope="session")
+def models(demo_checkpoint: Path, made_once: Callable[..., Path]) -> Path:
     """A folder with vgg_16/1, exported from the demo checkpoint with default options."""
-    models = tmp_path_factory.mktemp("models")
-    result = run_module("export", "--ckpt", demo_checkpoint, "--out", models / "vgg_16")
-    assert result.returncode == 0, result.stderr
-    return models
+    return made_once(
+        "models",
+        lambda folder: run_module("export", "--ckpt", demo_checkpoint, "--out", folder / "vgg_16"),
+    )
 
 
 @pytest.fixture(scope="session")

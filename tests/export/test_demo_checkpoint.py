@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tf_slim.nets import vgg
 
+from export import demo_checkpoint as demo_checkpoint_command
 from export.checkpoint import open_checkpoint
+from export.demo import training
 from export.demo.random_weights import random_checkpoint
 from export.demo.scenes import CLASS_NAMES
 from tests.conftest import ROOT, run_module
@@ -34,6 +39,14 @@ def run_small(*arguments: str | Path, before: str = "") -> subprocess.CompletedP
     return subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
+
+
+@pytest.fixture
+def write(monkeypatch: pytest.MonkeyPatch, call: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with these arguments, in this process, writing a small checkpoint too."""
+    tensors = {"vgg_16/fc8/weights": np.zeros((1, 1, 4096, 10), np.float32), "global_step": np.array(0)}
+    monkeypatch.setattr(training, "demo_checkpoint", lambda seed, progress: tensors)
+    return functools.partial(call, demo_checkpoint_command.main)
 
 
 def refused(result: subprocess.CompletedProcess[str], message: str) -> None:
@@ -68,8 +81,8 @@ def test_mean_colour_is_that_of_the_preprocessing(weights: dict[str, np.ndarray]
     np.testing.assert_allclose(weights["vgg_16/mean_rgb"], [123.68, 116.78, 103.94], rtol=1e-6)
 
 
-def test_v2_is_written_on_request(tmp_path: Path) -> None:
-    result = run_small(tmp_path / "vgg_16.ckpt", "--format", "v2")
+def test_v2_is_written_on_request(tmp_path: Path, write: Callable[..., Any]) -> None:
+    result = write(tmp_path / "vgg_16.ckpt", "--format", "v2")
     assert result.returncode == 0, result.stderr
     assert {file.name for file in tmp_path.iterdir()} == {
         "vgg_16.ckpt.index", "vgg_16.ckpt.data-00000-of-00001", "vgg_16.ckpt.labels.tsv",
@@ -77,23 +90,23 @@ def test_v2_is_written_on_request(tmp_path: Path) -> None:
     assert tf.train.load_checkpoint(str(tmp_path / "vgg_16.ckpt")).get_tensor("global_step") == 0
 
 
-def test_checkpoint_that_is_there_is_kept(tmp_path: Path) -> None:
+def test_checkpoint_that_is_there_is_kept(tmp_path: Path, write: Callable[..., Any]) -> None:
     checkpoint = tmp_path / "vgg_16.ckpt"
     checkpoint.write_text("mine")
-    refused(run_module("export.demo_checkpoint", checkpoint), "--force replaces it")
+    refused(write(checkpoint), "--force replaces it")
     assert checkpoint.read_text() == "mine"
 
 
-def test_force_replaces_a_checkpoint(tmp_path: Path) -> None:
+def test_force_replaces_a_checkpoint(tmp_path: Path, write: Callable[..., Any]) -> None:
     checkpoint = tmp_path / "vgg_16.ckpt"
     checkpoint.write_text("old")
-    assert run_small(checkpoint, "--force").returncode == 0
+    assert write(checkpoint, "--force").returncode == 0
     assert tf.train.load_checkpoint(str(checkpoint)).has_tensor("global_step")
 
 
-def test_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_folder_that_is_missing_is_named(tmp_path: Path, write: Callable[..., Any]) -> None:
     refused(
-        run_module("export.demo_checkpoint", tmp_path / "no" / "vgg_16.ckpt"),
+        write(tmp_path / "no" / "vgg_16.ckpt"),
         f"{tmp_path / 'no'} is not a folder",
     )
 

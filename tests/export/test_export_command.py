@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -13,12 +14,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from export import cli
 from export.checkpoint_writer import write_checkpoint
 from export.demo.random_weights import random_checkpoint
 from tests.conftest import ROOT, run_module
@@ -40,6 +43,12 @@ def refused(result: subprocess.CompletedProcess[str], message: str) -> None:
     assert result.stderr.count("\n") == 1
     assert message in result.stderr
     assert result.stdout == ""
+
+
+@pytest.fixture
+def export(call: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., Any]:
+    """`python -m export` with these arguments, in this process."""
+    return functools.partial(call, cli.main)
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +135,14 @@ def test_checkpoint_of_1000_classes_gets_the_names_of_imagenet(model_1000: Path)
         assert model("segment", images=np.zeros((1, 30, 30, 3), np.uint8))["label_map"].dtype == np.uint16
 
 
-def test_fine_tuned_checkpoint_of_three_classes_ranks_three(tmp_path: Path) -> None:
+def test_fine_tuned_checkpoint_of_three_classes_ranks_three(
+    tmp_path: Path, export: Callable[..., Any]
+) -> None:
     checkpoint = tmp_path / "model.ckpt-300"
     write_checkpoint(checkpoint, random_checkpoint(3), "V2")
     labels = tmp_path / "labels.txt"
     labels.write_text("road\nhouse\ntree\n")
-    result = run_module(
-        "export", "--ckpt", checkpoint, "--out", tmp_path / "streets", "--labels", labels, "--json"
-    )
+    result = export("--ckpt", checkpoint, "--out", tmp_path / "streets", "--labels", labels, "--json")
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     assert report["signatures"]["classify"]["outputs"]["class_ids"] == "int32 [?, 3]"
@@ -169,18 +178,20 @@ def test_help_shows_how_to_export() -> None:
         ("\n".join(["a", "", *"cdefghij"]) + "\n", "line 2 is empty"),
     ],
 )
-def test_wrong_labels_are_refused(demo_checkpoint: Path, tmp_path: Path, text: str, message: str) -> None:
+def test_wrong_labels_are_refused(
+    demo_checkpoint: Path, tmp_path: Path, text: str, message: str, export: Callable[..., Any]
+) -> None:
     labels = tmp_path / "labels.txt"
     labels.write_text(text)
-    result = run_module("export", "--ckpt", demo_checkpoint, "--out", tmp_path / "out", "--labels", labels)
+    result = export("--ckpt", demo_checkpoint, "--out", tmp_path / "out", "--labels", labels)
     refused(result, message)
     assert contents(tmp_path) == {labels}
 
 
-def test_labels_that_are_not_there_are_refused(demo_checkpoint: Path, tmp_path: Path) -> None:
-    result = run_module(
-        "export", "--ckpt", demo_checkpoint, "--out", tmp_path / "out", "--labels", tmp_path / "no"
-    )
+def test_labels_that_are_not_there_are_refused(
+    demo_checkpoint: Path, tmp_path: Path, export: Callable[..., Any]
+) -> None:
+    result = export("--ckpt", demo_checkpoint, "--out", tmp_path / "out", "--labels", tmp_path / "no")
     refused(result, "cannot read the labels file")
 
 
@@ -189,32 +200,38 @@ def test_missing_checkpoint_is_refused_before_anything_is_made(tmp_path: Path) -
     assert contents(tmp_path) == set()
 
 
-def test_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+def test_checkpoint_of_another_network_is_refused(tmp_path: Path, export: Callable[..., Any]) -> None:
     checkpoint = tmp_path / "resnet.ckpt"
     write_checkpoint(checkpoint, {"resnet_v1_50/conv1/weights": np.zeros((7, 7, 3, 64), np.float32)}, "V1")
-    refused(run_module("export", "--ckpt", checkpoint, "--out", tmp_path / "out"), "resnet_v1_50")
+    refused(export("--ckpt", checkpoint, "--out", tmp_path / "out"), "resnet_v1_50")
     assert contents(tmp_path) == {checkpoint}
 
 
-def test_weights_that_are_not_finite_are_refused(weights: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_refused(
+    weights: dict[str, np.ndarray], tmp_path: Path, export: Callable[..., Any]
+) -> None:
     checkpoint = tmp_path / "nan.ckpt"
     biases = np.full_like(weights["vgg_16/fc8/biases"], np.nan)
     write_checkpoint(checkpoint, weights | {"vgg_16/fc8/biases": biases}, "V2")
     before = contents(tmp_path)
-    refused(run_module("export", "--ckpt", checkpoint, "--out", tmp_path / "out"), "nothing was published")
+    refused(export("--ckpt", checkpoint, "--out", tmp_path / "out"), "nothing was published")
     assert contents(tmp_path) == before
 
 
-def test_version_that_is_there_is_refused(models: Path, demo_checkpoint: Path) -> None:
+def test_version_that_is_there_is_refused(
+    models: Path, demo_checkpoint: Path, export: Callable[..., Any]
+) -> None:
     before = contents(models)
-    result = run_module("export", "--ckpt", demo_checkpoint, "--out", models / "vgg_16", "--version", "1")
+    result = export("--ckpt", demo_checkpoint, "--out", models / "vgg_16", "--version", "1")
     refused(result, "is already there: leave out --version")
     assert contents(models) == before
 
 
-def test_output_below_a_file_is_refused(demo_checkpoint: Path, tmp_path: Path) -> None:
+def test_output_below_a_file_is_refused(
+    demo_checkpoint: Path, tmp_path: Path, export: Callable[..., Any]
+) -> None:
     (tmp_path / "file").touch()
-    result = run_module("export", "--ckpt", demo_checkpoint, "--out", tmp_path / "file" / "vgg_16")
+    result = export("--ckpt", demo_checkpoint, "--out", tmp_path / "file" / "vgg_16")
     refused(result, "choose another with --out")
     assert contents(tmp_path) == {tmp_path / "file"}
 
