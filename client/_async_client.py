@@ -13,10 +13,12 @@ import grpc.aio
 import numpy.typing as npt
 
 from ._base import BaseClient
-from ._calls import Attempt, Flow, Pause
+from ._calls import Flow, Pause, Step, Together
+from ._exceptions import ServingError
 from ._images import Image
 from ._models import ModelMetadata, VersionStatus
 from ._results import Analysis, Classification, Segmentation
+from ._tiles import OVERLAP, Progress
 
 T = TypeVar("T")
 
@@ -45,14 +47,40 @@ class AsyncClient(BaseClient):
         return await self._run(self._classify(images, timeout))
 
     @overload
-    async def segment(self, images: Image, *, timeout: float | None = None) -> Segmentation: ...  # type: ignore[overload-overlap]
+    async def segment(  # type: ignore[overload-overlap]
+        self,
+        images: Image,
+        *,
+        tile: int | None = None,
+        overlap: int = OVERLAP,
+        tiles_at_once: int | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> Segmentation: ...
     @overload
     async def segment(
-        self, images: Iterable[Image], *, timeout: float | None = None
+        self,
+        images: Iterable[Image],
+        *,
+        tile: int | None = None,
+        overlap: int = OVERLAP,
+        tiles_at_once: int | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> list[Segmentation]: ...
-    async def segment(self, images: Any, *, timeout: float | None = None) -> Any:
-        """Do as `Client.segment`."""
-        return await self._run(self._segment(images, timeout))
+    async def segment(
+        self,
+        images: Any,
+        *,
+        tile: int | None = None,
+        overlap: int = OVERLAP,
+        tiles_at_once: int | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Do as `Client.segment`; `progress` is called in the event loop."""
+        tiling = self._tiling(tile, overlap, tiles_at_once, progress)
+        return await self._run(self._segment(images, timeout, tiling))
 
     @overload
     async def analyze(self, images: Image, *, timeout: float | None = None) -> Analysis: ...  # type: ignore[overload-overlap]
@@ -103,7 +131,7 @@ class AsyncClient(BaseClient):
         """Drive a flow: send what it yields, hand it what comes back; its own work is done in a thread."""
         finished: list[T] = []
 
-        def advance(resume: Callable[[Any], Attempt | Pause], outcome: Any) -> Attempt | Pause | None:
+        def advance(resume: Callable[[Any], Step], outcome: Any) -> Step | None:
             try:
                 return resume(outcome)
             except StopIteration as stop:  # it cannot cross a future
@@ -116,6 +144,14 @@ class AsyncClient(BaseClient):
                 await asyncio.sleep(step.seconds)
                 step = await asyncio.to_thread(advance, flow.send, b"")
                 continue
+            if isinstance(step, Together):
+                try:
+                    await self._run_together(step)
+                except ServingError as error:
+                    step = await asyncio.to_thread(advance, flow.throw, error)
+                else:
+                    step = await asyncio.to_thread(advance, flow.send, b"")
+                continue
             call = self._next_channel().unary_unary(step.method, None, None)
             try:
                 answer = await call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
@@ -124,6 +160,22 @@ class AsyncClient(BaseClient):
             else:
                 step = await asyncio.to_thread(advance, flow.send, answer)
         return finished[0]
+
+    async def _run_together(self, together: Together) -> None:
+        flows = iter(together.flows)
+
+        async def work() -> None:
+            for flow in flows:
+                await self._run(flow)
+                together.after_each()
+
+        workers = [asyncio.create_task(work()) for _ in range(together.at_once)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
 
     def _next_channel(self) -> grpc.aio.Channel:
         """Give the channels in turn; those that are down only when all are."""

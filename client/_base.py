@@ -18,7 +18,9 @@ from ._connection import TLS, Compression, make_connection
 from ._exceptions import InvalidInput, ModelNotFound, SignatureNotFound
 from ._images import Image, PreparedImage, list_images, prepare
 from ._models import ModelMetadata, VersionStatus
-from ._results import Analysis, Classification, Segmentation
+from ._results import Analysis, Classification, Segmentation, count_pixels
+from ._stitching import Labels, segment_tiles
+from ._tiles import Progress, Tile, Tiling, suggest_tiles
 from ._wire import messages
 from ._wire.encoding import TensorParts, tensor_of_array, tensor_of_images, tensor_of_strings
 from ._wire.messages import Answer, Servable
@@ -27,6 +29,7 @@ _BATCH_IMAGES = (
     8  # crops in one classify request: enough to fill a processor, few enough for any server's limit
 )
 _BATCH_BYTES = 32 << 20
+_TILES_PER_SERVER = 2  # one is on its way while another is computed
 
 
 class BaseClient:
@@ -129,20 +132,47 @@ class BaseClient:
             results += yield from self._classify_batch([image], timeout)
         return results
 
+    def _tiling(
+        self, tile: int | None, overlap: int, at_once: int | None, progress: Progress | None
+    ) -> Tiling | None:
+        if tile is None:
+            return None
+        return Tiling(tile, overlap, at_once or _TILES_PER_SERVER * len(self._connection.targets), progress)
+
     def _segment(
-        self, images: Image | Iterable[Image], timeout: float | None
+        self, images: Image | Iterable[Image], timeout: float | None, tiling: Tiling | None
     ) -> Flow[Segmentation | list[Segmentation]]:
         listed, single = list_images(images)
         results = []
         for name, given in listed:
             image, deadline = prepare(name, given), self._deadline(timeout)
+            tiles = tiling.cut(*image.size()) if tiling else []
             try:
-                answer = yield from self._answer(*_image_inputs("segment", [image]), deadline)
+                if tiling and len(tiles) > 1:
+                    label_map, version = yield from self._segment_tiles(image, tiles, tiling, timeout)
+                    deadline = self._deadline(timeout)
+                else:
+                    label_map, version = yield from self._segment_whole(image, deadline)
             except InvalidInput as error:
-                raise _named(error, image) from error
-            label_map = read_label_png(answer) if image.pixels is None else _read_map(answer, image.pixels)
-            results.append((yield from self._segmentation(label_map, image, answer.version, deadline)))
+                raise _named(error, image, suggest_tiles(error.details)) from error
+            results.append((yield from self._segmentation(label_map, image, version, deadline)))
         return results[0] if single else results
+
+    def _segment_whole(self, image: PreparedImage, deadline: float) -> Flow[tuple[Labels, int]]:
+        answer = yield from self._answer(*_image_inputs("segment", [image]), deadline)
+        label_map = read_label_png(answer) if image.pixels is None else _read_map(answer, image.pixels)
+        return label_map, answer.version
+
+    def _segment_tiles(
+        self, image: PreparedImage, tiles: list[Tile], tiling: Tiling, timeout: float | None
+    ) -> Flow[tuple[Labels, int]]:
+        def ask(pixels: npt.NDArray[np.uint8], version: int) -> Flow[tuple[Labels, int]]:
+            servable = Servable(self._servable.model, version) if version else self._servable
+            inputs = {"images": tensor_of_images([pixels])}
+            answer = yield from self._answer("segment", inputs, self._deadline(timeout), servable=servable)
+            return _read_map(answer, pixels), answer.version
+
+        return (yield from segment_tiles(image, tiles, tiling, ask))
 
     def _analyze(
         self, images: Image | Iterable[Image], timeout: float | None
@@ -165,7 +195,7 @@ class BaseClient:
     def _segmentation(
         self, label_map: npt.NDArray[Any], image: PreparedImage, version: int, deadline: float
     ) -> Flow[Segmentation]:
-        ids = np.flatnonzero(np.bincount(label_map.ravel())).tolist()
+        ids = np.flatnonzero(count_pixels(label_map)).tolist()
         return Segmentation(label_map, (yield from self._names(ids, version, deadline)), version, image)
 
     def _names(self, ids: list[int], version: int, deadline: float) -> Flow[dict[int, str]]:
@@ -240,5 +270,5 @@ def _read_map(answer: Answer, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]
     return read_label_map(answer, pixels.shape[:2])
 
 
-def _named(error: InvalidInput, image: PreparedImage) -> InvalidInput:
-    return InvalidInput(f"{image.name}: {error}", code=error.code, details=error.details)
+def _named(error: InvalidInput, image: PreparedImage, advice: str = "") -> InvalidInput:
+    return InvalidInput(f"{image.name}: {error}{advice}", code=error.code, details=error.details)

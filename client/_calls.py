@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import NamedTuple, TypeAlias, TypeVar
 
 import grpc
@@ -40,7 +40,19 @@ class Pause(NamedTuple):
     seconds: float
 
 
-Flow: TypeAlias = Generator[Attempt | Pause, bytes, T]
+class Together(NamedTuple):
+    """Drive `flows` to their ends, `at_once` at a time, and call `after_each` after each; the outcome is empty.
+
+    The first error is the outcome: flows that have not begun never do.
+    """
+
+    flows: Iterable[Flow[None]]
+    at_once: int
+    after_each: Callable[[], None]
+
+
+Step: TypeAlias = Attempt | Pause | Together
+Flow: TypeAlias = Generator[Step, bytes, T]
 
 
 class Caller:

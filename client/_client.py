@@ -6,6 +6,7 @@ import functools
 import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -13,10 +14,12 @@ import grpc
 import numpy.typing as npt
 
 from ._base import BaseClient
-from ._calls import Attempt, Flow
+from ._calls import Flow, Pause, Together
+from ._exceptions import ServingError
 from ._images import Image
 from ._models import ModelMetadata, VersionStatus
 from ._results import Analysis, Classification, Segmentation
+from ._tiles import OVERLAP, Progress
 
 T = TypeVar("T")
 
@@ -40,15 +43,50 @@ class Client(BaseClient):
         return self._run(self._classify(images, timeout))
 
     @overload
-    def segment(self, images: Image, *, timeout: float | None = None) -> Segmentation: ...  # type: ignore[overload-overlap]
+    def segment(  # type: ignore[overload-overlap]
+        self,
+        images: Image,
+        *,
+        tile: int | None = None,
+        overlap: int = OVERLAP,
+        tiles_at_once: int | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> Segmentation: ...
     @overload
-    def segment(self, images: Iterable[Image], *, timeout: float | None = None) -> list[Segmentation]: ...
-    def segment(self, images: Any, *, timeout: float | None = None) -> Any:
+    def segment(
+        self,
+        images: Iterable[Image],
+        *,
+        tile: int | None = None,
+        overlap: int = OVERLAP,
+        tiles_at_once: int | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> list[Segmentation]: ...
+    def segment(
+        self,
+        images: Any,
+        *,
+        tile: int | None = None,
+        overlap: int = OVERLAP,
+        tiles_at_once: int | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> Any:
         """Find the class of every pixel of an image, or of each of several of any sizes, one request each.
+
+        An image with a side of more than `tile` pixels is sent in tiles of at most that, `tiles_at_once` at a time
+        (two for each server address), and answered by one version of the model; an encoded one needs Pillow and may
+        have up to 268 million pixels, an array, memory-mapped or not, any number. Neighbouring tiles share `overlap`
+        pixels, and only labels at least half of that from an edge that is not the image's are kept: with the default
+        those of VGG-16 as `python -m export` makes it (aligned) are the same as without tiles. `progress` is called
+        with the tiles done and the tiles of the image after each, in this thread. `timeout` is for each request.
 
         Raises InvalidInput, naming the image, and the other errors of this package.
         """
-        return self._run(self._segment(images, timeout))
+        tiling = self._tiling(tile, overlap, tiles_at_once, progress)
+        return self._run(self._segment(images, timeout, tiling))
 
     @overload
     def analyze(self, images: Image, *, timeout: float | None = None) -> Analysis: ...  # type: ignore[overload-overlap]
@@ -109,9 +147,17 @@ class Client(BaseClient):
         try:
             step = next(flow)
             while True:
-                if not isinstance(step, Attempt):
+                if isinstance(step, Pause):
                     time.sleep(step.seconds)
                     step = flow.send(b"")
+                    continue
+                if isinstance(step, Together):
+                    try:
+                        self._run_together(step)
+                    except ServingError as error:
+                        step = flow.throw(error)
+                    else:
+                        step = flow.send(b"")
                     continue
                 call = self._channels.next().unary_unary(step.method, None, None)
                 try:
@@ -123,6 +169,15 @@ class Client(BaseClient):
         except StopIteration as finished:
             result: T = finished.value
             return result
+
+    def _run_together(self, together: Together) -> None:
+        pool = ThreadPoolExecutor(together.at_once)
+        try:
+            for future in as_completed([pool.submit(self._run, flow) for flow in together.flows]):
+                future.result()
+                together.after_each()
+        finally:  # an error, or Ctrl-C, does not wait for the calls in flight
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _Channels:

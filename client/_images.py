@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
@@ -47,12 +47,39 @@ class PreparedImage:
 
     def to_pillow(self) -> PIL.Image.Image:
         """Give the image as a Pillow image in mode RGB. Raises InvalidInput as `to_pixels` does."""
-        import PIL.Image
-
         if self.pixels is not None:
+            import PIL.Image
+
             return PIL.Image.fromarray(self.pixels)
         assert self.encoded is not None
-        return _decode(self.encoded, self.name)
+        return _pillow.to_rgb(_pillow.decode(self.encoded, self.name), self.name)
+
+    def size(self) -> tuple[int, int]:
+        """Give height and width; of an encoded image by Pillow, off its header. Raises InvalidInput."""
+        if self.pixels is not None:
+            return self.pixels.shape[0], self.pixels.shape[1]
+        assert self.encoded is not None
+        _pillow.require(f"{self.name} is encoded: cutting it into tiles")
+        return _pillow.measure(self.encoded, self.name)
+
+    def window_reader(self) -> Callable[[slice, slice], npt.NDArray[np.uint8]]:
+        """Give a function of rows and columns that reads their pixels, uint8 [h,w,3]; threads may share it.
+
+        An encoded image is decoded once, and held as Pillow holds it. Raises InvalidInput as `to_pixels` does.
+        """
+        if self.pixels is not None:
+            pixels = self.pixels
+            return lambda rows, columns: pixels[rows, columns]
+        assert self.encoded is not None
+        picture = _pillow.decode(self.encoded, self.name)
+        lock = threading.Lock()
+
+        def read(rows: slice, columns: slice) -> npt.NDArray[np.uint8]:
+            with lock:
+                window = picture.crop((columns.start, rows.start, columns.stop, rows.stop))
+            return np.asarray(_pillow.to_rgb(window, self.name))
+
+        return read
 
 
 def list_images(images: Image | Iterable[Image]) -> tuple[list[tuple[str, Image]], bool]:
@@ -91,7 +118,7 @@ def prepare(name: str, image: Any) -> PreparedImage:
     if isinstance(image, np.ndarray):
         return PreparedImage(name, pixels=_check_pixels(name, image))
     if _is_pillow(image):
-        return PreparedImage(name, pixels=np.asarray(_upright_rgb(image, name)))
+        return PreparedImage(name, pixels=_upright_pixels(image, name))
     raise InvalidInput(
         f"{name} is a {type(image).__name__}: pass a path, the bytes of an image file, a uint8 array [H,W,3] "
         "or a Pillow image"
@@ -120,7 +147,7 @@ def _prepare_encoded(name: str, data: bytes) -> PreparedImage:
     if _exif.orientation(data) == _exif.UPRIGHT:
         return PreparedImage(name, encoded=data)
     _pillow.require(f"{name} is turned by its EXIF orientation: turning it upright")
-    return PreparedImage(name, pixels=np.asarray(_decode(data, name)))
+    return PreparedImage(name, pixels=_upright_pixels(_pillow.decode(data, name), name))
 
 
 def _check_pixels(name: str, array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -141,36 +168,10 @@ def _check_pixels(name: str, array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return array
 
 
+def _upright_pixels(image: PIL.Image.Image, name: str) -> npt.NDArray[np.uint8]:
+    return np.asarray(_pillow.to_rgb(_pillow.to_upright(image, name), name))
+
+
 def _is_pillow(image: object) -> TypeGuard[PIL.Image.Image]:
     module = sys.modules.get("PIL.Image")  # who has a Pillow image has imported it
     return module is not None and isinstance(image, module.Image)
-
-
-def _decode(data: bytes, name: str) -> PIL.Image.Image:
-    import PIL.Image
-
-    try:
-        with PIL.Image.open(io.BytesIO(data)) as image:
-            return _upright_rgb(image, name)
-    except (OSError, PIL.Image.DecompressionBombError) as error:
-        raise InvalidInput(f"{name} cannot be decoded: {error}") from error
-
-
-def _upright_rgb(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
-    """Turn a Pillow image upright and into mode RGB; 16-bit gray keeps its high byte, as on the server."""
-    import PIL.Image
-    from PIL import ImageOps
-
-    if 0 in image.size:
-        raise InvalidInput(f"{name} has no pixels: its size is {image.size}")
-    if image.mode in ("I", "F"):
-        raise InvalidInput(
-            f"{name} has Pillow mode {image.mode}, whose range is not known: convert it to 'L' or 'RGB'"
-        )
-    try:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I;16"):
-            upright = PIL.Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-        return upright.convert("RGB")
-    except OSError as error:
-        raise InvalidInput(f"{name} cannot be decoded: {error}") from error

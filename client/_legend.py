@@ -10,6 +10,7 @@ import PIL.Image
 from PIL import ImageDraw, ImageFont
 
 from ._palette import colours
+from ._results import format_fraction
 
 if TYPE_CHECKING:
     from ._results import Area
@@ -27,10 +28,10 @@ class Legend:
         self._size = max(_SMALLEST_TEXT, min(_LARGEST_TEXT, round(text_size)))
         self._font = ImageFont.load_default(self._size)
         self._rows: list[tuple[int | None, str, str]] = [
-            (area.id, self._shorten(area.name), _percentage(area.fraction)) for area in areas[:_MOST_ROWS]
+            (area.id, self._shorten(area.name), format_fraction(area.fraction)) for area in areas[:_MOST_ROWS]
         ]
         if rest := areas[_MOST_ROWS:]:
-            share = _percentage(sum(area.fraction for area in rest))
+            share = format_fraction(sum(area.fraction for area in rest))
             self._rows.append((None, f"and {len(rest)} more", share))
         self._margin = round(self._size * 0.9)
         self._name_width = math.ceil(max(self._font.getlength(name) for _, name, _ in self._rows))
@@ -66,7 +67,3 @@ class Legend:
         while name and self._font.getlength(name + "…") > _LONGEST_NAME * self._size:
             name = name[:-1]
         return name.rstrip(" ,") + "…"
-
-
-def _percentage(fraction: float) -> str:
-    return f"{100 * fraction:.1f} %" if fraction >= 0.001 else "< 0.1 %"

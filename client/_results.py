@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ._images import PreparedImage
 
 
+OPACITY = 0.55  # of the colours in an overlay
+_COUNTED_AT_ONCE = 1 << 20  # pixels
+
+
 class Prediction(NamedTuple):
     """One class of a ranking."""
 
@@ -51,6 +55,33 @@ class Classification:
         """The best class."""
         return self.predictions[0]
 
+    def _repr_html_(self) -> str:
+        from . import _notebook
+
+        return _notebook.classification_html(self)
+
+    def _repr_png_(self) -> bytes | None:
+        from . import _notebook
+
+        return _notebook.classification_png(self)
+
+
+def format_fraction(fraction: float) -> str:
+    """Write a part of 1 as people read it: `12.3 %`."""
+    return f"{100 * fraction:.1f} %" if fraction >= 0.001 else "< 0.1 %"
+
+
+def count_pixels(label_map: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Count the pixels of each class in [H,W] class ids: int64, by id up to the largest.
+
+    In strips, for `numpy.bincount` makes eight bytes of each pixel.
+    """
+    counts = np.zeros(int(label_map.max()) + 1, np.int64)
+    rows = max(_COUNTED_AT_ONCE // label_map.shape[1], 1)
+    for start in range(0, len(label_map), rows):
+        counts += np.bincount(label_map[start : start + rows].ravel(), minlength=len(counts))
+    return counts
+
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
@@ -67,7 +98,7 @@ class Segmentation:
 
     @functools.cached_property
     def _areas(self) -> list[Area]:
-        counts = np.bincount(self.label_map.ravel())
+        counts = count_pixels(self.label_map)
         ids = np.flatnonzero(counts)
         ranked = ids[np.argsort(-counts[ids], kind="stable")]
         return [
@@ -89,7 +120,7 @@ class Segmentation:
         _pillow.require("label_image()")
         return draw_labels(self.label_map)
 
-    def overlay(self, *, opacity: float = 0.55, legend: bool = True) -> PIL.Image.Image:
+    def overlay(self, *, opacity: float = OPACITY, legend: bool = True) -> PIL.Image.Image:
         """Draw the regions over the image: a colour for each class, outlines, and a legend with the areas.
 
         A class has the same colour in every picture. `opacity` is that of the colours, 0 to 1. The image keeps its
@@ -100,6 +131,16 @@ class Segmentation:
         _pillow.require("overlay()")
         return draw_overlay(self._image.to_pillow(), self.label_map, self._areas if legend else [], opacity)
 
+    def _repr_html_(self) -> str:
+        from . import _notebook
+
+        return _notebook.segmentation_html(self)
+
+    def _repr_png_(self) -> bytes | None:
+        from . import _notebook
+
+        return _notebook.segmentation_png(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
@@ -107,3 +148,9 @@ class Analysis:
 
     classification: Classification
     segmentation: Segmentation
+
+    def _repr_html_(self) -> str:
+        return self.segmentation._repr_html_() + self.classification._repr_html_()
+
+    def _repr_png_(self) -> bytes | None:
+        return self.segmentation._repr_png_()

@@ -52,8 +52,8 @@ def run(client: Client, options: argparse.Namespace) -> int:
         measure(index)
     begun = time.perf_counter()
     calls = in_order(measure, options.requests, options.concurrency, client)
-    with display.progress(calls, options.requests, options.task) as measured:
-        seconds = sorted(measured)
+    with display.progress() as bars:
+        seconds = sorted(bars.over(calls, options.requests, options.task))
     elapsed = time.perf_counter() - begun
     result = {
         "task": options.task,

@@ -1,4 +1,4 @@
-"""What a person sees: tables and a progress bar, by rich; what a script reads needs neither."""
+"""What a person sees: tables and progress bars, by rich; what a script reads needs neither."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import contextlib
 import importlib.util
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from client import InvalidInput
+
+if TYPE_CHECKING:
+    import rich.progress
 
 T = TypeVar("T")
 
@@ -24,7 +27,12 @@ def require_rich() -> None:
 
 def show_json(row: object) -> None:
     """Write one object on one line, at once: a reader behind a pipe sees it."""
-    print(json.dumps(row, ensure_ascii=False), flush=True)
+    line = json.dumps(row, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:  # a file name need not be text
+        line = json.dumps(row)
+    print(line, flush=True)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
@@ -36,7 +44,11 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str
 
     listed = [list(row) for row in rows]
     table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE, show_header=any(columns)
+        title=title and Text(title),
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE,
+        show_header=any(columns),
     )
     for index, column in enumerate(columns):
         numbers = all(row[index].strip("<% ").replace(".", "").isdigit() for row in listed)
@@ -46,15 +58,48 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str
     Console().print(table)
 
 
+class Bars:
+    """Progress on stderr: a bar over several items, and one for each item that has parts; without rich, none."""
+
+    def __init__(self, progress: rich.progress.Progress | None) -> None:
+        self._progress = progress
+
+    def over(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+        """Show a bar while the items pass, if there is more than one."""
+        if self._progress is None or total < 2:
+            return iter(items)
+        return iter(self._progress.track(items, total=total, description=what))
+
+    def of_parts(self, what: str) -> Callable[[int, int], None]:
+        """Give a function of the parts done and all parts, which shows them while there are some to do."""
+        tasks: list[rich.progress.TaskID] = []
+
+        def show(done: int, total: int) -> None:
+            if self._progress is None:
+                return
+            if not tasks:
+                tasks.append(self._progress.add_task(what, total=total))
+            self._progress.update(tasks[0], completed=done)
+            if done == total:
+                self._progress.remove_task(tasks.pop())
+
+        return show
+
+
 @contextlib.contextmanager
-def progress(items: Iterable[T], total: int, what: str) -> Iterator[Iterator[T]]:
-    """Show a bar on stderr while the items pass, if that is a terminal and there is more than one."""
-    if total < 2 or not sys.stderr.isatty() or importlib.util.find_spec("rich") is None:
-        yield iter(items)
+def progress() -> Iterator[Bars]:
+    """Make room for bars on stderr, if that is a terminal."""
+    if not sys.stderr.isatty() or importlib.util.find_spec("rich") is None:
+        yield Bars(None)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield iter(bar.track(items, total=total))
+        yield Bars(bar)

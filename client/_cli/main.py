@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -10,18 +11,21 @@ from pathlib import Path
 
 from client import TLS, Client, InvalidInput, ServingError, Unavailable
 
-from . import bench, pictures, server
+from . import bench, pictures, segmentation, server
 
 _EPILOG = """\
 examples:
   python -m client classify cat.jpg dogs/
   python -m client segment street.jpg -o out --label-map
+  python -m client segment photos/ -o out --report out/report.html
+  python -m client segment aerial.png -o out --tile 1024
   python -m client classify photos/ --json > answers.jsonl
   python -m client status --server gpu1:8500 --model vgg_16
   python -m client segment street.jpg -o out --server vgg.example:443 --tls-ca ca.pem --token-file token.txt
 
 A folder is searched for JPEG, PNG, GIF, BMP and WebP files, its subfolders too. With --json the answer
-is one JSON object a line, one for each image.
+is one JSON object a line, one for each image. `segment` over several images that is stopped, or run again,
+does those that are left, have changed, or were done by another version of the model.
 
 exit codes: 0 all answered, 1 an error, 2 wrong usage, 130 Ctrl-C"""
 
@@ -29,11 +33,13 @@ exit codes: 0 all answered, 1 an error, 2 wrong usage, 130 Ctrl-C"""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be text
     try:
         with _connect(options) as client:
             return int(options.run(client, options))
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -55,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     common = _common()
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (pictures, server, bench):
+    for module in (pictures, segmentation, server, bench):
         module.add_parsers(commands, common)
     return parser
 

@@ -1,4 +1,4 @@
-"""`classify` and `segment`: files and folders of images."""
+"""What `classify` and `segment` share, and `classify`: files and folders of images."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from client import Client, DeadlineExceeded, InvalidInput, MessageTooLarge, ServerError, _pillow
+from client import Client, DeadlineExceeded, InvalidInput, MessageTooLarge, ServerError
 
 from . import display, files
 from .concurrency import in_order, positive
 
 Row = dict[str, Any]  # of JSON
 
-_SHOWN_AREAS = 5
+
+def add_parser(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    common: argparse.ArgumentParser,
+    name: str,
+    text: str,
+) -> argparse.ArgumentParser:
+    """Add a command over images."""
+    parser = commands.add_parser(
+        name, parents=[common], help=text, description=text[:1].upper() + text[1:] + "."
+    )
+    parser.add_argument(
+        "images", nargs="+", type=Path, metavar="IMG", help="an image file, or a folder of them"
+    )
+    parser.add_argument(
+        "--concurrency", type=positive, default=4, metavar="N", help="requests at a time (%(default)s)"
+    )
+    return parser
 
 
 def add_parsers(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
 ) -> None:
-    """Add both commands."""
-    for name, run, text in (
-        ("classify", classify, "rank the classes of images"),
-        ("segment", segment, "find the class of every pixel; write pictures of the regions"),
-    ):
-        parser = commands.add_parser(name, parents=[common], help=text, description=text.capitalize() + ".")
-        parser.add_argument(
-            "images", nargs="+", type=Path, metavar="IMG", help="an image file, or a folder of them"
-        )
-        parser.add_argument(
-            "--concurrency", type=positive, default=4, metavar="N", help="requests at a time (%(default)s)"
-        )
-        parser.set_defaults(run=run)
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="the folder to write to")
-    parser.add_argument(
-        "--label-map",
-        action="store_true",
-        help="also write the class ids as a PNG: a palette image up to 256 classes, 16-bit gray beyond",
-    )
+    """Add `classify`."""
+    add_parser(commands, common, "classify", "rank the classes of images").set_defaults(run=classify)
 
 
 def classify(client: Client, options: argparse.Namespace) -> int:
@@ -59,51 +59,23 @@ def classify(client: Client, options: argparse.Namespace) -> int:
         classes = ", ".join(f"{p['name']} {100 * p['score']:.1f} %" for p in row["predictions"])
         print(f"{row['image']}: {classes}", flush=True)
 
-    return _each(client, images, rank, show, options)
+    with display.progress() as bars:
+        return exit_code(answer_each(client, images, rank, show, bars, options, options.concurrency))
 
 
-def segment(client: Client, options: argparse.Namespace) -> int:
-    """Write an overlay, and on request the label map, of each image."""
-    _pillow.require("drawing the overlays")
-    images = files.find_images(options.images)
-    kinds = ["overlay", "labels"] if options.label_map else ["overlay"]
-    results = files.name_results(images, options.out, kinds)
-    options.out.mkdir(parents=True, exist_ok=True)
-
-    def draw(index: int) -> Row:
-        scene = client.segment(images[index])
-        files.save(scene.overlay(), results[index]["overlay"])
-        if options.label_map:
-            files.save(scene.label_image(), results[index]["labels"])
-        return {
-            **{kind: str(path) for kind, path in results[index].items()},
-            "size": list(scene.label_map.shape),
-            "areas": [area._asdict() for area in scene.areas()],
-            "model_version": scene.model_version,
-        }
-
-    def show(row: Row) -> None:
-        if len(images) == 1:
-            rows = (
-                [area["name"], str(area["id"]), f"{100 * area['fraction']:.2f} %"] for area in row["areas"]
-            )
-            display.show_table(["class", "id", "area"], rows, title=row["image"])
-            print("\n".join(row[kind] for kind in kinds))
-            return
-        largest = ", ".join(f"{a['name']} {100 * a['fraction']:.1f} %" for a in row["areas"][:_SHOWN_AREAS])
-        print(f"{row['image']} -> {row['overlay']}: {largest}", flush=True)
-
-    return _each(client, images, draw, show, options)
-
-
-def _each(
+def answer_each(
     client: Client,
     images: Sequence[Path],
     work: Callable[[int], Row],
     show: Callable[[Row], None],
+    bars: display.Bars,
     options: argparse.Namespace,
-) -> int:
-    """Do the work for each image and show the outcome in order; an image that fails does not stop the others."""
+    at_once: int,
+) -> list[Row]:
+    """Do the work for each image and show the outcome in order; an image that fails does not stop the others.
+
+    Returns the rows: `image`, and `error` or what the work returned.
+    """
     if not options.json:
         display.require_rich()
 
@@ -115,17 +87,22 @@ def _each(
                 raise
             return {"image": str(images[index]), "error": str(error)}
 
-    failed = 0
-    outcomes = in_order(attempt, len(images), options.concurrency, client)
-    with display.progress(outcomes, len(images), options.command) as rows:
-        for row in rows:
-            if "error" in row:
-                failed += 1
-                print(f"error: {row['error']}", file=sys.stderr)
-            if options.json:
-                display.show_json(row)
-            elif "error" not in row:
-                show(row)
+    rows = []
+    outcomes = in_order(attempt, len(images), at_once, client)
+    for row in bars.over(outcomes, len(images), options.command):
+        rows.append(row)
+        if "error" in row:
+            print(f"error: {row['error']}", file=sys.stderr)
+        if options.json:
+            display.show_json(row)
+        elif "error" not in row:
+            show(row)
+    failed = sum("error" in row for row in rows)
     if failed and len(images) > 1:
         print(f"error: {failed} of {len(images)} images have no answer", file=sys.stderr)
-    return 1 if failed else 0
+    return rows
+
+
+def exit_code(rows: Sequence[Row]) -> int:
+    """Give 1 where an image failed."""
+    return 1 if any("error" in row for row in rows) else 0

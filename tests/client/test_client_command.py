@@ -76,9 +76,10 @@ def test_segment_writes_overlays_and_label_maps(
     assert main(["segment", str(photos), "-o", str(out), "--label-map", "--server", engine, "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     names = ["a.jpg", "b.PNG", "a.jpg-2"]
-    assert sorted(path.name for path in out.iterdir()) == sorted(
-        f"{name}.{kind}.png" for name in names for kind in ("overlay", "labels")
-    )
+    assert {path.name for path in out.iterdir()} == {
+        "segmentation.jsonl",
+        *(f"{name}.{kind}.png" for name in names for kind in ("overlay", "labels")),
+    }
     with Client(engine, model="vgg_16") as client:
         expected = client.segment(photos / "b.PNG")
     np.testing.assert_array_equal(np.asarray(Image.open(out / "b.PNG.labels.png")), expected.label_map)

@@ -6,10 +6,11 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from client import Segmentation, ServerError
 from client._images import PreparedImage
+from client._overlay import _outlines
 from client._palette import colours
 
 NAMES = {id: f"class {id}" for id in range(70_000)}
@@ -62,6 +63,15 @@ def test_regions_are_outlined() -> None:
     picture = np.asarray(scene(halves(40, 60), np.zeros((40, 60, 3), np.uint8)).overlay(legend=False))
     assert picture[20, 30].min() > 200
     assert picture[20, 15].min() < 200
+
+
+def test_outlines_are_as_thick_as_a_filter_over_the_borders_makes_them() -> None:
+    label_map = (np.random.default_rng(3).random((1300, 1250)) > 0.9999).astype(np.uint8)
+    border = np.zeros(label_map.shape, np.uint8)
+    border[:, 1:] |= label_map[:, 1:] != label_map[:, :-1]
+    border[1:] |= label_map[1:] != label_map[:-1]
+    expected = np.asarray(Image.fromarray(border).filter(ImageFilter.MaxFilter(5)))
+    np.testing.assert_array_equal(np.asarray(_outlines(label_map)) > 0, expected > 0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (31, 33), (40, 400), (400, 40), (300, 300), (1080, 1920)])

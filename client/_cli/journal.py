@@ -1,0 +1,123 @@
+"""What a run over a folder has done so far, kept beside its results: an interrupted run goes on from there.
+
+One JSON object a line, written when an image's results are whole. A line that a crash cut short is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+FILE = "segmentation.jsonl"
+
+Answer = dict[str, Any]  # JSON: what the results do not hold
+State = dict[str, Any]
+
+
+class Journal:
+    """The journal of the folder `out`; `settings` are what, beside the image, decides the results.
+
+    `afresh` forgets what it holds. Threads may share it. Use it as a context manager.
+    """
+
+    def __init__(self, out: Path, settings: Mapping[str, object], *, afresh: bool = False) -> None:
+        self._path = out / FILE
+        self._settings = dict(settings)
+        self._entries = {} if afresh else _read(self._path)
+        self._lock = threading.Lock()
+        self.added = 0
+
+    def find(self, image: Path, results: Mapping[str, Path]) -> Answer | None:
+        """Give the answer for an image that has not changed since, if its result files are still there."""
+        entry = self._entries.get(results["overlay"].name)
+        if entry is None or entry["image"] != observe(image) or entry["settings"] != self._settings:
+            return None
+        if not _sizes(results).items() <= entry["results"].items():
+            return None
+        answer: Answer = entry["answer"]
+        return answer
+
+    def add(self, image: State, results: Mapping[str, Path], answer: Answer, **settings: object) -> None:
+        """Record an image, as it was observed before it was read, and its results, once they are written.
+
+        `settings` are those that turned out to be others.
+        """
+        entry = {
+            "overlay": results["overlay"].name,
+            "image": image,
+            "settings": {**self._settings, **settings},
+            "results": _sizes(results),
+            "answer": answer,
+        }
+        with self._lock:
+            self._file.write(json.dumps(entry) + "\n")
+            self._file.flush()
+            self.added += 1
+
+    def __enter__(self) -> Journal:
+        draft = self._path.with_name(f".{FILE}.{os.getpid()}.tmp")
+        try:
+            with open(draft, "w", encoding="ascii") as file:
+                file.writelines(json.dumps(entry) + "\n" for entry in self._entries.values())
+            os.replace(draft, self._path)
+        finally:
+            draft.unlink(missing_ok=True)
+        self._file = open(self._path, "a", encoding="ascii")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def observe(image: Path) -> State:
+    """Note what tells that an image is the same as before: where it is, its size, when it was changed."""
+    try:
+        state = os.stat(image)
+    except OSError:  # whoever reads it says so better
+        return {}
+    return {"path": str(image.resolve()), "bytes": state.st_size, "modified_ns": state.st_mtime_ns}
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """Read the entries by overlay: of several for one, the last tells what the file holds now."""
+    entries = {}
+    try:
+        text = path.read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return {}
+    for line in text.splitlines():
+        try:
+            entry = json.loads(line)
+            entries[str(entry["overlay"])] = {
+                "overlay": str(entry["overlay"]),
+                **{part: dict(entry[part]) for part in ("image", "settings", "results")},
+                "answer": _check_answer(entry["answer"]),
+            }
+        except (ValueError, TypeError, KeyError):
+            continue
+    return entries
+
+
+def _check_answer(answer: Any) -> Answer:
+    """Give the parts of an answer, as what they have to be. Raises TypeError, ValueError or KeyError."""
+    height, width = answer["size"]
+    return {
+        "size": [int(height), int(width)],
+        "areas": [
+            {"name": str(area["name"]), "id": int(area["id"]), "fraction": float(area["fraction"])}
+            for area in answer["areas"]
+        ],
+        "model_version": int(answer["model_version"]),
+    }
+
+
+def _sizes(results: Mapping[str, Path]) -> State:
+    """Sizes of the result files by name; None for one that is missing."""
+    return {path.name: path.stat().st_size if path.exists() else None for path in results.values()}

@@ -1,0 +1,105 @@
+"""Where to cut a large image so that the label maps of its tiles, put together, are the label map of the whole.
+
+A tile's edge is an edge that the image does not have: what lies near it is decided without its surroundings, and is
+left to the neighbour. How near follows from the network. A logits cell of VGG-16 sees 404 pixels, 202 to each side of
+its centre: 1 + sum((kernel - 1) * stride so far) over thirteen 3x3 convolutions, five 2x2 poolings of stride 2 and the
+7x7 window of fc6 at stride 32 (layers: Simonyan and Zisserman, arXiv:1409.1556, configuration D; sum: Araujo et al.,
+"Computing Receptive Fields of Convolutional Neural Networks", Distill, 2019). Interpolating between the centres of
+cells reaches one cell, 32 pixels, further. Cells lie on a grid of 32 pixels that begins where the tile begins, and so
+must the tiles.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ._exceptions import InvalidInput
+
+CELL = 32  # pixels between logits cells; a multiple of that where a network's output stride is smaller
+_RECEPTIVE_FIELD = 404  # pixels, of a logits cell of VGG-16
+_LARGEST_SUGGESTED = 1024  # more is faster, but takes more of the server's memory
+OVERLAP = -(-2 * (_RECEPTIVE_FIELD // 2 + CELL) // CELL) * CELL  # 480
+
+Progress = Callable[[int, int], object]
+"""Told after each tile: tiles done, and tiles of the image."""
+
+
+class Span(NamedTuple):
+    """One axis of a tile, in pixels of the image: what is sent, and the part of it whose labels are kept."""
+
+    sent: slice
+    kept: slice
+
+    @property
+    def inner(self) -> slice:
+        """The part that is kept, counted from the beginning of what is sent."""
+        return slice(self.kept.start - self.sent.start, self.kept.stop - self.sent.start)
+
+
+class Tile(NamedTuple):
+    """A rectangle to send, and the one inside it whose labels are kept."""
+
+    rows: Span
+    columns: Span
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How `segment` cuts: sides of at most `tile` pixels that share `overlap`, `at_once` requests at a time.
+
+    Raises InvalidInput for a tile that is not larger than the overlap.
+    """
+
+    tile: int
+    overlap: int
+    at_once: int
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        if self.overlap < 0:
+            raise InvalidInput(f"an overlap is a number of pixels from 0, not {self.overlap}")
+        if self.at_once < 1:
+            raise InvalidInput(f"at least one tile is sent at a time, not {self.at_once}")
+        least = _up(self.overlap) + CELL
+        if self.tile < least:
+            raise InvalidInput(
+                f"a tile of {self.tile} pixels is too small: neighbours share {self.overlap}, so take at least {least}"
+            )
+
+    def cut(self, height: int, width: int) -> list[Tile]:
+        """Cut an image of that size; one tile when neither side is longer than `tile`."""
+        rows, columns = self._spans(height), self._spans(width)
+        return [Tile(row, column) for row in rows for column in columns]
+
+    def _spans(self, length: int) -> list[Span]:
+        if length <= self.tile:
+            return [Span(slice(0, length), slice(0, length))]
+        shared = _up(self.overlap)
+        # As many as have to be; then all alike, and no larger than that takes.
+        count = -(-(length - shared) // (self.tile // CELL * CELL - shared))
+        side = _up(-(-(length + (count - 1) * shared) // count))
+        starts = range(0, length - shared, side - shared)
+        cuts = [0, *(start + shared // 2 for start in starts[1:]), length]
+        return [
+            Span(slice(start, min(start + side, length)), slice(*kept))
+            for start, kept in zip(starts, itertools.pairwise(cuts), strict=True)
+        ]
+
+
+def _up(pixels: int) -> int:
+    """Round up to whole cells."""
+    return -(-pixels // CELL) * CELL
+
+
+def suggest_tiles(refusal: str) -> str:
+    """Say what helps, where an exported model has refused an image for its size; empty for other refusals."""
+    limit = re.search(r"takes at most (\d{1,15}) pixels", refusal)
+    side = min(math.isqrt(int(limit[1])) // CELL * CELL, _LARGEST_SUGGESTED) if limit else 0
+    if side <= OVERLAP:
+        return ""
+    return f"; or have it cut: segment(..., tile={side}), on the command line --tile {side}"
