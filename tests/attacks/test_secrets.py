@@ -92,19 +92,27 @@ def test_the_command_tells_no_token(token_file: Path, token: bytes) -> None:
     assert TOKEN not in result.stdout + result.stderr
 
 
-def quoted(pem: str) -> str:
-    return "\n".join(f'  "{line}\\n"' for line in pem.splitlines())
+def quoted(pem: str) -> list[str]:
+    return [f'  "{line}\\n"' for line in pem.splitlines()]
 
 
+def with_a_broken_line(break_line: Callable[[str], str]) -> str:
+    """The key's file, its third line broken, which is the second of the key's material."""
+    lines = quoted(KEY)
+    return "\n".join(["server_key:", *lines[:2], break_line(lines[2]), *lines[3:]])
+
+
+WHOLE = "\n".join(quoted(KEY))
 MALFORMED = {
-    "a line without quotes": f"server_key:\n{quoted(KEY).replace(chr(34), '', 6)}",
-    "a line without its last quote": "server_key:\n" + re.sub(r'\\n"\n', "\n", quoted(KEY), count=2),
+    "a line without quotes": with_a_broken_line(lambda line: line.strip(' "')),
+    "a line without its first quote": with_a_broken_line(lambda line: line.replace('"', "", 1)),
+    "a line without its last quote": with_a_broken_line(lambda line: line[:-1]),
     "the bare PEM text": f"server_key: {KEY}",
     "one string over many lines": f'server_key: "{KEY}"',
-    "a field that takes no text": f"client_verify:\n{quoted(KEY)}",
-    "an unknown field": f"server_kee:\n{quoted(KEY)}",
-    "no certificate": f"server_key:\n{quoted(KEY)}",
-    "a key cut short": f"server_key:\n{quoted(KEY[: len(KEY) // 2])}",
+    "a field that takes no text": f"client_verify:\n{WHOLE}",
+    "an unknown field": f"server_kee:\n{WHOLE}",
+    "no certificate": f"server_key:\n{WHOLE}",
+    "a key cut short": f'server_key:\n{WHOLE[: len(WHOLE) // 2]}"',
 }
 
 
@@ -145,7 +153,8 @@ def test_a_rendered_deployment_holds_the_key_in_its_private_folder_alone(tmp_pat
     deploy = tmp_path / "deploy"
     result = run_module(
         "serving_config", "render", "--model", "affine=tests/conformance/models/affine",
-        "--for", "docker", "kubernetes", "--tls-key", tmp_path / "key.pem", "--tls-cert", tmp_path / "cert.pem", "--out", deploy, "--debug",
+        "--for", "docker", "kubernetes", "--out", deploy, "--debug",
+        "--tls-key", tmp_path / "key.pem", "--tls-cert", tmp_path / "cert.pem",
     )  # fmt: skip
     assert (deploy / "tls").is_dir(), result.stderr
     files = [path for path in deploy.rglob("*") if path.is_file()]
