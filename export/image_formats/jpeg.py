@@ -32,7 +32,7 @@ def _check_scans(file: Encoded) -> tf.Operation:
 
     def step(position: Tensor, scans: Tensor, _: Tensor, steps: Tensor) -> tuple[Tensor, ...]:
         position, steps = walk.begin_step(position, steps)
-        marker = markers[tf.searchsorted(markers, position[None])[0]]
+        marker = markers[tf.searchsorted(markers, tf.minimum(position, walk.size)[None])[0]]
         at_end = marker + 4 > walk.size
         head = tf.cond(
             at_end, lambda: tf.constant([0xFF, _END, 0, 0], tf.uint8), lambda: walk.read(marker, 4)

@@ -37,5 +37,5 @@ def _with_alpha(file: Encoded) -> Tensor:
     is_animated = tf.bitwise.bitwise_and(flags, _ANIMATION) > 0
     flags = tf.where(is_animated, tf.bitwise.bitwise_or(flags, _ALPHA), flags)
     byte = tf.gather(tf.constant([bytes([value]) for value in range(256)]), flags)
-    before, after = tf.strings.substr(file.bytes, 0, _FLAGS), tf.strings.substr(file.bytes, _FLAGS + 1, -1)
-    return tf.strings.join([before, byte, after])
+    behind = tf.minimum(tf.constant(_FLAGS + 1, tf.int64), file.length)
+    return tf.strings.join([tf.strings.substr(file.bytes, 0, _FLAGS), byte, file.part(behind, file.length)])
