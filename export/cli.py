@@ -77,9 +77,8 @@ def _parser() -> argparse.ArgumentParser:
         "--output-stride",
         type=int,
         choices=[32, 16, 8],
-        default=32,
         help="pixels between the cells that are labelled: fewer find borders and small things better and take longer, "
-        "16 about 2 times, 8 about 5 times (default: %(default)s)",
+        "16 about 2 times, 8 about 5 times (default: the network's own, 32; 16 and 8 of fcn_16s and fcn_8s)",
     )
     parser.add_argument(
         "--upsampling",
@@ -121,11 +120,12 @@ def _export(options: argparse.Namespace) -> None:
     from export.graph import GraphOptions
     from export.report import print_report, progress_bar, report
 
+    network = find_network(options.net)
     with progress_bar(enabled=not options.json) as progress:
         result = export_checkpoint(
             options.ckpt,
             options.out or Path("models") / options.net,
-            network=find_network(options.net),
+            network=network,
             labels_file=options.labels,
             version=options.version,
             options=GraphOptions(
@@ -133,7 +133,7 @@ def _export(options: argparse.Namespace) -> None:
                 upsampling=options.upsampling,
                 top_k=options.top_k,
                 max_pixels=options.max_pixels,
-                output_stride=options.output_stride,
+                output_stride=options.output_stride or network.stride,
             ),
             progress=progress,
         )

@@ -74,7 +74,8 @@ def export_checkpoint(
         ExportError: anything that the user can mend; nothing is left in `out` then.
     """
     network = network or find_network("vgg_16")
-    options = options or GraphOptions()
+    options = options or GraphOptions(output_stride=network.stride)
+    options.require(network)
     clock = _Clock(progress)
     with ThreadPoolExecutor(1) as hashing, ExitStack() as stack:
         with clock.step("open the checkpoint"):
@@ -103,7 +104,12 @@ def export_checkpoint(
                 write_warmup_requests(draft.folder, network)
             with clock.step("compare with tf-slim"):
                 parity = compare_with_slim(
-                    draft.folder, checkpoint, network, classes, options.geometry, options.output_stride
+                    draft.folder,
+                    checkpoint,
+                    network,
+                    classes,
+                    options.geometry,
+                    options.output_stride,
                 )
                 parity.require()
             with clock.step("publish"):

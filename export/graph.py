@@ -8,6 +8,7 @@ from typing import Literal
 
 import tensorflow as tf
 
+from export.errors import ExportError
 from export.image_checks import refuse_unless
 from export.image_source import ImageSource
 from export.networks.network import Geometry, Layers, Network, Padding, Tensor
@@ -34,6 +35,18 @@ class GraphOptions:
     top_k: int = 5
     max_pixels: int = 2048 * 2048
     output_stride: int = 32
+
+    def require(self, network: Network) -> None:
+        """Raise ExportError where `network` lacks what is chosen."""
+        if self.output_stride not in network.output_strides:
+            choices = " or ".join(map(str, network.output_strides))
+            raise ExportError(
+                f"{network.name} has no output stride of {self.output_stride}: --output-stride must be {choices}"
+            )
+        if self.geometry not in network.geometries:
+            raise ExportError(
+                f"{network.name} pads its images: --geometry must be {' or '.join(network.geometries)}"
+            )
 
 
 @dataclass(frozen=True)

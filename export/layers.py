@@ -110,10 +110,25 @@ class VariableLayers:
         """See `Layers.concat`."""
         return tf.concat(list(nets), axis=-1)
 
+    def upsample(self, net: Tensor) -> Tensor:
+        """See `Layers.upsample`."""
+        return _doubled(_doubled(net, axis=1), axis=2)
+
     def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
         """See `Layers.add`."""
         net = net + (residual if scale == 1.0 else residual * tf.cast(scale, residual.dtype))
         return tf.nn.relu(net) if relu else net
+
+
+def _doubled(net: Tensor, axis: int) -> Tensor:
+    """Two positions along `axis` for each of [N, H, W, C]: a quarter of a step before its centre, and behind it."""
+    shape = tf.unstack(tf.shape(net))
+    zeros = tf.zeros_like(tf.gather(net, [0], axis=axis))
+    padded = tf.concat([zeros, net, zeros], axis)
+    before, behind = (tf.gather(padded, tf.range(shape[axis]) + shift, axis=axis) for shift in (0, 2))
+    pairs = tf.stack([0.75 * net + 0.25 * before, 0.75 * net + 0.25 * behind], axis + 1)
+    shape[axis] *= 2
+    return tf.reshape(pairs, shape)
 
 
 def _to_float32(values: Array) -> Array:

@@ -112,7 +112,7 @@ def _padded(image: np.ndarray, network: Network, geometry: Geometry) -> np.ndarr
     if geometry == "valid":
         return image
     before, behind = network.border
-    sides = [(before, behind + -side % network.stride) for side in image.shape[:2]]
+    sides = [(before, behind + -side % network.multiple) for side in image.shape[:2]]
     return np.pad(image, [*sides, (0, 0)])
 
 

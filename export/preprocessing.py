@@ -21,7 +21,7 @@ def pad_to_grid(image: Tensor, network: Network) -> Tensor:
     """Pad prepared [H, W, 3] with zeros, the mean colour, for the aligned geometry: see `Network.border`."""
     shape = tf.shape(image)
     before, behind = network.border
-    sides = [[before, behind + -shape[axis] % network.stride] for axis in (0, 1)]
+    sides = [[before, behind + -shape[axis] % network.multiple] for axis in (0, 1)]
     return tf.pad(image, [*sides, [0, 0]])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_slim
 
@@ -72,6 +73,13 @@ class SlimLayers:
     def concat(self, nets: Sequence[Tensor]) -> Tensor:
         """See `Layers.concat`."""
         return tf.concat(list(nets), 3)
+
+    def upsample(self, net: Tensor) -> Tensor:
+        """See `Layers.upsample`."""
+        line = np.array([0.25, 0.75, 0.75, 0.25])
+        weights = np.einsum("h,w,io->hwio", line, line, np.eye(self._classes)).astype(np.float32)
+        shape = tf.shape(net) * [1, 2, 2, 1]
+        return tf.nn.conv2d_transpose(net, weights, shape, strides=2, padding="SAME")
 
     def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
         """See `Layers.add`."""

@@ -27,20 +27,27 @@ def max_pool(net: np.ndarray) -> np.ndarray:
     return net.reshape(height // 2, 2, width // 2, 2, channels).max(axis=(1, 3))
 
 
-def vgg_16(pixels: np.ndarray, weights: Weights, fc6_padding: int) -> np.ndarray:
-    """Logits [h, w, C] of float pixels [H, W, 3] whose mean is subtracted."""
+def _vgg_16_conv(net: np.ndarray, weights: Weights, scope: str, padding: int) -> np.ndarray:
+    return convolve(net, weights[f"vgg_16/{scope}/weights"], weights[f"vgg_16/{scope}/biases"], padding)
 
-    def conv(net: np.ndarray, scope: str, padding: int) -> np.ndarray:
-        return convolve(net, weights[f"vgg_16/{scope}/weights"], weights[f"vgg_16/{scope}/biases"], padding)
 
-    net = pixels
+def vgg_16_pools(pixels: np.ndarray, weights: Weights) -> list[np.ndarray]:
+    """What the five pooling layers give of float pixels [H, W, 3] whose mean is subtracted."""
+    net, pools = pixels, []
     for block, repeats in enumerate((2, 2, 3, 3, 3), 1):
         for i in range(1, repeats + 1):
-            net = np.maximum(conv(net, f"conv{block}/conv{block}_{i}", 1), 0)
+            net = np.maximum(_vgg_16_conv(net, weights, f"conv{block}/conv{block}_{i}", 1), 0)
         net = max_pool(net)
-    net = np.maximum(conv(net, "fc6", fc6_padding), 0)
-    net = np.maximum(conv(net, "fc7", 0), 0)
-    return conv(net, "fc8", 0)
+        pools.append(net)
+    return pools
+
+
+def vgg_16(pixels: np.ndarray, weights: Weights, fc6_padding: int) -> np.ndarray:
+    """Logits [h, w, C] of float pixels [H, W, 3] whose mean is subtracted."""
+    net = vgg_16_pools(pixels, weights)[-1]
+    net = np.maximum(_vgg_16_conv(net, weights, "fc6", fc6_padding), 0)
+    net = np.maximum(_vgg_16_conv(net, weights, "fc7", 0), 0)
+    return _vgg_16_conv(net, weights, "fc8", 0)
 
 
 def aligned_logits(image: np.ndarray, weights: Weights) -> np.ndarray:

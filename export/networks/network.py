@@ -75,6 +75,13 @@ class Layers(Protocol):
     def concat(self, nets: Sequence[Tensor]) -> Tensor:
         """Lay the channels of all, which have the same positions, one behind the other."""
 
+    def upsample(self, net: Tensor) -> Tensor:
+        """Double rows and columns by interpolating bilinearly between positions and the zeros beyond the border.
+
+        It is a transposed convolution with stride 2 and the bilinear 4x4 filter for each channel (Long et al.,
+        arXiv:1411.4038, section 3.3).
+        """
+
     def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
         """Add `scale` times `residual` to `net`, which has the same shape."""
 
@@ -160,9 +167,11 @@ class Network:
             matters only then.
         stride: distance of neighbouring logits cells, pixels, and the largest output stride.
         output_strides: to choose from.
+        geometries: to choose from.
+        multiple: of which the sides of an image are made by padding in the aligned geometry, pixels.
         centre: where the first logits cell of the aligned geometry is centred, pixels from the image's edge, whatever
             the output stride.
-        border: pixels before and behind an image, beyond a multiple of the stride, in the aligned geometry.
+        border: pixels before and behind an image, beyond that multiple, in the aligned geometry.
         window: cells of the last feature map that one logits cell sees, a side.
         tolerance: largest difference to tf-slim allowed, as a fraction of the largest logit.
     """
@@ -176,6 +185,8 @@ class Network:
     segments: bool = True
     stride: int = 32
     output_strides: tuple[int, ...] = (32, 16, 8)
+    geometries: tuple[Geometry, ...] = ("aligned", "valid")
+    multiple: int = 32
     centre: float = 16
     border: tuple[int, int] = (0, 0)
     window: int = 1
@@ -244,6 +255,9 @@ class _VariableShapes:
 
     def concat(self, nets: Sequence[Tensor]) -> Tensor:
         return sum(nets)
+
+    def upsample(self, net: Tensor) -> Tensor:
+        return net
 
     def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
         return net

@@ -11,32 +11,46 @@ from export.networks.network import (
     Tensor,
 )
 
+CONFIGURATION_D = (2, 2, 3, 3, 3)  # VGG-16: convolutions of each block
 _CHANNELS = (64, 128, 256, 512, 512)
+
+
+def pooled_blocks(
+    images: Tensor, layers: Layers, convolutions: tuple[int, ...], output_stride: int = 32, scope: str = ""
+) -> tuple[list[Tensor], int]:
+    """What each block's pooling layer gives, and the dilation of what follows the last.
+
+    Below an output stride of 32 the last pooling layers lose their stride and what follows them is dilated (Long et
+    al., arXiv:1411.4038, section 3.2; Chen et al., arXiv:1412.7062, section 3.1). `scope` goes before the layers'.
+    """
+    net, pools = images, []
+    stride = rate = 1
+    for block, (count, channels) in enumerate(zip(convolutions, _CHANNELS, strict=True), 1):
+        for i in range(1, count + 1):
+            net = layers.conv(net, f"{scope}conv{block}/conv{block}_{i}", channels, 3, rate=rate)
+        if stride < output_stride:
+            net = layers.max_pool(net)
+            stride *= 2
+        else:
+            net = layers.max_pool(net, stride=1, rate=rate)
+            rate *= 2
+        pools.append(net)
+    return pools, rate
+
+
+def class_scores(net: Tensor, layers: Layers, rate: int, padding: Padding, scope: str = "") -> Tensor:
+    """The fully connected layers as convolutions (Long et al., section 3.1)."""
+    net = layers.conv(net, f"{scope}fc6", 4096, 7, rate=rate, padding=padding)
+    net = layers.conv(net, f"{scope}fc7", 4096, 1)
+    return layers.conv(net, f"{scope}fc8", None, 1, relu=False)
 
 
 def _network(name: str, convolutions: tuple[int, ...]) -> Network:
     """The network whose blocks have these numbers of convolutions."""
 
     def logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
-        """The fully connected layers are convolutions (Long et al., arXiv:1411.4038, section 3.1).
-
-        Below an output stride of 32 the last pooling layers lose their stride and what follows them is dilated
-        (section 3.2; Chen et al., arXiv:1412.7062, section 3.1).
-        """
-        net = images
-        stride = rate = 1
-        for block, (count, channels) in enumerate(zip(convolutions, _CHANNELS, strict=True), 1):
-            for i in range(1, count + 1):
-                net = layers.conv(net, f"conv{block}/conv{block}_{i}", channels, 3, rate=rate)
-            if stride < output_stride:
-                net = layers.max_pool(net)
-                stride *= 2
-            else:
-                net = layers.max_pool(net, stride=1, rate=rate)
-                rate *= 2
-        net = layers.conv(net, "fc6", 4096, 7, rate=rate, padding=head_padding)
-        net = layers.conv(net, "fc7", 4096, 1)
-        return layers.conv(net, "fc8", None, 1, relu=False)
+        pools, rate = pooled_blocks(images, layers, convolutions, output_stride)
+        return class_scores(pools[-1], layers, rate, head_padding)
 
     return Network(
         name=name,
@@ -50,5 +64,5 @@ def _network(name: str, convolutions: tuple[int, ...]) -> Network:
     )
 
 
-VGG_16 = _network("vgg_16", (2, 2, 3, 3, 3))
+VGG_16 = _network("vgg_16", CONFIGURATION_D)
 NETWORKS = (_network("vgg_a", (1, 1, 2, 2, 2)), VGG_16, _network("vgg_19", (2, 2, 4, 4, 4)))

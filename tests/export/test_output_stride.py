@@ -14,45 +14,22 @@ import pytest
 import tensorflow as tf
 
 from export.layers import VariableLayers
-from export.model_variables import Recipe
 from export.networks.vgg import VGG_16
 from export.segmentation import aligned_places, bilinear_label_map, nearest_label_map
 from tests import numpy_reference as reference
+from tests.narrow import Constants, narrow_weights
 from tests.saved_model import SavedModel
 
-CLASSES, NARROWER = 5, 16
+CLASSES = 5
 # One logits cell sees 404 pixels: its 224 pixels window and 90 more on each side, through the 3x3 convolutions.
 BESIDE_WINDOW = 90
 
 
-def narrow_weights() -> dict[str, np.ndarray]:
-    random = np.random.default_rng(3)
-    weights = {}
-    for name, shape in VGG_16.expected_variables().items():
-        sizes = [CLASSES if size is None else size // NARROWER if size >= 64 else size for size in shape]
-        spread = 1.0 if len(sizes) == 1 else np.sqrt(2 / np.prod(sizes[:-1]))
-        weights[name] = random.normal(0, spread, sizes).astype(np.float32)
-    return weights
-
-
-class Constants:
-    """Values in place of a SavedModel's variables."""
-
-    def __init__(self, values: dict[str, np.ndarray]) -> None:
-        self._values = values
-
-    def copy_of(self, tensor: str) -> Recipe:
-        return Recipe(self._values[tensor].shape, (tensor,), np.asarray)
-
-    def get(self, name: str, recipe: Recipe, dtype: tf.DType = tf.float32) -> np.ndarray:
-        return self._values[name]
-
-
-WEIGHTS = narrow_weights()
+WEIGHTS = narrow_weights(VGG_16, CLASSES)
 
 
 def logits(pixels: np.ndarray, padding: str, output_stride: int) -> np.ndarray:
-    layers = VariableLayers(Constants(WEIGHTS), VGG_16.name)
+    layers = VariableLayers(Constants(WEIGHTS), VGG_16.scope)
     return VGG_16.logits(pixels[None], layers, padding, output_stride)[0].numpy()
 
 
