@@ -23,6 +23,8 @@ from export.segmentation import (
 )
 
 Upsampling = Literal["bilinear", "nearest"]
+Target = Literal["portable", "x86"]
+Precision = Literal["float32", "bfloat16", "int8"]
 CROP_LOGITS = "classify/logits:0"  # the tensor [N, C] behind `classify`, which no signature returns
 
 
@@ -35,6 +37,8 @@ class GraphOptions:
     top_k: int = 5
     max_pixels: int = 2048 * 2048
     output_stride: int = 32
+    target: Target = "portable"
+    precision: Precision = "float32"
 
     def require(self, network: Network) -> None:
         """Raise ExportError where `network` lacks what is chosen."""
@@ -122,7 +126,8 @@ class ServingGraph:
         return self._cell_logits(net, "VALID"), size
 
     def _cell_logits(self, image: Tensor, padding: Padding) -> Tensor:
-        return self._network.logits(image[None], self._layers, padding, self._options.output_stride)[0]
+        logits = self._network.logits(image[None], self._layers, padding, self._options.output_stride)[0]
+        return tf.cast(logits, tf.float32)
 
     def _refuse_below_window(self, index: Tensor, size: Tensor) -> tf.Operation:
         side = self._network.crop
@@ -165,6 +170,7 @@ class ServingGraph:
         )
         batch = tf.ensure_shape(crops.stack(), [None, side, side, 3])
         logits = self._network.logits(batch, self._layers, "VALID", self._network.stride)
+        logits = tf.cast(logits, tf.float32)
         return tf.reduce_mean(logits, axis=[1, 2])
 
     def _rank(self, logits: Tensor) -> Ranking:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,13 +15,23 @@ from export.networks.network import Kernel, Padding, Tensor
 from export.padding import fixed_padding
 
 
+class Convolution(NamedTuple):
+    """How a filter is applied; see `Layers.conv`."""
+
+    stride: int
+    rate: int
+    padding: Padding
+    relu: bool
+
+
 class VariableLayers:
     """Layers of stock TensorFlow ops, portable to every build of TensorFlow Serving."""
 
-    def __init__(self, variables: Variables, scope: str) -> None:
-        """Make filters and biases of the checkpoint's tensors below `scope`."""
+    def __init__(self, variables: Variables, scope: str, stored: tf.DType = tf.float32) -> None:
+        """Make filters and biases, stored as `stored`, of the checkpoint's tensors below `scope`."""
         self._variables = variables
         self._scope = scope
+        self._stored = stored
 
     def filter_and_biases(
         self, scope: str, stored: StoredFilter, norm: BatchNorm | None
@@ -67,16 +78,35 @@ class VariableLayers:
         stored: StoredFilter = PLAIN_FILTER,
     ) -> Tensor:
         """See `Layers.conv`."""
-        recipes = self.filter_and_biases(scope, stored, norm)
-        weights, biases = (
-            self._variables.get(f"{self._scope}/{scope}/{name}", recipe)
-            for name, recipe in zip(("weights", "biases"), recipes, strict=True)
-        )
         if padding == "FIXED":
             net, padding = fixed_padding(net, kernel, rate), "VALID"
-        net = tf.nn.conv2d(net, weights, strides=stride, padding=padding, dilations=rate)
+        recipes = self.filter_and_biases(scope, stored, norm)
+        convolution = Convolution(stride, rate, padding, relu)
+        return self._convolve(net, f"{self._scope}/{scope}", recipes, convolution)
+
+    def _convolve(
+        self, net: Tensor, scope: str, recipes: tuple[Recipe, Recipe], convolution: Convolution
+    ) -> Tensor:
+        """Convolve with a filter and biases that `recipes` make, known below `scope`."""
+        weights, biases = (tf.cast(value, net.dtype) for value in self._filter_and_biases(scope, recipes))
+        net = tf.nn.conv2d(
+            net, weights, strides=convolution.stride, padding=convolution.padding, dilations=convolution.rate
+        )
         net = tf.nn.bias_add(net, biases)
-        return tf.nn.relu(net) if relu else net
+        return tf.nn.relu(net) if convolution.relu else net
+
+    def _filter_and_biases(self, scope: str, recipes: tuple[Recipe, Recipe]) -> tuple[Tensor, Tensor]:
+        weights, biases = (
+            tf.convert_to_tensor(
+                self._variables.get(f"{scope}/{name}", recipe.then(self._rounded), self._stored)
+            )
+            for name, recipe in zip(("weights", "biases"), recipes, strict=True)
+        )
+        return weights, biases
+
+    def _rounded(self, values: Array) -> Array:
+        """Of the dtype that is stored; ml_dtypes rounds to the nearest, ties to even, as IEEE 754 has it."""
+        return values.astype(self._stored.as_numpy_dtype, copy=False)
 
     def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
         """See `Layers.batch_norm`."""

@@ -12,7 +12,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from export.bundle_writer import BundleWriter
 from export.checkpoint_v2 import data_file
 from export.graph import GraphOptions, ServingGraph
-from export.layers import VariableLayers
+from export.layer_choice import layers_of
 from export.model_variables import Array, ModelVariables, Recipe, make_variables
 from export.networks.network import Network
 from export.signatures import signature_defs
@@ -40,11 +40,15 @@ def build_saved_model(
     shapes: Mapping[str, tuple[int, ...]],
     class_names: Sequence[str],
     options: GraphOptions,
+    ranges: Mapping[str, float] | None = None,
 ) -> Model:
-    """Build the serving graph over checkpoint tensors of these names and shapes; no value is read."""
+    """Build the serving graph over checkpoint tensors of these names and shapes; no value is read.
+
+    `ranges` of the activations are for int8 alone; see `export.calibration`.
+    """
     with tf.Graph().as_default():
         variables = ModelVariables(shapes)
-        layers = VariableLayers(variables, network.scope)
+        layers = layers_of(options, variables, network, ranges)
         signatures = signature_defs(ServingGraph(network, layers, class_names, options))
         saver = tf.compat.v1.train.Saver(variables.variables, sharded=False)
         meta_graph = tf.compat.v1.train.export_meta_graph(
