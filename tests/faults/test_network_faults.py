@@ -214,3 +214,16 @@ async def test_calls_side_by_side_on_a_cut_connection_each_end_once(
     assert all(isinstance(error, Unavailable) for error in failed)
     # Each was run once, and once more where the cut came before its answer began.
     assert before + 8 <= counting_server.count() <= before + 16
+
+
+@pytest.mark.parametrize("name", ["{0},{1}", "ipv4:{0},{1}"], ids=["listed", "one name"])
+async def test_a_replica_behind_a_black_hole_is_passed_over(
+    connect: Connect, proxy: Proxy, counting_server: Server, name: str
+) -> None:
+    proxy.stall()
+    before = counting_server.count()
+    client = connect(name.format(proxy.address, f"127.0.0.1:{counting_server.port}"))
+    for _ in range(4):
+        with ends_within(3.0):
+            await client.predict(inputs(1))
+    assert counting_server.count() == before + 4
