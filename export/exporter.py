@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from time import monotonic
@@ -15,9 +16,13 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from export.agreement import REQUIRED, Agreement, compare_with_float
+from export.calibration import PERCENTILE, Images, calibrate, find_images
 from export.checkpoint import Checkpoint, open_checkpoint, verify
 from export.errors import ExportError
+from export.float_model import FloatModel
 from export.graph import GraphOptions
+from export.kernels import obstacle, runs_on
 from export.labels import Labels, find_labels
 from export.networks import Network, find_network
 from export.parity import Parity, compare_with_slim
@@ -37,6 +42,9 @@ class Export:
         path: the version folder.
         signatures: by name, as the model's MetaGraphDef has them.
         record: what assets.extra/export.json holds.
+        parity: how it compares with tf-slim.
+        agreement: of 8 bits with float32, where the precision is int8.
+        warning: what the user should know, or None.
         bytes: size of the version folder.
         seconds: by step, in order.
     """
@@ -45,6 +53,8 @@ class Export:
     signatures: dict[str, meta_graph_pb2.SignatureDef]
     record: dict[str, Any]
     parity: Parity
+    agreement: Agreement | None
+    warning: str | None
     bytes: int
     seconds: dict[str, float]
 
@@ -57,6 +67,8 @@ def export_checkpoint(
     labels_file: str | Path | None = None,
     version: int | None = None,
     options: GraphOptions | None = None,
+    calibrate_on: Path | None = None,
+    required_agreement: float = REQUIRED,
     progress: Progress = lambda step, fraction: None,
 ) -> Export:
     """Write the checkpoint as a new version of the model in the folder `out`.
@@ -67,7 +79,9 @@ def export_checkpoint(
         network: VGG-16 unless given.
         labels_file: see `export.labels`.
         version: a number that is not taken, or None for the next one.
-        options: of the graph.
+        options: of the graph; where this machine can't run --target x86, the target is portable.
+        calibrate_on: a folder of images; only for int8, which needs it.
+        required_agreement: of int8 with float32 on images held out, per cent of the label maps' pixels.
         progress: called with the step's name and how much of it is done, 0 to 1.
 
     Raises:
@@ -76,6 +90,8 @@ def export_checkpoint(
     network = network or find_network("vgg_16")
     options = options or GraphOptions(output_stride=network.stride)
     options.require(network)
+    options, warning = _runnable(options)
+    images = find_images(calibrate_on) if calibrate_on else None
     clock = _Clock(progress)
     with ThreadPoolExecutor(1) as hashing, ExitStack() as stack:
         with clock.step("open the checkpoint"):
@@ -89,8 +105,13 @@ def export_checkpoint(
             shapes = {name: checkpoint.tensors[name].shape for name in expected}
             classes = network.classes(shapes)
             labels = find_labels(labels_file, checkpoint_path, classes)
+        ranges = agreement = None
+        if images:
+            with clock.step("calibrate"):
+                float_model = stack.enter_context(FloatModel(checkpoint, network, labels.names, options))
+                ranges = calibrate(float_model, images.calibrating, partial(progress, "calibrate"))
         with clock.step("build the graph"):
-            model = build_saved_model(network, shapes, labels.names, options)
+            model = build_saved_model(network, shapes, labels.names, options, ranges)
         with draft_version(out, version, model.bytes + _ROOM) as draft:
             sha256 = hashing.submit(checkpoint.sha256)
             with clock.step("write the variables"), _disk_errors(out):
@@ -108,19 +129,44 @@ def export_checkpoint(
                     checkpoint,
                     network,
                     classes,
-                    options.geometry,
-                    options.output_stride,
+                    options,
                 )
                 parity.require()
+            if images:
+                with clock.step("compare with float32"):
+                    agreement = compare_with_float(
+                        draft.folder, float_model, images.held_out, partial(progress, "compare with float32")
+                    )
+                    agreement.require(required_agreement)
             with clock.step("publish"):
                 record = _record(checkpoint, sha256.result(), network, labels, options, parity)
+                record |= {"runs_on": runs_on(options), "warning": warning}
+                if images:
+                    record["calibration"] = _calibration_record(images, ranges, agreement)
                 (draft.folder / "assets.extra" / "export.json").write_text(
                     json.dumps(record, indent=2) + "\n", "utf-8"
                 )
                 path = draft.publish()
     signatures = dict(model.proto.meta_graphs[0].signature_def)
     written = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return Export(path, signatures, record, parity, written, clock.seconds)
+    return Export(path, signatures, record, parity, agreement, warning, written, clock.seconds)
+
+
+def _runnable(options: GraphOptions) -> tuple[GraphOptions, str | None]:
+    """Options that this machine can run, and a warning where they are not those asked for."""
+    found = obstacle(options)
+    if found is None:
+        return options, None
+    if options.precision == "int8":
+        raise ExportError(
+            f"{found}, and int8 is calibrated and compared by running it: export on a machine like the server's, or "
+            "with --precision bfloat16"
+        )
+    warning = (
+        f"{found}: exported for --target portable instead, which runs everywhere; for --target x86, export on a "
+        "machine like the server's"
+    )
+    return replace(options, target="portable"), warning
 
 
 class _Clock:
@@ -152,6 +198,17 @@ def _disk_errors(out: Path) -> Iterator[None]:
 def _write_labels(folder: Path, labels: Labels) -> None:
     (folder / "assets").mkdir()
     (folder / "assets" / "labels.tsv").write_text(labels.to_tsv(), "utf-8")
+
+
+def _calibration_record(
+    images: Images, ranges: Mapping[str, float] | None, agreement: Agreement | None
+) -> dict[str, Any]:
+    return {
+        "images": len(images.calibrating),
+        "percentile": PERCENTILE,
+        "ranges": ranges,
+        "agreement": asdict(agreement) if agreement else None,
+    }
 
 
 def _record(

@@ -14,6 +14,7 @@ from rich.table import Table
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from export import exporter
+from export.agreement import Agreement
 
 
 @contextmanager
@@ -71,6 +72,8 @@ def print_report(result: exporter.Export) -> None:
         "classes": f"{record['classes']}, named by {record['labels']}",
         "against tf-slim": f"largest difference {parity.difference:.1e} of the largest logit "
         f"(allowed {parity.tolerance:.0e}), same best class in {parity.argmax_agreement:.2%} of {parity.cells} cells",
+        **({"against float32": _agreement(result.agreement)} if result.agreement else {}),
+        "runs on": record["runs_on"],
         "seconds": f"{sum(result.seconds.values()):.1f} ({seconds})",
         "written": f"{result.path} ({result.bytes / 1e6:.0f} MB)",
     }
@@ -81,6 +84,13 @@ def print_report(result: exporter.Export) -> None:
         f"\nnext: python -m serving_config up --model {record['network']}={model}",
         highlight=False,
         markup=False,
+    )
+
+
+def _agreement(agreement: Agreement) -> str:
+    return (
+        f"same label in {agreement.label_map:.2%} of the pixels of {agreement.images} images held out, same class in "
+        f"{agreement.top_1:.1%} of them, logits {agreement.logit_error:.1%} off in norm"
     )
 
 

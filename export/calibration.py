@@ -1,0 +1,77 @@
+"""Ranges for 8-bit activations, from a folder of images like those that will be served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from export.activations import percentile
+from export.errors import ExportError
+from export.float_model import FloatModel
+from export.folding import Array
+
+PERCENTILE = 99.99
+_EVERY = 5  # of the images, one in so many is held out
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+Progress = Callable[[float], None]
+
+
+class Images(NamedTuple):
+    """The images of a folder: those that ranges come from, and those held out for the comparison."""
+
+    calibrating: tuple[Path, ...]
+    held_out: tuple[Path, ...]
+
+
+def find_images(folder: Path) -> Images:
+    """List the images in `folder` and below; in the order of their names, every fifth is held out.
+
+    Raises:
+        ExportError: it can't be read or holds fewer than 5.
+    """
+    if not folder.is_dir():
+        raise ExportError(
+            f"{folder} is not a folder: --calibrate takes one with images like those to be served"
+        )
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+    if len(files) < _EVERY:
+        raise ExportError(
+            f"{folder} holds {len(files)} images ({', '.join(_SUFFIXES)}): --calibrate takes {_EVERY} or more, "
+            "better 50, like those to be served"
+        )
+    calibrating = tuple(file for index, file in enumerate(files, 1) if index % _EVERY)
+    return Images(calibrating, tuple(files[_EVERY - 1 :: _EVERY]))
+
+
+def calibrate(model: FloatModel, images: Sequence[Path], progress: Progress) -> dict[str, float]:
+    """Return the range of what each convolution returns, by scope; one image at a time is in memory.
+
+    Raises:
+        ExportError: an image can't be read.
+    """
+    totals: dict[str, Array] = {}
+    for count, file in enumerate(images, 1):
+        with refused_image(file):
+            counted = model.histograms(file.read_bytes())
+        totals = {scope: values + totals.get(scope, np.int64(0)) for scope, values in counted.items()}
+        progress(count / len(images))
+    return {scope: percentile(histogram, PERCENTILE) for scope, histogram in totals.items()}
+
+
+@contextmanager
+def refused_image(file: Path) -> Iterator[None]:
+    """Turn what an unreadable image causes into an ExportError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise ExportError(f"cannot read {file}: {error.strerror or error}") from error
+    except tf.errors.InvalidArgumentError as error:
+        reason = str(error.message).splitlines()[0].partition("assertion failed:")
+        raise ExportError(
+            f"{file}: {reason[2].strip(' []') or reason[0]}: remove it from the folder"
+        ) from error

@@ -1,0 +1,53 @@
+"""Whether this machine can run what `--target x86` exports, and where else it runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from export.fused_layers import fused_convolution
+from export.graph import GraphOptions
+from export.layers import Convolution
+from export.networks.network import Tensor
+from export.quantized_layers import Activations, quantized_convolution
+
+_X86 = "x86 builds of TensorFlow with oneDNN"
+_RUNS_ON = {
+    ("portable", "float32"): "every build of TensorFlow",
+    ("portable", "bfloat16"): "every build of TensorFlow",
+    ("x86", "float32"): _X86,
+    ("x86", "bfloat16"): f"{_X86}, on processors with AVX-512 (fast with AVX512_BF16 or AMX)",
+    ("x86", "int8"): f"{_X86}, on processors with AVX2 (fastest with VNNI), with the same answers on all",
+}
+_CONVOLUTION = Convolution(stride=1, rate=1, padding="SAME", relu=True)
+
+
+def runs_on(options: GraphOptions) -> str:
+    """Where a model exported with these options runs."""
+    return _RUNS_ON[options.target, options.precision]
+
+
+def obstacle(options: GraphOptions) -> str | None:
+    """What keeps this machine from running a model exported with these options; None where nothing does."""
+    if options.target == "portable":
+        return None
+    try:
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            session.run(_small_convolution(options))
+    except (RuntimeError, TypeError, ValueError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError):
+        return "this TensorFlow has no kernels for it (it takes an x86 build with oneDNN)"
+    except tf.errors.OpError:
+        return f"this processor has no instructions for {options.precision} convolutions"
+    return None
+
+
+def _small_convolution(options: GraphOptions) -> Tensor:
+    filter_shape = (3, 3, 16, 16)
+    if options.precision == "int8":
+        net = Activations(tf.bitcast(tf.ones([1, 8, 8, 16], tf.uint8), tf.quint8), 1.0)
+        weights = tf.bitcast(tf.ones(filter_shape, tf.int8), tf.qint8)
+        activations = quantized_convolution(net, weights, tf.ones(16), tf.zeros(16), _CONVOLUTION, 1.0)
+        return tf.bitcast(activations.values, tf.uint8)
+    dtype = tf.as_dtype(options.precision)
+    net, weights, biases = (tf.cast(np.ones(shape), dtype) for shape in ((1, 8, 8, 16), filter_shape, (16,)))
+    return tf.cast(fused_convolution(net, weights, biases, _CONVOLUTION), tf.float32)
