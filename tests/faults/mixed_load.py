@@ -74,10 +74,11 @@ class Process:
         return time.clock_gettime(self._clock)
 
     def held(self) -> dict[str, int]:
-        """Resident memory in MiB, threads, file descriptors."""
+        """Resident memory and the part of it that is no file's, in MiB; threads; file descriptors."""
         status = dict(line.split(":", 1) for line in (self._folder / "status").read_text().splitlines())
         return {
-            "mib": int(status["VmRSS"].split()[0]) >> 10,
+            "resident_mib": int(status["VmRSS"].split()[0]) >> 10,
+            "anonymous_mib": int(status["RssAnon"].split()[0]) >> 10,
             "threads": int(status["Threads"]),
             "descriptors": len(list((self._folder / "fd").iterdir())),
         }

@@ -35,8 +35,10 @@ def test_every_call_ends_as_it_should(figures: dict[str, Any]) -> None:
     assert figures["unexpected"] == []
 
 
-def test_memory_stays_within_five_percent(figures: dict[str, Any]) -> None:
-    assert figures["end"]["mib"] <= 1.05 * figures["start"]["mib"]
+@pytest.mark.parametrize("part", ["resident_mib", "anonymous_mib"])
+def test_memory_stays_within_five_percent(figures: dict[str, Any], part: str) -> None:
+    """All of it, and what the kernel cannot hide by dropping the pages of TensorFlow's libraries."""
+    assert figures["end"][part] <= 1.05 * figures["start"][part]
 
 
 def test_no_thread_is_left_behind(figures: dict[str, Any]) -> None:
