@@ -52,8 +52,10 @@ def unpack(path: Path, cleanup: ExitStack, progress: Progress | None = None) -> 
     Raises:
         ExportError: the archive is damaged, dangerous or holds no checkpoint, or the disk is full.
     """
-    size = path.stat().st_size
-    limit = max(SMALLEST_LIMIT, LARGEST_RATIO * size)
+    status = path.stat()
+    size = status.st_size
+    held = min(size, 512 * status.st_blocks)  # without the holes of a sparse file
+    limit = max(SMALLEST_LIMIT, LARGEST_RATIO * held)
     folder: Path | None = None
     unpacked = 0
     with _explained(path), path.open("rb") as packed:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,12 +56,21 @@ def as_bytes(array: npt.NDArray[Any]) -> Bytes:
 
 
 class CheckedFile:
-    """A regular file, read by ranges; not mapped, so that one cut short meanwhile is an error, not a signal."""
+    """A regular file, read by ranges; not mapped, so that one cut short meanwhile is an error, not a signal.
+
+    Raises:
+        FormatError: it is a pipe, a device or a folder.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stream = path.open("rb", buffering=0)
-        self.size = os.fstat(self._stream.fileno()).st_size
+        # At once: a pipe would have us wait for its writer.
+        self._stream = io.FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+        status = os.fstat(self._stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            self._stream.close()
+            raise FormatError(f"{path.name} is no regular file")
+        self.size = status.st_size
 
     def close(self) -> None:
         """Close the file."""

@@ -28,6 +28,7 @@ from export.tensor_spec import TensorSpec
 __all__ = ["Checkpoint", "TensorSpec", "open_checkpoint", "verify"]
 
 MOST_NAMES = 3
+MOST_CLASSES = 1 << 16  # labels are uint16
 OBJECT_BASED = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
@@ -153,6 +154,10 @@ def verify(checkpoint: Checkpoint, expected: Mapping[str, tuple[int | None, ...]
         for size, wanted in zip(checkpoint.tensors[name].shape, shape, strict=False)
         if wanted is None
     }
+    if max(classes, default=0) > MOST_CLASSES:
+        raise ExportError(
+            f"{checkpoint.path} has {max(classes):,} classes: label maps hold up to {MOST_CLASSES:,}"
+        )
     for name, shape in expected.items():
         spec = checkpoint.tensors[name]
         if spec.dtype != np.float32:

@@ -81,6 +81,14 @@ def models(demo_checkpoint: Path, made_once: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of 6 MB, of a network that only tests know: `--net small` in this process."""
+    from tests.small_network import small_checkpoint
+
+    return small_checkpoint(tmp_path_factory.mktemp("small_network") / "small.ckpt")
+
+
+@pytest.fixture(scope="session")
 def engine(models: Path) -> Iterator[str]:
     """Address of an embedded engine, a process of its own, that serves `models`."""
     command = [sys.executable, "-m", "serving_config", "up", "--engine", "embedded", "--port", "0"]

@@ -15,7 +15,7 @@ import struct
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic
 
@@ -27,7 +27,7 @@ from export.checkpoint import open_checkpoint
 from export.errors import ExportError
 from export.sstable import FOOTER_SIZE, Handle, Table, varint
 from tests import archives
-from tests.checkpoints import crafted_v1, crafted_v2, small_tensors, tensorflow_v1, tensorflow_v2
+from tests.checkpoints import WRITERS, crafted_v1, crafted_v2, small_tensors
 
 TENSORS = small_tensors()
 LONGEST = 60.0  # seconds
@@ -99,12 +99,19 @@ EDITS: list[Edit] = [
 class Attack:
     """Sound checkpoints in a folder of their own, and the mutants made of them."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        tensors: Mapping[str, np.ndarray] = TENSORS,
+        writers: Mapping[str, Callable[..., object]] = WRITERS,
+    ) -> None:
         self.source = random.Random(seed)
         self.sound = folder / "sound"
         self.sound.mkdir()
-        self.v1 = tensorflow_v1(self.sound / "v1", TENSORS).read_bytes()
-        tensorflow_v2(self.sound / "v2", TENSORS)
+        writers["V1"](self.sound / "v1", tensors)
+        writers["V2"](self.sound / "v2", tensors)
+        self.v1 = (self.sound / "v1").read_bytes()
         self.index = (self.sound / "v2.index").read_bytes()
         self.data = (self.sound / "v2.data-00000-of-00001").read_bytes()
         for name in ("v1.tar", "v1.tar.gz"):
@@ -181,16 +188,9 @@ class Attack:
             block = self.source.choice(_metadata_blocks(path))
             end = block.offset + block.size
             position = block.offset + self.source.randrange(min(block.size, 600))
+            flipped = changed[position] ^ 1 << self.source.randrange(8)
             changed[position] = self.source.choice(
-                [
-                    0,
-                    1,
-                    0x7F,
-                    0x80,
-                    0xFF,
-                    changed[position] ^ 1 << self.source.randrange(8),
-                    self.source.randrange(256),
-                ]
+                [0, 1, 0x7F, 0x80, 0xFF, flipped, self.source.randrange(256)]
             )
             changed[end + 1 : end + 5] = struct.pack(
                 "<I", masked_crc(google_crc32c.value(bytes(changed[block.offset : end + 1])))

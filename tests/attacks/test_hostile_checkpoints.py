@@ -8,16 +8,23 @@ import random
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from export.checked_file import CheckedFile
 from export.checkpoint import open_checkpoint
+from export.checkpoint_v1 import tensor_key
 from export.checkpoint_writer import write_checkpoint
 from export.demo.random_weights import random_checkpoint
+from export.errors import ExportError
+from export.sstable import TRAILER_SIZE, Table
 from tests import archives
-from tests.checkpoints import crafted_v2, flip, small_tensors, tensorflow_v1
+from tests.checkpoints import crafted_v2, flip, small_tensors, tensorflow_v1, tensorflow_v2
 from tests.conftest import ROOT, run_module
 
 
@@ -27,10 +34,9 @@ def quiet_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
 
 
-def attack(count: int, seed: int) -> dict[str, object]:
+def attack(count: int, seed: int, module: str = "hostile_checkpoints") -> dict[str, object]:
     """Run the attack in a process of its own; return its summary."""
-    command = [sys.executable, "-m", "tests.attacks.hostile_checkpoints"]
-    command += ["--count", str(count), "--seed", str(seed)]
+    command = [sys.executable, "-m", f"tests.attacks.{module}", "--count", str(count), "--seed", str(seed)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-5000:]
     return json.loads(run.stdout)
@@ -73,10 +79,75 @@ def test_the_command_refuses_in_one_line_and_writes_nothing(
     assert str(path) in refused_by_the_command(path, tmp_path)
 
 
+def refusal(path: Path) -> str:
+    """Read a checkpoint to its end, which must be refused; return the line."""
+    with pytest.raises(ExportError) as caught, open_checkpoint(path) as checkpoint:
+        dict(checkpoint.read_all(checkpoint.tensors))
+    return str(caught.value)
+
+
+def test_tensors_whose_places_were_exchanged_are_refused(tmp_path: Path) -> None:
+    """Of one size, each with a checksum that is right."""
+    source = np.random.default_rng(2)
+    tensors = {
+        f"vgg_16/{name}/weights": source.random((3, 3, 64, 256), np.float32) for name in ("a", "b", "c")
+    }
+    v1 = tensorflow_v1(tmp_path / "v1", tensors)
+    v2 = tensorflow_v2(tmp_path / "v2", tensors)
+    file = CheckedFile(v1)
+    handles = {Table(file).block_of(tensor_key(name, 4)) for name in tensors}
+    file.close()
+    blocks = sorted(handle for handle in handles if handle.size > tensors["vgg_16/a/weights"].nbytes)
+    exchange(v1, blocks[0].offset, blocks[1].offset, blocks[0].size + TRAILER_SIZE)
+    size = tensors["vgg_16/a/weights"].nbytes
+    exchange(tmp_path / "v2.data-00000-of-00001", 0, size, size)
+    assert "is damaged" in refusal(v1)
+    assert "its checksum does not match" in refusal(v2)
+
+
+def exchange(path: Path, first: int, second: int, size: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[first : first + size], data[second : second + size] = (
+        data[second : second + size],
+        data[first : first + size],
+    )
+    assert bytes(data) != path.read_bytes()
+    path.write_bytes(data)
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_in_place_of_a_file_is_refused_at_once(tmp_path: Path) -> None:
+    tensorflow_v2(tmp_path / "v2", small_tensors())
+    data = tmp_path / "v2.data-00000-of-00001"
+    data.unlink()
+    os.mkfifo(data)
+    os.mkfifo(tmp_path / "v1")
+    assert "v2.data-00000-of-00001 is no regular file" in refusal(tmp_path / "v2")
+    assert "is neither a file nor a folder" in refusal(tmp_path / "v1")
+
+
+def test_holes_of_a_sparse_archive_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its 10 GB are on no disk, and shall not be."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    info = tarfile.TarInfo("vgg_16.ckpt")
+    info.size = 10 << 30
+    path = tmp_path / "vgg.tar"
+    path.write_bytes(info.tobuf(tarfile.GNU_FORMAT) + b"\0\0\1")
+    os.truncate(path, info.size + 2048)
+    assert "is refused: it claims to unpack to more than" in refusal(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [2, 3])
 def test_20000_mutants_are_refused_or_read_right(seed: int) -> None:
     assert attack(20_000, seed)["outcomes"].keys() == {"refused", "read"}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_500_mutants_are_refused_or_exported_right_by_the_command() -> None:
+    assert attack(500, 4, "hostile_exports")["outcomes"].keys() == {"refused", "exported"}
 
 
 @pytest.mark.soak

@@ -52,6 +52,16 @@ def test_any_number_of_classes_is_accepted(classes: int, tmp_path: Path) -> None
     verified(tensorflow_v1(tmp_path / "model", tensors))
 
 
+def test_more_classes_than_a_label_can_tell_are_refused(tmp_path: Path) -> None:
+    tensors = changed(
+        vgg_16__fc8__weights=np.zeros((1, 1, 24, 65_537), np.float32),
+        vgg_16__fc8__biases=np.zeros(65_537, np.float32),
+    )
+    assert "has 65,537 classes: label maps hold up to 65,536" in complaint(
+        tensorflow_v1(tmp_path / "model", tensors)
+    )
+
+
 def test_slots_moving_averages_and_other_scopes_are_ignored(tmp_path: Path) -> None:
     slot = np.zeros(2, np.float32)
     tensors = changed(
