@@ -18,6 +18,8 @@ def import_tensorflow() -> None:
     """
     wanted = "TF_CPP_MIN_LOG_LEVEL" in os.environ
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Keras comes along: it would obey what its user set for other projects, and write to his home or to /tmp.
+    os.environ |= {"KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow"}
     try:
         with _stderr_kept(wanted):
             import tensorflow as tf
