@@ -73,7 +73,12 @@ def generated_config(config: ModelServerConfig) -> Path:
         ServingConfigError: it cannot be written.
     """
     text = text_format.MessageToString(config)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slimserve"
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slimserve"
+    except RuntimeError as error:
+        raise ServingConfigError(
+            "this user has no home folder to keep the list of models in: give one with --models-config"
+        ) from error
     path = cache / f"models-{hashlib.sha256(text.encode()).hexdigest()[:12]}.config"
     try:
         cache.mkdir(parents=True, exist_ok=True)

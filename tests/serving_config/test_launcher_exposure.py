@@ -1,10 +1,16 @@
-"""`up` says who can reach what it starts."""
+"""`up` says who can reach what it starts, and what it lacks where its user has little."""
 
 from __future__ import annotations
 
+import pwd
+from pathlib import Path
+
 import pytest
 
+from serving_config.errors import ServingConfigError
 from serving_config.exposure import is_loopback, warn
+from serving_config.models_config import from_folders
+from serving_config.server_command import generated_config
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
@@ -39,3 +45,14 @@ def test_a_server_that_others_may_reach_is_warned_of(
     assert all(
         line.startswith("warning: ") and text in line for line, text in zip(lines, warnings, strict=True)
     )
+
+
+def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def unknown(user: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {user}")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(ServingConfigError, match="no home folder .* --models-config"):
+        generated_config(from_folders([("vgg_16", tmp_path)]))
