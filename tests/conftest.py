@@ -82,7 +82,7 @@ def models(demo_checkpoint: Path, made_once: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def small_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of 6 MB, of a network that only tests know: `--net small` in this process."""
+    """A checkpoint of 6 MB, of a network that `python -m tests.small_network` exports."""
     from tests.small_network import small_checkpoint
 
     return small_checkpoint(tmp_path_factory.mktemp("small_network") / "small.ckpt")

@@ -21,7 +21,7 @@ from time import monotonic
 from export.checkpoint_writer import write_checkpoint
 from tests.attacks.hostile_checkpoints import LARGEST, LONGEST, Attack
 from tests.faults.exports import Log, digests, fork_export, import_what_exports_need
-from tests.small_network import SMALL, small_weights
+from tests.small_network import SMALL, know_the_small_network, small_weights
 
 RECORD = "assets.extra/export.json"  # names the checkpoint
 
@@ -76,6 +76,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    know_the_small_network()
     import_what_exports_need()
     writers = {version: partial(write_checkpoint, format=version) for version in ("V1", "V2")}
     outcomes: Counter[str] = Counter()

@@ -54,5 +54,5 @@ def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(pwd, "getpwuid", unknown)
-    with pytest.raises(ServingConfigError, match="no home folder .* --models-config"):
+    with pytest.raises(ServingConfigError, match=r"no home folder .* --models-config"):
         generated_config(from_folders([("vgg_16", tmp_path)]))
