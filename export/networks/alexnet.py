@@ -1,0 +1,35 @@
+"""AlexNet with one column, Krizhevsky, arXiv:1404.5997, as `tf_slim.nets.alexnet.alexnet_v2` has it."""
+
+from __future__ import annotations
+
+from export.networks.network import VGG_PREPROCESSING, Layers, Network, Padding, SlimReference, Tensor
+
+
+def _logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
+    net = layers.conv(images, "conv1", 64, 11, stride=4, padding="VALID")
+    net = layers.max_pool(net, 3)
+    net = layers.conv(net, "conv2", 192, 5)
+    net = layers.max_pool(net, 3)
+    net = layers.conv(net, "conv3", 384, 3)
+    net = layers.conv(net, "conv4", 384, 3)
+    net = layers.conv(net, "conv5", 256, 3)
+    net = layers.max_pool(net, 3)
+    net = layers.conv(net, "fc6", 4096, 5, padding=head_padding)
+    net = layers.conv(net, "fc7", 4096, 1)
+    return layers.conv(net, "fc8", None, 1, relu=False)
+
+
+# Without padding up to fc6, n cells need 32n+35 pixels, and the first is centred 33.5 pixels from their edge.
+ALEXNET_V2 = Network(
+    name="alexnet_v2",
+    scope="alexnet_v2",
+    reference=SlimReference("tf_slim.nets.alexnet", "alexnet_v2"),
+    logits=_logits,
+    preprocessing=VGG_PREPROCESSING,
+    crop=224,
+    output_strides=(32,),
+    centre=16.5,
+    border=(17, 18),
+    window=5,
+)
+NETWORKS = (ALEXNET_V2,)

@@ -1,0 +1,36 @@
+"""OverFeat, the fast model of Sermanet et al., arXiv:1312.6229, as `tf_slim.nets.overfeat.overfeat` has it."""
+
+from __future__ import annotations
+
+from export.networks.network import VGG_PREPROCESSING, Layers, Network, Padding, SlimReference, Tensor
+
+
+def _logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
+    net = layers.conv(images, "conv1", 64, 11, stride=4, padding="VALID")
+    net = layers.max_pool(net)
+    net = layers.conv(net, "conv2", 256, 5, padding="VALID")
+    net = layers.max_pool(net)
+    net = layers.conv(net, "conv3", 512, 3)
+    net = layers.conv(net, "conv4", 1024, 3)
+    net = layers.conv(net, "conv5", 1024, 3)
+    net = layers.max_pool(net)
+    net = layers.conv(net, "fc6", 3072, 6, padding=head_padding)
+    net = layers.conv(net, "fc7", 4096, 1)
+    return layers.conv(net, "fc8", None, 1, relu=False)
+
+
+# Without padding up to fc6, n cells need 32n+39 pixels. The first is centred 35.5 pixels from their edge; fc6, whose
+# window is even, moves it by half a cell to 51.5.
+OVERFEAT = Network(
+    name="overfeat",
+    scope="overfeat",
+    reference=SlimReference("tf_slim.nets.overfeat", "overfeat"),
+    logits=_logits,
+    preprocessing=VGG_PREPROCESSING,
+    crop=231,
+    output_strides=(32,),
+    centre=16.5,
+    border=(35, 4),
+    window=6,
+)
+NETWORKS = (OVERFEAT,)

@@ -1,0 +1,147 @@
+"""Residual networks of 50, 101 and 152 layers, as `tf_slim.nets.resnet_v1` and `resnet_v2` have them.
+
+Version 1: He et al., arXiv:1512.03385; version 2, which normalizes before each unit: He et al., arXiv:1603.05027. In
+both, the last unit of a block has its stride, where the papers give it to the first of the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from export.folding import BatchNorm
+from export.networks.network import (
+    INCEPTION_PREPROCESSING,
+    VGG_PREPROCESSING,
+    Layers,
+    Network,
+    Padding,
+    SlimReference,
+    Tensor,
+)
+
+_NORM = BatchNorm(epsilon=1e-5, scaled=True)
+_CHANNELS = (64, 128, 256, 512)  # of the bottleneck in each block
+_UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # of each block, by the network's depth
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A bottleneck unit: 1x1, 3x3 and 1x1 convolutions beside a shortcut.
+
+    Attributes:
+        scope: of its variables.
+        channels: of the 3x3 convolution; the unit returns four times as many.
+        stride: of the result, rate: of the 3x3 convolution.
+        projected: whether the shortcut is a convolution, as the number of channels changes.
+    """
+
+    scope: str
+    channels: int
+    stride: int
+    rate: int
+    projected: bool
+
+
+def _units(depth: int, version: int, output_stride: int) -> Iterator[_Unit]:
+    """The units in order; once `output_stride` is reached, dilation takes the place of stride."""
+    reached, rate = 4, 1
+    for block, (count, channels) in enumerate(zip(_UNITS[depth], _CHANNELS, strict=True), 1):
+        for unit in range(1, count + 1):
+            stride = 2 if unit == count and block < len(_CHANNELS) else 1
+            strides = reached < output_stride
+            scope = f"block{block}/unit_{unit}/bottleneck_v{version}"
+            yield _Unit(scope, channels, stride if strides else 1, rate, projected=unit == 1)
+            if strides:
+                reached *= stride
+            else:
+                rate *= stride
+
+
+def _unit_v1(net: Tensor, layers: Layers, unit: _Unit) -> Tensor:
+    scope, channels = unit.scope, unit.channels
+    if unit.projected:
+        shortcut = layers.conv(
+            net, f"{scope}/shortcut", 4 * channels, 1, stride=unit.stride, relu=False, norm=_NORM
+        )
+    else:
+        shortcut = _subsample(net, layers, unit.stride)
+    net = _bottleneck(net, layers, unit)
+    residual = layers.conv(net, f"{scope}/conv3", 4 * channels, 1, relu=False, norm=_NORM)
+    return layers.add(shortcut, residual, relu=True)
+
+
+def _unit_v2(net: Tensor, layers: Layers, unit: _Unit) -> Tensor:
+    scope, channels = unit.scope, unit.channels
+    normalized = layers.batch_norm(net, f"{scope}/preact", _NORM)
+    if unit.projected:
+        shortcut = layers.conv(
+            normalized, f"{scope}/shortcut", 4 * channels, 1, stride=unit.stride, relu=False
+        )
+    else:
+        shortcut = _subsample(net, layers, unit.stride)
+    net = _bottleneck(normalized, layers, unit)
+    return layers.add(shortcut, layers.conv(net, f"{scope}/conv3", 4 * channels, 1, relu=False))
+
+
+def _subsample(net: Tensor, layers: Layers, stride: int) -> Tensor:
+    return net if stride == 1 else layers.max_pool(net, 1, stride=stride)
+
+
+def _bottleneck(net: Tensor, layers: Layers, unit: _Unit) -> Tensor:
+    net = layers.conv(net, f"{unit.scope}/conv1", unit.channels, 1, norm=_NORM)
+    return layers.conv(
+        net,
+        f"{unit.scope}/conv2",
+        unit.channels,
+        3,
+        stride=unit.stride,
+        rate=unit.rate,
+        padding="FIXED",
+        norm=_NORM,
+    )
+
+
+def _logits_v1(depth: int, images: Tensor, layers: Layers, output_stride: int) -> Tensor:
+    net = layers.conv(images, "conv1", 64, 7, stride=2, padding="FIXED", norm=_NORM)
+    net = layers.max_pool(net, 3, stride=2, padding="SAME")
+    for unit in _units(depth, 1, output_stride):
+        net = _unit_v1(net, layers, unit)
+    return layers.conv(net, "logits", None, 1, relu=False)
+
+
+def _logits_v2(depth: int, images: Tensor, layers: Layers, output_stride: int) -> Tensor:
+    net = layers.conv(images, "conv1", 64, 7, stride=2, padding="FIXED", relu=False)
+    net = layers.max_pool(net, 3, stride=2, padding="SAME")
+    for unit in _units(depth, 2, output_stride):
+        net = _unit_v2(net, layers, unit)
+    net = layers.batch_norm(net, "postnorm", _NORM)
+    return layers.conv(net, "logits", None, 1, relu=False)
+
+
+def _network(version: int, depth: int) -> Network:
+    """The logits of an image are the mean of its cells': the same as pooling the features before the last layer.
+
+    Images of 32k+1 pixels have their first and last cells on their first and last pixels; so the border.
+    """
+    build: Callable[[int, Tensor, Layers, int], Tensor] = _logits_v1 if version == 1 else _logits_v2
+
+    def logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
+        return build(depth, images, layers, output_stride)
+
+    name = f"resnet_v{version}_{depth}"
+    return Network(
+        name=name,
+        scope=name,
+        reference=SlimReference(
+            f"tf_slim.nets.resnet_v{version}", name, "resnet_arg_scope", {"global_pool": False}
+        ),
+        logits=logits,
+        preprocessing=VGG_PREPROCESSING if version == 1 else INCEPTION_PREPROCESSING,
+        crop=224 if version == 1 else 299,
+        centre=0.5,
+        border=(0, 1),
+    )
+
+
+NETWORKS = tuple(_network(version, depth) for version in (1, 2) for depth in _UNITS)
