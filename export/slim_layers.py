@@ -12,6 +12,7 @@ import tf_slim
 from export.folding import PLAIN_FILTER, BatchNorm, Matrix, Separable, StoredFilter
 from export.networks.network import Kernel, Padding, Tensor, sides
 from export.padding import fixed_padding
+from export.slim_reference import NO_UPDATES
 
 
 class SlimLayers:
@@ -88,4 +89,4 @@ class SlimLayers:
 
 
 def _normalizer(norm: BatchNorm) -> dict[str, Any]:
-    return {"epsilon": norm.epsilon, "scale": norm.scaled, "is_training": False}
+    return {"epsilon": norm.epsilon, "scale": norm.scaled, "is_training": False, **NO_UPDATES}
