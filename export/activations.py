@@ -16,7 +16,7 @@ _BINS = (_HIGHEST - _LOWEST) * _BINS_IN_OCTAVE
 
 
 class RecordingLayers(VariableLayers):
-    """Layers that count what each convolution returns.
+    """Layers that count what each convolution with ReLU returns.
 
     Attributes:
         histograms: by scope, int32 [bins] of the tensors of one run.
@@ -31,7 +31,8 @@ class RecordingLayers(VariableLayers):
         self, net: Tensor, scope: str, recipes: tuple[Recipe, Recipe], convolution: Convolution
     ) -> Tensor:
         net = super()._convolve(net, scope, recipes, convolution)
-        self.histograms[scope] = _histogram(net)
+        if convolution.relu:
+            self.histograms[scope] = _histogram(net)
         return net
 
 

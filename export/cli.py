@@ -136,6 +136,11 @@ def _parser() -> argparse.ArgumentParser:
         help="for int8: publish even where only so many per cent of the held-out images' pixels get float32's label "
         "(default: 95)",
     )
+    parser.add_argument(
+        "--untested",
+        action="store_true",
+        help="for x86: export even where this processor can't run it, compared through ops that round as it does",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
@@ -164,6 +169,8 @@ def _check_precision(parser: argparse.ArgumentParser, options: argparse.Namespac
             parser.error("--precision int8 needs --calibrate FOLDER, images like those to be served")
     elif options.calibrate is not None or options.accept_agreement is not None:
         parser.error("--calibrate and --accept-agreement are for --precision int8 only")
+    if options.untested and (options.target != "x86" or options.precision == "int8"):
+        parser.error("--untested is for --target x86 in float32 or bfloat16")
     options.target = options.target or ("x86" if options.precision == "int8" else "portable")
 
 
@@ -193,6 +200,7 @@ def _export(options: argparse.Namespace) -> None:
                 precision=options.precision,
             ),
             calibrate_on=options.calibrate,
+            untested=options.untested,
             required_agreement=REQUIRED if options.accept_agreement is None else options.accept_agreement,
             progress=progress,
         )

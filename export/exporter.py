@@ -22,12 +22,12 @@ from export.checkpoint import Checkpoint, open_checkpoint, verify
 from export.errors import ExportError
 from export.float_model import FloatModel
 from export.graph import GraphOptions
-from export.kernels import obstacle, runs_on
+from export.kernels import Obstacle, obstacle, runs_on
 from export.labels import Labels, find_labels
 from export.networks import Network, find_network
 from export.parity import Parity, compare_with_slim
 from export.publication import draft_version
-from export.savedmodel import build_saved_model, write_saved_model
+from export.savedmodel import build_saved_model, with_graph_of, write_saved_model
 from export.warmup import write_warmup_requests
 
 _ROOM = 16 * 2**20  # bytes beside the variables: graph, assets, warm-up requests
@@ -69,6 +69,7 @@ def export_checkpoint(
     options: GraphOptions | None = None,
     calibrate_on: Path | None = None,
     required_agreement: float = REQUIRED,
+    untested: bool = False,
     progress: Progress = lambda step, fraction: None,
 ) -> Export:
     """Write the checkpoint as a new version of the model in the folder `out`.
@@ -79,9 +80,10 @@ def export_checkpoint(
         network: VGG-16 unless given.
         labels_file: see `export.labels`.
         version: a number that is not taken, or None for the next one.
-        options: of the graph; where this machine can't run --target x86, the target is portable.
+        options: of the graph; where this machine can't run --target x86, the target is portable unless `untested`.
         calibrate_on: a folder of images; only for int8, which needs it.
         required_agreement: of int8 with float32 on images held out, per cent of the label maps' pixels.
+        untested: export even what this processor can't run.
         progress: called with the step's name and how much of it is done, 0 to 1.
 
     Raises:
@@ -90,7 +92,7 @@ def export_checkpoint(
     network = network or find_network("vgg_16")
     options = options or GraphOptions(output_stride=network.stride)
     options.require(network)
-    options, warning = _runnable(options)
+    options, warning = _feasible(options, untested)
     images = find_images(calibrate_on) if calibrate_on else None
     clock = _Clock(progress)
     with ThreadPoolExecutor(1) as hashing, ExitStack() as stack:
@@ -124,13 +126,11 @@ def export_checkpoint(
                 _write_labels(draft.folder, labels)
                 write_warmup_requests(draft.folder, network)
             with clock.step("compare with tf-slim"):
-                parity = compare_with_slim(
-                    draft.folder,
-                    checkpoint,
-                    network,
-                    classes,
-                    options,
-                )
+                compared = draft.folder
+                if options.target == "x86" and warning:
+                    emulated = build_saved_model(network, shapes, labels.names, options, emulated=True)
+                    compared = stack.enter_context(with_graph_of(emulated, draft.folder))
+                parity = compare_with_slim(compared, checkpoint, network, classes, options)
                 parity.require()
             if images:
                 with clock.step("compare with float32"):
@@ -152,19 +152,24 @@ def export_checkpoint(
     return Export(path, signatures, record, parity, agreement, warning, written, clock.seconds)
 
 
-def _runnable(options: GraphOptions) -> tuple[GraphOptions, str | None]:
-    """Options that this machine can run, and a warning where they are not those asked for."""
+def _feasible(options: GraphOptions, untested: bool) -> tuple[GraphOptions, str | None]:
+    """Options that can be exported on this machine, and a warning where it can't run them."""
     found = obstacle(options)
     if found is None:
         return options, None
     if options.precision == "int8":
         raise ExportError(
-            f"{found}, and int8 is calibrated and compared by running it: export on a machine like the server's, or "
-            "with --precision bfloat16"
+            f"{found.value}, and int8 is calibrated and compared by running it: export on a machine like the server's, "
+            "or with --precision bfloat16"
+        )
+    if untested and found is Obstacle.PROCESSOR:
+        return (
+            options,
+            f"{found.value}: exported untested, compared through ops that round in the same places",
         )
     warning = (
-        f"{found}: exported for --target portable instead, which runs everywhere; for --target x86, export on a "
-        "machine like the server's"
+        f"{found.value}: exported for --target portable instead, which runs everywhere; for --target x86 export on a "
+        "machine like the server's, or add --untested"
     )
     return replace(options, target="portable"), warning
 

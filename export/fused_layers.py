@@ -18,7 +18,7 @@ from export.node import convolution_attributes, node
 
 
 class FusedLayers(VariableLayers):
-    """Layers that work in the dtype that is stored: float32 or bfloat16."""
+    """Layers in float32 or bfloat16, whichever is stored."""
 
     def _convolve(
         self, net: Tensor, scope: str, recipes: tuple[Recipe, Recipe], convolution: Convolution

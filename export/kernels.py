@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import numpy as np
 import tensorflow as tf
 
@@ -27,7 +29,14 @@ def runs_on(options: GraphOptions) -> str:
     return _RUNS_ON[options.target, options.precision]
 
 
-def obstacle(options: GraphOptions) -> str | None:
+class Obstacle(Enum):
+    """Why this machine can't run a model; the value is told to the user."""
+
+    KERNELS = "this TensorFlow has no kernels for --target x86 (it takes an x86 build with oneDNN)"
+    PROCESSOR = "this processor has no instructions for convolutions in this precision"
+
+
+def obstacle(options: GraphOptions) -> Obstacle | None:
     """What keeps this machine from running a model exported with these options; None where nothing does."""
     if options.target == "portable":
         return None
@@ -35,9 +44,9 @@ def obstacle(options: GraphOptions) -> str | None:
         with tf.Graph().as_default(), tf.compat.v1.Session() as session:
             session.run(_small_convolution(options))
     except (RuntimeError, TypeError, ValueError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError):
-        return "this TensorFlow has no kernels for it (it takes an x86 build with oneDNN)"
+        return Obstacle.KERNELS
     except tf.errors.OpError:
-        return f"this processor has no instructions for {options.precision} convolutions"
+        return Obstacle.PROCESSOR
     return None
 
 

@@ -12,16 +12,30 @@ from export.layers import VariableLayers
 from export.model_variables import Variables
 from export.networks.network import Layers, Network
 from export.quantized_layers import QuantizedLayers
+from export.rounded_layers import RoundedLayers
 
 _STORED = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 
 
 def layers_of(
-    options: GraphOptions, variables: Variables, network: Network, ranges: Mapping[str, float] | None
+    options: GraphOptions,
+    variables: Variables,
+    network: Network,
+    ranges: Mapping[str, float] | None,
+    *,
+    emulated: bool,
 ) -> Layers:
-    """Layers over `variables`; `ranges` of the activations, by scope, where the precision is int8."""
+    """Layers over `variables`.
+
+    Args:
+        options: say which.
+        variables: what they get.
+        network: that is built.
+        ranges: of the activations, by scope, where the precision is int8.
+        emulated: stock ops that round in the same places, to be run where the layers themselves can't.
+    """
     if options.precision == "int8":
         assert ranges is not None
         return QuantizedLayers(variables, network, ranges)
-    kind = FusedLayers if options.target == "x86" else VariableLayers
-    return kind(variables, network.scope, _STORED[options.precision])
+    kinds = {"portable": VariableLayers, "x86": RoundedLayers if emulated else FusedLayers}
+    return kinds[options.target](variables, network.scope, _STORED[options.precision])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
@@ -41,14 +43,16 @@ def build_saved_model(
     class_names: Sequence[str],
     options: GraphOptions,
     ranges: Mapping[str, float] | None = None,
+    *,
+    emulated: bool = False,
 ) -> Model:
     """Build the serving graph over checkpoint tensors of these names and shapes; no value is read.
 
-    `ranges` of the activations are for int8 alone; see `export.calibration`.
+    `ranges` and `emulated` are explained in `export.layer_choice`.
     """
     with tf.Graph().as_default():
         variables = ModelVariables(shapes)
-        layers = layers_of(options, variables, network, ranges)
+        layers = layers_of(options, variables, network, ranges, emulated=emulated)
         signatures = signature_defs(ServingGraph(network, layers, class_names, options))
         saver = tf.compat.v1.train.Saver(variables.variables, sharded=False)
         meta_graph = tf.compat.v1.train.export_meta_graph(
@@ -62,6 +66,16 @@ def build_saved_model(
         meta_graph.signature_def[name].CopyFrom(signature)
     proto = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta_graph])
     return Model(proto, variables.stored, size)
+
+
+@contextmanager
+def with_graph_of(model: Model, folder: Path) -> Iterator[Path]:
+    """Yield a temporary SavedModel with the graph of `model` and the variables of the one in `folder`."""
+    with TemporaryDirectory(prefix="slimserve-") as name:
+        twin = Path(name)
+        (twin / "saved_model.pb").write_bytes(model.proto.SerializeToString())
+        (twin / "variables").symlink_to((folder / "variables").absolute())
+        yield twin
 
 
 def write_saved_model(
