@@ -180,9 +180,9 @@ class ModelService:
 def _pool() -> descriptor_pool.DescriptorPool:
     stated = text_format.Parse(_PROTO, descriptor_pb2.FileDescriptorProto())
     for message in stated.message_type:
-        for field in message.field:
-            if not field.HasField("label"):
-                field.label = descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
+        for stated_field in message.field:
+            if not stated_field.HasField("label"):
+                stated_field.label = descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
     pool = descriptor_pool.DescriptorPool()
     pool.Add(stated)
     return pool

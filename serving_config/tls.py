@@ -39,9 +39,9 @@ def read(path: Path) -> ServerTls:
         raise ServingConfigError(
             f"{path}: not an SSLConfig text proto: {where} breaks its grammar, or is no field of it"
         ) from None
-    for field in ("server_key", "server_cert", *(["custom_ca"] if config.client_verify else [])):
-        if "-----BEGIN " not in getattr(config, field):
-            raise ServingConfigError(f"{path}: {field} must hold PEM text (-----BEGIN ...), not a file name")
+    for name in ("server_key", "server_cert", *(["custom_ca"] if config.client_verify else [])):
+        if "-----BEGIN " not in getattr(config, name):
+            raise ServingConfigError(f"{path}: {name} must hold PEM text (-----BEGIN ...), not a file name")
     return ServerTls(
         key=config.server_key.encode(),
         certificate=config.server_cert.encode(),
