@@ -27,7 +27,7 @@ def read_classifications(answer: Answer, images: int) -> list[Classification]:
     return [
         Classification(
             [
-                Prediction(decode_name(name), float(score), int(id))
+                Prediction(_decode_name(name), float(score), int(id))
                 for name, score, id in zip(names[image], scores[image], ids[image], strict=True)
             ],
             probabilities[image],
@@ -38,8 +38,10 @@ def read_classifications(answer: Answer, images: int) -> list[Classification]:
 
 
 def read_label_map(answer: Answer, size: tuple[int, int]) -> npt.NDArray[Any]:
-    """Read the one `label_map` [1,H,W] of an image of `size` (H, W). Raises ServerError."""
+    """Read the one `label_map` uint8 or uint16 [1,H,W] of an image of `size` (H, W). Raises ServerError."""
     label_map: npt.NDArray[Any] = _output(answer, "label_map", (1, *size), "u")[0]
+    if label_map.itemsize > 2:  # the classes are counted by id
+        raise ServerError(f"the model's answer holds labels of type {label_map.dtype}, not uint8 or uint16")
     return label_map
 
 
@@ -51,7 +53,12 @@ def read_label_png(answer: Answer) -> npt.NDArray[Any]:
         raise ServerError(f"the label map in the answer cannot be read: {error}") from error
 
 
-def decode_name(name: bytes) -> str:
+def read_class_names(answer: Answer, classes: int) -> list[str]:
+    """Read `class_names` [classes] of the signature `labels`. Raises ServerError."""
+    return [_decode_name(name) for name in _output(answer, "class_names", (classes,), "O")]
+
+
+def _decode_name(name: bytes) -> str:
     """Decode a class name; bytes that are not UTF-8 are replaced, for a name is only shown."""
     return name.decode(errors="replace")
 

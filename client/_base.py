@@ -12,7 +12,7 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 
-from ._answers import decode_name, read_classifications, read_label_map, read_label_png
+from ._answers import read_class_names, read_classifications, read_label_map, read_label_png
 from ._calls import Caller, Flow
 from ._connection import TLS, Compression, make_connection
 from ._exceptions import InvalidInput, ModelNotFound, SignatureNotFound
@@ -207,7 +207,7 @@ class BaseClient:
             servable = Servable(self._servable.model, version) if version else self._servable
             try:
                 answer = yield from self._answer("labels", inputs, deadline, servable=servable)
-                known.update(zip(unknown, map(decode_name, answer.outputs["class_names"]), strict=True))
+                known.update(zip(unknown, read_class_names(answer, len(unknown)), strict=True))
             except (SignatureNotFound, InvalidInput):
                 known.update((id, f"class {id}") for id in unknown)
             except ModelNotFound:  # unloaded since it answered: its names may be had another time

@@ -79,9 +79,10 @@ class Client(BaseClient):
         An image with a side of more than `tile` pixels is sent in tiles of at most that, `tiles_at_once` at a time
         (two for each server address), and answered by one version of the model; an encoded one needs Pillow and may
         have up to 268 million pixels, an array, memory-mapped or not, any number. Neighbouring tiles share `overlap`
-        pixels, and only labels at least half of that from an edge that is not the image's are kept: with the default
-        those of VGG-16 as `python -m export` makes it (aligned) are the same as without tiles. `progress` is called
-        with the tiles done and the tiles of the image after each, in this thread. `timeout` is for each request.
+        pixels, and only labels at least half of that from an edge that is not the image's are kept: by default, what
+        the VGG networks see, so that an aligned export of one answers as without tiles. ResNets see further: more
+        overlap brings them nearer. `progress` is called with the tiles done and the tiles of the image after each, in
+        this thread. `timeout` is for each request.
 
         Raises InvalidInput, naming the image, and the other errors of this package.
         """

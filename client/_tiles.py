@@ -5,8 +5,8 @@ left to the neighbour. How near follows from the network. A logits cell of VGG-1
 its centre: 1 + sum((kernel - 1) * stride so far) over thirteen 3x3 convolutions, five 2x2 poolings of stride 2 and the
 7x7 window of fc6 at stride 32 (layers: Simonyan and Zisserman, arXiv:1409.1556, configuration D; sum: Araujo et al.,
 "Computing Receptive Fields of Convolutional Neural Networks", Distill, 2019). Interpolating between the centres of
-cells reaches one cell, 32 pixels, further. Cells lie on a grid of 32 pixels that begins where the tile begins, and so
-must the tiles.
+cells reaches one cell, 32 pixels, further; in whole cells that is room for VGG-19's 460 pixels too. Cells lie on a
+grid of 32 pixels that begins where the tile begins, and so must the tiles.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from client import Client, InvalidInput, _pillow
-from client._tiles import OVERLAP
+from client._tiles import OVERLAP, Tiling
 
 from . import display, files
 from .concurrency import positive
@@ -56,6 +56,8 @@ def add_parsers(
 def segment(client: Client, options: argparse.Namespace) -> int:
     """Write an overlay, and on request the label map, of each image; then the report, if there is to be one."""
     _pillow.require("drawing the overlays")
+    if options.tile:
+        Tiling(options.tile, options.overlap, options.concurrency)  # refuses what no image could be cut by
     images = files.find_images(options.images)
     kinds = ["overlay", "labels"] if options.label_map else ["overlay"]
     results = files.name_results(images, options.out, kinds)

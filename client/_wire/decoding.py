@@ -58,7 +58,8 @@ def decode_tensor(tensor: Tensor | TypedTensor, lifted: Lifted | None = None) ->
 
 def _shape(tensor: Tensor | TypedTensor) -> tuple[int, ...]:
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
-    if tensor.tensor_shape.unknown_rank or len(shape) > _MOST_DIMENSIONS or any(size < 0 for size in shape):
+    # unknown_rank says nothing of a tensor's values, and TensorFlow reads past it.
+    if len(shape) > _MOST_DIMENSIONS or any(size < 0 for size in shape):
         raise MalformedTensor("its shape is not that of an array")
     return shape
 
@@ -107,10 +108,12 @@ def _from_packed(chunks: Any, element: ElementType, elements: int) -> npt.NDArra
         return _objects([bytes(chunk) for chunk in chunks])
     data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     if element.encoding == "fixed":
-        if len(data) % element.dtype.itemsize:
+        number = element.dtype.type(0).real.dtype
+        if len(data) % number.itemsize:
             raise MalformedTensor(f"its values end within a {element.name}")
-        _check_count(len(data) // element.dtype.itemsize, element, elements)
-        return np.frombuffer(data, element.dtype)
+        count = len(data) // element.dtype.itemsize  # a real part without its imaginary one is not read
+        _check_count(count, element, elements)
+        return np.frombuffer(data, element.dtype, count)
     try:
         count = varint.count(data)
         _check_count(count, element, elements)
@@ -129,8 +132,7 @@ def _from_list(given: Any, element: ElementType, elements: int) -> npt.NDArray[A
     if element.encoding == "string":
         return _from_packed(given, element, elements)
     pairs = 2 if element.dtype.kind == "c" else 1
-    if len(given) % pairs:
-        raise MalformedTensor(f"its values end within a {element.name}")
+    given = given[: len(given) // pairs * pairs]
     _check_count(len(given) // pairs, element, elements)
     if element.encoding == "fixed":
         return np.array(given, element.dtype.type(0).real.dtype).view(element.dtype)
@@ -157,12 +159,12 @@ def _fill(values: npt.NDArray[Any], shape: tuple[int, ...], elements: int) -> np
         if len(values) == elements:
             return values.reshape(shape)
         if len(values) == 0:
-            empty = np.zeros(1, values.dtype)
+            empty = np.zeros((), values.dtype)
             if values.dtype == object:
-                empty[0] = b""
+                empty[()] = b""
             return np.broadcast_to(empty, shape)
         if len(values) == 1:
-            return np.broadcast_to(values, shape)
+            return np.broadcast_to(values.reshape(()), shape)
         if elements * values.dtype.itemsize > _LARGEST_FILL:
             raise MalformedTensor(f"it has {elements} elements but {len(values)} values")
         filled = np.full(elements, values[-1], values.dtype)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import itertools
+import os
+import re
+import signal
 import struct
 import subprocess
 import sys
@@ -24,6 +28,7 @@ from PIL import Image
 from tensorflow_serving.apis import predict_pb2
 
 from client import AsyncClient, Client, InvalidInput, ServerError
+from client._cli.main import main
 from client._images import prepare
 from client._tiles import OVERLAP, Tiling
 from tests.client.conftest import PREDICT, Answer, ScriptedServer
@@ -357,6 +362,70 @@ def test_a_memory_mapped_array_is_read_tile_by_tile(scripted: Start, tmp_path: P
     with Client(server.address, model="vgg_16") as client:
         tiled = client.segment(np.load(tmp_path / "chart.npy", mmap_mode="r"), tile=1024)
     np.testing.assert_array_equal(tiled.label_map, labels_of(600, 2500))
+
+
+def test_the_command_line_cuts_and_shows_how_far_it_is(scripted: Start, tmp_path: Path) -> None:
+    server, network = scripted(), network_with_reach(600, 2500)
+
+    def slow(request: bytes, context: grpc.ServicerContext) -> bytes:
+        time.sleep(0.2)
+        return network(request, context)
+
+    server.answers[PREDICT] = slow
+    Image.fromarray(chart(600, 2500)).save(tmp_path / "wide.png")
+    command = [sys.executable, "-m", "client", "segment", "wide.png", "-o", "out", "--tile", "1024"]
+    terminal, its_end = os.openpty()
+    process = subprocess.Popen(
+        [*command, "--label-map", "--concurrency", "1", "--server", server.address],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"},
+        stdout=subprocess.DEVNULL,
+        stderr=its_end,
+    )
+    os.close(its_end)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while part := os.read(terminal, 1 << 16):
+            shown += part
+    os.close(terminal)
+    assert process.wait(20) == 0, shown
+    assert re.search(rb"wide\.png.*[123]/4", shown)
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(tmp_path / "out" / "wide.png.labels.png")), labels_of(600, 2500)
+    )
+
+
+def test_ctrl_c_does_not_wait_for_the_tiles_in_flight(scripted: Start, tmp_path: Path) -> None:
+    server, network, begun = scripted(), network_with_reach(600, 2500), threading.Event()
+
+    def stall(request: bytes, context: grpc.ServicerContext) -> bytes:
+        if len(server.calls) == 1:
+            return network(request, context)
+        begun.set()
+        while context.is_active():
+            time.sleep(0.01)
+        return b""
+
+    server.answers[PREDICT] = stall
+    Image.fromarray(chart(600, 2500)).save(tmp_path / "wide.png")
+    command = [sys.executable, "-m", "client", "segment", str(tmp_path), "-o", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        [*command, "--tile", "1024", "--server", server.address], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    assert begun.wait(20)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (130, "stopped\n")
+
+
+def test_a_tile_that_no_image_could_be_cut_by_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    assert main(["segment", str(tmp_path), "-o", str(tmp_path / "out"), "--tile", "100"]) == 1
+    assert "at least 512" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 MEMORY = """

@@ -57,16 +57,30 @@ def _write(file: TextIO, rows: Sequence[_Row], model: str, bars: Bars) -> None:
     classes = _rank_classes(answered)
     style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     file.write(_head(style, script))
-    file.writelines(_header(answered, failed, model))
+    folder = _common_folder(rows)
+    file.writelines(_header(answered, failed, folder, model))
     if failed:
-        file.writelines(_failures(failed))
+        file.writelines(_failures(failed, folder))
     if answered:
         file.writelines(_controls(classes, len(answered)))
         file.write('<main id="pictures">\n')
         for row in bars.over(answered, len(answered), "report"):
-            file.writelines(_card(row, picture_bytes(len(answered))))
+            file.writelines(_card(row, folder, picture_bytes(len(answered))))
         file.write('</main>\n<p id="none" hidden>No picture fits the search.</p>\n')
     file.write(f"<script>{script}</script>\n</body>\n</html>\n")
+
+
+def _common_folder(rows: Sequence[_Row]) -> str:
+    """Find the folder that all images lie in, to be named once; empty where there is none."""
+    try:
+        return os.path.commonpath([os.path.dirname(str(row["image"])) for row in rows])
+    except ValueError:  # some paths are absolute and some are not, or there are none
+        return ""
+
+
+def _name(row: _Row, folder: str) -> str:
+    name: str = row["image"]
+    return os.path.relpath(name, folder) if folder else name
 
 
 def _rank_classes(rows: Sequence[_Row]) -> list[_Class]:
@@ -110,34 +124,37 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _header(answered: Sequence[_Row], failed: Sequence[_Row], model: str) -> Iterator[str]:
+def _header(answered: Sequence[_Row], failed: Sequence[_Row], folder: str, model: str) -> Iterator[str]:
     versions = sorted({row["model_version"] for row in answered})
     numbers = ", ".join(map(str, versions))
     version = f", version{'s' if len(versions) > 1 else ''} {numbers}" if versions else ""
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     errors = f' · <a href="#failed">{len(failed)} without an answer</a>' if failed else ""
     count = f"{len(answered)} image{'' if len(answered) == 1 else 's'}"
-    yield f"<header>\n<h1>Segmentation</h1>\n<p>{count}{errors} · {_text(model)}{version} · {now}</p>\n</header>\n"
+    place = f" in {_text(folder)}" if folder else ""
+    yield "<header>\n<h1>Segmentation</h1>\n"
+    yield f"<p>{count}{place}{errors} · {_text(model)}{version} · {now}</p>\n</header>\n"
 
 
-def _failures(rows: Sequence[_Row]) -> Iterator[str]:
+def _failures(rows: Sequence[_Row], folder: str) -> Iterator[str]:
     yield '<section id="failed" aria-labelledby="failed-title">\n'
     yield f'<h2 id="failed-title">{len(rows)} without an answer</h2>\n<ul>\n'
     for row in rows:
-        yield f"<li>{_text(row['image'])}: {_text(row['error'].removeprefix(row['image'] + ': '))}</li>\n"
+        error = row["error"].removeprefix(row["image"] + ": ")
+        yield f"<li>{_text(_name(row, folder))}: {_text(error)}</li>\n"
     yield "</ul>\n</section>\n"
 
 
 def _controls(classes: Sequence[_Class], images: int) -> Iterator[str]:
     yield '<section id="controls" aria-label="Search and sort">\n<div id="bar">\n'
     yield '<label>Search <input type="search" id="search" placeholder="file or class" autocomplete="off"></label>\n'
-    yield '<label>Sort <select id="sort">\n<option value="">in the order of the run</option>\n'
+    yield '<label>Sort <select id="sort" autocomplete="off">\n<option value="">in the order of the run</option>\n'
     yield '<option value="name">by name</option>\n<option value="largest">by the largest area</option>\n'
     yield '<option value="classes">by the number of classes</option>\n'
     for each in classes:
         yield f'<option value="{each.id}">by the area of {_escape(each.name)}</option>\n'
     yield "</select></label>\n"
-    yield '<label>Regions <input type="range" id="all" min="0" max="100" value="50"></label>\n'
+    yield '<label>All regions <input type="range" id="all" autocomplete="off" min="0" max="100" value="50"></label>\n'
     yield f'<output id="count" aria-live="polite">{images} of {images}</output>\n</div>\n'
     yield '<div id="classes" role="group" aria-label="Classes: show the pictures that have them">\n'
     for each in classes:
@@ -147,8 +164,8 @@ def _controls(classes: Sequence[_Class], images: int) -> Iterator[str]:
     yield "</div>\n</section>\n"
 
 
-def _card(row: _Row, most_bytes: int) -> Iterator[str]:
-    name = _text(row["image"])
+def _card(row: _Row, folder: str, most_bytes: int) -> Iterator[str]:
+    name = _name(row, folder)
     areas = row["areas"]
     height, width = row["size"]
     ids = " ".join(f"{area['id']}:{area['fraction']:.6f}" for area in areas)
@@ -159,11 +176,12 @@ def _card(row: _Row, most_bytes: int) -> Iterator[str]:
         yield f'<p class="missing">{_text(str(error))}</p>\n'
     else:
         size = f'width="{pair.width}" height="{pair.height}" decoding="async" loading="lazy"'
-        alt = _escape(row["image"])
+        alt = _escape(name)
         yield f'<div class="compare"><img src="{pair.image}" alt="{alt}" {size}>'
         yield f'<img class="regions" src="{pair.regions}" alt="" {size}><i></i>'
-        yield f'<input type="range" min="0" max="100" value="50" aria-label="Regions shown of {alt}"></div>\n'
-    yield f'<h2>{name}</h2>\n<p class="size">{width} × {height}</p>\n{_stack(areas)}'
+        yield '<input type="range" min="0" max="100" value="50" autocomplete="off" '
+        yield f'aria-label="Regions shown of {alt}"></div>\n'
+    yield f'<h2>{_text(name)}</h2>\n<p class="size">{width} × {height}</p>\n{_stack(areas)}'
     yield from _areas(areas)
     yield "</article>\n"
 
