@@ -11,18 +11,11 @@ import tensorflow as tf
 from export.errors import ExportError
 from export.image_checks import refuse_unless
 from export.image_source import ImageSource
-from export.networks.network import Geometry, Layers, Network, Padding, Tensor
-from export.preprocessing import central_crop, pad_to_grid, prepare
-from export.segmentation import (
-    aligned_places,
-    bilinear_label_map,
-    coarse_labels,
-    label_dtype,
-    nearest_label_map,
-    stretched_places,
-)
+from export.networks.network import Geometry, Layers, Network, Tensor
+from export.preprocessing import central_crop
+from export.segmentation import coarse_labels, label_dtype
+from export.whole_image import Upsampling, cell_logits, full_size_labels
 
-Upsampling = Literal["bilinear", "nearest"]
 Target = Literal["portable", "x86"]
 Precision = Literal["float32", "bfloat16", "int8"]
 CROP_LOGITS = "classify/logits:0"  # the tensor [N, C] behind `classify`, which no signature returns
@@ -117,17 +110,11 @@ class ServingGraph:
         """Logits [h, w, C] and size [2] of one image."""
         image = self.source.image(index)
         size = tf.shape(image)[:2]
-        net = prepare(image, self._network)
-        if self._options.geometry == "aligned":
-            net = pad_to_grid(net, self._network)
-            return self._cell_logits(net, "SAME"), size
-        with tf.control_dependencies([self._refuse_below_window(index, size)]):
-            net = tf.identity(net)
-        return self._cell_logits(net, "VALID"), size
-
-    def _cell_logits(self, image: Tensor, padding: Padding) -> Tensor:
-        logits = self._network.logits(image[None], self._layers, padding, self._options.output_stride)[0]
-        return tf.cast(logits, tf.float32)
+        if self._options.geometry == "valid":
+            with tf.control_dependencies([self._refuse_below_window(index, size)]):
+                image = tf.identity(image)
+        options = self._options
+        return cell_logits(image, self._network, self._layers, options.geometry, options.output_stride), size
 
     def _refuse_below_window(self, index: Tensor, size: Tensor) -> tf.Operation:
         side = self._network.crop
@@ -140,12 +127,11 @@ class ServingGraph:
     def _label_map(self, index: Tensor) -> tuple[Tensor]:
         logits, size = self._cells.read(index), self._sizes.read(index)
         logits = tf.ensure_shape(logits, [None, None, self._classes])
-        if self._options.geometry == "aligned":
-            places = aligned_places(size, self._options.output_stride, self._network.centre)
-        else:
-            places = stretched_places(size, tf.shape(logits)[:2])
-        head = bilinear_label_map if self._options.upsampling == "bilinear" else nearest_label_map
-        return (head(logits, places),)
+        options = self._options
+        labels = full_size_labels(
+            logits, size, self._network, options.geometry, options.upsampling, options.output_stride
+        )
+        return (labels,)
 
     def _dense_logits(self, index: Tensor) -> tuple[Tensor]:
         """Mean of the logits whose fc6 window lies inside the feature map, of all where there are none: [C].

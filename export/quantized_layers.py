@@ -143,6 +143,11 @@ class QuantizedLayers(VariableLayers):
         )
         return Activations(pooled, net.range)
 
+    def pad(self, net: Activations, positions: int) -> Activations:
+        """See `Layers.pad`."""
+        padded = super().pad(tf.bitcast(net.values, tf.uint8), positions)
+        return Activations(tf.bitcast(padded, tf.quint8), net.range)
+
     def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> NoReturn:
         """Refused."""
         _refuse("batch normalization without a convolution")

@@ -63,6 +63,10 @@ class SlimLayers:
             net, [kernel] * 2, "MAX", strides=[stride] * 2, dilations=[rate] * 2, padding=padding
         )
 
+    def pad(self, net: Tensor, positions: int) -> Tensor:
+        """See `Layers.pad`."""
+        return tf.pad(net, [[0, 0], [positions] * 2, [positions] * 2, [0, 0]])
+
     def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
         """See `Layers.avg_pool`."""
         return tf_slim.avg_pool2d(net, kernel, stride=1, padding="SAME")

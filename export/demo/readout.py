@@ -24,15 +24,19 @@ class Readout(NamedTuple):
 def ridge(features: NDArray[np.float32], targets: NDArray[np.float32], strength: float) -> Readout:
     """Ridge regression of `targets` [n,C] on `features` [n,d] (Hoerl and Kennard, Technometrics 12, 1970).
 
-    Solved in the dual form, n unknowns for a class, which is the smaller system while n is below d. The penalty is
-    `strength` times the mean square of a row about the mean of all rows; the biases are not penalised.
+    Solved in the dual form, n unknowns for a class, where that is the smaller system. The penalty is `strength` times
+    the mean square of a row about the mean of all rows; the biases are not penalised.
     """
     mean = features.mean(axis=0, dtype=np.float64)
     middle = targets.mean(axis=0, dtype=np.float64)
     rows = features - mean
-    kernel = rows @ rows.T
-    kernel[np.diag_indices_from(kernel)] += strength * np.trace(kernel) / len(kernel)
-    weights = rows.T @ np.linalg.solve(kernel, targets - middle)
+    is_dual = rows.shape[0] <= rows.shape[1]
+    kernel = rows @ rows.T if is_dual else rows.T @ rows
+    kernel[np.diag_indices_from(kernel)] += strength * np.trace(kernel) / len(rows)
+    if is_dual:
+        weights = rows.T @ np.linalg.solve(kernel, targets - middle)
+    else:
+        weights = np.linalg.solve(kernel, rows.T @ (targets - middle))
     return Readout(weights, middle - mean @ weights)
 
 

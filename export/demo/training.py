@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from export.demo.constants import Constants
 from export.demo.random_weights import Tensors, random_checkpoint
 from export.demo.readout import best_scale, ridge
 from export.demo.scenes import CLASS_NAMES, compose
 from export.demo.textures import TEXTURES
 from export.layers import VariableLayers
-from export.model_variables import Recipe
 from export.networks.network import Tensor
 from export.networks.vgg import VGG_16
 from export.preprocessing import central_crop, pad_to_grid, prepare
@@ -37,20 +37,6 @@ WINDOW_SIGMA = 1.0
 
 CELLS = VGG_16.crop // VGG_16.stride
 Example = tuple[NDArray[np.float32], NDArray[np.uint8]]
-
-
-class _Constants:
-    """The values themselves in place of a SavedModel's variables."""
-
-    def __init__(self, tensors: Tensors) -> None:
-        self._tensors = tensors
-
-    def copy_of(self, tensor: str) -> Recipe:
-        return Recipe(self._tensors[tensor].shape, (tensor,), np.asarray)
-
-    def get(self, name: str, recipe: Recipe, dtype: tf.DType = tf.float32) -> Tensor:
-        with tf.init_scope():  # else the traced function would hold them as constants in its graph
-            return tf.constant(recipe.make(*(self._tensors[source] for source in recipe.sources)), dtype)
 
 
 class _LayersBelowFc8(VariableLayers):
@@ -84,20 +70,21 @@ def cell_areas(label_map: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(areas / areas.sum(axis=-1, keepdims=True), np.float32)
 
 
-def cell_scores(label_map: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Scores of each cell whose bilinear interpolation is nearest to the label map, one-hot: [CELLS,CELLS,C].
+def cell_scores(label_map: NDArray[np.uint8], cells: int = CELLS) -> NDArray[np.float64]:
+    """Scores of each cell whose bilinear interpolation is nearest to the label map, one-hot: [cells,cells,C].
 
-    The least-squares solution; with it, the segmentation's interpolated scores cross where the borders are.
+    The least-squares solution; with it, the segmentation's interpolated scores cross where the borders are. `cells`
+    share the padded picture's side.
     """
-    rows, columns = (np.linalg.pinv(_interpolation(side)) for side in label_map.shape)
+    rows, columns = (np.linalg.pinv(_interpolation(side, cells)) for side in label_map.shape)
     one_hot = np.eye(len(CLASS_NAMES))[label_map]
     return np.asarray(np.einsum("ih,hwc,jw->ijc", rows, one_hot, columns, optimize=True))
 
 
-def _interpolation(side: int) -> NDArray[np.float64]:
-    """What each pixel takes of each cell along one axis, [side,CELLS]: half-pixel centres, clamped at the ends."""
-    place = np.clip((np.arange(side) + 0.5) / VGG_16.stride - 0.5, 0, CELLS - 1)
-    return np.asarray(np.maximum(0, 1 - np.abs(place[:, None] - np.arange(CELLS))))
+def _interpolation(side: int, cells: int) -> NDArray[np.float64]:
+    """What each pixel takes of each cell along one axis, [side,cells]: half-pixel centres, clamped at the ends."""
+    place = np.clip((np.arange(side) + 0.5) * cells / VGG_16.crop - 0.5, 0, cells - 1)
+    return np.asarray(np.maximum(0, 1 - np.abs(place[:, None] - np.arange(cells))))
 
 
 def _scene(rng: np.random.Generator) -> Example:
@@ -128,7 +115,7 @@ def _features(
     tensors: Tensors, examples: Iterator[Example], total: int, progress: Progress
 ) -> tuple[NDArray[np.float32], list[NDArray[np.uint8]]]:
     """Features float32 [n,49,4096] of fc7 in the aligned geometry, and the label maps, of `total` examples."""
-    layers = _LayersBelowFc8(_Constants(tensors), VGG_16.name)
+    layers = _LayersBelowFc8(Constants(tensors), VGG_16.name)
     network = tf.function(lambda images: VGG_16.logits(images, layers, "SAME", VGG_16.stride))
     features: list[NDArray[np.float32]] = []
     label_maps: list[NDArray[np.uint8]] = []

@@ -66,6 +66,9 @@ class Layers(Protocol):
             padding: "SAME" or "VALID"; "VALID" where `rate` is above 1.
         """
 
+    def pad(self, net: Tensor, positions: int) -> Tensor:
+        """Put so many rows and columns of zeros around."""
+
     def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
         """Take the mean of the `kernel` x `kernel` positions around each; at the border, of those that there are."""
 
@@ -245,6 +248,9 @@ class _VariableShapes:
     def max_pool(
         self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
     ) -> Tensor:
+        return net
+
+    def pad(self, net: Tensor, positions: int) -> Tensor:
         return net
 
     def avg_pool(self, net: Tensor, kernel: int) -> Tensor:

@@ -16,12 +16,20 @@ _CHANNELS = (64, 128, 256, 512, 512)
 
 
 def pooled_blocks(
-    images: Tensor, layers: Layers, convolutions: tuple[int, ...], output_stride: int = 32, scope: str = ""
+    images: Tensor,
+    layers: Layers,
+    convolutions: tuple[int, ...],
+    padding: Padding,
+    output_stride: int = 32,
+    scope: str = "",
 ) -> tuple[list[Tensor], int]:
     """What each block's pooling layer gives, and the dilation of what follows the last.
 
     Below an output stride of 32 the last pooling layers lose their stride and what follows them is dilated (Long et
-    al., arXiv:1411.4038, section 3.2; Chen et al., arXiv:1412.7062, section 3.1). `scope` goes before the layers'.
+    al., arXiv:1411.4038, section 3.2; Chen et al., arXiv:1412.7062, section 3.1). With "SAME" padding they also give
+    the maxima of windows that lie only partly inside, so that dilated filters meet zeros no sooner than those of the
+    network as it is: `dilation - 1` positions more before the first and behind the last. `scope` goes before the
+    layers'.
     """
     net, pools = images, []
     stride = rate = 1
@@ -32,6 +40,8 @@ def pooled_blocks(
             net = layers.max_pool(net)
             stride *= 2
         else:
+            if padding == "SAME":
+                net = layers.pad(net, rate)  # zeros are below nothing that ReLU gives
             net = layers.max_pool(net, stride=1, rate=rate)
             rate *= 2
         pools.append(net)
@@ -39,7 +49,9 @@ def pooled_blocks(
 
 
 def class_scores(net: Tensor, layers: Layers, rate: int, padding: Padding, scope: str = "") -> Tensor:
-    """The fully connected layers as convolutions (Long et al., section 3.1)."""
+    """The fully connected layers as convolutions (Long et al., section 3.1), on the last of `pooled_blocks`."""
+    if padding == "SAME" and rate > 1:
+        net, padding = layers.pad(net, 3 * rate - (rate - 1)), "VALID"
     net = layers.conv(net, f"{scope}fc6", 4096, 7, rate=rate, padding=padding)
     net = layers.conv(net, f"{scope}fc7", 4096, 1)
     return layers.conv(net, f"{scope}fc8", None, 1, relu=False)
@@ -49,7 +61,7 @@ def _network(name: str, convolutions: tuple[int, ...]) -> Network:
     """The network whose blocks have these numbers of convolutions."""
 
     def logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
-        pools, rate = pooled_blocks(images, layers, convolutions, output_stride)
+        pools, rate = pooled_blocks(images, layers, convolutions, head_padding, output_stride)
         return class_scores(pools[-1], layers, rate, head_padding)
 
     return Network(
