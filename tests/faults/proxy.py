@@ -70,6 +70,7 @@ class Proxy:
 
     def close(self) -> None:
         """Stop listening, and reset every connection."""
+        self.stall(False)
         self._do(self._server.close)
         self._do(self._reset)
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
@@ -94,8 +95,6 @@ class Proxy:
             _abort(far)
 
     async def _end(self) -> None:
-        for task in self._tasks:
-            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _accept(self, near_reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
