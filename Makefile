@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Wheels of the client and its three dependencies: a test installs them into an empty environment, offline.
 WHEELS := $(VENV)/wheels
 
-.PHONY: help setup demo test soak lint bench clean
+.PHONY: help setup demo test soak lint bench quality clean
 help:  ## what there is to type
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
 
@@ -36,6 +36,9 @@ lint: $(READY)  ## ruff and mypy
 
 bench: $(READY)  ## speed and memory, side by side
 	$(BIN)/python -m benchmarks
+
+quality: $(READY)  ## how good each way to segment is, on generated scenes
+	$(BIN)/python -m benchmarks.quality
 
 clean:  ## remove the environment and everything generated
 	rm -rf $(VENV) build models demo *.egg-info

@@ -48,7 +48,7 @@ class Run:
         if not DEMO_CHECKPOINT.exists():
             self.say("writing the demo checkpoint")
             DEMO_CHECKPOINT.parent.mkdir(exist_ok=True)
-            _python("export.demo_checkpoint", DEMO_CHECKPOINT)
+            run_module("export.demo_checkpoint", DEMO_CHECKPOINT)
         return DEMO_CHECKPOINT
 
     @functools.cached_property
@@ -66,11 +66,12 @@ class Run:
         out = self.folder / "_".join([checkpoint.parent.name, *options, "vgg_16"])
         if not out.exists():
             self.say(" ".join(["exporting", *options]))
-            _python("export", "--ckpt", checkpoint, "--out", out, *options)
+            run_module("export", "--ckpt", checkpoint, "--out", out, *options)
         return out / "1"
 
 
-def _python(module: str, *arguments: str | Path) -> None:
+def run_module(module: str, *arguments: str | Path) -> None:
+    """Run `python -m module arguments`; raise BenchmarkError with the end of what it says where it fails."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if result.returncode:

@@ -16,7 +16,7 @@ from export.errors import ExportError
 from export.tensorflow_import import import_tensorflow
 
 _DESCRIPTION = """\
-Write a VGG-16 checkpoint that tells generated textures apart: brick, grass, water and others.
+Write a VGG-16 or FCN checkpoint that tells generated textures apart: brick, grass, water and others.
 
 It has the names, shapes and format of the published vgg_16.ckpt, so that everything can be tried without a
 download. Its layers are random but the last, which is fitted to generated pictures in closed form. The class
@@ -51,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
         help="v1: one file, as published; v2: an index and a data file (default: %(default)s)",
     )
     parser.add_argument(
+        "--net",
+        choices=["vgg_16", "fcn_32s", "fcn_16s", "fcn_8s"],
+        default="vgg_16",
+        help="the network; an FCN's score layers are fitted in closed form too (default: %(default)s)",
+    )
+    parser.add_argument(
         "--seed",
         type=_seed,
         default=0,
@@ -79,11 +85,15 @@ def _write(options: argparse.Namespace) -> None:
     import_tensorflow()
     from export.checkpoint_writer import write_checkpoint
     from export.demo.scenes import CLASS_NAMES
+    from export.demo.skips import with_skips
     from export.demo.training import demo_checkpoint
+    from export.networks import find_network
     from export.report import progress_bar
 
     with progress_bar(enabled=not options.json) as progress:
         tensors = demo_checkpoint(options.seed, progress)
+        if options.net != "vgg_16":
+            tensors = with_skips(tensors, find_network(options.net), options.seed, progress)
         size = sum(values.nbytes for values in tensors.values())
         with _labels_beside(labels, CLASS_NAMES):
             write_checkpoint(
@@ -102,9 +112,12 @@ def _write(options: argparse.Namespace) -> None:
         }
         print(json.dumps(answer, indent=2))
         return
-    print(f"{options.checkpoint}: VGG-16, {len(CLASS_NAMES)} classes, {size / 1e6:.0f} MB in {seconds:.0f} s")
+    print(
+        f"{options.checkpoint}: {options.net}, {len(CLASS_NAMES)} classes, {size / 1e6:.0f} MB in {seconds:.0f} s"
+    )
     print(f"{labels}: {', '.join(CLASS_NAMES)}")
-    print(f"next: python -m export --ckpt {options.checkpoint}")
+    net = "" if options.net == "vgg_16" else f" --net {options.net}"
+    print(f"next: python -m export --ckpt {options.checkpoint}{net}")
 
 
 def _check_target(files: Sequence[Path], replace: bool) -> None:

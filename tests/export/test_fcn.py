@@ -5,16 +5,29 @@ The networks in NumPy have a sixteenth of VGG-16's channels; the pages and the l
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from benchmarks.quality.scores import boundary_f_score
+from export.checkpoint_writer import write_checkpoint
+from export.demo import skips
+from export.demo.constants import Constants
+from export.demo.scenes import CLASS_NAMES, compose
 from export.errors import ExportError
 from export.graph import GraphOptions
 from export.layers import VariableLayers
 from export.networks.fcn import FCN_8S, FCN_16S, FCN_32S
 from export.networks.network import Network
 from tests import numpy_reference as reference
-from tests.narrow import Constants, narrow_weights
+from tests.conftest import run_module
+from tests.narrow import narrow_weights
+from tests.saved_model import SavedModel
 
 CLASSES = 5
 
@@ -74,3 +87,65 @@ def test_variables_are_named_as_tf_image_segmentation_names_them(network: Networ
 def test_options_that_the_network_lacks_are_refused(options: GraphOptions, message: str) -> None:
     with pytest.raises(ExportError, match=message):
         options.require(FCN_8S)
+
+
+@pytest.fixture(scope="module")
+def tensors(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """FCN-8s on the demo's VGG-16, its score layers fitted to few scenes."""
+    with mock.patch.object(skips, "SCENES", skips.BATCH):
+        return skips.with_skips(weights, FCN_8S, 0, lambda step, done: None)
+
+
+@pytest.fixture(scope="module")
+def folder(tensors: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The version folder exported from them."""
+    base = tmp_path_factory.mktemp("fcn")
+    write_checkpoint(base / "fcn_8s.ckpt", tensors, "V2")
+    result = run_module("export", "--ckpt", base / "fcn_8s.ckpt", "--net", "fcn_8s", "--out", base / "fcn_8s")
+    assert result.returncode == 0, result.stderr
+    return base / "fcn_8s" / "1"
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Iterator[SavedModel]:
+    with SavedModel(folder) as model:
+        yield model
+
+
+def test_demo_network_has_the_variables_of_its_page(tensors: dict[str, np.ndarray]) -> None:
+    classes = len(CLASS_NAMES)
+    expected = {
+        name: tuple(classes if size is None else size for size in shape)
+        for name, shape in FCN_8S.expected_variables().items()
+    }
+    shapes = {name: value.shape for name, value in tensors.items() if name in expected}
+    assert shapes == expected
+    assert all(value.dtype == np.float32 for name, value in tensors.items() if name in expected)
+
+
+def test_exported_logits_agree_with_the_page_on_slim_layers(folder: Path) -> None:
+    record = json.loads((folder / "assets.extra" / "export.json").read_text())
+    assert record["options"]["output_stride"] == 8
+    assert record["parity"]["difference"] <= record["parity"]["tolerance"]
+
+
+def test_exported_label_map_is_the_argmax_of_an_eightfold_deconvolution(model: SavedModel) -> None:
+    """The paper's last layer: a transposed convolution with the bilinear filter of 16x16."""
+    image, _ = compose(np.random.default_rng(8), 96, 160, 4)
+    scores = model("logits", images=image[None])["logits"]
+    line = 1 - np.abs(np.arange(16) - 7.5) / 8
+    weights = np.einsum("h,w,io->hwio", line, line, np.eye(scores.shape[-1])).astype(np.float32)
+    whole = tf.nn.conv2d_transpose(scores, weights, [1, 96, 160, scores.shape[-1]], 8, "SAME")
+    label_map = model("segment", images=image[None])["label_map"]
+    assert (label_map == np.argmax(whole, axis=-1)).mean() > 0.9999
+
+
+def test_borders_lie_better_than_those_of_the_network_without_skips(
+    model: SavedModel, aligned: SavedModel
+) -> None:
+    ours, without = [], []
+    for seed in range(3):
+        image, truth = compose(np.random.default_rng([9, seed]), 250, 300, 4)
+        ours.append(boundary_f_score(truth, model("segment", images=image[None])["label_map"][0]))
+        without.append(boundary_f_score(truth, aligned("segment", images=image[None])["label_map"][0]))
+    assert np.mean(ours) > np.mean(without) + 0.1
