@@ -24,6 +24,8 @@ def serve(config: ModelServerConfig, args: argparse.Namespace) -> NoReturn:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # gRPC prints a traceback for each request whose bytes are no message, and answers INTERNAL: the caller's mistake.
+    logging.getLogger("grpc._common").setLevel(logging.CRITICAL)
     logging.warning("embedded engine: for laptops, tests and CI, not for production (use TensorFlow Serving)")
     engine = Engine(
         Options(
