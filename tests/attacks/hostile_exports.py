@@ -19,10 +19,11 @@ from pathlib import Path
 from time import monotonic
 
 from export.checkpoint_writer import write_checkpoint
-from tests.attacks.hostile_checkpoints import LARGEST, LONGEST, Attack
 from tests.faults.exports import Log, digests, fork_export, import_what_exports_need
 from tests.small_network import SMALL, know_the_small_network, small_weights
 
+LONGEST = 60.0  # seconds
+LARGEST = 3 << 30  # bytes
 RECORD = "assets.extra/export.json"  # names the checkpoint
 
 
@@ -78,6 +79,8 @@ def main() -> int:
     options = parser.parse_args()
     know_the_small_network()
     import_what_exports_need()
+    from tests.attacks.hostile_checkpoints import Attack
+
     writers = {version: partial(write_checkpoint, format=version) for version in ("V1", "V2")}
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as root:

@@ -28,12 +28,6 @@ from tests.checkpoints import crafted_v2, flip, small_tensors, tensorflow_v1, te
 from tests.conftest import ROOT, run_module
 
 
-@pytest.fixture(autouse=True)
-def quiet_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command shows TensorFlow's messages to those who set this."""
-    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
-
-
 def attack(count: int, seed: int, module: str = "hostile_checkpoints") -> dict[str, object]:
     """Run the attack in a process of its own; return its summary."""
     command = [sys.executable, "-m", f"tests.attacks.{module}", "--count", str(count), "--seed", str(seed)]

@@ -72,8 +72,7 @@ def fork_export(arguments: list[str], log: Log, prepare: Callable[[], object] = 
 
 
 def import_what_exports_need() -> None:
-    """Import in this process what would take each export seconds; whoever runs the tests, TensorFlow keeps quiet."""
-    os.environ.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    """Import in this process what would take each export seconds; before TensorFlow, which keeps quiet then."""
     import_tensorflow()
     import export.exporter
     import export.report  # noqa: F401
