@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -17,6 +18,8 @@ ROOT = Path(__file__).parent.parent
 
 # A test run started in the background ignores SIGINT, and so would every process that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Commands show TensorFlow's messages to whoever sets this.
+os.environ.pop("TF_CPP_MIN_LOG_LEVEL", None)
 
 
 def run_module(module: str, *arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -34,7 +37,8 @@ def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., subprocess.Complet
 
     def call(main: Callable[[list[str]], int], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         capsys.readouterr()
-        status = main([str(argument) for argument in arguments])
+        with mock.patch.dict(os.environ):  # what the command sets is not for the next
+            status = main([str(argument) for argument in arguments])
         printed = capsys.readouterr()
         return subprocess.CompletedProcess(arguments, status, printed.out, printed.err)
 
