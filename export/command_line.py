@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 from export.errors import ExportError
@@ -21,15 +23,26 @@ def run_command(act: Callable[[], None], *, undone: str, debug: bool) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         act()
-    except ExportError as error:
+        sys.stdout.flush()
+    except (ExportError, OSError, MemoryError) as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        if not isinstance(error, BrokenPipeError):  # as in `| head`
+            print(f"error: {str(error) or 'there is not enough memory'}", file=sys.stderr)
+        _give_up_output()
         return 1
     except KeyboardInterrupt:
         print(f"stopped: {undone}", file=sys.stderr)
         return 130
     return 0
+
+
+def _give_up_output() -> None:
+    """What print() still holds may be what cannot be written; Python would try again at exit, and complain."""
+    with suppress(OSError):
+        sys.stdout.flush()
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:

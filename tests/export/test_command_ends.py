@@ -1,0 +1,68 @@
+"""However a command ends, it says so in one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+COMMAND = """
+import sys
+from export.command_line import run_command
+from export.errors import ExportError
+
+def act():
+    print("report " * 10_000)
+    {then}
+
+sys.exit(run_command(act, undone="nothing was published", debug="--debug" in sys.argv))
+"""
+
+
+def run(then: str, *arguments: str, output: Path = Path(os.devnull)) -> tuple[int, list[str]]:
+    """Return the exit code and the lines on stderr of a command that prints, and then does something."""
+    command = [sys.executable, "-c", COMMAND.format(then=then), *arguments]
+    with output.open("w") as stream:
+        result = subprocess.run(
+            command, cwd=ROOT, stdout=stream, stderr=subprocess.PIPE, text=True, check=False
+        )
+    return result.returncode, result.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("then", "code", "line"),
+    [
+        ("pass", 0, None),
+        ("raise ExportError('the checkpoint is damaged')", 1, "error: the checkpoint is damaged"),
+        ("raise MemoryError", 1, "error: there is not enough memory"),
+        ("open('/proc/self/mem/x')", 1, "error: [Errno 20] Not a directory: '/proc/self/mem/x'"),
+        ("raise KeyboardInterrupt", 130, "stopped: nothing was published"),
+    ],
+)
+def test_an_end_is_one_line_and_an_exit_code(then: str, code: int, line: str | None) -> None:
+    assert run(then) == (code, [line] if line else [])
+
+
+def test_a_report_that_cannot_be_written_is_one_line() -> None:
+    assert run("pass", output=Path("/dev/full")) == (1, ["error: [Errno 28] No space left on device"])
+
+
+def test_a_reader_that_has_seen_enough_is_no_error_to_tell() -> None:
+    command = [sys.executable, "-c", COMMAND.format(then="pass")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+def test_debug_shows_where() -> None:
+    code, lines = run("raise ExportError('the checkpoint is damaged')", "--debug")
+    assert code == 1
+    assert lines[0] == "Traceback (most recent call last):"
