@@ -28,6 +28,9 @@ from benchmarks.side import ROOT, BenchmarkError
 
 BENCHMARKS: dict[str, Callable[[Run], Iterator[Any]]] = {
     "logits": network.logits,
+    "openvino": network.openvino,
+    "load": network.load,
+    "on-disk": network.on_disk,
     "head": head.against_network,
     "head-dense": head.against_dense,
     "parse-label-map": wire.parse_label_map,
@@ -146,9 +149,9 @@ def _print(found: Sequence[Row | Series]) -> None:
                 target,
                 verdict,
                 row.what,
-                str(row.ours),
+                str(row.ours or "not available"),
                 row.against,
-                str(row.theirs or "peer not available"),
+                str(row.theirs or "not available"),
             )
         console.print(table)
         console.print("ours as a fraction of theirs; medians, first to third quartile in brackets")

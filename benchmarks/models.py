@@ -60,6 +60,24 @@ def signature(folder: str, name: str, output: str, side: int, batch: int = 1) ->
     return lambda: np.asarray(run(pixels))
 
 
+def loading(folder: str, side: int) -> Step:
+    """Load a SavedModel in a new session and run `logits` once on `image(side)`."""
+    import tensorflow as tf
+
+    tf.compat.v1.Session().close()  # what TensorFlow does once in a process
+    return lambda: signature(folder, "logits", "logits", side)()
+
+
+def write_photos(folder: str, count: int) -> None:
+    """Write PNG files of `image(320)` in other colours each."""
+    from PIL import Image
+
+    for index in range(count):
+        Image.fromarray(np.roll(image(320)[0], (index, 64 * index), axis=(2, 0))).save(
+            f"{folder}/{index}.png"
+        )
+
+
 def score_maps(kind: str, cells: int, classes: int) -> np.ndarray:
     """Logits float32 [cells, cells, classes] as large as a trained network's.
 

@@ -49,7 +49,7 @@ class Row:
 
     Attributes:
         what: is measured.
-        ours: our figure.
+        ours: our figure; None where this machine can't run it.
         against: what it is compared with.
         theirs: that one's figure; None where it is not available.
         at_most: the target, as a fraction of theirs; None where there is none.
@@ -57,7 +57,7 @@ class Row:
     """
 
     what: str
-    ours: Figure
+    ours: Figure | None
     against: str
     theirs: Figure | None
     at_most: float | None = None
@@ -66,7 +66,7 @@ class Row:
     @property
     def ratio(self) -> float | None:
         """Our median as a fraction of theirs."""
-        return None if self.theirs is None else self.ours.median / self.theirs.median
+        return self.ours.median / self.theirs.median if self.ours and self.theirs else None
 
     @property
     def met(self) -> bool | None:
@@ -106,7 +106,7 @@ def as_json(entry: Row | Series) -> dict[str, Any]:
         "ratio": entry.ratio,
         "at_most": entry.at_most,
         "met": entry.met,
-        "ours": vars(entry.ours),
+        "ours": vars(entry.ours) if entry.ours else None,
         "against": entry.against,
         "theirs": vars(entry.theirs) if entry.theirs else None,
         "note": entry.note,

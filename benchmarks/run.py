@@ -61,9 +61,17 @@ class Run:
         ).close()
         return folder
 
+    @functools.cached_property
+    def photos(self) -> Path:
+        """A folder of images to calibrate on."""
+        folder = self.folder / "photos"
+        folder.mkdir()
+        Side("benchmarks.models:write_photos", folder=str(folder), count=10).close()
+        return folder
+
     def exported(self, checkpoint: Path, *options: str) -> Path:
         """The version folder that `python -m export` writes with these options, written when first asked for."""
-        out = self.folder / "_".join([checkpoint.parent.name, *options, "vgg_16"])
+        out = self.folder / "_".join([checkpoint.parent.name, *options, "vgg_16"]).replace("/", "-")
         if not out.exists():
             self.say(" ".join(["exporting", *options]))
             run_module("export", "--ckpt", checkpoint, "--out", out, *options)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.rows import Figure, Row, fraction
+from benchmarks.rows import Figure, Row, as_json, fraction
 from benchmarks.side import BenchmarkError, Side
 from tests.conftest import run_module
 
@@ -49,6 +49,12 @@ def test_target_is_met_when_the_ratio_is_at_most_it(
     ours: float, theirs: float | None, at_most: float | None, met: bool | None
 ) -> None:
     assert row(ours, theirs, at_most).met is met
+
+
+def test_what_this_machine_cannot_run_has_no_ratio_and_misses_nothing() -> None:
+    peer = Figure.of([1.0], "seconds")
+    absent = Row("logits, x86 bfloat16", None, "plain", peer, 1 / 2.2, "cannot be run here")
+    assert (absent.ratio, absent.met, as_json(absent)["ours"]) == (None, None, None)
 
 
 def test_ratio_is_written_as_it_is_talked_about() -> None:
