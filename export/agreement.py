@@ -80,7 +80,8 @@ def compare_with_float(
         ]
         image_bytes = signatures["classify_bytes"].inputs["image_bytes"].name
         graph = model.graph
-        fetches = [graph.crop_ranking.ids, graph.label_map, graph.logits]
+        assert graph.whole is not None  # GraphOptions see to it
+        fetches = [graph.crop_ranking.ids, graph.whole.label_map, graph.whole.logits]
         for count, file in enumerate(images, 1):
             with refused_image(file):
                 batch = [file.read_bytes()]

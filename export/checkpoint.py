@@ -29,6 +29,7 @@ __all__ = ["Checkpoint", "TensorSpec", "open_checkpoint", "verify"]
 
 MOST_NAMES = 3
 MOST_CLASSES = 1 << 16  # labels are uint16
+AUXILIARY = "AuxLogits"  # a second classifier that slim's Inception networks have while they are trained
 OBJECT_BASED = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
@@ -130,24 +131,28 @@ def open_checkpoint(path: str | Path, progress: Callable[[int, int], None] | Non
         return Checkpoint(path, located, reader, cleanup.pop_all())
 
 
-def verify(checkpoint: Checkpoint, expected: Mapping[str, tuple[int | None, ...]], net: str) -> None:
+def verify(
+    checkpoint: Checkpoint, expected: Mapping[str, tuple[int | None, ...]], net: str, scope: str = ""
+) -> None:
     """Check that a checkpoint holds a network: every variable, of the right shape and float32, and no others.
 
-    Variables outside the network's scope, `mean_rgb` in it, and what optimizers and moving averages keep
-    below a variable's name are ignored.
+    Variables outside the network's scope, `mean_rgb` and auxiliary logits in it, and what optimizers and moving
+    averages keep below a variable's name are ignored.
 
     Args:
         checkpoint: any.
         expected: shapes of the network's variables; None stands for the number of classes, at least 1, the
             same everywhere.
-        net: the network's name, which is the scope of its variables.
+        net: the network's name.
+        scope: of its variables, if it is not the name.
 
     Raises:
         ExportError: it does not; the message names the first tensors at fault, or the network it looks like.
     """
+    scope = scope or net
     missing = [name for name in expected if name not in checkpoint.tensors]
     if missing:
-        raise ExportError(f"{checkpoint.path} {_what_is_missing(checkpoint, missing, expected, net)}")
+        raise ExportError(f"{checkpoint.path} {_what_is_missing(checkpoint, missing, net, scope)}")
     classes = {
         size
         for name, shape in expected.items()
@@ -168,7 +173,7 @@ def verify(checkpoint: Checkpoint, expected: Mapping[str, tuple[int | None, ...]
                 f"{name} in {checkpoint.path} has shape {_written(spec.shape)}, "
                 f"and {net} needs {_written(shape)}{', as many classes everywhere' if fits else ''}"
             )
-    _refuse_unknown(checkpoint, expected, net)
+    _refuse_unknown(checkpoint, expected, net, scope)
 
 
 def _fits(size: int, wanted: int | None) -> bool:
@@ -184,11 +189,9 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _what_is_missing(
-    checkpoint: Checkpoint, missing: list[str], expected: Mapping[str, tuple[int | None, ...]], net: str
-) -> str:
+def _what_is_missing(checkpoint: Checkpoint, missing: list[str], net: str, scope: str) -> str:
     held = list(checkpoint.tensors)
-    if any(name.startswith(f"{net}/") for name in held):
+    if any(name.startswith(f"{scope}/") for name in held):
         return f"lacks {_listed(missing)}: it is no complete {net}"
     if any(name.endswith(OBJECT_BASED) for name in held):
         return (
@@ -196,8 +199,8 @@ def _what_is_missing(
         )
     for name in held:
         if name.endswith(f"/{missing[0]}"):
-            scope = name.removesuffix(missing[0])
-            return f"has the variables of {net} below {scope}: save them without that scope"
+            above = name.removesuffix(missing[0])
+            return f"has the variables of {net} below {above}: save them without that scope"
     scopes = Counter(name.split("/")[0] for name in held if "/" in name)
     if not scopes:
         return f"holds none of the variables of {net}, such as {missing[0]}"
@@ -205,14 +208,17 @@ def _what_is_missing(
     return f"is not {net}: it looks like {other}, its variables start with {other}/"
 
 
-def _refuse_unknown(checkpoint: Checkpoint, expected: Mapping[str, tuple[int | None, ...]], net: str) -> None:
+def _refuse_unknown(
+    checkpoint: Checkpoint, expected: Mapping[str, tuple[int | None, ...]], net: str, scope: str
+) -> None:
     """A variable that the network does not use means another network; leaving it out would go unnoticed."""
     unknown = [
         name
         for name in checkpoint.tensors
-        if name.startswith(f"{net}/")
+        if name.startswith(f"{scope}/")
         and name not in expected
-        and name != f"{net}/mean_rgb"
+        and name != f"{scope}/mean_rgb"
+        and not name.startswith(f"{scope}/{AUXILIARY}/")
         and not any(str(parent) in expected for parent in PurePosixPath(name).parents)
     ]
     if unknown:

@@ -15,9 +15,9 @@ from export.tensorflow_import import import_tensorflow
 _DESCRIPTION = """\
 Turn a slim checkpoint into a SavedModel that TensorFlow Serving runs.
 
-The network is applied fully convolutionally: images of any size go in, and the model answers with
-ranked classes, with a label map of the image's own size, or with both. The result is compared with
-tf-slim's own network before it is published."""
+The network is applied fully convolutionally where it can be: images of any size go in, and the model
+answers with ranked classes, with a label map of the image's own size, or with both. An Inception
+classifies only. The result is compared with tf-slim's own network before it is published."""
 
 _EPILOG = """\
 examples:
@@ -25,6 +25,8 @@ examples:
       writes models/vgg_16/1, the next time models/vgg_16/2
   python -m export --ckpt vgg_16_2016_08_28.tar.gz --labels names.txt --out models/streets
       reads the checkpoint from its archive and names the classes, one a line
+  python -m export --ckpt resnet_v1_50.ckpt --output-stride 8
+      another network of slim, recognised by its variables, with finer label maps
   python -m export --ckpt train/ --geometry valid --upsampling nearest
       the newest checkpoint of a training folder, segmented as the slim tutorial does
   python -m export --ckpt vgg_16.ckpt --target x86 --precision bfloat16
@@ -59,13 +61,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the model's folder (default: models/<net>)")
     parser.add_argument(
-        "--net", default="vgg_16", choices=sorted(NETWORKS), help="the network (default: %(default)s)"
+        "--net",
+        choices=sorted(NETWORKS),
+        metavar="NETWORK",
+        help=f"the network (default: the one whose variables the checkpoint holds): {', '.join(sorted(NETWORKS))}; "
+        f"these classify and do not segment: {', '.join(_classifiers())}",
     )
     parser.add_argument(
         "--labels",
         metavar="FILE",
         help="class names, a line each: name, or identifier<TAB>name (default: CHECKPOINT.labels.tsv where "
-        "there is one, ImageNet's for 1000 classes)",
+        "there is one, ImageNet's for 1000 classes, and for 1001, of which the first is the background)",
     )
     parser.add_argument(
         "--version",
@@ -84,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output-stride",
         type=int,
         choices=[32, 16, 8],
+        default=0,
         help="pixels between the cells that are labelled: fewer find borders and small things better and take longer, "
         "16 about 2 times, 8 about 5 times (default: the network's own, 32; 16 and 8 of fcn_16s and fcn_8s)",
     )
@@ -146,6 +153,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _classifiers() -> list[str]:
+    return sorted(network.name for network in NETWORKS.values() if not network.segments)
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -179,14 +190,14 @@ def _export(options: argparse.Namespace) -> None:
     import_tensorflow()
     from export.agreement import REQUIRED
     from export.exporter import export_checkpoint
-    from export.graph import GraphOptions
+    from export.graph_options import GraphOptions
     from export.report import print_report, progress_bar, report
 
-    network = find_network(options.net)
+    network = find_network(options.net) if options.net else None
     with progress_bar(enabled=not options.json) as progress:
         result = export_checkpoint(
             options.ckpt,
-            options.out or Path("models") / options.net,
+            options.out,
             network=network,
             labels_file=options.labels,
             version=options.version,
@@ -195,7 +206,7 @@ def _export(options: argparse.Namespace) -> None:
                 upsampling=options.upsampling,
                 top_k=options.top_k,
                 max_pixels=options.max_pixels,
-                output_stride=options.output_stride or network.stride,
+                output_stride=options.output_stride,
                 target=options.target,
                 precision=options.precision,
             ),

@@ -21,12 +21,13 @@ from export.calibration import PERCENTILE, Images, calibrate, find_images
 from export.checkpoint import Checkpoint, open_checkpoint, verify
 from export.errors import ExportError
 from export.float_model import FloatModel
-from export.graph import GraphOptions
+from export.graph_options import GraphOptions
 from export.kernels import Obstacle, obstacle, runs_on
 from export.labels import Labels, find_labels
-from export.networks import Network, find_network
+from export.networks import Network
 from export.parity import Parity, compare_with_slim
 from export.publication import draft_version
+from export.recognition import network_of
 from export.savedmodel import build_saved_model, with_graph_of, write_saved_model
 from export.warmup import write_warmup_requests
 
@@ -61,7 +62,7 @@ class Export:
 
 def export_checkpoint(
     checkpoint_path: str | Path,
-    out: Path,
+    out: Path | None = None,
     *,
     network: Network | None = None,
     labels_file: str | Path | None = None,
@@ -76,8 +77,9 @@ def export_checkpoint(
 
     Args:
         checkpoint_path: a slim checkpoint, see `export.checkpoint`.
-        out: the model's folder; the version folder appears in it once it is complete and compared with tf-slim.
-        network: VGG-16 unless given.
+        out: the model's folder; the version folder appears in it once it is complete and compared with tf-slim. None
+            for models/<network>.
+        network: the one whose variables the checkpoint holds unless given.
         labels_file: see `export.labels`.
         version: a number that is not taken, or None for the next one.
         options: of the graph; where this machine can't run --target x86, the target is portable unless `untested`.
@@ -89,10 +91,7 @@ def export_checkpoint(
     Raises:
         ExportError: anything that the user can mend; nothing is left in `out` then.
     """
-    network = network or find_network("vgg_16")
-    options = options or GraphOptions(output_stride=network.stride)
-    options.require(network)
-    options, warning = _feasible(options, untested)
+    options, warning = _feasible(options or GraphOptions(), untested)
     images = find_images(calibrate_on) if calibrate_on else None
     clock = _Clock(progress)
     with ThreadPoolExecutor(1) as hashing, ExitStack() as stack:
@@ -102,8 +101,10 @@ def export_checkpoint(
                     checkpoint_path, lambda done, total: progress("open the checkpoint", done / total)
                 )
             )
+            network = network_of(checkpoint, network)
+            options = (options or GraphOptions()).of(network)
             expected = network.expected_variables()
-            verify(checkpoint, expected, network.name)
+            verify(checkpoint, expected, network.name, network.scope)
             shapes = {name: checkpoint.tensors[name].shape for name in expected}
             classes = network.classes(shapes)
             labels = find_labels(labels_file, checkpoint_path, classes)
@@ -114,6 +115,7 @@ def export_checkpoint(
                 ranges = calibrate(float_model, images.calibrating, partial(progress, "calibrate"))
         with clock.step("build the graph"):
             model = build_saved_model(network, shapes, labels.names, options, ranges)
+        out = out or Path("models") / network.name
         with draft_version(out, version, model.bytes + _ROOM) as draft:
             sha256 = hashing.submit(checkpoint.sha256)
             with clock.step("write the variables"), _disk_errors(out):
@@ -233,6 +235,7 @@ def _record(
             "sha256": sha256,
         },
         "network": network.name,
+        "segments": network.segments,
         "classes": len(labels.names),
         "labels": labels.source,
         "options": asdict(options),

@@ -11,7 +11,8 @@ from export.activations import RecordingLayers
 from export.checkpoint import Checkpoint
 from export.encoded_images import decode
 from export.folding import Array
-from export.graph import GraphOptions, ServingGraph
+from export.graph import ServingGraph
+from export.graph_options import GraphOptions
 from export.layers import VariableLayers
 from export.model_variables import ModelVariables, make_variables
 from export.networks.network import Network, Tensor

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from export.fused_layers import fused_convolution
-from export.graph import GraphOptions
+from export.graph_options import GraphOptions
 from export.layers import Convolution
 from export.networks.network import Tensor
 from export.quantized_layers import Activations, quantized_convolution

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from export.errors import ExportError
 
+_BACKGROUND = "background"
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -33,7 +35,9 @@ class Labels:
 
 
 def find_labels(labels_file: str | Path | None, checkpoint: str | Path, classes: int) -> Labels:
-    """Labels from `labels_file`, else `<checkpoint>.labels.tsv`, else ImageNet's for 1000 classes, else numbers.
+    """Labels from `labels_file`, else `<checkpoint>.labels.tsv`, else ImageNet's, else numbers.
+
+    ImageNet's are for 1000 classes, or 1001 with the background before them, as slim's Inception networks have them.
 
     Raises:
         ExportError: the file can't be read, has another number of lines, an empty or a repeated one.
@@ -43,9 +47,9 @@ def find_labels(labels_file: str | Path | None, checkpoint: str | Path, classes:
         return _read(Path(labels_file), classes)
     if beside.is_file():
         return _read(beside, classes)
-    if classes == 1000:
+    if classes in (1000, 1001):
         text = (resources.files("export") / "data" / "imagenet_2012_classes.tsv").read_text("utf-8")
-        return _parse(text, classes, "ImageNet")
+        return _parse(text if classes == 1000 else f"{_BACKGROUND}\n{text}", classes, "ImageNet")
     numbers = tuple(str(i) for i in range(classes))
     return Labels(numbers, tuple(f"class {number}" for number in numbers), "numbers (no labels file)")
 
@@ -60,11 +64,20 @@ def _read(file: Path, classes: int) -> Labels:
     return _parse(text, classes, str(file))
 
 
+def _about_background(lines: int, classes: int) -> str:
+    if lines == classes - 1:
+        return f"; if its first class is the background, as of slim's Inception networks, let {_BACKGROUND!r} be line 1"
+    if lines == classes + 1:
+        return "; if line 1 is the background, which this checkpoint was not trained with, take it out"
+    return ""
+
+
 def _parse(text: str, classes: int, source: str) -> Labels:
     lines = text.rstrip("\n").split("\n")
     if len(lines) != classes:
         raise ExportError(
             f"{source} has {len(lines)} lines but the checkpoint has {classes} classes: one line a class is needed"
+            + _about_background(len(lines), classes)
         )
     identifiers: dict[str, int] = {}
     names = []

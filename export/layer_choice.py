@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from export.fused_layers import FusedLayers
-from export.graph import GraphOptions
+from export.graph_options import GraphOptions
 from export.layers import VariableLayers
 from export.model_variables import Variables
 from export.networks.network import Layers, Network

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from export.checkpoint import Checkpoint
 from export.errors import ExportError
-from export.graph import CROP_LOGITS, GraphOptions
+from export.graph import CROP_LOGITS
+from export.graph_options import GraphOptions
 from export.networks.network import Geometry, Network
 from export.savedmodel import SERVE_TAG
 from export.slim_reference import slim_logits

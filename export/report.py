@@ -77,6 +77,8 @@ def print_report(result: exporter.Export) -> None:
         "seconds": f"{sum(result.seconds.values()):.1f} ({seconds})",
         "written": f"{result.path} ({result.bytes / 1e6:.0f} MB)",
     }
+    if not record["segments"]:
+        facts["segmentation"] = f"none: {record['network']} pools its features before its last layer"
     for name, text in facts.items():
         console.print(f"{name:>15}  {text}", highlight=False, markup=False)
     model = result.path.parent

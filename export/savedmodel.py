@@ -13,7 +13,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from export.bundle_writer import BundleWriter
 from export.checkpoint_v2 import data_file
-from export.graph import GraphOptions, ServingGraph
+from export.graph import ServingGraph
+from export.graph_options import GraphOptions
 from export.layer_choice import layers_of
 from export.model_variables import Array, ModelVariables, Recipe, make_variables
 from export.networks.network import Network

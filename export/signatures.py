@@ -16,12 +16,14 @@ _Tensors = dict[str, tuple[Tensor, tuple[int, ...]]]
 
 
 def signature_defs(graph: ServingGraph) -> dict[str, meta_graph_pb2.SignatureDef]:
-    """Return every signature of the graph by its name; -1 in a shape stands for any size."""
-    classes = graph.logits.shape[-1]
+    """Return every signature of the graph by its name; -1 in a shape stands for any size.
+
+    A network that only classifies has no label maps, and no signatures for them.
+    """
+    classes = graph.classes
     k = graph.crop_ranking.ids.shape[-1]
     images: _Tensors = {"images": (graph.source.images, (-1, -1, -1, 3))}
     image_bytes: _Tensors = {"image_bytes": (graph.source.image_bytes, (-1,))}
-    label_map: _Tensors = {"label_map": (graph.label_map, (-1, -1, -1))}
 
     def ranking(result: Ranking) -> _Tensors:
         return {
@@ -30,9 +32,10 @@ def signature_defs(graph: ServingGraph) -> dict[str, meta_graph_pb2.SignatureDef
             "scores": (result.scores, (-1, k)),
         }
 
+    default = ranking(graph.default_ranking)
     crops = ranking(graph.crop_ranking) | {"probabilities": (graph.crop_ranking.probabilities, (-1, classes))}
-    return {
-        "serving_default": _signature(images, label_map | ranking(graph.dense_ranking)),
+    signatures = {
+        "serving_default": _signature(images, default),
         "classify": _signature(images, crops),
         "classify_bytes": _signature(image_bytes, crops),
         "classify_examples": _signature(
@@ -40,14 +43,23 @@ def signature_defs(graph: ServingGraph) -> dict[str, meta_graph_pb2.SignatureDef
             {"classes": (graph.crop_ranking.names, (-1, k)), "scores": (graph.crop_ranking.scores, (-1, k))},
             CLASSIFY,
         ),
-        "segment": _signature(images, label_map),
-        "segment_bytes": _signature(image_bytes, {"label_png": (graph.label_png, (-1,))}),
-        "logits": _signature(
-            images, {"logits": (graph.logits, (-1, -1, -1, classes)), "labels": (graph.labels, (-1, -1, -1))}
-        ),
         "labels": _signature(
             {"class_ids": (graph.class_ids, (-1,))}, {"class_names": (graph.class_names, (-1,))}
         ),
+    }
+    if graph.whole is None:
+        return signatures
+    whole = graph.whole
+    label_map: _Tensors = {"label_map": (whole.label_map, (-1, -1, -1))}
+    logits: _Tensors = {
+        "logits": (whole.logits, (-1, -1, -1, classes)),
+        "labels": (whole.labels, (-1, -1, -1)),
+    }
+    return signatures | {
+        "serving_default": _signature(images, label_map | default),
+        "segment": _signature(images, label_map),
+        "segment_bytes": _signature(image_bytes, {"label_png": (whole.label_png, (-1,))}),
+        "logits": _signature(images, logits),
     }
 
 

@@ -28,9 +28,9 @@ def _requests(network: Network) -> Iterator[prediction_log_pb2.PredictionLog]:
     side = np.linspace(0, 255, network.crop).astype(np.uint8)
     image = np.stack(np.broadcast_arrays(side[:, None], side[None, :], side[::-1, None]), axis=-1)
     jpeg = tf.io.encode_jpeg(image).numpy()
-    for signature in ("serving_default", "classify", "segment", "logits"):
+    for signature in ("serving_default", "classify", *(("segment", "logits") if network.segments else ())):
         yield _predict(network, signature, "images", image[None])
-    for signature in ("classify_bytes", "segment_bytes"):
+    for signature in ("classify_bytes", *(("segment_bytes",) if network.segments else ())):
         yield _predict(network, signature, "image_bytes", np.array([jpeg], object))
     yield _predict(network, "labels", "class_ids", np.zeros(1, np.int32))
     yield _classify(network, jpeg)

@@ -1,16 +1,22 @@
-"""One image of any size through the network, and the scores of its cells back to the image's size."""
+"""Images of any size through a fully convolutional network, and the scores of their cells back to their sizes."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 import tensorflow as tf
 
+from export.graph_options import GraphOptions, Upsampling
+from export.image_checks import refuse_unless
+from export.image_source import ImageSource
 from export.networks.network import Geometry, Layers, Network, Tensor
 from export.preprocessing import pad_to_grid, prepare
-from export.segmentation import aligned_places, bilinear_label_map, nearest_label_map, stretched_places
-
-Upsampling = Literal["bilinear", "nearest"]
+from export.segmentation import (
+    aligned_places,
+    bilinear_label_map,
+    coarse_labels,
+    label_dtype,
+    nearest_label_map,
+    stretched_places,
+)
 
 
 def cell_logits(
@@ -39,3 +45,83 @@ def full_size_labels(
     else:
         places = stretched_places(size, tf.shape(logits)[:2])
     return (bilinear_label_map if upsampling == "bilinear" else nearest_label_map)(logits, places)
+
+
+class WholeImages:
+    """Tensors of the current graph. N images, C classes.
+
+    Attributes:
+        logits: float32 [N, h, w, C] of the cells, for images of one size.
+        labels: label [N, h, w], the best class of each cell.
+        means: float32 [N, C], the logits of each image.
+        label_map: label [N, H, W].
+        label_png: string [N], the label maps as PNG.
+    """
+
+    def __init__(
+        self, source: ImageSource, network: Network, layers: Layers, classes: int, options: GraphOptions
+    ) -> None:
+        """Build everything for the images of `source`: one instance of the network."""
+        self._source = source
+        self._network = network
+        self._layers = layers
+        self._classes = classes
+        self._options = options
+        with tf.name_scope("whole_images"):
+            self._cells, self._sizes = source.map(
+                self._whole_image, tf.TensorSpec([None, None, classes]), tf.TensorSpec([2], tf.int32)
+            )
+            self.logits = tf.identity(self._cells.stack(), "logits")
+            self.labels = tf.identity(coarse_labels(self.logits), "labels")
+        with tf.name_scope("dense"):
+            (means,) = source.map(self._dense_logits, tf.TensorSpec([classes]))
+            self.means = means.stack()
+        with tf.name_scope("segment"):
+            (label_maps,) = source.map(self._label_map, tf.TensorSpec([None, None], label_dtype(classes)))
+            self.label_map = tf.identity(label_maps.stack(), "label_map")
+            (label_pngs,) = source.map(
+                lambda index: (tf.io.encode_png(label_maps.read(index)[..., None]),),
+                tf.TensorSpec([], tf.string),
+            )
+            self.label_png = tf.identity(label_pngs.stack(), "label_png")
+
+    def _whole_image(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [h, w, C] and size [2] of one image."""
+        image, options = self._source.image(index), self._options
+        size = tf.shape(image)[:2]
+        if options.geometry == "valid":
+            with tf.control_dependencies([self._refuse_below_window(index, size)]):
+                image = tf.identity(image)
+        return cell_logits(image, self._network, self._layers, options.geometry, options.output_stride), size
+
+    def _refuse_below_window(self, index: Tensor, size: Tensor) -> tf.Operation:
+        side = self._network.crop
+        return refuse_unless(
+            tf.reduce_all(size >= side),
+            "image ", index, " is ", size[1], "x", size[0], " pixels (width x height): this model was exported with "
+            f"--geometry valid and takes images of at least {side}x{side}",
+        )  # fmt: skip
+
+    def _label_map(self, index: Tensor) -> tuple[Tensor]:
+        logits, size = self._cells.read(index), self._sizes.read(index)
+        logits = tf.ensure_shape(logits, [None, None, self._classes])
+        options = self._options
+        labels = full_size_labels(
+            logits, size, self._network, options.geometry, options.upsampling, options.output_stride
+        )
+        return (labels,)
+
+    def _dense_logits(self, index: Tensor) -> tuple[Tensor]:
+        """Mean of the logits whose fc6 window lies inside the feature map, of all where there are none: [C].
+
+        Dense evaluation of arXiv:1409.1556, section 3.2. Without such a window, it is what pooling the features of all
+        positions before the last layer gives.
+        """
+        logits = self._cells.read(index)
+        if self._options.geometry == "aligned":
+            outside = (self._network.window - 1) * (self._network.stride // self._options.output_stride)
+            size = tf.shape(logits)
+            fits = tf.reduce_all(size[:2] > outside)
+            before, behind = (tf.where(fits, cells, 0) for cells in (outside // 2, outside - outside // 2))
+            logits = logits[before : size[0] - behind, before : size[1] - behind]
+        return (tf.reduce_mean(logits, axis=[0, 1]),)

@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from export.demo.constants import Constants
-from export.graph import GraphOptions
+from export.graph_options import GraphOptions
 from export.layers import VariableLayers
 from export.networks.fcn import FCN_8S, FCN_16S
 from export.networks.network import Network, Tensor

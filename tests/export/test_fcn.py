@@ -20,7 +20,7 @@ from export.demo import skips
 from export.demo.constants import Constants
 from export.demo.scenes import CLASS_NAMES, compose
 from export.errors import ExportError
-from export.graph import GraphOptions
+from export.graph_options import GraphOptions
 from export.layers import VariableLayers
 from export.networks.fcn import FCN_8S, FCN_16S, FCN_32S
 from export.networks.network import Network
@@ -86,7 +86,7 @@ def test_variables_are_named_as_tf_image_segmentation_names_them(network: Networ
 )
 def test_options_that_the_network_lacks_are_refused(options: GraphOptions, message: str) -> None:
     with pytest.raises(ExportError, match=message):
-        options.require(FCN_8S)
+        options.of(FCN_8S)
 
 
 @pytest.fixture(scope="module")
