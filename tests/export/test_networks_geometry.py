@@ -1,0 +1,100 @@
+"""Where the cells of every fully convolutional network lie, by exact arithmetic with what each layer sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from export.networks import NETWORKS, Network
+
+SEGMENTING = [network for network in NETWORKS.values() if network.segments]
+CASES = [(network, stride) for network in SEGMENTING for stride in network.output_strides]
+SIDES = (1, 31, 32, 33, 64, 97, 225, 500)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One axis of a feature map: `size` positions, the first centred at `centre` pixels, then each `step` further."""
+
+    size: int
+    centre: Fraction
+    step: int
+
+
+class Axis:
+    """Layers that follow one axis: a tensor is a `Line`."""
+
+    def conv(self, net: Line, scope: str, channels: int | None, kernel: int, **options: Any) -> Line:
+        return self._seen(
+            net, kernel, **{key: options[key] for key in ("stride", "rate", "padding") if key in options}
+        )
+
+    def max_pool(
+        self, net: Line, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: str = "VALID"
+    ) -> Line:
+        return self._seen(net, kernel, stride, rate, padding)
+
+    def _seen(self, net: Line, kernel: int, stride: int = 1, rate: int = 1, padding: str = "SAME") -> Line:
+        reach = (kernel - 1) * rate
+        if padding == "SAME":  # https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
+            size = -(-net.size // stride)
+            before = max((size - 1) * stride + reach + 1 - net.size, 0) // 2
+        elif padding == "FIXED":
+            size, before = (net.size - 1) // stride + 1, reach // 2
+        else:
+            size, before = (net.size - reach - 1) // stride + 1, 0
+        return Line(size, net.centre + net.step * (Fraction(reach, 2) - before), net.step * stride)
+
+    def batch_norm(self, net: Line, scope: str, norm: object) -> Line:
+        return net
+
+    def upsample(self, net: Line) -> Line:
+        return Line(2 * net.size, net.centre - Fraction(net.step, 4), net.step // 2)
+
+    def add(self, net: Line, residual: Line, **options: Any) -> Line:
+        assert net == residual
+        return net
+
+    def concat(self, nets: Sequence[Line]) -> Line:
+        assert len(set(nets)) == 1
+        return nets[0]
+
+
+def cells(network: Network, output_stride: int, side: int) -> Line:
+    """The cells of an image of `side` pixels in the aligned geometry, measured from the image's edge."""
+    before, behind = network.border
+    padded = before + side + behind + -side % network.multiple
+    line: Any = Line(padded, Fraction(1, 2) - before, 1)
+    answer: Line = network.logits(line, Axis(), "SAME", output_stride)  # type: ignore[arg-type]
+    return answer
+
+
+def identities() -> Iterator[str]:
+    return (f"{network.name}-{stride}" for network, stride in CASES)
+
+
+@pytest.mark.parametrize(("network", "output_stride"), CASES, ids=list(identities()))
+def test_cells_are_centred_where_the_page_says(network: Network, output_stride: int) -> None:
+    for side in SIDES:
+        line = cells(network, output_stride, side)
+        assert (line.centre, line.step) == (Fraction(network.centre), output_stride), side
+
+
+@pytest.mark.parametrize(("network", "output_stride"), CASES, ids=list(identities()))
+def test_cells_cover_the_image(network: Network, output_stride: int) -> None:
+    """No pixel lies more than half of the network's stride beyond the centres of the outermost cells."""
+    for side in SIDES:
+        line = cells(network, output_stride, side)
+        assert line.centre <= Fraction(network.stride + 1, 2), side
+        assert line.centre + line.step * (line.size - 1) >= side - Fraction(network.stride + 1, 2), side
+
+
+@pytest.mark.parametrize("network", SEGMENTING, ids=lambda network: network.name)
+def test_a_crop_has_one_cell_or_is_pooled(network: Network) -> None:
+    line: Any = Line(network.crop, Fraction(1, 2), 1)
+    answer: Line = network.logits(line, Axis(), "VALID", network.stride)  # type: ignore[arg-type]
+    assert answer.size == 1 or network.window == 1

@@ -1,0 +1,84 @@
+"""Checkpoints that tf-slim's own graphs write, with random weights, and what these graphs answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import tensorflow as tf
+
+from export.networks import Network
+from export.slim_reference import build_in_slim
+
+# Standard deviation of what the first convolution gives for pixels that only lose their mean.
+_FIRST_SPREAD = 85.0
+
+
+class SlimNetwork:
+    """A network built by tf-slim, with random weights; a context manager."""
+
+    def __init__(self, network: Network, classes: int, seed: int = 0) -> None:
+        import tf_slim
+
+        self._network = network
+        with tf.Graph().as_default() as graph:
+            self._pixels = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3])
+            self._logits = build_in_slim(network, self._pixels, classes)
+            self.variables = tf_slim.get_model_variables()
+        self._session = tf.compat.v1.Session(graph=graph)
+        rng = np.random.Generator(np.random.SFC64(seed))
+        for variable in self.variables:
+            variable.load(
+                random_values(variable.op.name, variable.shape.as_list(), network, rng), self._session
+            )
+
+    def save(self, path: Path, version: int = 2) -> Path:
+        """Write a checkpoint as slim does: V1 or V2, with what training leaves beside the network."""
+        scope = self._network.scope
+        with self._session.graph.as_default():
+            beside = {
+                "global_step": tf.Variable(7, dtype=tf.int64),
+                f"{scope}/AuxLogits/Conv2d_1b_1x1/weights": tf.Variable(tf.zeros([1, 1, 2, 2])),
+                f"{self.variables[0].op.name}/ExponentialMovingAverage": tf.Variable(tf.zeros([2])),
+            }
+            self._session.run([variable.initializer for variable in beside.values()])
+            variables = {variable.op.name: variable for variable in self.variables} | beside
+            saver = tf.compat.v1.train.Saver(variables, write_version=version)
+        saver.save(self._session, str(path), write_meta_graph=False, write_state=False)
+        return path
+
+    def logits(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """float32 [h, w, C] of each prepared image [H, W, 3]."""
+        return [self._session.run(self._logits, {self._pixels: image[None]})[0] for image in images]
+
+    def __enter__(self) -> SlimNetwork:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+
+def random_values(name: str, shape: Sequence[int], network: Network, rng: np.random.Generator) -> np.ndarray:
+    """Values that keep the spread of activations, layer by layer, so that every variable matters in the logits.
+
+    Weights are He et al.'s (arXiv:1502.01852). The branches of residual units are weak, as there are up to 50 of them.
+    """
+    leaf = name.rpartition("/")[2]
+    first = name.startswith((f"{network.scope}/conv1/BatchNorm", f"{network.scope}/conv1/biases"))
+    scale = _FIRST_SPREAD if first and network.preprocessing.scale == 1 else 1.0
+    weak = 0.3 if "/conv3/" in name and "bottleneck" in name else 1.0
+    normal = rng.standard_normal(shape, np.float32)
+    if leaf == "depthwise_weights":
+        return normal / np.float32(np.sqrt(np.prod(shape[:2])))
+    if leaf.endswith("weights"):
+        weak = 1.0 if network.name.startswith("resnet_v1") else weak
+        return normal * np.float32(weak * np.sqrt(2 / np.prod(shape[:-1])))
+    if leaf == "moving_variance":
+        return (scale**2 * (0.5 + np.minimum(np.abs(normal), 1))).astype(np.float32)
+    if leaf == "gamma":
+        return np.float32(weak) * (1 + 0.2 * normal)
+    return np.float32(0.3 * scale) * normal
