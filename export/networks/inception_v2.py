@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from export.folding import Separable
-from export.networks.inception import NORM, AvgPool, Branch, Conv, MaxPool, chain, classifier, mixed
+from export.networks.inception import AvgPool, Branch, Conv, MaxPool, chain, classifier, mixed
 from export.networks.network import Layers, SlimReference, Tensor
 
 _STEM = (MaxPool(stride=2), Conv("Conv2d_2b_1x1", 64, 1), Conv("Conv2d_2c_3x3", 192, 3), MaxPool(stride=2))
@@ -57,7 +57,8 @@ _MIXED = {
 
 
 def _logits(images: Tensor, layers: Layers) -> Tensor:
-    net = layers.conv(images, "Conv2d_1a_7x7", 64, 7, stride=2, norm=NORM, stored=Separable(8))
+    # Slim's separable convolution has biases; its arg_scope normalizes the plain ones.
+    net = layers.conv(images, "Conv2d_1a_7x7", 64, 7, stride=2, stored=Separable(8))
     net = chain(net, layers, _STEM)
     for scope, branches in _MIXED.items():
         net = mixed(net, layers, scope, *branches)

@@ -55,6 +55,7 @@ NAMES: dict[str, dict[str, tuple[int | None, ...]]] = {
     "inception_v2": {
         "InceptionV2/Conv2d_1a_7x7/depthwise_weights": (7, 7, 3, 8),
         "InceptionV2/Conv2d_1a_7x7/pointwise_weights": (1, 1, 24, 64),
+        "InceptionV2/Conv2d_1a_7x7/biases": (64,),
     },
     "inception_v1": {"InceptionV1/Mixed_5b/Branch_2/Conv2d_0a_3x3/weights": (3, 3, 32, 128)},
     "resnet_v1_152": {"resnet_v1_152/block3/unit_36/bottleneck_v1/conv2/BatchNorm/gamma": (256,)},
