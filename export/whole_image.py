@@ -95,7 +95,8 @@ class WholeImages:
         return cell_logits(image, self._network, self._layers, options.geometry, options.output_stride), size
 
     def _refuse_below_window(self, index: Tensor, size: Tensor) -> tf.Operation:
-        side = self._network.crop
+        """Without padding, fc6 needs its whole window; a network without such a layer takes any image."""
+        side = self._network.crop if self._network.window > 1 else 1
         return refuse_unless(
             tf.reduce_all(size >= side),
             "image ", index, " is ", size[1], "x", size[0], " pixels (width x height): this model was exported with "
