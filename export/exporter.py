@@ -102,7 +102,7 @@ def export_checkpoint(
                 )
             )
             network = network_of(checkpoint, network)
-            options = (options or GraphOptions()).of(network)
+            options = options.of(network)
             expected = network.expected_variables()
             verify(checkpoint, expected, network.name, network.scope)
             shapes = {name: checkpoint.tensors[name].shape for name in expected}
