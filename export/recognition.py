@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from export.checkpoint import Checkpoint
+from collections import Counter
+
+from export.checkpoint import OBJECT_BASED, Checkpoint
 from export.errors import ExportError
 from export.networks import NETWORKS, Network, find_network
 
 
 def network_of(checkpoint: Checkpoint, wanted: Network | None) -> Network:
-    """Return `wanted`, else the one network that the checkpoint's variables belong to, else VGG-16.
+    """Return `wanted`, else the one network that the checkpoint's variables belong to.
 
-    The last is for `verify` to complain about: nothing fits it either.
+    Where nothing tells, and something else than the network is wrong, VGG-16 is returned for `verify` to complain.
 
     Raises:
-        ExportError: the checkpoint holds another network than the wanted one, or several and none is wanted.
+        ExportError: the checkpoint holds another network than the wanted one, none, or several and none is wanted.
     """
-    scopes = {name.partition("/")[0] for name in checkpoint.tensors}
-    held = sorted(
-        (network for network in NETWORKS.values() if network.scope in scopes), key=lambda net: net.name
-    )
+    scopes = Counter(name.partition("/")[0] for name in checkpoint.tensors if "/" in name)
+    held = [network for _, network in sorted(NETWORKS.items()) if network.scope in scopes]
     names = " and ".join(network.name for network in held)
     if wanted is None:
         if len(held) > 1:
             raise ExportError(f"{checkpoint.path} holds {names}: say which with --net")
-        return held[0] if held else find_network("vgg_16")
+        return held[0] if held else _hidden_network(checkpoint, scopes)
     if held and wanted not in held:
         other = held[0]
         raise ExportError(
@@ -31,3 +31,16 @@ def network_of(checkpoint: Checkpoint, wanted: Network | None) -> Network:
             f"say --net {other.name}, or leave --net out"
         )
     return wanted
+
+
+def _hidden_network(checkpoint: Checkpoint, scopes: Counter[str]) -> Network:
+    """One whose scope lies below another; without one, VGG-16 where the variables have no scopes of slim's at all."""
+    for network in NETWORKS.values():
+        if any(f"/{network.scope}/" in name for name in checkpoint.tensors):
+            return network
+    if scopes and not any(name.endswith(OBJECT_BASED) for name in checkpoint.tensors):
+        raise ExportError(
+            f"{checkpoint.path} holds none of the networks that can be exported, which `python -m export --help` "
+            f"lists: its variables start with {scopes.most_common(1)[0][0]}/"
+        )
+    return find_network("vgg_16")

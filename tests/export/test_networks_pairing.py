@@ -53,6 +53,24 @@ def test_the_one_that_is_asked_for_is_taken_of_two(tmp_path: Path) -> None:
         assert network_of(opened, NETWORKS["inception_v3"]).name == "inception_v3"
 
 
+def test_a_network_that_cannot_be_exported_is_called_by_its_scope(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path / "model", "MobilenetV1/Conv2d_0/weights", "global_step")
+    assert complaint(path) == (
+        f"{path} holds none of the networks that can be exported, which `python -m export --help` lists: "
+        "its variables start with MobilenetV1/"
+    )
+
+
+def test_a_network_below_another_scope_is_recognised(tmp_path: Path) -> None:
+    path = checkpoint(
+        tmp_path / "model", *(f"tower/{name}" for name in NETWORKS["inception_v1"].expected_variables())
+    )
+    with pytest.raises(
+        ExportError, match="has the variables of inception_v1 below tower/: save them without"
+    ):
+        export_checkpoint(path, tmp_path / "out")
+
+
 def test_an_incomplete_checkpoint_is_called_by_its_networks_name(tmp_path: Path) -> None:
     path = checkpoint(tmp_path / "model", "InceptionV3/Conv2d_1a_3x3/weights")
     with pytest.raises(ExportError, match=r"lacks InceptionV3/.*: it is no complete inception_v3$"):
