@@ -63,7 +63,10 @@ class Segmenter:
         return dict(zip(names, (labels.numpy() for labels in self._run(image)), strict=True))
 
     def _build(self, image: Tensor) -> list[Tensor]:
-        return [self._label_map(image, network, options) for _, _, network, options in self._procedures]
+        return [
+            self._label_map(image, network, options.of(network))
+            for _, _, network, options in self._procedures
+        ]
 
     def _label_map(self, image: Tensor, network: Network, options: GraphOptions) -> Tensor:
         layers = VariableLayers(self._constants, network.scope)

@@ -49,6 +49,9 @@ class Axis:
             size, before = (net.size - reach - 1) // stride + 1, 0
         return Line(size, net.centre + net.step * (Fraction(reach, 2) - before), net.step * stride)
 
+    def pad(self, net: Line, positions: int) -> Line:
+        return Line(net.size + 2 * positions, net.centre - positions * net.step, net.step)
+
     def batch_norm(self, net: Line, scope: str, norm: object) -> Line:
         return net
 
