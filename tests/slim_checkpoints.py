@@ -27,12 +27,11 @@ class SlimNetwork:
             self._pixels = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3])
             self._logits = build_in_slim(network, self._pixels, classes)
             self.variables = tf_slim.get_model_variables()
-        self._session = tf.compat.v1.Session(graph=graph)
-        rng = np.random.Generator(np.random.SFC64(seed))
-        for variable in self.variables:
-            variable.load(
-                random_values(variable.op.name, variable.shape.as_list(), network, rng), self._session
-            )
+            self._session = tf.compat.v1.Session(graph=graph)
+            rng = np.random.Generator(np.random.SFC64(seed))
+            for variable in self.variables:
+                values = random_values(variable.op.name, variable.shape.as_list(), network, rng)
+                variable.load(values, self._session)
 
     def save(self, path: Path, version: int = 2) -> Path:
         """Write a checkpoint as slim does: V1 or V2, with what training leaves beside the network."""
