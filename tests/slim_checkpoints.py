@@ -45,7 +45,7 @@ class SlimNetwork:
             self._session.run([variable.initializer for variable in beside.values()])
             variables = {variable.op.name: variable for variable in self.variables} | beside
             saver = tf.compat.v1.train.Saver(variables, write_version=version)
-        saver.save(self._session, str(path), write_meta_graph=False, write_state=False)
+            saver.save(self._session, str(path), write_meta_graph=False, write_state=False)
         return path
 
     def logits(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
