@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ import tensorflow as tf
 from export.checkpoint import Checkpoint
 from export.networks.network import Network, Tensor
 
+_AT_ONCE = 32 * 2**20  # bytes
 # Where updates of the statistics are to be collected, which matters in training only, tf-slim 1.1 takes a layer of
 # Keras 2 that TensorFlow no longer finds.
 NO_UPDATES: Mapping[str, Any] = {"updates_collections": None}
@@ -40,9 +41,30 @@ def slim_logits(
         variables = {variable.op.name: variable for variable in tf_slim.get_model_variables()}
         with tf.compat.v1.Session() as session:
             # TensorFlow's own V1 reader would take seconds and twice the checkpoint's size in memory.
-            for name, value in checkpoint.read_all(variables):
-                variables[name].load(value, session)
+            load(variables, checkpoint.read_all(variables), session)
             return [np.asarray(session.run(logits, {pixels: image[None]})[0]) for image in images]
+
+
+def load(
+    variables: Mapping[str, tf.Variable],
+    tensors: Iterable[tuple[str, np.ndarray]],
+    session: tf.compat.v1.Session,
+) -> None:
+    """Give variables of the session's graph their values, by name; some 32 MB of small ones at once, for speed."""
+    waiting: dict[str, np.ndarray] = {}
+
+    def flush() -> None:
+        initializers = [variables[name].initializer for name in waiting]
+        feed = {op.inputs[1]: value for op, value in zip(initializers, waiting.values(), strict=True)}
+        session.run(initializers, feed)
+        waiting.clear()
+
+    for name, value in tensors:
+        waiting[name] = value
+        del value
+        if sum(array.nbytes for array in waiting.values()) >= _AT_ONCE:
+            flush()
+    flush()
 
 
 def build_in_slim(network: Network, pixels: Tensor, classes: int) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from export.networks import Network
-from export.slim_reference import build_in_slim
+from export.slim_reference import build_in_slim, load
 
 # Standard deviation of what the first convolution gives for pixels that only lose their mean.
 _FIRST_SPREAD = 85.0
@@ -29,9 +29,11 @@ class SlimNetwork:
             self.variables = tf_slim.get_model_variables()
             self._session = tf.compat.v1.Session(graph=graph)
             rng = np.random.Generator(np.random.SFC64(seed))
-            for variable in self.variables:
-                values = random_values(variable.op.name, variable.shape.as_list(), network, rng)
-                variable.load(values, self._session)
+            values = (
+                (variable.op.name, random_values(variable.op.name, variable.shape.as_list(), network, rng))
+                for variable in self.variables
+            )
+            load({variable.op.name: variable for variable in self.variables}, values, self._session)
 
     def save(self, path: Path, version: int = 2) -> Path:
         """Write a checkpoint as slim does: V1 or V2, with what training leaves beside the network."""
