@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.quality.contact_sheet import CELL, Row, draw
+from benchmarks.quality.procedures import PROCEDURES
 from benchmarks.quality.scores import boundary_f_score, confusion, mean_iou, pixel_accuracy
 from client._palette import colours
 from tests.conftest import run_module
@@ -115,3 +117,12 @@ def test_contact_sheet_shows_every_label_map_in_the_colour_of_its_class(tmp_path
     sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
     middles = [sheet[22 + CELL[1] // 2, 6 + column * (CELL[0] + 6) + CELL[0] // 2] for column in (1, 2, 3)]
     np.testing.assert_array_equal(middles, colours(np.arange(3)))
+
+
+@pytest.mark.soak
+def test_short_run_prints_the_figures_of_every_procedure() -> None:
+    result = run_module("benchmarks.quality", "--scenes", "1", "--json")
+    assert result.returncode == 0, result.stderr
+    rows = json.loads(result.stdout)["procedures"]
+    assert [row["procedure"] for row in rows] == [procedure.name for procedure in PROCEDURES]
+    assert all(0 <= row[figure] <= 1 for row in rows for figure in ("mean_iou", "boundary_f_score"))

@@ -92,7 +92,7 @@ def test_options_that_the_network_lacks_are_refused(options: GraphOptions, messa
 @pytest.fixture(scope="module")
 def tensors(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """FCN-8s on the demo's VGG-16, its score layers fitted to few scenes."""
-    with mock.patch.object(skips, "SCENES", skips.BATCH):
+    with mock.patch.multiple(skips, SCENES=8, BATCH=8):
         return skips.with_skips(weights, FCN_8S, 0, lambda step, done: None)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.quality.procedures import PROCEDURES, Segmenter
 from export.demo.constants import Constants
 from export.layers import VariableLayers
 from export.networks.vgg import VGG_16
@@ -189,3 +190,13 @@ def test_classification_of_crops_does_not_depend_on_the_output_stride(
         aligned("classify", images=images)["probabilities"],
         atol=1e-6,
     )
+
+
+def test_quality_benchmark_measures_what_is_exported(
+    model: SavedModel, aligned: SavedModel, weights: dict[str, np.ndarray]
+) -> None:
+    image = picture(70, 130)
+    chosen = [procedure for procedure in PROCEDURES if procedure.short in ("bilinear", "stride 8")]
+    found = Segmenter([weights], chosen).label_maps(image).values()
+    for label_map, exported in zip(found, (aligned, model), strict=True):
+        assert (label_map == exported("segment", images=image[None])["label_map"][0]).mean() > 0.999
