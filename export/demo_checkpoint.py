@@ -116,8 +116,7 @@ def _write(options: argparse.Namespace) -> None:
         f"{options.checkpoint}: {options.net}, {len(CLASS_NAMES)} classes, {size / 1e6:.0f} MB in {seconds:.0f} s"
     )
     print(f"{labels}: {', '.join(CLASS_NAMES)}")
-    net = "" if options.net == "vgg_16" else f" --net {options.net}"
-    print(f"next: python -m export --ckpt {options.checkpoint}{net}")
+    print(f"next: python -m export --ckpt {options.checkpoint}")
 
 
 def _check_target(files: Sequence[Path], replace: bool) -> None:
