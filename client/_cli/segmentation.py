@@ -74,7 +74,8 @@ def segment(client: Client, options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             if journal is None:
                 raise
-            done = f"stopped: {journal.added} images were done; the same command goes on from there"
+            command = "the same command without --overwrite" if options.overwrite else "the same command"
+            done = f"stopped: {journal.added} images were done; {command} goes on from there"
             raise KeyboardInterrupt(done) from None
         if options.report:
             from .report.page import write_report
