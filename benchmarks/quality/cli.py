@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import signal
 import sys
@@ -25,9 +26,9 @@ from benchmarks.side import ROOT, BenchmarkError
 _RESULTS = ROOT / "benchmarks" / "quality.json"
 _SHEET = ROOT / "docs" / "quality.png"
 _SCENES, _SEED = 100, 20
-_SIDES, _REGIONS = (240, 304), (3, 6)  # pixels, textures; fewest and most
-_SHOWN = 5  # scenes of the picture
-_SHOWN_PROCEDURES = ("tutorial", "bilinear", "stride 8", "FCN-8s")
+_SIDES, _REGIONS = (224, 272), (3, 6)  # pixels, textures; fewest and most
+_SHOWN_SCENES = range(5)
+_SHOWN = ("tutorial", "bilinear", "stride 8", "FCN-8s")
 
 _DESCRIPTION = f"""\
 Compare ways to segment on generated scenes whose every pixel's class is known.
@@ -37,7 +38,7 @@ last layers are solved in closed form, all others are random and the same. Their
 where they are missing.
 
 A run of {_SCENES} scenes takes about a quarter of an hour on one core and writes benchmarks/quality.json and
-docs/quality.png; a shorter one prints only."""
+docs/quality.png; a shorter one prints only. What is segmented is kept in demo/: a run that was stopped goes on."""
 _EPILOG = """\
 example:
   python -m benchmarks.quality --scenes 5"""
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped: nothing was written", file=sys.stderr)
+        print("stopped: the next run goes on with the scenes that are left", file=sys.stderr)
         return 130
     return 0
 
@@ -85,27 +86,18 @@ def _run(options: argparse.Namespace) -> None:
 
     import_tensorflow()
     from benchmarks.quality.contact_sheet import Row, draw
-    from benchmarks.quality.procedures import CHECKPOINTS, PROCEDURES, Segmenter
+    from benchmarks.quality.procedures import PROCEDURES
     from export.demo.scenes import CLASS_NAMES
 
+    names = [procedure.name for procedure in PROCEDURES]
     with _progress() as progress:
-        step = progress.add_task("reading the checkpoints", total=None)
-        segmenter = Segmenter([_tensors(_checkpoint(network)) for network in CHECKPOINTS])
-        progress.update(step, description="segmenting scenes", total=options.scenes)
-        scores = {procedure.name: Scores(len(CLASS_NAMES)) for procedure in PROCEDURES}
-        shown: list[Row] = []
-        for number in range(options.scenes):
-            image, truth = _scene(number)
-            found = segmenter.label_maps(image)
-            for name, label_map in found.items():
+        files = _segmented(range(options.scenes), progress)
+        step = progress.add_task("scoring", total=options.scenes)
+        scores = {name: Scores(len(CLASS_NAMES)) for name in names}
+        for number, file in enumerate(files):
+            _, truth = scene(number)
+            for name, label_map in zip(names, np.load(file), strict=True):
                 scores[name].add(truth, label_map)
-            if len(shown) < _SHOWN:
-                shown.append(
-                    Row(
-                        image,
-                        [truth, *(found[p.name] for p in PROCEDURES if p.short in _SHOWN_PROCEDURES)],
-                    )
-                )
             progress.advance(step)
     results = {
         "scenes": options.scenes,
@@ -125,7 +117,44 @@ def _run(options: argparse.Namespace) -> None:
         _print(scores)
     if options.scenes == _SCENES:
         _RESULTS.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
-        draw(_SHEET, ["truth", *_SHOWN_PROCEDURES], shown, CLASS_NAMES)
+        columns = [index for index, procedure in enumerate(PROCEDURES) if procedure.short in _SHOWN]
+        rows = []
+        for number in _SHOWN_SCENES:
+            image, truth = scene(number)
+            rows.append(Row(image, [truth, *np.load(files[number])[columns]]))
+        draw(_SHEET, ["truth", *(PROCEDURES[index].short for index in columns)], rows, CLASS_NAMES)
+
+
+def _segmented(numbers: Sequence[int], progress: Progress) -> list[Path]:
+    """Files with the label maps of scenes, uint8 [procedures,H,W]; those of earlier runs are taken as they are."""
+    from benchmarks.quality.procedures import CHECKPOINTS, Segmenter
+
+    step = progress.add_task("reading the checkpoints", total=None)
+    checkpoints = [_checkpoint(network) for network in CHECKPOINTS]
+    folder = _folder(checkpoints)
+    files = [folder / f"{number:03d}.npy" for number in numbers]
+    segmenter = None if all(file.exists() for file in files) else Segmenter(list(map(_tensors, checkpoints)))
+    progress.update(step, description="segmenting scenes", total=len(files))
+    for number, file in zip(numbers, files, strict=True):
+        if segmenter and not file.exists():
+            label_maps = segmenter.label_maps(scene(number)[0])
+            draft = file.with_suffix(".tmp.npy")
+            np.save(draft, np.stack(list(label_maps.values())))
+            draft.replace(file)
+        progress.advance(step)
+    return files
+
+
+def _folder(checkpoints: Sequence[Path]) -> Path:
+    """Where the label maps of these checkpoints and scenes are kept."""
+    from benchmarks.quality.procedures import PROCEDURES
+
+    stats = [(file.stat().st_size, file.stat().st_mtime_ns) for file in checkpoints]
+    names = [procedure.name for procedure in PROCEDURES]
+    key = hashlib.sha256(repr((stats, names, _SEED, _SIDES, _REGIONS)).encode()).hexdigest()[:8]
+    folder = DEMO_CHECKPOINT.with_name(f"quality-{key}")
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @contextmanager
@@ -151,7 +180,7 @@ def _tensors(file: Path) -> Mapping[str, NDArray[Any]]:
         return dict(checkpoint.read_all(checkpoint.tensors))
 
 
-def _scene(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def scene(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A picture uint8 [H,W,3] that no network was fitted to, and its label map."""
     from export.demo.scenes import compose
 
