@@ -1,7 +1,13 @@
-"""Ranges for 8-bit activations, from a folder of images like those that will be served."""
+"""Ranges for 8-bit activations, from a folder of images like those that will be served.
+
+A range that cuts off the few largest activations leaves finer steps for all others, and one odd image cannot stretch
+it. PERCENTILE is the lowest that costs nothing: over scenes of the demo checkpoint, the label maps of 8 bits agree with
+float32's in 98.7 % of the pixels at the maximum, 98.6 % at 99.999 and 99.99, 98.4 % at 99.9 and 93.3 % at 99.5.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,7 +77,11 @@ def refused_image(file: Path) -> Iterator[None]:
     except OSError as error:
         raise ExportError(f"cannot read {file}: {error.strerror or error}") from error
     except tf.errors.InvalidArgumentError as error:
-        reason = str(error.message).splitlines()[0].partition("assertion failed:")
-        raise ExportError(
-            f"{file}: {reason[2].strip(' []') or reason[0]}: remove it from the folder"
-        ) from error
+        raise ExportError(f"{file}: {_said(error)}: remove it from the folder") from error
+
+
+def _said(error: tf.errors.OpError) -> str:
+    """What an op said, of all that TensorFlow tells: it stands before the first line that names the op's node."""
+    line = re.search(r"([^\n]*)\n\t \[\[", error.message)
+    said = line[1] if line else error.message
+    return re.sub(r"^ *\(\d+\) \w+: |assertion failed: \[|\]$", "", said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -111,6 +112,8 @@ def export_checkpoint(
         ranges = agreement = None
         if images:
             with clock.step("calibrate"):
+                # Refuses networks that 8 bits are not for, before the images take their time.
+                build_saved_model(network, shapes, labels.names, options, defaultdict(lambda: 1.0))
                 float_model = stack.enter_context(FloatModel(checkpoint, network, labels.names, options))
                 ranges = calibrate(float_model, images.calibrating, partial(progress, "calibrate"))
         with clock.step("build the graph"):

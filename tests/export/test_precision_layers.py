@@ -1,0 +1,208 @@
+"""Convolutions of --target x86 and of --precision bfloat16 and int8, one at a time, against NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from export import fused_layers
+from export.activations import RecordingLayers, percentile
+from export.errors import ExportError
+from export.fused_layers import FusedLayers, fused_convolution
+from export.graph import GraphOptions
+from export.kernels import Obstacle, obstacle
+from export.layers import Convolution, VariableLayers
+from export.model_variables import Recipe
+from export.quantization import LARGEST, filter_range, quantized
+from export.quantized_layers import Activations, QuantizedLayers, quantized_convolution
+from tests.processor import has_bfloat16
+from tests.small_network import SMALL
+
+RANDOM = np.random.default_rng(11)
+FILTER = RANDOM.normal(0, 0.2, (3, 3, 3, 8)).astype(np.float32)
+BIASES = RANDOM.normal(0, 1, 8).astype(np.float32)
+
+
+class Constants:
+    """Variables that are constants, made of `tensors`."""
+
+    def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
+        self._tensors = tensors
+
+    def copy_of(self, tensor: str) -> Recipe:
+        return Recipe(self._tensors[tensor].shape, (tensor,), np.asarray)
+
+    def get(self, name: str, recipe: Recipe, dtype: tf.DType = tf.float32) -> tf.Tensor:
+        return tf.constant(recipe.make(*(self._tensors[source] for source in recipe.sources)), dtype)
+
+
+VARIABLES = Constants({"small/conv1/weights": FILTER, "small/conv1/biases": BIASES})
+
+
+def run(tensor: tf.Tensor) -> np.ndarray:
+    with tf.compat.v1.Session(graph=tensor.graph) as session:
+        return session.run(tensor)
+
+
+def convolve(net: np.ndarray, weights: np.ndarray, stride: int = 1, rate: int = 1) -> np.ndarray:
+    """[H, W, C] by [h, w, C, D], without padding, in float64."""
+    height, width = ((side - 1) * rate + 1 for side in weights.shape[:2])
+    windows = np.lib.stride_tricks.sliding_window_view(net.astype(np.float64), (height, width), (0, 1))
+    return np.einsum("ijchw,hwcd->ijd", windows[::stride, ::stride, :, ::rate, ::rate], weights)
+
+
+def same(net: np.ndarray) -> np.ndarray:
+    """Padded as "SAME" pads it for 3x3."""
+    return np.pad(net, [(1, 1), (1, 1), (0, 0)])
+
+
+@pytest.mark.parametrize(("stride", "rate"), [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize("relu", [True, False])
+def test_fused_convolution_is_that_of_numpy(stride: int, rate: int, relu: bool) -> None:
+    net = RANDOM.normal(0, 1, (13, 17, 3)).astype(np.float32)
+    with tf.Graph().as_default():
+        convolution = Convolution(stride, rate, "VALID", relu)
+        found = run(fused_convolution(*map(tf.constant, (net[None], FILTER, BIASES)), convolution))[0]
+    expected = convolve(net, FILTER, stride, rate) + BIASES
+    np.testing.assert_allclose(found, np.maximum(expected, 0) if relu else expected, atol=1e-5)
+
+
+def test_fused_convolution_is_the_node_that_the_runtime_makes() -> None:
+    with tf.Graph().as_default() as graph:
+        layers = FusedLayers(VARIABLES, "small", tf.bfloat16)
+        net = layers.conv(tf.zeros([1, 9, 9, 3]), "conv1", 8, 3)
+        (node,) = [node for node in graph.as_graph_def().node if "Conv" in node.op]
+    attributes = {
+        name: value.ListFields()[0][1] if value.ListFields() else None for name, value in node.attr.items()
+    }
+    assert node.op == "_MklNativeFusedConv2D"
+    assert net.dtype == tf.bfloat16
+    assert attributes["_kernel"] == b"MklNameChangeOp"
+    assert attributes["filter_format"] == b"HWIO"
+    assert attributes["T"] == tf.bfloat16.as_datatype_enum
+    assert list(attributes["fused_ops"].s) == [b"BiasAdd", b"Relu"]
+    assert (attributes["is_filter_const"], attributes["num_args"]) == (True, 1)
+
+
+def test_only_the_processor_decides_on_bfloat16() -> None:
+    expected = None if has_bfloat16() else Obstacle.PROCESSOR
+    assert obstacle(GraphOptions(target="x86", precision="bfloat16")) == expected
+
+
+def test_kernels_that_tensorflow_does_not_know_are_an_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = fused_layers.node
+    monkeypatch.setattr(
+        fused_layers,
+        "node",
+        lambda op, *arguments, **attributes: node(f"{op}OfArm", *arguments, **attributes),
+    )
+    assert obstacle(GraphOptions(target="x86")) is Obstacle.KERNELS
+
+
+def test_filter_of_8_bits_is_the_nearest_of_its_channel() -> None:
+    weights = RANDOM.normal(0, 1, (3, 3, 4, 5)).astype(np.float32) * np.float32([1e-3, 1, 50, 0, 7])
+    steps = filter_range(weights) / 127
+    integers = quantized(weights)
+    assert integers.dtype == np.int8
+    assert (np.abs(integers).max(axis=(0, 1, 2)) == [LARGEST, LARGEST, LARGEST, 0, LARGEST]).all()
+    assert (np.abs(integers * steps - weights) <= steps * 0.5001).all()
+
+
+def integer_reference(
+    net: np.ndarray, weights: np.ndarray, ranges: np.ndarray, range_in: float, range_out: float
+) -> np.ndarray:
+    sums = convolve(same(net), weights)
+    values = sums * (range_in / 255) * (ranges / 127) + BIASES[: len(ranges)]
+    return np.clip(np.rint(values * 255 / range_out), 0, 255)
+
+
+@pytest.mark.parametrize("channels", [3, 16, 64])
+@pytest.mark.parametrize("extreme", [True, False])
+def test_quantized_convolution_is_that_of_integers(channels: int, extreme: bool) -> None:
+    """Where the extremes meet, sums of 16 bits would overflow with larger filters."""
+    if extreme:
+        net, weights = np.full((6, 7, channels), 255), np.full((3, 3, channels, 8), LARGEST)
+        weights[..., ::2] *= -1
+    else:
+        net = RANDOM.integers(0, 256, (6, 7, channels))
+        weights = RANDOM.integers(-LARGEST, LARGEST + 1, (3, 3, channels, 8))
+    ranges = RANDOM.uniform(0.5, 2, 8).astype(np.float32)
+    range_out = float(channels * (9 if extreme else 1.5))
+    with tf.Graph().as_default():
+        activations = Activations(tf.bitcast(tf.constant(net[None], tf.uint8), tf.quint8), 2.0)
+        filter_values = tf.bitcast(tf.constant(weights, tf.int8), tf.qint8)
+        result = quantized_convolution(
+            activations,
+            filter_values,
+            tf.constant(ranges),
+            tf.constant(BIASES),
+            Convolution(1, 1, "SAME", relu=True),
+            range_out,
+        )
+        found = run(tf.bitcast(result.values, tf.uint8))[0]
+    expected = integer_reference(net, weights, ranges, 2.0, range_out)
+    difference = np.abs(found - expected)
+    assert result.range == range_out
+    assert difference.max() <= 1  # float32 may round a tie to the other side
+    assert np.count_nonzero(difference) <= difference.size // 100
+    assert 0 < np.count_nonzero(expected == 0) < expected.size
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_first_convolution_takes_the_pixels_and_knows_the_mean(padding: str) -> None:
+    pixels = RANDOM.integers(0, 256, (12, 15, 3)).astype(np.uint8)
+    prepared = pixels - np.float32(SMALL.preprocessing.mean_rgb)
+    net = same(prepared) if padding == "SAME" else prepared
+    expected = np.maximum(convolve(net, FILTER) + BIASES, 0)
+    with tf.Graph().as_default():
+        layers = QuantizedLayers(VARIABLES, SMALL, {"small/conv1": float(expected.max())})
+        result = layers.conv(tf.constant(prepared[None]), "conv1", 8, 3, padding=padding)
+        found = run(tf.bitcast(result.values, tf.uint8))[0] * (result.range / 255)
+    assert np.abs(found - expected).max() <= 0.02 * expected.max()
+
+
+@pytest.mark.parametrize(("kernel", "stride", "rate"), [(2, 2, 1), (3, 2, 1), (2, 1, 1), (2, 1, 2)])
+def test_quantized_pool_is_the_maximum(kernel: int, stride: int, rate: int) -> None:
+    values = RANDOM.integers(0, 256, (9, 11, 16)).astype(np.uint8)
+    with tf.Graph().as_default():
+        layers = QuantizedLayers(VARIABLES, SMALL, {})
+        activations = Activations(tf.bitcast(tf.constant(values[None]), tf.quint8), 3.0)
+        pooled = layers.max_pool(activations, kernel, stride=stride, rate=rate)
+        found = run(tf.bitcast(pooled.values, tf.uint8))[0]
+    side = (kernel - 1) * rate + 1
+    windows = np.lib.stride_tricks.sliding_window_view(values, (side, side), (0, 1))
+    assert (found == windows[::stride, ::stride, :, ::rate, ::rate].max(axis=(-2, -1))).all()
+    assert pooled.range == 3.0
+
+
+def test_network_with_other_layers_is_refused_by_name() -> None:
+    with tf.Graph().as_default():
+        layers = QuantizedLayers(VARIABLES, SMALL, {})
+        activations = Activations(tf.bitcast(tf.zeros([1, 4, 4, 8], tf.uint8), tf.quint8), 1.0)
+        with pytest.raises(ExportError, match="this one has residual blocks: choose --precision bfloat16"):
+            layers.add(activations, activations)
+
+
+@pytest.mark.parametrize("percent", [50.0, 99.0, 99.99, 100.0])
+def test_percentile_is_that_of_numpy_but_for_the_width_of_a_bin(percent: float) -> None:
+    net = RANDOM.exponential(30, (1, 60, 70, 3)).astype(np.float32)
+    with tf.Graph().as_default():
+        layers = RecordingLayers(VARIABLES, "small")
+        activations = layers.conv(tf.constant(net), "conv1", 8, 3)
+        with tf.compat.v1.Session() as session:
+            values, histogram = session.run([activations, layers.histograms["small/conv1"]])
+    assert histogram.sum() == values.size
+    exact = float(np.percentile(values, percent, method="inverted_cdf"))
+    assert percentile(histogram, percent) == pytest.approx(exact, rel=0.023, abs=1e-6)
+    assert percentile(histogram, percent) >= exact * (1 - 1e-6)
+
+
+def test_stock_layers_in_bfloat16_compute_in_it() -> None:
+    with tf.Graph().as_default() as graph:
+        net = VariableLayers(VARIABLES, "small", tf.bfloat16).conv(tf.zeros([1, 9, 9, 3]), "conv1", 8, 3)
+        operations = {node.op for node in graph.as_graph_def().node}
+    assert net.dtype == tf.bfloat16
+    assert {"Conv2D", "BiasAdd", "Relu"} <= operations
