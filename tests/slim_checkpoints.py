@@ -50,6 +50,10 @@ class SlimNetwork:
             saver.save(self._session, str(path), write_meta_graph=False, write_state=False)
         return path
 
+    def values(self) -> dict[str, np.ndarray]:
+        """The weights by name."""
+        return self._session.run({variable.op.name: variable for variable in self.variables})
+
     def logits(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """float32 [h, w, C] of each prepared image [H, W, 3]."""
         return [self._session.run(self._logits, {self._pixels: image[None]})[0] for image in images]

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
@@ -17,7 +17,9 @@ import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_grpc
 
 from client import Client
+from export.demo.constants import Constants
 from export.exporter import Export, export_checkpoint
+from export.layers import VariableLayers
 from export.networks import NETWORKS, Network
 from tests import slim_preprocessing as reference
 from tests.conftest import ROOT
@@ -200,6 +202,23 @@ def test_logits_depend_on_the_image(quick: Served, name: str) -> None:
     spread = np.abs(quick.exports[name].crop).max()
     assert 0.1 < spread < 1000
     assert np.abs(centred(np.log(probabilities[0])) - centred(np.log(probabilities[1]))).max() > 0.01 * spread
+
+
+@pytest.mark.parametrize(("name", "output_stride"), [("resnet_v1_50", 16), ("resnet_v2_50", 8)])
+def test_resnets_are_dilated_as_in_slim(name: str, output_stride: int) -> None:
+    network = NETWORKS[name]
+    assert network.reference
+    options = {**network.reference.options, "output_stride": output_stride}
+    image = reference.padded(noise(60, 90), network)
+    with SlimNetwork(
+        replace(network, reference=replace(network.reference, options=options)), CLASSES
+    ) as slim:
+        (expected,) = slim.logits([image])
+        layers = VariableLayers(Constants(slim.values()), network.scope)
+    run = tf.function(lambda images: network.logits(images, layers, "SAME", output_stride))
+    logits = run(image[None])[0].numpy()
+    assert logits.shape == (64 // output_stride + 1, 96 // output_stride + 1, CLASSES)
+    assert np.abs(logits - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 @pytest.mark.soak
