@@ -16,7 +16,8 @@ from export.graph_options import GraphOptions
 from export.layers import VariableLayers
 from export.model_variables import ModelVariables, make_variables
 from export.networks.network import Network, Tensor
-from export.preprocessing import central_crop, pad_to_grid, prepare
+from export.preprocessing import central_crop
+from export.whole_image import cell_logits
 
 
 class FloatModel:
@@ -72,10 +73,6 @@ def _histograms(
     """Of the whole image as it is segmented, and of its crop as it is classified."""
     image = decode(encoded, options.max_pixels, "the image")
     whole, crop = (RecordingLayers(variables, network.scope) for _ in range(2))
-    if options.geometry == "aligned":
-        net = pad_to_grid(prepare(image, network), network)
-        network.logits(net[None], whole, "SAME", options.output_stride)
-    else:
-        network.logits(prepare(image, network)[None], whole, "VALID", options.output_stride)
+    cell_logits(image, network, whole, options.geometry, options.output_stride)
     network.logits(central_crop(image, network)[None], crop, "VALID", network.stride)
     return {scope: whole.histograms[scope] + crop.histograms[scope] for scope in whole.histograms}
