@@ -73,7 +73,7 @@ class Admission:
             try:
                 in_time = self._changed.wait_for(
                     lambda: (self._free and self._queue[0] is context) or not context.is_active(),
-                    context.time_remaining(),
+                    _remaining(context),
                 )
                 _check_caller(context, in_time)
                 self._free -= 1
@@ -92,9 +92,13 @@ class Admission:
             self._changed.notify_all()
 
 
+def _remaining(context: grpc.ServicerContext) -> float:
+    """Seconds to the caller's deadline. gRPC gives a caller without one centuries, more than a lock can wait."""
+    return min(context.time_remaining(), threading.TIMEOUT_MAX)
+
+
 def _check_caller(context: grpc.ServicerContext, in_time: bool) -> None:
-    remaining = context.time_remaining()
-    if not in_time or (remaining is not None and remaining <= 0):
+    if not in_time or _remaining(context) <= 0:
         raise rpc_error.RpcError(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline passed before the start")
     if not context.is_active():
         raise rpc_error.RpcError(grpc.StatusCode.CANCELLED, "Cancelled before the start")

@@ -10,7 +10,7 @@ from concurrent import futures
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -98,9 +98,9 @@ def _method(
 ) -> "grpc.RpcMethodHandler[Any, Any]":
     """The handler that answers with `behaviour`, in the threads of `pool` instead of the server's."""
 
-    def answer(message: Any, context: grpc.ServicerContext) -> Any:
+    def answer(message: bytes, context: grpc.ServicerContext) -> Any:
         try:
-            return behaviour(message, context)
+            return behaviour(_parsed(message, request), context)
         except rpc_error.RpcError as error:
             context.abort(error.code, error.details)
         except Exception as error:
@@ -110,9 +110,19 @@ def _method(
     answer.experimental_thread_pool = pool  # type: ignore[attr-defined]
     return grpc.unary_unary_rpc_method_handler(
         answer,
-        request_deserializer=request.FromString,
+        # Not gRPC: it keeps each call whose message it cannot parse for good (17 kB in grpcio 1.85).
+        request_deserializer=None,
         response_serializer=lambda reply: reply if isinstance(reply, bytes) else reply.SerializeToString(),
     )
+
+
+def _parsed(message: bytes, kind: type[Message]) -> Any:
+    try:
+        return kind.FromString(message)
+    except DecodeError as error:
+        raise rpc_error.RpcError(
+            grpc.StatusCode.INTERNAL, f"the message is no {kind.DESCRIPTOR.full_name}"
+        ) from error
 
 
 def _require_model_spec(request: Any) -> None:

@@ -34,7 +34,7 @@ def base_path(tmp_path: Path, slow_model: Path) -> Path:
     return tmp_path / "affine"
 
 
-def ask(caller: Caller, steps: int, timeout: float = WAIT) -> grpc.Future:
+def ask(caller: Caller, steps: int, timeout: float | None = WAIT) -> grpc.Future:
     """A call under way."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "affine"
@@ -102,6 +102,13 @@ def test_status_health_metadata_and_reload_answer_under_overload(
         caller.reload(listing(base_path, 1, 2))
         caller.wait_for("affine", {2: "AVAILABLE", 1: "AVAILABLE"})
     assert {call.code() for call in calls} == {OK}
+
+
+def test_a_caller_without_a_deadline_waits_for_its_turn(start_engine: Start, base_path: Path) -> None:
+    caller = start_engine(listing(base_path, 1), max_requests=1, max_queue=2)
+    with busy(caller, waiting=0):
+        patient = ask(caller, 1, timeout=None)
+    assert patient.code() is OK
 
 
 @pytest.mark.parametrize("gone", ["cancelled", "disconnected", "late"])

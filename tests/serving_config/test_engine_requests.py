@@ -94,6 +94,15 @@ def test_methods_beyond_the_engine_are_unimplemented(start_engine: Start) -> Non
         assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
+def test_a_message_that_cannot_be_read_is_named(start_engine: Start) -> None:
+    caller = start_engine(listing(AFFINE, 1))
+    call = caller.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+    with pytest.raises(grpc.RpcError) as caught:
+        call(b"\xff" * 50, timeout=WAIT)
+    assert caught.value.code() == grpc.StatusCode.INTERNAL
+    assert caught.value.details() == "the message is no tensorflow.serving.PredictRequest"
+
+
 def test_a_request_and_an_answer_of_more_than_four_megabytes_pass(start_engine: Start) -> None:
     caller = start_engine(listing(AFFINE, 1))
     values = np.arange(3_000_000, dtype=np.float32)
