@@ -14,6 +14,7 @@ from client._palette import colours
 
 CELL = (152, 116)  # width and height of a scene, pixels
 _GAP, _HEAD, _FOOT, _TEXT = 6, 22, 26, 13
+_SWATCH = 19  # a class's colour and the space behind it
 _INK, _PAPER = (32, 33, 36), (255, 255, 255)
 
 
@@ -60,8 +61,10 @@ def _draw_legend(
     palette: NDArray[np.uint8],
     class_names: Sequence[str],
 ) -> None:
-    step = (width - 2 * _GAP) // len(class_names)
-    for index, (colour, name) in enumerate(zip(palette.tolist(), class_names, strict=True)):
-        left = _GAP + index * step
+    lengths = [_SWATCH + pen.textlength(name, font) for name in class_names]
+    between = (width - 2 * _GAP - sum(lengths)) / max(len(lengths) - 1, 1)
+    left = float(_GAP)
+    for colour, name, length in zip(palette.tolist(), class_names, lengths, strict=True):
         pen.rounded_rectangle((left, middle - 6, left + 14, middle + 6), radius=3, fill=tuple(colour))
-        pen.text((left + 20, middle), name, _INK, font, anchor="lm")
+        pen.text((left + _SWATCH, middle), name, _INK, font, anchor="lm")
+        left += length + between
