@@ -45,7 +45,7 @@ def ask(caller: Caller, steps: int, timeout: float | None = WAIT) -> grpc.Future
 @contextmanager
 def busy(caller: Caller, waiting: int) -> Iterator[list[grpc.Future]]:
     """One call runs, and `waiting` more wait for it."""
-    calls = [ask(caller, 2 * A_WHILE)]
+    calls = [ask(caller, 3 * A_WHILE)]
     time.sleep(0.2)
     calls += [ask(caller, 1) for _ in range(waiting)]
     time.sleep(0.2)
