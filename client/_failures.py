@@ -129,6 +129,8 @@ def _classify(
         return Unavailable, f"no answer from {address}: {failure.cause or words}"
     if code is _Code.RESOURCE_EXHAUSTED and re.search(r"larger than max|message.*too large", details):
         return MessageTooLarge, f"the message is over a size limit: {words}"
+    if code is _Code.RESOURCE_EXHAUSTED:  # TensorFlow Serving says no more when it has too many calls
+        return ServerError, f"{address} has no room for the call, in its queue or its memory: {words}"
     if code is _Code.UNIMPLEMENTED:
         return ServerError, f"{address} does not offer this call; is it a TensorFlow Serving? {words}"
     return ServerError, f"the server failed with {code.name}: {words}"

@@ -79,6 +79,17 @@ def test_a_missing_signature_is_named(scripted: Start) -> None:
         caller.predict(INPUTS, signature="logits")
 
 
+def test_a_server_with_too_many_calls_is_out_of_room(scripted: Start) -> None:
+    server = scripted()
+    server.answers[PREDICT] = refusing(grpc.StatusCode.RESOURCE_EXHAUSTED)
+    with (
+        Client(server.address, model="m") as caller,
+        pytest.raises(ServerError, match="has no room for the call, in its queue or its memory") as caught,
+    ):
+        caller.predict(INPUTS)
+    assert caught.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 @pytest.mark.parametrize(
     "code", ["INTERNAL", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "ABORTED", "FAILED_PRECONDITION"]
 )
