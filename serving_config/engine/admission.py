@@ -17,8 +17,8 @@ import grpc
 
 from serving_config.engine import rpc_error
 
-# TensorFlow Serving takes on four calls for each core (--grpc_max_threads), running or not. Here they wait
-# for their turn instead of sharing the cores, so that more of them do no harm.
+# TensorFlow Serving refuses, with the same code, what is beyond --grpc_max_threads and runs the rest at once.
+# Here calls wait for their turn instead of sharing the cores, so that many of them do no harm.
 _WAITING_FOR_EACH_RUNNING = 16
 
 
