@@ -116,7 +116,7 @@ def test_what_nobody_waits_for_any_more_is_not_started(
     start_engine: Start, base_path: Path, gone: str
 ) -> None:
     caller = start_engine(listing(base_path, 1), max_requests=1, max_queue=20)
-    first = ask(caller, A_WHILE)
+    first = ask(caller, 4 * A_WHILE)
     time.sleep(0.2)
     other = connect(caller.address)
     with closing(other.channel):
@@ -132,13 +132,13 @@ def test_what_nobody_waits_for_any_more_is_not_started(
 
 def test_the_dead_make_room_in_the_queue(start_engine: Start, base_path: Path) -> None:
     caller = start_engine(listing(base_path, 1), max_requests=1, max_queue=2)
-    first = ask(caller, 2 * A_WHILE)
+    first = ask(caller, 4 * A_WHILE)
     time.sleep(0.2)
-    for _ in range(5):
+    for _ in range(3):
         for call in [ask(caller, FOR_EVER), ask(caller, FOR_EVER)]:
             time.sleep(0.05)
             call.cancel()
-    time.sleep(0.1)
+        time.sleep(0.05)
     waiting = ask(caller, 1)
     assert (first.code(), waiting.code()) == (OK, OK)
 
