@@ -14,6 +14,8 @@ from export.slim_reference import build_in_slim, load
 
 # Standard deviation of what the first convolution gives for pixels that only lose their mean.
 _FIRST_SPREAD = 85.0
+# Of the classifier's weights behind such pixels, so that no probability is 0.
+_CLASSIFIER = 0.02
 
 
 class SlimNetwork:
@@ -73,14 +75,16 @@ def random_values(name: str, shape: Sequence[int], network: Network, rng: np.ran
     Weights are He et al.'s (arXiv:1502.01852). The branches of residual units are weak, as there are up to 50 of them.
     """
     leaf = name.rpartition("/")[2]
+    large = network.preprocessing.scale == 1
     first = name.startswith((f"{network.scope}/conv1/BatchNorm", f"{network.scope}/conv1/biases"))
-    scale = _FIRST_SPREAD if first and network.preprocessing.scale == 1 else 1.0
+    scale = _FIRST_SPREAD if first and large else 1.0
     weak = 0.3 if "/conv3/" in name and "bottleneck" in name else 1.0
     normal = rng.standard_normal(shape, np.float32)
     if leaf == "depthwise_weights":
         return normal / np.float32(np.sqrt(np.prod(shape[:2])))
     if leaf.endswith("weights"):
         weak = 1.0 if network.name.startswith("resnet_v1") else weak
+        weak = _CLASSIFIER if large and name.rpartition("/")[0].endswith(("fc8", "logits")) else weak
         return normal * np.float32(weak * np.sqrt(2 / np.prod(shape[:-1])))
     if leaf == "moving_variance":
         return (scale**2 * (0.5 + np.minimum(np.abs(normal), 1))).astype(np.float32)
