@@ -19,7 +19,7 @@ from export import cli
 from export.agreement import Agreement
 from export.errors import ExportError
 from export.exporter import Export, export_checkpoint
-from export.graph import GraphOptions
+from export.graph_options import GraphOptions
 from export.networks import NETWORKS
 from export.networks.network import Layers, Padding
 from tests.processor import has_bfloat16

@@ -12,7 +12,7 @@ from export import fused_layers
 from export.activations import RecordingLayers, percentile
 from export.errors import ExportError
 from export.fused_layers import FusedLayers, fused_convolution
-from export.graph import GraphOptions
+from export.graph_options import GraphOptions
 from export.kernels import Obstacle, obstacle
 from export.layers import Convolution, VariableLayers
 from export.model_variables import Recipe
