@@ -111,7 +111,9 @@ def test_a_mistake_in_the_models_is_one_line(tmp_path: Path, arguments: list[str
     assert message in last_line(run)
 
 
-@pytest.mark.parametrize("arguments", [["--model", "affine"], ["--max-requests", "0"], ["--port", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["--model", "affine"], ["--max-requests", "0"], ["--max-queue", "-1"], ["--port", "x"]]
+)
 def test_a_wrong_argument_is_a_usage_error(arguments: list[str]) -> None:
     run = up(*arguments)
     assert run.returncode == 2

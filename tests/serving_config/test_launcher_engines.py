@@ -217,6 +217,13 @@ def test_a_container_that_outlives_its_command_is_killed(path: Callable, tmp_pat
     assert (tmp_path / "docker calls").read_text().splitlines()[-1] == "kill slimserve-18501"
 
 
+@pytest.mark.parametrize("option", ["--max-requests", "--max-queue"])
+def test_limits_of_the_embedded_engine_are_not_ignored_by_others(path: Callable, option: str) -> None:
+    run = up(path(tensorflow_model_server=MODEL_SERVER), "--engine", "binary", option, "1")
+    assert run.returncode == 1
+    assert run.stderr == f"error: {option} is for --engine embedded only: leave it out\n"
+
+
 def test_auto_says_why_it_falls_back(path: Callable) -> None:
     run = up(path(), "--print-command")
     assert run.stderr == (
