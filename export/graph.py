@@ -14,6 +14,7 @@ from export.networks.network import Layers, Network, Tensor
 from export.preprocessing import central_crop
 from export.whole_image import WholeImages
 
+_CROPS_AT_ONCE = 8  # enough to fill a processor; each takes some 50 MB of feature maps
 CROP_LOGITS = "classify/logits:0"  # the tensor [N, C] behind `classify`, which no signature returns
 
 
@@ -73,16 +74,31 @@ class ServingGraph:
             self.class_names = self._look_up_names(self.class_ids)
 
     def _crop_logits(self) -> Tensor:
-        """Logits [N, C] of the central crops, all in one batch."""
+        """Logits [N, C] of the central crops, a few in a batch: a request may hold thousands of tiny images."""
+
+        def step(start: Tensor, logits: tf.TensorArray) -> tuple[Tensor, tf.TensorArray]:
+            stop = tf.minimum(start + _CROPS_AT_ONCE, self.source.count)
+            return stop, logits.scatter(tf.range(start, stop), self._logits_of_crops(start, stop))
+
+        logits = tf.TensorArray(
+            tf.float32, self.source.count, infer_shape=False, element_shape=[self.classes]
+        )
+        _, logits = tf.while_loop(
+            lambda start, _: start < self.source.count, step, (tf.constant(0), logits), parallel_iterations=1
+        )
+        return logits.stack()
+
+    def _logits_of_crops(self, start: Tensor, stop: Tensor) -> Tensor:
         side = self._network.crop
         (crops,) = self.source.map(
             lambda index: (central_crop(self.source.image(index), self._network),),
             tf.TensorSpec([side, side, 3]),
+            start=start,
+            stop=stop,
         )
         batch = tf.ensure_shape(crops.stack(), [None, side, side, 3])
         logits = self._network.logits(batch, self._layers, "VALID", self._network.stride)
-        logits = tf.cast(logits, tf.float32)
-        return tf.reduce_mean(logits, axis=[1, 2])
+        return tf.reduce_mean(tf.cast(logits, tf.float32), axis=[1, 2])
 
     def _rank(self, logits: Tensor) -> Ranking:
         probabilities = tf.nn.softmax(tf.ensure_shape(logits, [None, self.classes]))

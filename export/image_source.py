@@ -85,22 +85,28 @@ class ImageSource:
         return image
 
     def map(
-        self, function: Callable[[Tensor], tuple[Tensor, ...]], *results: tf.TensorSpec
+        self,
+        function: Callable[[Tensor], tuple[Tensor, ...]],
+        *results: tf.TensorSpec,
+        start: Tensor | int = 0,
+        stop: Tensor | None = None,
     ) -> list[tf.TensorArray]:
         """Collect what `function(index)` returns for each image, one after the other: memory is bounded by one image.
 
-        `results` give the dtype and, as far as it is known, the shape of each tensor that `function` returns.
+        `results` give the dtype and, as far as it is known, the shape of each tensor that `function` returns. With
+        `start` and `stop` only the images from the one to before the other are taken.
         """
+        start, stop = tf.convert_to_tensor(start), self.count if stop is None else stop
 
         def step(index: Tensor, arrays: list[tf.TensorArray]) -> tuple[Tensor, list[tf.TensorArray]]:
-            values = function(index)
-            return index + 1, [array.write(index, value) for array, value in zip(arrays, values, strict=True)]
+            pairs = zip(arrays, function(index), strict=True)
+            return index + 1, [array.write(index - start, value) for array, value in pairs]
 
         arrays = [
-            tf.TensorArray(result.dtype, self.count, infer_shape=False, element_shape=result.shape)
+            tf.TensorArray(result.dtype, stop - start, infer_shape=False, element_shape=result.shape)
             for result in results
         ]
         loop: tuple[Tensor, list[tf.TensorArray]] = tf.while_loop(
-            lambda index, _: index < self.count, step, (tf.constant(0), arrays), parallel_iterations=1
+            lambda index, _: index < stop, step, (start, arrays), parallel_iterations=1
         )
         return loop[1]

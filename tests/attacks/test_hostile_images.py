@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tests.attacks.crafted_images import crafted_images
+from tests.attacks.crafted_jpeg_webp import segment, with_segments
 from tests.attacks.image_mutants import mutants, sound_images
 from tests.attacks.pictures import encoded, picture
 from tests.serving_config.conftest import Serving
@@ -80,11 +82,14 @@ class Target:
         return 1024 * int(re.search(rf"{field}:\s+(\d+)", status)[1])
 
     def resident(self) -> int:
-        """Bytes resident once sound images were answered, a larger one among them.
+        """Bytes resident once sound images were answered, one of more pixels and some in files of 15 MB among them.
 
         What one request leaves to the next, the allocator's pools and the threads' stacks, is in place then.
         """
-        for data in [encoded(picture(320, 240), "JPEG"), *list(sound_images().values())[::4]]:
+        larger, small = encoded(picture(320, 240), "JPEG"), encoded(picture(), "JPEG")
+        profile = with_segments(small, *[segment(0xE2, bytes(60_000))] * 255)
+        thick = [profile, small + b"\xff\xda\0\2" * 3_750_000, encoded(picture(), "BMP") + bytes(15_000_000)]
+        for data in [larger, *thick, *list(sound_images().values())[::4]]:
             for signature in SIGNATURES:
                 self.ask(signature, data)
         return self.memory("VmRSS")
@@ -100,12 +105,21 @@ def target(models: Path) -> Iterator[Target]:
         yield target
 
 
+def batch_of_tiny_images(target: Target, count: int) -> None:
+    """Classify many images of a pixel in one request."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = "vgg_16", "classify"
+    request.inputs["images"].CopyFrom(tf.make_tensor_proto(np.zeros((count, 1, 1, 3), np.uint8)))
+    target.stub.Predict(request, timeout=DEADLINE)
+
+
 @pytest.fixture(scope="module")
 def resident(target: Target) -> tuple[int, int]:
     """Bytes resident before and after an attack with every crafted image and a sample of the mutants."""
     before = target.resident()
     target.attack(crafted_images().items(), both=False)
     target.attack(list(mutants(2000, SEED))[::40], both=False)
+    batch_of_tiny_images(target, 32)
     return before, target.resident()
 
 
@@ -120,7 +134,7 @@ def test_memory_returns_after_hostile_images(resident: tuple[int, int]) -> None:
     assert after < 1.1 * before
 
 
-def test_no_hostile_image_is_given_memory_that_its_pixels_do_not_need(
+def test_no_hostile_request_is_given_memory_that_its_pixels_do_not_need(
     target: Target, resident: tuple[int, int]
 ) -> None:
     assert target.memory("VmHWM") < resident[0] + (512 << 20)
