@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import varint
-from .dtypes import BFLOAT16, ELEMENT_TYPES, HALF, ElementType
+from .dtypes import BFLOAT16, ELEMENT_TYPES, HALF, INT4, UINT4, ElementType
 from .lifting import Lifted
 from .serving_pb2 import Tensor, TypedTensor
 
@@ -53,6 +53,8 @@ def decode_tensor(tensor: Tensor | TypedTensor, lifted: Lifted | None = None) ->
         values = _from_list(given, element, elements)
     if tensor.dtype == BFLOAT16:
         values = (values.astype(np.uint32) << 16).view(np.float32)
+    elif tensor.dtype in (INT4, UINT4):  # of whose bytes the upper half says nothing
+        values = values & 0xF if tensor.dtype == UINT4 else ((values & 0xF) ^ 8) - 8
     return _fill(values, shape, elements)
 
 

@@ -38,6 +38,7 @@ _INTEGER = {  # the field int_val carries these
 STRING = 7
 BFLOAT16 = 14
 HALF = 19
+INT4, UINT4 = 29, 30
 
 ELEMENT_TYPES: dict[int, ElementType] = {
     1: ElementType("DT_FLOAT", np.dtype("<f4"), "float_val", "fixed"),
