@@ -14,8 +14,10 @@ from export.slim_reference import build_in_slim, load
 
 # Standard deviation of what the first convolution gives for pixels that only lose their mean.
 _FIRST_SPREAD = 85.0
-# Of the classifier's weights behind such pixels, so that no probability is 0.
+# Of the classifier's weights behind such pixels, where no normalization is between, so that no probability is 0.
 _CLASSIFIER = 0.02
+# Of what a residual unit adds: there are up to 50 of them.
+_RESIDUAL = 0.3
 
 
 class SlimNetwork:
@@ -72,22 +74,25 @@ class SlimNetwork:
 def random_values(name: str, shape: Sequence[int], network: Network, rng: np.random.Generator) -> np.ndarray:
     """Values that keep the spread of activations, layer by layer, so that every variable matters in the logits.
 
-    Weights are He et al.'s (arXiv:1502.01852). The branches of residual units are weak, as there are up to 50 of them.
+    Weights are He et al.'s (arXiv:1502.01852).
     """
-    leaf = name.rpartition("/")[2]
-    large = network.preprocessing.scale == 1
-    first = name.startswith((f"{network.scope}/conv1/BatchNorm", f"{network.scope}/conv1/biases"))
-    scale = _FIRST_SPREAD if first and large else 1.0
-    weak = 0.3 if "/conv3/" in name and "bottleneck" in name else 1.0
+    layer, _, leaf = name.rpartition("/")
+    large = network.preprocessing.scale == 1  # pixels that only lose their mean
     normal = rng.standard_normal(shape, np.float32)
     if leaf == "depthwise_weights":
         return normal / np.float32(np.sqrt(np.prod(shape[:2])))
+    residual = "bottleneck" in layer and "/conv3" in layer
     if leaf.endswith("weights"):
-        weak = 1.0 if network.name.startswith("resnet_v1") else weak
-        weak = _CLASSIFIER if large and name.rpartition("/")[0].endswith(("fc8", "logits")) else weak
-        return normal * np.float32(weak * np.sqrt(2 / np.prod(shape[:-1])))
-    if leaf == "moving_variance":
-        return (scale**2 * (0.5 + np.minimum(np.abs(normal), 1))).astype(np.float32)
+        strength = 1.0
+        if layer.endswith("fc8"):
+            strength = _CLASSIFIER
+        elif residual and "bottleneck_v2" in layer:
+            strength = _RESIDUAL
+        return normal * np.float32(strength * np.sqrt(2 / np.prod(shape[:-1])))
     if leaf == "gamma":
-        return np.float32(weak) * (1 + 0.2 * normal)
-    return np.float32(0.3 * scale) * normal
+        return np.float32(_RESIDUAL if residual else 1.0) * (1 + np.float32(0.2) * normal)
+    first = layer.removeprefix(f"{network.scope}/") in ("conv1", "conv1/BatchNorm") and leaf != "beta"
+    scale = np.float32(_FIRST_SPREAD if first and large else 1.0)
+    if leaf == "moving_variance":
+        return np.asarray(scale**2 * (np.float32(0.5) + np.minimum(np.abs(normal), np.float32(1))))
+    return np.float32(0.3) * scale * normal
