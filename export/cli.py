@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         choices=[32, 16, 8],
         default=0,
-        help="pixels between the cells that are labelled: fewer find borders and small things better and take longer, "
+        help="pixels between the cells that are labelled: fewer follow borders more closely and take longer, "
         "16 about 2 times, 8 about 5 times (default: the network's own, 32; 16 and 8 of fcn_16s and fcn_8s)",
     )
     parser.add_argument(
