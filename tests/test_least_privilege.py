@@ -39,6 +39,12 @@ def as_user_of_little(command: list[str | Path]) -> list[str]:
     return [*words, *map(str, command)]
 
 
+def left_in_the_temporary_folder() -> list[Path]:
+    """What the user wrote there, where it is one of its own."""
+    entries = Path(tempfile.gettempdir()).iterdir() if os.geteuid() == 0 else ()
+    return [path for path in entries if path.lstat().st_uid == USER]
+
+
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     """A folder that everyone may enter, which pytest's own are not."""
@@ -67,9 +73,7 @@ def test_an_exporter_needs_one_folder_to_write_to(exported: Path) -> None:
     assert [entry.name for entry in exported.iterdir()] == ["1"]
     owner = USER if os.geteuid() == 0 else os.geteuid()
     assert {path.stat().st_uid for path in exported.rglob("*")} == {owner}
-    if os.geteuid() == 0:
-        left = [path for path in Path(tempfile.gettempdir()).iterdir() if path.lstat().st_uid == USER]
-        assert not left
+    assert not left_in_the_temporary_folder()
 
 
 def test_a_server_needs_to_read_the_models_and_nothing_else(exported: Path) -> None:
@@ -95,5 +99,6 @@ def test_a_server_needs_to_read_the_models_and_nothing_else(exported: Path) -> N
     assert process.returncode == 0
     assert "warning: there is no TLS: whoever reaches the port" in errors
     assert {path: path.stat().st_mtime_ns for path in exported.rglob("*")} == before
+    assert not left_in_the_temporary_folder()
     for path in (exported, *exported.rglob("*")):
         path.chmod(0o755)

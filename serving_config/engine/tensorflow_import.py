@@ -6,6 +6,8 @@ import sys
 
 def import_quietly() -> None:
     """Import TensorFlow; whoever sets TF_CPP_MIN_LOG_LEVEL sees its messages."""
+    # Keras comes along: it would read its user's settings, and write to his home or to /tmp.
+    os.environ |= {"KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow"}
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
