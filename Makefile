@@ -26,7 +26,7 @@ demo: $(READY)  ## checkpoint, export, serve, classify and segment: the whole pa
 test: $(READY)  ## every test
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
-soak: $(READY)  ## the long runs that `make test` leaves out: thousands of hostile files
+soak: $(READY)  ## the long runs that `make test` leaves out: attacks, kills, full disks, half an hour of load
 	$(BIN)/python -m pytest -m soak
 
 lint: $(READY)  ## ruff and mypy
