@@ -24,7 +24,7 @@ demo: $(READY)  ## checkpoint, export, serve, classify and segment: the whole pa
 
 # Two workers, for much of the time one waits for a process it started; the tests of a file share its fixtures.
 test: $(READY)  ## every test
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 soak: $(READY)  ## the long runs that `make test` leaves out: attacks, kills, full disks, half an hour of load
 	$(BIN)/python -m pytest -m soak

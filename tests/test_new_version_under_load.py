@@ -59,6 +59,7 @@ def test_no_request_is_lost_while_a_version_is_exported_and_stable_moves(
                 ]
                 assert names[0] == b"sky"
                 answers += 1
+                stopped.wait(0.02)
         return answers
 
     with ThreadPoolExecutor(2) as pool:

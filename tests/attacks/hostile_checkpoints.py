@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import shutil
 import struct
 import sys
@@ -28,6 +27,7 @@ from export.errors import ExportError
 from export.sstable import FOOTER_SIZE, Handle, Table, varint
 from tests import archives
 from tests.checkpoints import WRITERS, crafted_v1, crafted_v2, small_tensors
+from tests.memory import peak
 
 TENSORS = small_tensors()
 LONGEST = 60.0  # seconds
@@ -288,9 +288,8 @@ def main() -> int:
         outcomes[str(result["outcome"])] += 1
         if result["outcome"] not in ("refused", "read"):
             print(json.dumps(result), file=sys.stderr)
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"outcomes": outcomes, "slowest": slowest, "peak": peak}))
-    return int(bool(outcomes.keys() - {"refused", "read"}) or peak > LARGEST)
+    print(json.dumps({"outcomes": outcomes, "slowest": slowest, "peak": peak()}))
+    return int(bool(outcomes.keys() - {"refused", "read"}) or peak() > LARGEST)
 
 
 if __name__ == "__main__":

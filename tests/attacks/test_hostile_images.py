@@ -21,6 +21,7 @@ from tests.attacks.crafted_images import crafted_images
 from tests.attacks.crafted_jpeg_webp import segment, with_segments
 from tests.attacks.image_mutants import mutants, sound_images
 from tests.attacks.pictures import encoded, picture
+from tests.conftest import run_module
 from tests.serving_config.conftest import Serving
 
 SEED = 6
@@ -34,7 +35,7 @@ IN_WORDS = re.compile(
 
 
 class Target:
-    """A server of the demo's model, in a process of its own, under attack."""
+    """A server of a model, in a process of its own, under attack."""
 
     def __init__(self, models: Path) -> None:
         self.server = Serving("--engine", "embedded", "--model", f"vgg_16={models / 'vgg_16'}", "--port", 0)
@@ -100,7 +101,13 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def target(models: Path) -> Iterator[Target]:
+def target(small_network: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """The small network, which decodes as every export does; behind `make soak` it is VGG-16."""
+    models = tmp_path_factory.mktemp("small")
+    result = run_module(
+        "tests.small_network", "--ckpt", small_network, "--net", "small", "--out", models / "vgg_16"
+    )
+    assert result.returncode == 0, result.stderr
     with contextlib.closing(Target(models)) as target:
         yield target
 

@@ -429,11 +429,9 @@ def test_a_tile_that_no_image_could_be_cut_by_is_one_clear_line(
 
 
 MEMORY = """
-import re, sys
+import sys
 from client import Client
-
-def peak():
-    return re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
+from tests.memory import peak
 
 with Client(sys.argv[1], model="vgg_16") as client:
     scene = client.segment(sys.argv[2], tile=2048)
@@ -451,7 +449,7 @@ def test_24_million_pixels_fit_in_2_gigabytes(scripted: Start, tmp_path: Path) -
     command = [sys.executable, "-c", MEMORY, server.address, str(tmp_path / "large.png")]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    segmented, drawn = (1024 * int(kilobytes) for kilobytes in run.stdout.split())
+    segmented, drawn = map(int, run.stdout.split())
     print(f"peak: {segmented / 1e6:.0f} MB segmented, {drawn / 1e6:.0f} MB with its overlay")
     assert segmented <= drawn < 2e9
     np.testing.assert_array_equal(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,14 +24,14 @@ def weights(demo_checkpoint: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def export_demo(demo_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def export_demo(demo_checkpoint: Path, made_once: Callable[..., Path]) -> Callable[..., Path]:
     """Export the demo checkpoint with these options; return the version folder."""
 
     def export(*options: str) -> Path:
-        out = tmp_path_factory.mktemp("exported") / "vgg_16"
-        result = run_module("export", "--ckpt", demo_checkpoint, "--out", out, *options)
-        assert result.returncode == 0, result.stderr
-        return out / "1"
+        def make(folder: Path) -> subprocess.CompletedProcess[str]:
+            return run_module("export", "--ckpt", demo_checkpoint, "--out", folder / "vgg_16", *options)
+
+        return made_once("exported" + "".join(options), make) / "vgg_16" / "1"
 
     return export
 
@@ -50,17 +51,20 @@ def valid(export_demo: Callable[..., Path]) -> Iterator[SavedModel]:
 
 
 @pytest.fixture(scope="session")
-def checkpoint_1000(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint_1000(made_once: Callable[..., Path]) -> Path:
     """A V1 checkpoint with random weights and ImageNet's number of classes."""
-    checkpoint = tmp_path_factory.mktemp("imagenet") / "vgg_16.ckpt"
-    write_checkpoint(checkpoint, random_checkpoint(1000), "V1")
-    return checkpoint
+
+    def make(folder: Path) -> None:
+        write_checkpoint(folder / "vgg_16.ckpt", random_checkpoint(1000), "V1")
+
+    return made_once("checkpoint_1000", make) / "vgg_16.ckpt"
 
 
 @pytest.fixture(scope="session")
-def model_1000(checkpoint_1000: Path) -> Path:
+def model_1000(checkpoint_1000: Path, made_once: Callable[..., Path]) -> Path:
     """The version folder exported from `checkpoint_1000`."""
-    out = checkpoint_1000.parent / "models" / "vgg_16"
-    result = run_module("export", "--ckpt", checkpoint_1000, "--out", out)
-    assert result.returncode == 0, result.stderr
-    return out / "1"
+
+    def make(folder: Path) -> subprocess.CompletedProcess[str]:
+        return run_module("export", "--ckpt", checkpoint_1000, "--out", folder / "vgg_16")
+
+    return made_once("model_1000", make) / "vgg_16" / "1"

@@ -15,6 +15,7 @@ import tensorflow as tf
 from export.checkpoint import open_checkpoint
 from export.errors import ExportError
 from tests.checkpoints import WRITERS, small_tensors, tensorflow_v1, tensorflow_v2
+from tests.conftest import ROOT
 
 TENSORS = small_tensors()
 
@@ -201,19 +202,21 @@ def test_a_checkpoint_of_the_published_size_is_read_as_tensorflow_reads_it(check
 
 
 READ_ALL = """
-import resource, sys
+import sys
 import tensorflow
 from export.checkpoint import open_checkpoint
+from tests.memory import peak
 with open_checkpoint(sys.argv[1]) as checkpoint:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     for name, array in checkpoint.read_all(checkpoint.tensors):
         del array
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(1024 * (after - before), max(spec.nbytes for spec in checkpoint.tensors.values()))
+    print(peak() - before, max(spec.nbytes for spec in checkpoint.tensors.values()))
 """
 
 
 def test_reading_holds_the_largest_tensor_once(checkpoint_1000: Path) -> None:
     command = [sys.executable, "-c", READ_ALL, str(checkpoint_1000)]
-    grown, largest = map(int, subprocess.run(command, capture_output=True, check=True).stdout.split())
+    grown, largest = map(
+        int, subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.split()
+    )
     assert grown < 1.1 * largest

@@ -26,7 +26,7 @@ from export.demo.random_weights import random_checkpoint
 from export.networks import NETWORKS
 from tests.conftest import ROOT, run_module
 from tests.saved_model import SavedModel
-from tests.small_network import SMALL
+from tests.small_network import SMALL, small_weights
 
 SIGNATURES = {
     "serving_default", "classify", "classify_bytes", "classify_examples",
@@ -212,13 +212,15 @@ def test_checkpoint_of_another_network_is_refused(tmp_path: Path, export: Callab
 
 
 def test_weights_that_are_not_finite_are_refused(
-    weights: dict[str, np.ndarray], tmp_path: Path, export: Callable[..., Any]
+    tmp_path: Path, export: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(NETWORKS, SMALL.name, SMALL)
     checkpoint = tmp_path / "nan.ckpt"
-    biases = np.full_like(weights["vgg_16/fc8/biases"], np.nan)
-    write_checkpoint(checkpoint, weights | {"vgg_16/fc8/biases": biases}, "V2")
+    write_checkpoint(checkpoint, small_weights() | {"small/fc8/biases": np.full(3, np.nan, np.float32)})
     before = contents(tmp_path)
-    refused(export("--ckpt", checkpoint, "--out", tmp_path / "out"), "nothing was published")
+    refused(
+        export("--ckpt", checkpoint, "--net", "small", "--out", tmp_path / "out"), "nothing was published"
+    )
     assert contents(tmp_path) == before
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 _SEGMENT_2048 = """
-import resource, sys
+import sys
 import numpy as np
+from tests.memory import peak
 from tests.saved_model import SavedModel
 from pathlib import Path
 blocks = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
@@ -18,7 +19,7 @@ image = blocks.repeat(32, axis=1).repeat(32, axis=2)
 with SavedModel(Path(sys.argv[1])) as model:
     label_map = model("segment", images=image)["label_map"]
 assert label_map.shape == (1, 2048, 2048), label_map.shape
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(peak())
 """
 
 

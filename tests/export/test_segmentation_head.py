@@ -110,17 +110,17 @@ def test_aligned_places_are_those_of_a_resize_where_the_cells_tile_the_pixels(ce
 
 
 _WORST_CASE = """
-import resource
 import numpy as np, tensorflow as tf
 from export.segmentation import bilinear_label_map, stretched_places
+from tests.memory import peak
 with tf.Graph().as_default(), tf.compat.v1.Session() as session:
     logits = tf.compat.v1.placeholder(tf.float32, [None, None, 1000])
     label_map = bilinear_label_map(logits, stretched_places(tf.constant([512, 512]), tf.shape(logits)[:2]))
     session.run(label_map, {logits: np.zeros((2, 2, 1000), np.float32)})
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     scores = np.random.default_rng(0).normal(0, 1, (16, 16, 1000)).astype(np.float32)
     session.run(label_map, {logits: scores})
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+    print(peak() - before)
 """
 
 
