@@ -8,6 +8,7 @@ caller has gone meanwhile is dropped without having been started.
 import contextlib
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -44,6 +45,7 @@ class Admission:
         self._waiting = self._running * _WAITING_FOR_EACH_RUNNING if waiting is None else waiting
         self.pool = _CountingPool(self._running + self._waiting, thread_name_prefix="prediction")
         self._changed = threading.Condition()
+        self._last_end = time.monotonic()
         self._queue: deque[grpc.ServicerContext] = deque()
 
     def guard(self, handler: "grpc.GenericRpcHandler[Any, Any]") -> "grpc.GenericRpcHandler[Any, Any]":
@@ -85,7 +87,13 @@ class Admission:
         finally:
             with self._changed:
                 self._free += 1
+                self._last_end = time.monotonic()
                 self._changed.notify_all()
+
+    def idle_since(self) -> float | None:
+        """When the last prediction ended, in seconds of time.monotonic(); None while one runs."""
+        with self._changed:
+            return self._last_end if self._free == self._running else None
 
     def _wake(self) -> None:
         with self._changed:

@@ -47,6 +47,7 @@ def serve(config: ModelServerConfig, args: argparse.Namespace) -> NoReturn:
         while True:
             # Not pause(): a signal that arrives just before that call blocks would go unnoticed.
             time.sleep(_POLL_SECONDS)
+            engine.tend()
     except KeyboardInterrupt:
         logging.info("stopping")
         engine.stop()

@@ -12,6 +12,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 from serving_config import ports
 from serving_config.engine import rpc_error, services, warmup
 from serving_config.engine.admission import Admission
+from serving_config.engine.freed_memory import FreedMemory
 from serving_config.engine.manager import Manager
 from serving_config.engine.servable import Servable
 from serving_config.errors import ServingConfigError
@@ -76,6 +77,7 @@ class Engine:
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         admission = Admission(options.max_requests, options.max_queue)
+        self._freed_memory = FreedMemory(admission.idle_since)
         self._server.add_generic_rpc_handlers(
             services.handlers(self._manager, admission, options.tensor_content)
         )
@@ -104,6 +106,10 @@ class Engine:
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         self._server.start()
         return self._manager.available()
+
+    def tend(self) -> None:
+        """What is to be done while serving; call it every now and then, from one thread."""
+        self._freed_memory.give_back_when_idle()
 
     def stop(self, grace: float = 5.0) -> None:
         """Take no new request, give those begun `grace` seconds."""
