@@ -19,6 +19,7 @@ from pathlib import Path
 from export.cli import main as export_command
 from export.tensorflow_import import import_tensorflow
 
+DRAFT = "/.exporting-"  # begins the name of the folder that a version is written in
 KEPT = 3  # versions; older ones are pruned, as an operator would
 
 
@@ -84,8 +85,10 @@ class Exports:
     Attributes:
         out: the model's folder.
         operations: of an undisturbed export on the folder.
+        first_write: the operation that opens the first file of its draft.
         seconds: that it takes.
         files: digest of every file of its version folder.
+        size: bytes of these files.
     """
 
     def __init__(self, arguments: list[str], out: Path) -> None:
@@ -94,12 +97,14 @@ class Exports:
         self.out = out
         self._log = Log()
         self._arguments = [*arguments, "--out", str(out), "--json"]
-        self._counter = mmap.mmap(-1, 8)  # shared with the forks
+        self._counter = Counter()
         start = time.monotonic()
         self.succeeds(self.start())
         self.seconds = time.monotonic() - start
-        self.operations = int.from_bytes(self._counter[:], "little")
-        self.files = digests(out / str(max(self.versions())))
+        self.operations, self.first_write = self._counter.operations, self._counter.first_write
+        version = out / str(max(self.versions()))
+        self.files = digests(version)
+        self.size = sum(file.stat().st_size for file in version.rglob("*") if file.is_file())
 
     def start(self, point: Point | None = None, act: Callable[[], None] = lambda: None) -> int:
         """Start an export, which calls `act` at the point's operation; return its process id."""
@@ -157,18 +162,43 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def _watch(folder: Path, counter: mmap.mmap, number: int | None, act: Callable[[], None]) -> None:
+class Counter:
+    """Of a process's operations on a folder, in memory that it shares with the process it was forked off."""
+
+    def __init__(self) -> None:
+        self._shared = memoryview(mmap.mmap(-1, 16)).cast("Q")
+
+    @property
+    def operations(self) -> int:
+        """So far."""
+        return self._shared[0]
+
+    @property
+    def first_write(self) -> int:
+        """The number of the operation that opened the first file of a draft, or 0."""
+        return self._shared[1]
+
+    def restart(self) -> None:
+        self._shared[0] = self._shared[1] = 0
+
+    def add(self, event: str, argument: object) -> int:
+        """Count an operation on that path; return its number."""
+        self._shared[0] += 1
+        if event == "open" and not self.first_write and DRAFT in str(argument):
+            self._shared[1] = self.operations
+        return self.operations
+
+
+def _watch(folder: Path, counter: Counter, number: int | None, act: Callable[[], None]) -> None:
     """Count this process's operations on `folder`, and call `act` before that of this number."""
-    count, watching = 0, True
+    watching = True
     concerns = _concerns(folder)
+    counter.restart()
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal count, watching
-        if not watching or not any(map(concerns, arguments)):
-            return
-        count += 1
-        counter[:] = count.to_bytes(8, "little")
-        if count == number:
+        nonlocal watching
+        path = next(filter(concerns, arguments), None) if watching else None
+        if path is not None and counter.add(event, path) == number:
             watching = False  # an operation of the fault itself is none of the export
             act()
 
