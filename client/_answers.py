@@ -58,6 +58,11 @@ def read_class_names(answer: Answer, classes: int) -> list[str]:
     return [_decode_name(name) for name in _output(answer, "class_names", (classes,), "O")]
 
 
+def read_receptive_field(answer: Answer) -> int:
+    """Read the one `receptive_field` [1] of the signature `logits`, a number of pixels. Raises ServerError."""
+    return int(_output(answer, "receptive_field", (1,), "iu")[0])
+
+
 def _decode_name(name: bytes) -> str:
     """Decode a class name; bytes that are not UTF-8 are replaced, for a name is only shown."""
     return name.decode(errors="replace")

@@ -18,7 +18,7 @@ from ._exceptions import ServingError
 from ._images import Image
 from ._models import ModelMetadata, VersionStatus
 from ._results import Analysis, Classification, Segmentation
-from ._tiles import OVERLAP, Progress
+from ._tiles import Progress
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class AsyncClient(BaseClient):
         images: Image,
         *,
         tile: int | None = None,
-        overlap: int = OVERLAP,
+        overlap: int | None = None,
         tiles_at_once: int | None = None,
         progress: Progress | None = None,
         timeout: float | None = None,
@@ -63,7 +63,7 @@ class AsyncClient(BaseClient):
         images: Iterable[Image],
         *,
         tile: int | None = None,
-        overlap: int = OVERLAP,
+        overlap: int | None = None,
         tiles_at_once: int | None = None,
         progress: Progress | None = None,
         timeout: float | None = None,
@@ -73,14 +73,14 @@ class AsyncClient(BaseClient):
         images: Any,
         *,
         tile: int | None = None,
-        overlap: int = OVERLAP,
+        overlap: int | None = None,
         tiles_at_once: int | None = None,
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> Any:
         """Do as `Client.segment`; `progress` is called in the event loop."""
-        tiling = self._tiling(tile, overlap, tiles_at_once, progress)
-        return await self._run(self._segment(images, timeout, tiling))
+        flow = self._segment(images, timeout, tile, overlap, tiles_at_once, progress)
+        return await self._run(flow)
 
     @overload
     async def analyze(self, images: Image, *, timeout: float | None = None) -> Analysis: ...  # type: ignore[overload-overlap]
@@ -104,6 +104,10 @@ class AsyncClient(BaseClient):
     async def metadata(self, *, timeout: float | None = None) -> ModelMetadata:
         """Do as `Client.metadata`."""
         return await self._run(self._metadata(timeout))
+
+    async def receptive_field(self, *, timeout: float | None = None) -> int | None:
+        """Do as `Client.receptive_field`."""
+        return await self._run(self._receptive_field(timeout))
 
     async def status(self, *, timeout: float | None = None) -> list[VersionStatus]:
         """Do as `Client.status`."""

@@ -12,7 +12,13 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 
-from ._answers import read_class_names, read_classifications, read_label_map, read_label_png
+from ._answers import (
+    read_class_names,
+    read_classifications,
+    read_label_map,
+    read_label_png,
+    read_receptive_field,
+)
 from ._calls import Caller, Flow
 from ._connection import TLS, Compression, make_connection
 from ._exceptions import InvalidInput, ModelNotFound, SignatureNotFound
@@ -20,7 +26,7 @@ from ._images import Image, PreparedImage, list_images, prepare
 from ._models import ModelMetadata, VersionStatus
 from ._results import Analysis, Classification, Segmentation, count_pixels
 from ._stitching import Labels, segment_tiles
-from ._tiles import Progress, Tile, Tiling, suggest_tiles
+from ._tiles import Progress, Tiling, overlap_for, pixel_limit, suggest_tiles
 from ._wire import messages
 from ._wire.encoding import TensorParts, tensor_of_array, tensor_of_images, tensor_of_strings
 from ._wire.messages import Answer, Servable
@@ -132,31 +138,60 @@ class BaseClient:
             results += yield from self._classify_batch([image], timeout)
         return results
 
-    def _tiling(
-        self, tile: int | None, overlap: int, at_once: int | None, progress: Progress | None
-    ) -> Tiling | None:
-        if tile is None:
+    def _receptive_field(self, timeout: float | None) -> Flow[int | None]:
+        """Ask for a constant of the model; its network does not run, and the image is nothing but required."""
+        image = {"images": tensor_of_array(np.zeros((1, 1, 1, 3), np.uint8))}
+        try:
+            answer = yield from self._answer("logits", image, self._deadline(timeout), ("receptive_field",))
+        except (SignatureNotFound, InvalidInput):
             return None
+        return read_receptive_field(answer)
+
+    def _tiling(
+        self,
+        tile: int,
+        overlap: int | None,
+        at_once: int | None,
+        progress: Progress | None,
+        timeout: float | None,
+    ) -> Flow[Tiling]:
+        if overlap is None:
+            overlap = overlap_for((yield from self._receptive_field(timeout)))
         return Tiling(tile, overlap, at_once or _TILES_PER_SERVER * len(self._connection.targets), progress)
 
     def _segment(
-        self, images: Image | Iterable[Image], timeout: float | None, tiling: Tiling | None
+        self,
+        images: Image | Iterable[Image],
+        timeout: float | None,
+        tile: int | None,
+        overlap: int | None,
+        at_once: int | None,
+        progress: Progress | None,
     ) -> Flow[Segmentation | list[Segmentation]]:
         listed, single = list_images(images)
         results = []
         for name, given in listed:
             image, deadline = prepare(name, given), self._deadline(timeout)
-            tiles = tiling.cut(*image.size()) if tiling else []
+            tiling: Tiling | None = None
+            if tile is not None and max(image.size()) > tile:
+                tiling = yield from self._tiling(tile, overlap, at_once, progress, timeout)
             try:
-                if tiling and len(tiles) > 1:
-                    label_map, version = yield from self._segment_tiles(image, tiles, tiling, timeout)
+                if tiling:
+                    label_map, version = yield from self._segment_tiles(image, tiling, timeout)
                     deadline = self._deadline(timeout)
                 else:
                     label_map, version = yield from self._segment_whole(image, deadline)
             except InvalidInput as error:
-                raise _named(error, image, suggest_tiles(error.details)) from error
+                raise _named(error, image, (yield from self._advice(error.details, timeout))) from error
             results.append((yield from self._segmentation(label_map, image, version, deadline)))
         return results[0] if single else results
+
+    def _advice(self, refusal: str, timeout: float | None) -> Flow[str]:
+        """Say what helps an image that the model refused, if anything does."""
+        limit = pixel_limit(refusal)
+        if limit is None:
+            return ""
+        return suggest_tiles(limit, overlap_for((yield from self._receptive_field(timeout))))
 
     def _segment_whole(self, image: PreparedImage, deadline: float) -> Flow[tuple[Labels, int]]:
         answer = yield from self._answer(*_image_inputs("segment", [image]), deadline)
@@ -164,7 +199,7 @@ class BaseClient:
         return label_map, answer.version
 
     def _segment_tiles(
-        self, image: PreparedImage, tiles: list[Tile], tiling: Tiling, timeout: float | None
+        self, image: PreparedImage, tiling: Tiling, timeout: float | None
     ) -> Flow[tuple[Labels, int]]:
         def ask(pixels: npt.NDArray[np.uint8], version: int) -> Flow[tuple[Labels, int]]:
             servable = Servable(self._servable.model, version) if version else self._servable
@@ -172,7 +207,7 @@ class BaseClient:
             answer = yield from self._answer("segment", inputs, self._deadline(timeout), servable=servable)
             return _read_map(answer, pixels), answer.version
 
-        return (yield from segment_tiles(image, tiles, tiling, ask))
+        return (yield from segment_tiles(image, tiling.cut(*image.size()), tiling, ask))
 
     def _analyze(
         self, images: Image | Iterable[Image], timeout: float | None

@@ -1,12 +1,10 @@
 """Where to cut a large image so that the label maps of its tiles, put together, are the label map of the whole.
 
 A tile's edge is an edge that the image does not have: what lies near it is decided without its surroundings, and is
-left to the neighbour. How near follows from the network. A logits cell of VGG-16 sees 404 pixels, 202 to each side of
-its centre: 1 + sum((kernel - 1) * stride so far) over thirteen 3x3 convolutions, five 2x2 poolings of stride 2 and the
-7x7 window of fc6 at stride 32 (layers: Simonyan and Zisserman, arXiv:1409.1556, configuration D; sum: Araujo et al.,
-"Computing Receptive Fields of Convolutional Neural Networks", Distill, 2019). Interpolating between the centres of
-cells reaches one cell, 32 pixels, further; in whole cells that is room for VGG-19's 460 pixels too. Cells lie on a
-grid of 32 pixels that begins where the tile begins, and so must the tiles.
+left to the neighbour. How near follows from the receptive field of the network, the pixels that one of its logits cells
+sees, half of them to each side of its centre (Araujo et al., "Computing Receptive Fields of Convolutional Neural
+Networks", Distill, 2019). Interpolating between the centres of cells reaches one cell, 32 pixels, further. Cells lie
+on a grid of 32 pixels that begins where the tile begins, and so must the tiles.
 """
 
 from __future__ import annotations
@@ -21,9 +19,8 @@ from typing import NamedTuple
 from ._exceptions import InvalidInput
 
 CELL = 32  # pixels between logits cells; a multiple of that where a network's output stride is smaller
-_RECEPTIVE_FIELD = 404  # pixels, of a logits cell of VGG-16
+_VGG_16 = 404  # pixels, the receptive field
 _LARGEST_SUGGESTED = 1024  # more is faster, but takes more of the server's memory
-OVERLAP = -(-2 * (_RECEPTIVE_FIELD // 2 + CELL) // CELL) * CELL  # 480
 
 Progress = Callable[[int, int], object]
 """Told after each tile: tiles done, and tiles of the image."""
@@ -68,7 +65,8 @@ class Tiling:
         least = _up(self.overlap) + CELL
         if self.tile < least:
             raise InvalidInput(
-                f"a tile of {self.tile} pixels is too small: neighbours share {self.overlap}, so take at least {least}"
+                f"a tile of {self.tile} pixels is too small: neighbours share {self.overlap}, so take at least "
+                f"{least}, or a smaller overlap, with which labels at the seams may be others than without tiles"
             )
 
     def cut(self, height: int, width: int) -> list[Tile]:
@@ -96,10 +94,20 @@ def _up(pixels: int) -> int:
     return -(-pixels // CELL) * CELL
 
 
-def suggest_tiles(refusal: str) -> str:
-    """Say what helps, where an exported model has refused an image for its size; empty for other refusals."""
+def overlap_for(receptive_field: int | None) -> int:
+    """Pixels that tiles have to share so that their seams cannot be told, for VGG-16 where the field is not known."""
+    return _up(2 * (-(-(receptive_field or _VGG_16) // 2) + CELL))
+
+
+def pixel_limit(refusal: str) -> int | None:
+    """Find how many pixels an exported model takes, where it has refused an image for its size; None elsewhere."""
     limit = re.search(r"takes at most (\d{1,15}) pixels", refusal)
-    side = min(math.isqrt(int(limit[1])) // CELL * CELL, _LARGEST_SUGGESTED) if limit else 0
-    if side <= OVERLAP:
+    return int(limit[1]) if limit else None
+
+
+def suggest_tiles(limit: int, overlap: int) -> str:
+    """Say what helps where a model takes `limit` pixels; empty where no tile of that size would."""
+    side = min(math.isqrt(limit) // CELL * CELL, max(_LARGEST_SUGGESTED, 2 * overlap))
+    if side <= overlap:
         return ""
     return f"; or have it cut: segment(..., tile={side}), on the command line --tile {side}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from client import Client, InvalidInput, _pillow
-from client._tiles import OVERLAP, Tiling
+from client._tiles import Tiling, overlap_for
 
 from . import display, files
 from .concurrency import positive
@@ -46,9 +46,9 @@ def add_parsers(
     parser.add_argument(
         "--overlap",
         type=positive,
-        default=OVERLAP,
         metavar="PIXELS",
-        help="shared by neighbouring tiles: what VGG-16 sees around a pixel, and more (%(default)s)",
+        help="shared by neighbouring tiles (default: what the model's network sees around a pixel, so that the labels "
+        "are those of the whole image; less is faster)",
     )
     parser.set_defaults(run=segment)
 
@@ -56,11 +56,12 @@ def add_parsers(
 def segment(client: Client, options: argparse.Namespace) -> int:
     """Write an overlay, and on request the label map, of each image; then the report, if there is to be one."""
     _pillow.require("drawing the overlays")
-    if options.tile:
-        Tiling(options.tile, options.overlap, options.concurrency)  # refuses what no image could be cut by
     images = files.find_images(options.images)
     kinds = ["overlay", "labels"] if options.label_map else ["overlay"]
     results = files.name_results(images, options.out, kinds)
+    if options.tile:
+        options.overlap = options.overlap or overlap_for(client.receptive_field())
+        Tiling(options.tile, options.overlap, options.concurrency)  # refuses what no image could be cut by
     options.out.mkdir(parents=True, exist_ok=True)
     if options.report:
         if options.report.is_dir():

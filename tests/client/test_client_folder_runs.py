@@ -58,6 +58,8 @@ class Model:
         if asked.model_spec.signature_name == "labels":
             tensor(response, "class_names", [b"left", b"right"])
             return response.SerializeToString()
+        if asked.model_spec.signature_name == "logits":
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, 'Serving signature key "logits" not found.')
         self.images += 1
         (encoded,) = asked.inputs["image_bytes"].string_val
         try:

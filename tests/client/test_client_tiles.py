@@ -30,8 +30,8 @@ from tensorflow_serving.apis import predict_pb2
 from client import AsyncClient, Client, InvalidInput, ServerError
 from client._cli.main import main
 from client._images import prepare
-from client._tiles import OVERLAP, Tiling
-from tests.client.conftest import PREDICT, Answer, ScriptedServer
+from client._tiles import Tiling, overlap_for
+from tests.client.conftest import PREDICT, Answer, ScriptedServer, predict_answer
 
 ROOT = Path(__file__).parents[2]
 Start = Callable[..., ScriptedServer]
@@ -60,8 +60,13 @@ def labels_of(height: int, width: int) -> np.ndarray:
     return place_labels(np.arange(height), np.arange(width))
 
 
-def network_with_reach(height: int, width: int, reach: int = REACH, version: int = 1) -> Answer:
-    """Answers tiles of a chart by place, but UNKNOWN where the label depends on what was cut away."""
+def network_with_reach(
+    height: int, width: int, reach: int = REACH, version: int = 1, receptive_field: int | None = None
+) -> Answer:
+    """Answers tiles of a chart by place, but UNKNOWN where the label depends on what was cut away.
+
+    `receptive_field` is what the model says of itself, if it does.
+    """
 
     def visible(start: int, size: int, whole: int) -> np.ndarray:
         inside = np.arange(size)
@@ -75,6 +80,10 @@ def network_with_reach(height: int, width: int, reach: int = REACH, version: int
         response.model_spec.version.value = version
         if asked.model_spec.signature_name == "labels":
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "it has no names")
+        if asked.model_spec.signature_name == "logits":
+            if receptive_field is None:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, "output tensor alias not found in signature")
+            return predict_answer(receptive_field=[receptive_field])
         sent = asked.inputs["images"]
         tile_height, tile_width = (dim.size for dim in sent.tensor_shape.dim[1:3])
         column, row, on_grid = sent.tensor_content[:3]
@@ -96,7 +105,7 @@ def network_with_reach(height: int, width: int, reach: int = REACH, version: int
 @given(
     length=st.integers(1, 60_000),
     tile=st.integers(1, 3000),
-    overlap=st.integers(0, 1000) | st.sampled_from([0, 31, 32, 33, OVERLAP]),
+    overlap=st.integers(0, 1000) | st.sampled_from([0, 31, 32, 33, 480]),
 )
 def test_tiles_cover_an_axis_once_on_the_grid_and_share_the_overlap(
     length: int, tile: int, overlap: int
@@ -126,7 +135,48 @@ def test_the_overlap_covers_what_the_layers_of_vgg_16_see() -> None:
         stride *= 2
     field += 6 * stride  # fc6, 7x7
     assert (field, stride) == (404, 32)
-    assert field / 2 + stride <= OVERLAP / 2
+    assert overlap_for(None) == overlap_for(field) == 480
+    assert field / 2 + stride <= overlap_for(field) / 2
+
+
+@pytest.mark.parametrize("field", [323, 483, 1027])
+def test_the_overlap_is_what_the_model_says_that_it_sees(scripted: Start, field: int) -> None:
+    server = scripted()
+    reach = field // 2 + 1 + 32
+    server.answers[PREDICT] = network_with_reach(1300, 3100, reach, receptive_field=field)
+    with Client(server.address, model="resnet") as client:
+        assert client.receptive_field() == field
+        tiled = client.segment(chart(1300, 3100), tile=1280)
+        np.testing.assert_array_equal(tiled.label_map, labels_of(1300, 3100))
+        too_narrow = client.segment(chart(1300, 3100), tile=1280, overlap=2 * reach - 64)
+        assert (too_narrow.label_map == UNKNOWN).any()
+
+
+def test_a_model_that_does_not_say_what_it_sees_is_taken_for_vgg_16(scripted: Start) -> None:
+    server = scripted()
+    server.answers[PREDICT] = network_with_reach(600, 2500)
+    with Client(server.address, model="vgg_16") as client:
+        assert client.receptive_field() is None
+
+
+def test_a_receptive_field_that_is_none_is_an_error(scripted: Start) -> None:
+    server = scripted()
+    server.answers[PREDICT] = lambda request, context: predict_answer(receptive_field=["far"])
+    with (
+        Client(server.address, model="vgg_16") as client,
+        pytest.raises(ServerError, match="'receptive_field' as object"),
+    ):
+        client.receptive_field()
+
+
+def test_a_tile_within_what_the_model_sees_says_what_to_do(scripted: Start) -> None:
+    server = scripted()
+    server.answers[PREDICT] = network_with_reach(1300, 3100, receptive_field=1027)
+    with (
+        Client(server.address, model="resnet") as client,
+        pytest.raises(InvalidInput, match=r"1024 pixels is too small.* at least 1152, or a smaller overlap"),
+    ):
+        client.segment(chart(1300, 3100), tile=1024)
 
 
 def test_no_label_is_kept_that_what_was_cut_away_decides(scripted: Start) -> None:
@@ -265,11 +315,11 @@ def test_an_image_that_is_no_larger_than_a_tile_is_sent_as_it_is(engine: str, de
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tile": 480}, "at least 512"),
-        ({"tile": -1}, "at least 512"),
+        ({"tile": 480, "overlap": 480}, "at least 512"),
+        ({"tile": -1, "overlap": 480}, "at least 512"),
         ({"tile": 100, "overlap": 96}, "at least 128"),
         ({"tile": 1024, "overlap": -1}, "overlap"),
-        ({"tile": 1024, "tiles_at_once": -1}, "at least one"),
+        ({"tile": 1024, "overlap": 480, "tiles_at_once": -1}, "at least one"),
     ],
 )
 def test_tiles_that_cannot_be_are_refused(options: dict[str, int], message: str) -> None:
@@ -423,7 +473,8 @@ def test_a_tile_that_no_image_could_be_cut_by_is_one_clear_line(
 ) -> None:
     for name in ("a.png", "b.png"):
         Image.new("RGB", (4, 4)).save(tmp_path / name)
-    assert main(["segment", str(tmp_path), "-o", str(tmp_path / "out"), "--tile", "100"]) == 1
+    command = ["segment", str(tmp_path), "-o", str(tmp_path / "out"), "--tile", "100", "--overlap", "480"]
+    assert main(command) == 1
     assert "at least 512" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
