@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks import engine, exporting, footprint, growth, head, network, wire
 from benchmarks.peers import peers_python
-from benchmarks.rows import Row, Series, as_json, fraction
+from benchmarks.report import print_table
+from benchmarks.results import Results, this_machine
 from benchmarks.run import Run
 from benchmarks.side import ROOT, BenchmarkError
 
 BENCHMARKS: dict[str, Callable[[Run], Iterator[Any]]] = {
     "logits": network.logits,
-    "openvino": network.openvino,
     "load": network.load,
     "on-disk": network.on_disk,
     "head": head.against_network,
@@ -46,14 +41,16 @@ BENCHMARKS: dict[str, Callable[[Run], Iterator[Any]]] = {
 }
 _RESULTS = ROOT / "benchmarks" / "results.json"
 _PLOT = ROOT / "docs" / "benchmarks.png"
+_KEPT = ROOT / "build" / "benchmarks.json"
 
 _DESCRIPTION = f"""\
 Measure slimserve beside what it replaces, both in turn in one run, and print the ratio of the medians.
 
 benchmarks: {", ".join(BENCHMARKS)}
 
-A complete run writes benchmarks/results.json and docs/benchmarks.png; one with --quick or --only prints only.
-Leave the machine alone meanwhile. Models and checkpoints take 3 GB in the temporary folder."""
+A complete run takes about a quarter of an hour on 2 cores, 10 GB of memory and 5 GB in the temporary folder, and
+writes benchmarks/results.json and docs/benchmarks.png; one with --quick or --only prints only. Leave the machine alone
+meanwhile. What it has measured is kept: --resume goes on with a complete run that was stopped or failed in part."""
 _EPILOG = """\
 examples:
   python -m benchmarks
@@ -64,14 +61,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmarks; return the exit code: 0, 1 for an error, 2 for usage, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the models are removed
+    complete = not options.quick and set(options.only) == set(BENCHMARKS)
+    results = Results(this_machine(options.quick), _KEPT if complete else None)
     try:
-        _run(options)
+        if options.resume:
+            results.resume()
+        _measure(options, results)
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped: nothing was written", file=sys.stderr)
+        _report(options, results)
+        print("stopped" + (": --resume goes on with what is left" if complete else ""), file=sys.stderr)
         return 130
+    _report(options, results)
+    if complete:
+        _write(results, options.no_peers)
+    if results.failed:
+        print(f"error: failed, with the reasons above: {', '.join(results.failed)}", file=sys.stderr)
+        return 1
+    results.forget()
     return 0
 
 
@@ -92,88 +101,51 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="install nothing: rows beside ovmsclient and the plot are left out",
     )
+    parser.add_argument("--resume", action="store_true", help="go on with the complete run that was stopped")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     return parser
 
 
-def _run(options: argparse.Namespace) -> None:
+def _measure(options: argparse.Namespace, results: Results) -> None:
+    """Run what is not in `results` yet; what fails is noted there, and the others go on."""
     console = Console(stderr=True)
-    complete = not options.quick and set(options.only) == set(BENCHMARKS)
+    names = [name for name in dict.fromkeys(options.only) if name not in results.found]
     with (
         console.status("starting") as status,
         tempfile.TemporaryDirectory(prefix="slimserve-bench-") as folder,
     ):
-        peers = None
-        if not options.no_peers:
-            status.update("installing the peers")
-            peers = peers_python()
-            if peers is None:
-                console.print(
-                    "the peers could not be installed from the package registry: their rows are empty"
-                )
-        run = Run(options.quick, peers, Path(folder), status.update)
-        found: list[Row | Series] = []
-        for name in dict.fromkeys(options.only):
-            found += BENCHMARKS[name](run)
-            console.print(f"{name}: done", highlight=False)
-    results = {
-        "machine": _machine(options.quick),
-        "rows": [as_json(entry) for entry in found if isinstance(entry, Row)],
-        "series": [as_json(entry) for entry in found if isinstance(entry, Series)],
-    }
+        place = ""
+        peers = None if options.no_peers else _peers(console, status.update)
+        run = Run(options.quick, peers, Path(folder), lambda text: status.update(place + text))
+        for number, name in enumerate(names, 1):
+            place = f"{name} ({number} of {len(names)}): "
+            start = time.monotonic()
+            try:
+                results.add(name, list(BENCHMARKS[name](run)))
+                outcome = f"done in {time.monotonic() - start:.0f} s"
+            except BenchmarkError as error:
+                results.failed[name] = str(error)
+                outcome = f"failed: {error}"
+            console.print(place + outcome, highlight=False, markup=False)
+
+
+def _peers(console: Console, say: Callable[[str], None]) -> Path | None:
+    say("installing the peers")
+    peers = peers_python()
+    if peers is None:
+        console.print("the peers could not be installed from the package registry: their rows are empty")
+    return peers
+
+
+def _report(options: argparse.Namespace, results: Results) -> None:
     if options.json:
-        print(json.dumps(results, indent=2))
+        print(json.dumps(results.as_json(), indent=2))
     else:
-        _print(found)
-    if complete:
-        _RESULTS.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
-        if peers:
-            subprocess.run([peers, "-m", "benchmarks.plot", _RESULTS, _PLOT], cwd=ROOT, check=True)
+        print_table(results.entries())
 
 
-def _print(found: Sequence[Row | Series]) -> None:
-    console = Console() if sys.stdout.isatty() else Console(width=180)
-    rows = [entry for entry in found if isinstance(entry, Row)]
-    if rows:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in ("ratio", "target", ""):
-            table.add_column(name, no_wrap=True)
-        for name in ("what", "ours", "against", "theirs"):
-            table.add_column(name)
-        for row in rows:
-            verdict = {None: "", True: "[green]met[/]", False: "[red]missed[/]"}[row.met]
-            ratio = "" if row.ratio is None else fraction(row.ratio)
-            target = f"at most {fraction(row.at_most)}" if row.at_most else ""
-            table.add_row(
-                ratio,
-                target,
-                verdict,
-                row.what,
-                str(row.ours or "not available"),
-                row.against,
-                str(row.theirs or "not available"),
-            )
-        console.print(table)
-        console.print("ours as a fraction of theirs; medians, first to third quartile in brackets")
-        for row in rows:
-            if row.note:
-                console.print(f"{row.what}: {row.note}", highlight=False, markup=False)
-    for series in (entry for entry in found if isinstance(entry, Series)):
-        table = Table(series.against, series.what, box=box.SIMPLE_HEAD)
-        for at, figure in series.points:
-            table.add_row(str(at), str(figure))
-        console.print(table)
-
-
-def _machine(quick: bool) -> dict[str, Any]:
-    cpu = Path("/proc/cpuinfo").read_text()
-    model = next((line.partition(":")[2].strip() for line in cpu.splitlines() if "model name" in line), "")
-    packages = ("tensorflow", "tf-slim", "numpy", "grpcio", "protobuf")
-    return {
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "processor": model or platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in packages},
-        "quick": quick,
-    }
+def _write(results: Results, no_peers: bool) -> None:
+    """Write the results, and draw them in the peers' environment, which has matplotlib."""
+    _RESULTS.write_text(json.dumps(results.as_json(), indent=2) + "\n", "utf-8")
+    if not no_peers and (peers := peers_python()):
+        subprocess.run([peers, "-m", "benchmarks.plot", _RESULTS, _PLOT], cwd=ROOT, check=True)

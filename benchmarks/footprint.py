@@ -20,7 +20,7 @@ def import_client(run: Run) -> Iterator[Row]:
     """`import client`, in a new process each time."""
     modules = {"client": "client", "tensorflow": _STUBS}
     taken: dict[str, list[Measurement]] = {name: [] for name in modules}
-    for count in range(run.rounds(9) + 1):
+    for count in range(run.rounds(7) + 1):
         for name, module in modules.items():
             run.say(f"import {module}")
             with Side("importlib:import_module", name=module) as side:

@@ -1,9 +1,13 @@
-"""The network alone: our exports beside the usual one and OpenVINO, same weights, same geometry, each in a session."""
+"""The network alone: our exports beside the usual one and OpenVINO, same weights, same geometry, each in a process.
+
+All of them answer in turn, round by round: what else the machine does falls on all alike.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +18,7 @@ from benchmarks.run import Run
 from benchmarks.side import BenchmarkError, Measurement, Side, interleave
 
 _PLAIN = "plain variables (tf-slim, SavedModelBuilder)"
+_OPENVINO = "OpenVINO, bfloat16 where the processor has it, 2 threads"
 _SIDES = (224, 512)
 
 
@@ -23,132 +28,134 @@ class Export(NamedTuple):
     Attributes:
         name: in the table.
         options: beside `--geometry valid`.
+        needs: what the processor must have.
         of_plain: targets by image side, against plain variables.
-        of_openvino: target against OpenVINO in bfloat16.
+        of_openvino: target against OpenVINO; None where the two are not compared.
     """
 
     name: str
     options: tuple[str, ...]
+    needs: str
     of_plain: dict[int, float]
     of_openvino: float | None = None
 
 
 EXPORTS = (
-    Export("portable float32", (), {}),
-    Export("portable bfloat16", ("--precision", "bfloat16"), {}),
-    Export("x86 float32", ("--target", "x86"), {224: 1 / 1.2, 512: 1 / 1.2}),
+    Export("portable float32", (), "nothing", {}),
+    Export("portable bfloat16", ("--precision", "bfloat16"), "nothing", {}),
+    Export("x86 float32", ("--target", "x86"), "x86-64", {224: 1 / 1.2, 512: 1 / 1.2}),
     Export(
-        "x86 bfloat16", ("--target", "x86", "--precision", "bfloat16"), {224: 1 / 2.2, 512: 1 / 2.5}, 1.15
+        "x86 bfloat16",
+        ("--target", "x86", "--precision", "bfloat16"),
+        "AVX-512",
+        {224: 1 / 2.2, 512: 1 / 2.5},
+        1.15,
     ),
-    Export("x86 int8", ("--precision", "int8"), {224: 1 / 4, 512: 1 / 4.3}, 0.7),
+    Export("x86 int8", ("--precision", "int8"), "AVX2", {224: 1 / 4, 512: 1 / 4.3}, 0.7),
 )
 _X86 = tuple(export for export in EXPORTS if export.name.startswith("x86"))
-_FLOAT32, _LEAN = EXPORTS[0], tuple(export for export in _X86 if export.name != "x86 float32")
+_FLOAT32, _LEAN = EXPORTS[0], tuple(export for export in EXPORTS if export.of_openvino)
 
 
 def logits(run: Run) -> Iterator[Row]:
     """Signature `logits` at 224 and 512 pixels."""
-    for export in EXPORTS:
-        folder, obstacle = _exported(run, export)
-        for side in _SIDES:
+    folders = {export.name: _exported(run, export) for export in EXPORTS}
+    for side in _SIDES:
+        seconds = _seconds_of_all(run, folders, side)
+        for export in EXPORTS:
             what = f"logits, {side}x{side}, {export.name}"
-            if obstacle:
-                yield Row(what, None, _PLAIN, None, export.of_plain.get(side), obstacle)
-                continue
-            run.say(f"{export.name}, {side} pixels")
-            with _signature(folder, side) as ours, _signature(run.plain, side) as plain:
-                agreement = np.mean(ours.answer().argmax(-1) == plain.answer().argmax(-1))
-                # Of random weights the scores are close: 8 bits change a few of their ranks.
-                if agreement < (0.5 if "int8" in export.name else 0.95):
-                    raise BenchmarkError(
-                        f"{export.name} agrees with the usual export in {agreement:.0%} only"
-                    )
-                taken = interleave({"ours": ours, "plain": plain}, run.rounds(15))
-            yield Row(
-                what,
-                _seconds(taken["ours"]),
-                _PLAIN,
-                _seconds(taken["plain"]),
-                export.of_plain.get(side),
-                f"same best class in {agreement:.1%} of the cells",
-            )
+            ours = seconds.get(export.name)
+            note = "" if ours else _needs(export)
+            yield Row(what, ours, _PLAIN, seconds[_PLAIN], export.of_plain.get(side), note)
+            if export.of_openvino:
+                yield Row(what, ours, _OPENVINO, seconds.get(_OPENVINO), export.of_openvino, note)
 
 
-def openvino(run: Run) -> Iterator[Row]:
-    """The same beside OpenVINO, in bfloat16 where the processor has it."""
-    against = "OpenVINO, bfloat16 allowed, 2 threads"
-    for export in _LEAN:
-        folder, obstacle = _exported(run, export)
-        for side in _SIDES:
-            what = f"logits, {side}x{side}, {export.name}"
-            if obstacle or run.peers is None:
-                yield Row(what, None, against, None, export.of_openvino, obstacle or "")
-                continue
-            run.say(f"{export.name} and OpenVINO, {side} pixels")
-            peer = Side(
-                "benchmarks.openvino:logits", python=run.peers, folder=str(run.plain), side=side, threads=2
+def _seconds_of_all(run: Run, folders: Mapping[str, Path | None], side: int) -> dict[str, Figure]:
+    """Seconds of everything that runs here, by name."""
+    with ExitStack() as stack:
+        sides = {}
+        for name, folder in {_PLAIN: run.plain, **folders}.items():
+            if folder:
+                run.say(f"loading {name}, {side} pixels")
+                sides[name] = stack.enter_context(_signature(folder, side))
+        run.say(f"logits, {side} pixels")
+        best = {name: worker.answer().argmax(-1) for name, worker in sides.items()}
+        for export in EXPORTS:
+            agreement = np.mean(best.get(export.name, best[_PLAIN]) == best[_PLAIN])
+            # Of random weights the scores are close: 8 bits change a few of their ranks.
+            if agreement < (0.5 if "int8" in export.name else 0.95):
+                raise BenchmarkError(f"{export.name} agrees with the usual export in {agreement:.0%} only")
+        if run.peers:
+            folder = str(run.plain)
+            sides[_OPENVINO] = stack.enter_context(
+                Side("benchmarks.openvino:logits", python=run.peers, folder=folder, side=side, threads=2)
             )
-            with _signature(folder, side) as ours, peer as theirs:
-                taken = interleave({"ours": ours, "theirs": theirs}, run.rounds(15))
-            yield Row(what, _seconds(taken["ours"]), against, _seconds(taken["theirs"]), export.of_openvino)
+        taken = interleave(sides, run.rounds(15))
+    return {name: _seconds(steps) for name, steps in taken.items()}
 
 
 def load(run: Run) -> Iterator[Row]:
     """Load and answer once, at 224 pixels; resident memory then, a model in a process of its own."""
+    folders = {_PLAIN: run.plain}
     for export in _X86:
-        folder, obstacle = _exported(run, export)
-        if obstacle:
-            yield Row(f"load to first answer, {export.name}", None, _PLAIN, None, None, obstacle)
-            continue
-        run.say(f"loading {export.name}")
-        taken: dict[Path, list[Measurement]] = {folder: [], run.plain: []}
-        for _ in range(run.rounds(7)):
-            for model, steps in taken.items():
-                with Side("benchmarks.models:loading", folder=str(model), side=224) as side:
-                    steps.append(side.step())
-        seconds, memory = (
-            {model: _seconds(steps) for model, steps in taken.items()},
-            {
-                model: Figure.of([step.after - step.before for step in steps], "bytes")
-                for model, steps in taken.items()
-            },
-        )
-        most = 1 + 3 / seconds[run.plain].median
+        if folder := _exported(run, export):
+            folders[export.name] = folder
+    taken: dict[str, list[Measurement]] = {name: [] for name in folders}
+    for _ in range(run.rounds(5)):
+        for name, folder in folders.items():
+            run.say(f"loading {name}")
+            with Side("benchmarks.models:loading", folder=str(folder), side=224) as side:
+                taken[name].append(side.step())
+    seconds = {name: _seconds(steps) for name, steps in taken.items()}
+    memory = {
+        name: Figure.of([step.after - step.before for step in steps], "bytes")
+        for name, steps in taken.items()
+    }
+    for export in _X86:
+        name = export.name
+        note = "" if name in folders else _needs(export)
         yield Row(
-            f"load to first answer, {export.name}",
-            seconds[folder],
+            f"load to first answer, {name}",
+            seconds.get(name),
             _PLAIN,
-            seconds[run.plain],
-            most,
-            "the target is 3 s more",
+            seconds[_PLAIN],
+            1 + 3 / seconds[_PLAIN].median,
+            note or "the target is 3 s more",
         )
         yield Row(
-            f"resident memory after it, {export.name}",
-            memory[folder],
+            f"resident memory after it, {name}",
+            memory.get(name),
             _PLAIN,
-            memory[run.plain],
+            memory[_PLAIN],
             1.1 if export in _LEAN else None,
-            "above TensorFlow's own",
+            note or "above TensorFlow's own",
         )
 
 
 def on_disk(run: Run) -> Iterator[Row]:
     """A version folder's size."""
-    float32 = _bytes(_exported(run, _FLOAT32)[0])
+    portable = _exported(run, _FLOAT32)
+    assert portable
+    float32 = _bytes(portable)
     for export, at_most in zip(_LEAN, (None, 0.28), strict=True):
-        folder, obstacle = _exported(run, export)
-        ours = None if obstacle else _bytes(folder)
-        yield Row(f"on disk, {export.name}", ours, _FLOAT32.name, float32, at_most, obstacle or "")
+        folder = _exported(run, export)
+        ours, note = (_bytes(folder), "") if folder else (None, _needs(export))
+        yield Row(f"on disk, {export.name}", ours, _FLOAT32.name, float32, at_most, note)
 
 
-def _exported(run: Run, export: Export) -> tuple[Path, str | None]:
-    """The version folder, and what keeps this machine from running what was asked for."""
+def _exported(run: Run, export: Export) -> Path | None:
+    """The version folder; None where this machine can't run what was asked for, and portable was exported."""
     options = ["--geometry", "valid", *export.options]
     if "int8" in export.options:
         options += ["--calibrate", str(run.photos), "--accept-agreement", "0"]
     folder = run.exported(run.checkpoint_1000, *options)
     warning: str | None = json.loads((folder / "assets.extra" / "export.json").read_text())["warning"]
-    return folder, f"cannot be run here: {warning.partition(':')[0]}" if warning else None
+    return None if warning else folder
+
+
+def _needs(export: Export) -> str:
+    return f"not on this processor: needs {export.needs}"
 
 
 def _signature(folder: Path, side: int) -> Side:

@@ -111,3 +111,12 @@ def as_json(entry: Row | Series) -> dict[str, Any]:
         "theirs": vars(entry.theirs) if entry.theirs else None,
         "note": entry.note,
     }
+
+
+def entry_of(written: dict[str, Any]) -> Row | Series:
+    """The entry that `as_json` wrote."""
+    if "points" in written:
+        points = tuple((point.pop("at"), Figure(**point)) for point in written["points"])
+        return Series(written["what"], written["against"], points)
+    ours, theirs = (Figure(**written[side]) if written[side] else None for side in ("ours", "theirs"))
+    return Row(written["what"], ours, written["against"], theirs, written["at_most"], written["note"])

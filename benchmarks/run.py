@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.side import ROOT, BenchmarkError, Side
+from benchmarks.side import FEWEST_ROUNDS, ROOT, BenchmarkError, Side
 
 DEMO_CHECKPOINT = ROOT / "demo" / "vgg_16.ckpt"
 
@@ -32,7 +32,7 @@ class Run:
 
     def rounds(self, full: int) -> int:
         """Repetitions: `full` of them, or the least that show a spread."""
-        return min(full, 3) if self.quick else full
+        return min(full, FEWEST_ROUNDS) if self.quick else full
 
     @functools.cached_property
     def checkpoint_1000(self) -> Path:

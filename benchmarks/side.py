@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 ROOT = Path(__file__).parent.parent
+FEWEST_ROUNDS, ENOUGH_SECONDS = 3, 30
 
 
 class BenchmarkError(Exception):
@@ -115,12 +117,18 @@ class Side:
 
 
 def interleave(sides: Mapping[str, Side], rounds: int, warmup: int = 1) -> dict[str, list[Measurement]]:
-    """Step every side once a round, so that what else the machine does falls on all of them alike."""
+    """Step every side once a round, so that what else the machine does falls on all of them alike.
+
+    `rounds` times, or FEWEST_ROUNDS and as many more as begin within ENOUGH_SECONDS.
+    """
     for _ in range(warmup):
         for side in sides.values():
             side.step()
     taken: dict[str, list[Measurement]] = {name: [] for name in sides}
-    for _ in range(rounds):
+    start = time.monotonic()
+    for count in range(rounds):
+        if count >= FEWEST_ROUNDS and time.monotonic() - start > ENOUGH_SECONDS:
+            break
         for name, side in sides.items():
             taken[name].append(side.step())
     return taken

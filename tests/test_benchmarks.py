@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.rows import Figure, Row, as_json, fraction
+from benchmarks import cli
+from benchmarks.rows import Figure, Row, Series, as_json, entry_of, fraction
+from benchmarks.run import Run
 from benchmarks.side import BenchmarkError, Side
 from tests.conftest import run_module
 
@@ -55,6 +59,72 @@ def test_what_this_machine_cannot_run_has_no_ratio_and_misses_nothing() -> None:
     peer = Figure.of([1.0], "seconds")
     absent = Row("logits, x86 bfloat16", None, "plain", peer, 1 / 2.2, "cannot be run here")
     assert (absent.ratio, absent.met, as_json(absent)["ours"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [row(1.0, 2.0, 0.5), row(1.0, None, None), Series("grows", "side", ((2, Figure.of([1.0], "bytes")),))],
+)
+def test_entry_is_read_as_it_was_written(entry: Row | Series) -> None:
+    assert entry_of(json.loads(json.dumps(as_json(entry)))) == entry
+
+
+@pytest.fixture
+def two_benchmarks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Benchmarks `first`, which finds a row, and `second`, which is stopped; what has run."""
+    ran: list[str] = []
+
+    def first(run: Run) -> Iterator[Row]:
+        ran.append("first")
+        yield row(1.0, 2.0, 0.5)
+
+    def second(run: Run) -> Iterator[Row]:
+        ran.append("second")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "BENCHMARKS", {"first": first, "second": second})
+    for name in ("_KEPT", "_RESULTS", "_PLOT"):
+        monkeypatch.setattr(cli, name, tmp_path / name)
+    return ran
+
+
+def stopped(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
+    """The rows of a run that is stopped."""
+    assert cli.main(["--no-peers", "--json", "--only", "first", "second", *arguments]) == 130
+    rows: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["rows"]
+    return rows
+
+
+def test_run_that_was_stopped_shows_what_it_measured_and_goes_on(
+    two_benchmarks: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = stopped(capsys)
+    assert [entry["ratio"] for entry in rows] == [0.5]
+    assert stopped(capsys, "--resume") == rows
+    assert two_benchmarks == ["first", "second", "second"]
+    stopped(capsys)
+    assert two_benchmarks[3:] == ["first", "second"]
+
+
+def test_benchmark_that_fails_leaves_the_others(
+    two_benchmarks: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(run: Run) -> Iterator[Row]:
+        raise BenchmarkError("no such file")
+        yield
+
+    monkeypatch.setattr(cli, "BENCHMARKS", {"failing": failing, "first": cli.BENCHMARKS["first"]})
+    assert cli.main(["--no-peers", "--json", "--only", "failing", "first"]) == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["failed"] == {"failing": "no such file"}
+    assert len(json.loads(printed.out)["rows"]) == 1
+    assert "failing" in printed.err
+
+
+def test_nothing_to_go_on_with_is_said(two_benchmarks: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--resume"]) == 1
+    assert "leave out --resume" in capsys.readouterr().err
+    assert two_benchmarks == []
 
 
 def test_ratio_is_written_as_it_is_talked_about() -> None:
