@@ -1,4 +1,4 @@
-"""Ranges for 8-bit activations, from a folder of images like those that will be served.
+"""Ranges for 8-bit activations and means of what filters meet, from a folder of images like those that will be served.
 
 A range that cuts off the few largest activations leaves finer steps for all others, and one odd image cannot stretch
 it. PERCENTILE is the lowest that costs nothing: over scenes of the demo checkpoint, the label maps of 8 bits agree with
@@ -13,13 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
-from export.activations import percentile
+from export.activations import Recorded, Statistics, statistics
 from export.errors import ExportError
 from export.float_model import FloatModel
-from export.folding import Array
 
 PERCENTILE = 99.99
 _EVERY = 5  # of the images, one in so many is held out
@@ -54,19 +52,21 @@ def find_images(folder: Path) -> Images:
     return Images(calibrating, tuple(files[_EVERY - 1 :: _EVERY]))
 
 
-def calibrate(model: FloatModel, images: Sequence[Path], progress: Progress) -> dict[str, float]:
-    """Return the range of what each convolution returns, by scope; one image at a time is in memory.
+def calibrate(model: FloatModel, images: Sequence[Path], progress: Progress) -> dict[str, Statistics]:
+    """Return what 8 bits take of each convolution, by scope; one image at a time is in memory.
 
     Raises:
         ExportError: an image can't be read.
     """
-    totals: dict[str, Array] = {}
+    totals: dict[str, Recorded] = {}
     for count, file in enumerate(images, 1):
         with refused_image(file):
-            counted = model.histograms(file.read_bytes())
-        totals = {scope: values + totals.get(scope, np.int64(0)) for scope, values in counted.items()}
+            recorded = model.record(file.read_bytes())
+        totals = {
+            scope: totals[scope].plus(one) if scope in totals else one for scope, one in recorded.items()
+        }
         progress(count / len(images))
-    return {scope: percentile(histogram, PERCENTILE) for scope, histogram in totals.items()}
+    return {scope: statistics(total, PERCENTILE) for scope, total in totals.items()}
 
 
 @contextmanager

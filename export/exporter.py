@@ -9,27 +9,29 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from export.activations import Statistics
 from export.agreement import REQUIRED, Agreement, compare_with_float
 from export.calibration import PERCENTILE, Images, calibrate, find_images
 from export.checkpoint import Checkpoint, open_checkpoint, verify
 from export.errors import ExportError
 from export.float_model import FloatModel
 from export.graph_options import GraphOptions
-from export.kernels import Obstacle, obstacle, runs_on
+from export.kernels import Obstacle, obstacle
 from export.labels import Labels, find_labels
 from export.networks import Network
 from export.parity import Parity, compare_with_slim
 from export.publication import draft_version
 from export.recognition import network_of
-from export.savedmodel import build_saved_model, with_graph_of, write_saved_model
+from export.record import export_record
+from export.savedmodel import Model, build_saved_model, with_graph_of, write_saved_model
 from export.warmup import write_warmup_requests
 
 _ROOM = 16 * 2**20  # bytes beside the variables: graph, assets, warm-up requests
@@ -96,58 +98,41 @@ def export_checkpoint(
     images = find_images(calibrate_on) if calibrate_on else None
     clock = _Clock(progress)
     with ThreadPoolExecutor(1) as hashing, ExitStack() as stack:
-        with clock.step("open the checkpoint"):
+        with clock.step("open the checkpoint") as step:
             checkpoint = stack.enter_context(
-                open_checkpoint(
-                    checkpoint_path, lambda done, total: progress("open the checkpoint", done / total)
-                )
+                open_checkpoint(checkpoint_path, lambda done, total: step(done / total))
             )
-            network = network_of(checkpoint, network)
-            options = options.of(network)
-            expected = network.expected_variables()
-            verify(checkpoint, expected, network.name, network.scope)
-            shapes = {name: checkpoint.tensors[name].shape for name in expected}
-            classes = network.classes(shapes)
-            labels = find_labels(labels_file, checkpoint_path, classes)
-        ranges = agreement = None
+            source = _Source.of(checkpoint, network, labels_file, options)
+        calibration = agreement = None
         if images:
-            with clock.step("calibrate"):
-                # Refuses networks that 8 bits are not for, before the images take their time.
-                build_saved_model(network, shapes, labels.names, options, defaultdict(lambda: 1.0))
-                float_model = stack.enter_context(FloatModel(checkpoint, network, labels.names, options))
-                ranges = calibrate(float_model, images.calibrating, partial(progress, "calibrate"))
+            with clock.step("calibrate") as step:
+                calibration = _calibrated(source, images, stack, step)
         with clock.step("build the graph"):
-            model = build_saved_model(network, shapes, labels.names, options, ranges)
-        out = out or Path("models") / network.name
+            model = source.model(calibration.statistics if calibration else None)
+        out = out or Path("models") / source.network.name
         with draft_version(out, version, model.bytes + _ROOM) as draft:
             sha256 = hashing.submit(checkpoint.sha256)
-            with clock.step("write the variables"), _disk_errors(out):
-                sources = {source for recipe in model.stored.values() for source in recipe.sources}
-                size = sum(checkpoint.tensors[source].nbytes for source in sources)
-                tensors = checkpoint.read_all(
-                    sources, lambda done: progress("write the variables", done / size)
-                )
-                write_saved_model(draft.folder, model, tensors)
-                _write_labels(draft.folder, labels)
-                write_warmup_requests(draft.folder, network)
+            with clock.step("write the variables") as step, _disk_errors(out):
+                _write(draft.folder, source, model, step)
             with clock.step("compare with tf-slim"):
-                compared = draft.folder
-                if options.target == "x86" and warning:
-                    emulated = build_saved_model(network, shapes, labels.names, options, emulated=True)
-                    compared = stack.enter_context(with_graph_of(emulated, draft.folder))
-                parity = compare_with_slim(compared, checkpoint, network, classes, options)
-                parity.require()
-            if images:
-                with clock.step("compare with float32"):
-                    agreement = compare_with_float(
-                        draft.folder, float_model, images.held_out, partial(progress, "compare with float32")
-                    )
+                untested = options.target == "x86" and warning is not None
+                parity = _compared_with_slim(draft.folder, source, untested=untested)
+            if calibration:
+                with clock.step("compare with float32") as step:
+                    agreement = calibration.compare(draft.folder, step)
                     agreement.require(required_agreement)
             with clock.step("publish"):
-                record = _record(checkpoint, sha256.result(), network, labels, options, parity)
-                record |= {"runs_on": runs_on(options), "warning": warning}
-                if images:
-                    record["calibration"] = _calibration_record(images, ranges, agreement)
+                record = export_record(
+                    checkpoint,
+                    sha256.result(),
+                    source.network,
+                    source.labels,
+                    source.options,
+                    parity,
+                    warning,
+                )
+                if calibration and agreement:
+                    record["calibration"] = calibration.record(agreement)
                 (draft.folder / "assets.extra" / "export.json").write_text(
                     json.dumps(record, indent=2) + "\n", "utf-8"
                 )
@@ -179,6 +164,109 @@ def _feasible(options: GraphOptions, untested: bool) -> tuple[GraphOptions, str 
     return replace(options, target="portable"), warning
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What is exported.
+
+    Attributes:
+        checkpoint: open.
+        network: whose variables it holds.
+        labels: names of its classes.
+        options: the network's own.
+        shapes: of the network's variables in the checkpoint, by name.
+    """
+
+    checkpoint: Checkpoint
+    network: Network
+    labels: Labels
+    options: GraphOptions
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @classmethod
+    def of(
+        cls,
+        checkpoint: Checkpoint,
+        network: Network | None,
+        labels_file: str | Path | None,
+        options: GraphOptions,
+    ) -> _Source:
+        """Check every variable of the network; it is recognised unless given."""
+        network = network_of(checkpoint, network)
+        options = options.of(network)
+        expected = network.expected_variables()
+        verify(checkpoint, expected, network.name, network.scope)
+        shapes = {name: checkpoint.tensors[name].shape for name in expected}
+        labels = find_labels(labels_file, checkpoint.path, network.classes(shapes))
+        return cls(checkpoint, network, labels, options, shapes)
+
+    def model(self, statistics: Mapping[str, Statistics] | None = None, *, emulated: bool = False) -> Model:
+        """Build the graph; see `build_saved_model`."""
+        return build_saved_model(
+            self.network, self.shapes, self.labels.names, self.options, statistics, emulated=emulated
+        )
+
+
+@dataclass(frozen=True)
+class _Calibration:
+    """What 8 bits are made with and held against.
+
+    Attributes:
+        images: that it was made with, and others.
+        model: the float32 network.
+        statistics: of the convolutions, by scope.
+    """
+
+    images: Images
+    model: FloatModel
+    statistics: Mapping[str, Statistics]
+
+    def compare(self, folder: Path, progress: Callable[[float], None]) -> Agreement:
+        """Compare the SavedModel with float32 on the images held out."""
+        return compare_with_float(folder, self.model, self.images.held_out, progress)
+
+    def record(self, agreement: Agreement) -> dict[str, Any]:
+        """What the record says of it."""
+        return {
+            "images": len(self.images.calibrating),
+            "percentile": PERCENTILE,
+            "ranges": {scope: known.range for scope, known in self.statistics.items()},
+            "agreement": asdict(agreement),
+        }
+
+
+def _calibrated(
+    source: _Source, images: Images, stack: ExitStack, progress: Callable[[float], None]
+) -> _Calibration:
+    # Refuses networks that 8 bits are not for, before the images take their time.
+    source.model(defaultdict(lambda: Statistics(1.0, np.zeros(1))))
+    model = stack.enter_context(
+        FloatModel(source.checkpoint, source.network, source.labels.names, source.options)
+    )
+    return _Calibration(images, model, calibrate(model, images.calibrating, progress))
+
+
+def _write(folder: Path, source: _Source, model: Model, progress: Callable[[float], None]) -> None:
+    """Write all of the version but its record."""
+    checkpoint = source.checkpoint
+    names = {name for recipe in model.stored.values() for name in recipe.sources}
+    size = sum(checkpoint.tensors[name].nbytes for name in names)
+    write_saved_model(folder, model, checkpoint.read_all(names, lambda done: progress(done / size)))
+    (folder / "assets").mkdir()
+    (folder / "assets" / "labels.tsv").write_text(source.labels.to_tsv(), "utf-8")
+    write_warmup_requests(folder, source.network)
+
+
+def _compared_with_slim(folder: Path, source: _Source, *, untested: bool) -> Parity:
+    """Compare the SavedModel with tf-slim; one that can't be run here through ops that can."""
+    with ExitStack() as stack:
+        if untested:
+            folder = stack.enter_context(with_graph_of(source.model(emulated=True), folder))
+        classes = len(source.labels.names)
+        parity = compare_with_slim(folder, source.checkpoint, source.network, classes, source.options)
+    parity.require()
+    return parity
+
+
 class _Clock:
     """Seconds of each step."""
 
@@ -187,11 +275,13 @@ class _Clock:
         self._progress = progress
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str) -> Iterator[Callable[[float], None]]:
+        """Time what is done inside; yield what to call with the fraction of it that is done."""
         start = monotonic()
-        self._progress(name, 0.0)
-        yield
-        self._progress(name, 1.0)
+        done = partial(self._progress, name)
+        done(0.0)
+        yield done
+        done(1.0)
         self.seconds[name] = monotonic() - start
 
 
@@ -203,45 +293,3 @@ def _disk_errors(out: Path) -> Iterator[None]:
     except tf.errors.OpError as error:
         reason = error.message.rpartition(";")[2].strip() or error.message
         raise ExportError(f"cannot write to {out}: {reason}") from error
-
-
-def _write_labels(folder: Path, labels: Labels) -> None:
-    (folder / "assets").mkdir()
-    (folder / "assets" / "labels.tsv").write_text(labels.to_tsv(), "utf-8")
-
-
-def _calibration_record(
-    images: Images, ranges: Mapping[str, float] | None, agreement: Agreement | None
-) -> dict[str, Any]:
-    return {
-        "images": len(images.calibrating),
-        "percentile": PERCENTILE,
-        "ranges": ranges,
-        "agreement": asdict(agreement) if agreement else None,
-    }
-
-
-def _record(
-    checkpoint: Checkpoint,
-    sha256: str,
-    network: Network,
-    labels: Labels,
-    options: GraphOptions,
-    parity: Parity,
-) -> dict[str, Any]:
-    versions = {name: metadata.version(name) for name in ("slimserve", "tensorflow", "tf-slim", "numpy")}
-    return {
-        "checkpoint": {
-            "path": str(checkpoint.path),
-            "format": checkpoint.format,
-            "bytes": checkpoint.size,
-            "sha256": sha256,
-        },
-        "network": network.name,
-        "segments": network.segments,
-        "classes": len(labels.names),
-        "labels": labels.source,
-        "options": asdict(options),
-        "parity": asdict(parity),
-        "versions": versions,
-    }

@@ -7,10 +7,9 @@ from types import TracebackType
 
 import tensorflow as tf
 
-from export.activations import RecordingLayers
+from export.activations import Recorded, RecordingLayers
 from export.checkpoint import Checkpoint
 from export.encoded_images import decode
-from export.folding import Array
 from export.graph import ServingGraph
 from export.graph_options import GraphOptions
 from export.layers import VariableLayers
@@ -38,7 +37,7 @@ class FloatModel:
             layers = VariableLayers(variables, network.scope)
             self.graph = ServingGraph(network, layers, class_names, options)
             self._image = tf.compat.v1.placeholder(tf.string, [])
-            self._histograms = _histograms(self._image, variables, network, options)
+            self._recorded = _recorded(self._image, variables, network, options)
         self.session = tf.compat.v1.Session(graph=graph)
         try:
             sources = {source for recipe in variables.stored.values() for source in recipe.sources}
@@ -49,13 +48,13 @@ class FloatModel:
             self.session.close()
             raise
 
-    def histograms(self, image: bytes) -> Mapping[str, Array]:
+    def record(self, image: bytes) -> Mapping[str, Recorded]:
         """Count the activations of an encoded image, whole and cropped, by scope.
 
         Raises:
             tf.errors.InvalidArgumentError: it is no image that the model takes.
         """
-        counted: dict[str, Array] = self.session.run(self._histograms, {self._image: image})
+        counted: dict[str, Recorded] = self.session.run(self._recorded, {self._image: image})
         return counted
 
     def __enter__(self) -> FloatModel:
@@ -67,12 +66,12 @@ class FloatModel:
         self.session.close()
 
 
-def _histograms(
+def _recorded(
     encoded: Tensor, variables: ModelVariables, network: Network, options: GraphOptions
-) -> dict[str, Tensor]:
+) -> dict[str, Recorded]:
     """Of the whole image as it is segmented, and of its crop as it is classified."""
     image = decode(encoded, options.max_pixels, "the image")
     whole, crop = (RecordingLayers(variables, network.scope) for _ in range(2))
     cell_logits(image, network, whole, options.geometry, options.output_stride)
     network.logits(central_crop(image, network)[None], crop, "VALID", network.stride)
-    return {scope: whole.histograms[scope] + crop.histograms[scope] for scope in whole.histograms}
+    return {scope: recorded.plus(crop.recorded[scope]) for scope, recorded in whole.recorded.items()}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from export.activations import Statistics
 from export.fused_layers import FusedLayers
 from export.graph_options import GraphOptions
 from export.layers import VariableLayers
@@ -21,7 +22,7 @@ def layers_of(
     options: GraphOptions,
     variables: Variables,
     network: Network,
-    ranges: Mapping[str, float] | None,
+    statistics: Mapping[str, Statistics] | None,
     *,
     emulated: bool,
 ) -> Layers:
@@ -31,11 +32,11 @@ def layers_of(
         options: say which.
         variables: what they get.
         network: that is built.
-        ranges: of the activations, by scope, where the precision is int8.
+        statistics: of the convolutions, by scope, where the precision is int8.
         emulated: stock ops that round in the same places, to be run where the layers themselves can't.
     """
     if options.precision == "int8":
-        assert ranges is not None
-        return QuantizedLayers(variables, network, ranges)
+        assert statistics is not None
+        return QuantizedLayers(variables, network, statistics)
     kinds = {"portable": VariableLayers, "x86": RoundedLayers if emulated else FusedLayers}
     return kinds[options.target](variables, network.scope, _STORED[options.precision])

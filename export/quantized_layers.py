@@ -13,6 +13,7 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 import tensorflow as tf
 
+from export.activations import Statistics
 from export.errors import ExportError
 from export.folding import PLAIN_FILTER, Array, BatchNorm, StoredFilter
 from export.fused_layers import fused_convolution
@@ -21,7 +22,7 @@ from export.model_variables import Recipe, Variables
 from export.networks.network import Kernel, Network, Padding, Tensor
 from export.node import convolution_attributes, node
 from export.padding import fixed_padding
-from export.quantization import dequantized, filter_range, quantized
+from export.quantization import dequantized, filter_range, quantized, rounding_error
 
 
 class Activations(NamedTuple):
@@ -39,11 +40,11 @@ class Activations(NamedTuple):
 class QuantizedLayers(VariableLayers):
     """Layers over int8 filters: `Activations` between them, prepared images before and float32 scores behind them."""
 
-    def __init__(self, variables: Variables, network: Network, ranges: Mapping[str, float]) -> None:
-        """Make the filters of the checkpoint's tensors; `ranges` of what each convolution returns, by scope."""
+    def __init__(self, variables: Variables, network: Network, statistics: Mapping[str, Statistics]) -> None:
+        """Make the filters of the checkpoint's tensors; `statistics` of each convolution, by scope."""
         super().__init__(variables, network.scope)
         self._network = network
-        self._ranges = ranges
+        self._statistics = statistics
 
     def conv(
         self,
@@ -74,9 +75,7 @@ class QuantizedLayers(VariableLayers):
             recipes = recipes[0], self._with_mean(*recipes)
         if padding == "FIXED":
             _refuse(f"{scope} with padding of its own")
-        return self._quantized_convolution(
-            net, full, recipes, Convolution(stride, rate, padding, relu), self._ranges[full]
-        )
+        return self._quantized_convolution(net, full, recipes, Convolution(stride, rate, padding, relu))
 
     def _pixels(self, net: Tensor, kernel: Kernel, stride: int, rate: int, padding: Padding) -> Activations:
         """The pixels of prepared images, padded with the mean colour."""
@@ -105,23 +104,19 @@ class QuantizedLayers(VariableLayers):
         return Recipe(biases.shape, biases.sources + weights.sources, less_mean)
 
     def _quantized_convolution(
-        self,
-        net: Activations,
-        scope: str,
-        recipes: tuple[Recipe, Recipe],
-        convolution: Convolution,
-        range_: float,
+        self, net: Activations, scope: str, recipes: tuple[Recipe, Recipe], convolution: Convolution
     ) -> Activations:
         weights, biases = recipes
+        statistics = self._statistics[scope]
         ranges = Recipe(biases.shape, weights.sources, lambda *values: filter_range(weights.make(*values)))
         get = self._variables.get
         return quantized_convolution(
             net,
             tf.bitcast(get(f"{scope}/weights", weights.then(quantized), tf.int8), tf.qint8),
             tf.convert_to_tensor(get(f"{scope}/ranges", ranges)),
-            tf.convert_to_tensor(get(f"{scope}/biases", biases)),
+            tf.convert_to_tensor(get(f"{scope}/biases", _corrected(weights, biases, statistics.inputs))),
             convolution,
-            range_,
+            statistics.range,
         )
 
     def max_pool(
@@ -169,6 +164,21 @@ class QuantizedLayers(VariableLayers):
         if isinstance(net, Activations):
             _refuse("residual blocks")
         return super().add(net, residual, scale=scale, relu=relu)
+
+
+def _corrected(weights: Recipe, biases: Recipe, inputs: Array) -> Recipe:
+    """The biases less what rounding the filter adds where it meets the mean of its inputs.
+
+    Nagel et al., arXiv:1906.04721, section 4.2. ReLU leaves inputs whose mean is far from 0: without this, rounding
+    shifts every channel's results.
+    """
+    count = len(biases.sources)
+
+    def corrected(*values: Array) -> Array:
+        error = rounding_error(weights.make(*values[count:]))
+        return np.asarray(biases.make(*values[:count]) - inputs @ error, np.float32)
+
+    return Recipe(biases.shape, biases.sources + weights.sources, corrected)
 
 
 def quantized_convolution(

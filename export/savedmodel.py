@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from export.activations import Statistics
 from export.bundle_writer import BundleWriter
 from export.checkpoint_v2 import data_file
 from export.graph import ServingGraph
@@ -43,17 +44,17 @@ def build_saved_model(
     shapes: Mapping[str, tuple[int, ...]],
     class_names: Sequence[str],
     options: GraphOptions,
-    ranges: Mapping[str, float] | None = None,
+    statistics: Mapping[str, Statistics] | None = None,
     *,
     emulated: bool = False,
 ) -> Model:
     """Build the serving graph over checkpoint tensors of these names and shapes; no value is read.
 
-    `ranges` and `emulated` are explained in `export.layer_choice`.
+    `statistics` and `emulated` are explained in `export.layer_choice`.
     """
     with tf.Graph().as_default():
         variables = ModelVariables(shapes)
-        layers = layers_of(options, variables, network, ranges, emulated=emulated)
+        layers = layers_of(options, variables, network, statistics, emulated=emulated)
         signatures = signature_defs(ServingGraph(network, layers, class_names, options))
         saver = tf.compat.v1.train.Saver(variables.variables, sharded=False)
         meta_graph = tf.compat.v1.train.export_meta_graph(

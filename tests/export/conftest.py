@@ -31,7 +31,7 @@ def export_demo(demo_checkpoint: Path, made_once: Callable[..., Path]) -> Callab
         def make(folder: Path) -> subprocess.CompletedProcess[str]:
             return run_module("export", "--ckpt", demo_checkpoint, "--out", folder / "vgg_16", *options)
 
-        return made_once("exported" + "".join(options), make) / "vgg_16" / "1"
+        return made_once(("exported" + "".join(options)).replace("/", "-"), make) / "vgg_16" / "1"
 
     return export
 

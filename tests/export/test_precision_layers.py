@@ -9,14 +9,21 @@ import pytest
 import tensorflow as tf
 
 from export import fused_layers
-from export.activations import RecordingLayers, percentile
+from export.activations import Recorded, RecordingLayers, Statistics, statistics
 from export.errors import ExportError
 from export.fused_layers import FusedLayers, fused_convolution
 from export.graph_options import GraphOptions
 from export.kernels import Obstacle, obstacle
 from export.layers import Convolution, VariableLayers
 from export.model_variables import Recipe
-from export.quantization import LARGEST, filter_range, quantized
+from export.quantization import (
+    LARGEST,
+    LARGEST_SUM,
+    dequantized,
+    filter_range,
+    quantized,
+    rounding_error,
+)
 from export.quantized_layers import Activations, QuantizedLayers, quantized_convolution
 from tests.processor import has_bfloat16
 from tests.small_network import SMALL
@@ -103,12 +110,52 @@ def test_kernels_that_tensorflow_does_not_know_are_an_obstacle(monkeypatch: pyte
 
 
 def test_filter_of_8_bits_is_the_nearest_of_its_channel() -> None:
-    weights = RANDOM.normal(0, 1, (3, 3, 4, 5)).astype(np.float32) * np.float32([1e-3, 1, 50, 0, 7])
+    weights = RANDOM.normal(0, 1, (3, 3, 5, 6)).astype(np.float32) * np.float32([1e-3, 1, 50, 0, 7, 1])
+    weights[0, 0, 4, 5] = 5  # alone, it sets the scale
     steps = filter_range(weights) / 127
     integers = quantized(weights)
     assert integers.dtype == np.int8
-    assert (np.abs(integers).max(axis=(0, 1, 2)) == [LARGEST, LARGEST, LARGEST, 0, LARGEST]).all()
     assert (np.abs(integers * steps - weights) <= steps * 0.5001).all()
+    largest = np.abs(integers.astype(int)).max(axis=(0, 1, 2))
+    sums = np.abs(integers[:, :, 0:4:2].astype(int) + integers[:, :, 1:4:2]).max(axis=(0, 1, 2))
+    assert largest.max() == largest[5] == LARGEST
+    assert ((sums == LARGEST_SUM) | (largest == LARGEST) | (largest == 0)).all()
+
+
+def test_rounding_error_is_that_of_the_window() -> None:
+    expected = (dequantized(FILTER).astype(np.float64) - FILTER).sum(axis=(0, 1))
+    np.testing.assert_allclose(rounding_error(FILTER), expected, atol=1e-7)
+
+
+def largest_filter(kernel: int, inputs: int) -> np.ndarray:
+    """int8 [kernel, kernel, inputs, 8]: what is multiplied at once adds up to the most that a filter may hold."""
+    first = RANDOM.integers(1, LARGEST + 1, (kernel, kernel, inputs, 8))
+    first[:, :, 1::2] = LARGEST_SUM - first[:, :, 0 : inputs // 2 * 2 : 2]
+    if inputs % 2:
+        first[:, :, -1] = LARGEST
+    return (first * np.tile([1, -1], 4)).astype(np.int8)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "inputs", "rate"),
+    [(3, 3, 1), (3, 5, 1), (3, 64, 1), (3, 64, 2), (7, 16, 1), (7, 16, 2), (1, 128, 1), (11, 3, 1)],
+)
+def test_largest_filters_on_largest_activations_do_not_saturate(kernel: int, inputs: int, rate: int) -> None:
+    weights = largest_filter(kernel, inputs)
+    assert (quantized(weights.astype(np.float32)) == weights).all()
+    sums = weights.sum(axis=(0, 1, 2), dtype=np.int64) * 255
+    side = (kernel - 1) * rate + 4
+    with tf.Graph().as_default():
+        result = quantized_convolution(
+            Activations(tf.bitcast(tf.fill([1, side, side, inputs], np.uint8(255)), tf.quint8), 255.0),
+            tf.bitcast(tf.constant(weights), tf.qint8),
+            tf.fill([8], np.float32(LARGEST)),
+            tf.constant(100 - sums, tf.float32),
+            Convolution(1, rate, "VALID", relu=True),
+            255.0,
+        )
+        found = run(tf.bitcast(result.values, tf.uint8))
+    assert (found == 100).all()
 
 
 def integer_reference(
@@ -120,17 +167,11 @@ def integer_reference(
 
 
 @pytest.mark.parametrize("channels", [3, 16, 64])
-@pytest.mark.parametrize("extreme", [True, False])
-def test_quantized_convolution_is_that_of_integers(channels: int, extreme: bool) -> None:
-    """Where the extremes meet, sums of 16 bits would overflow with larger filters."""
-    if extreme:
-        net, weights = np.full((6, 7, channels), 255), np.full((3, 3, channels, 8), LARGEST)
-        weights[..., ::2] *= -1
-    else:
-        net = RANDOM.integers(0, 256, (6, 7, channels))
-        weights = RANDOM.integers(-LARGEST, LARGEST + 1, (3, 3, channels, 8))
+def test_quantized_convolution_is_that_of_integers(channels: int) -> None:
+    net = RANDOM.integers(0, 256, (6, 7, channels))
+    weights = quantized(RANDOM.normal(0, 1, (3, 3, channels, 8)).astype(np.float32))
     ranges = RANDOM.uniform(0.5, 2, 8).astype(np.float32)
-    range_out = float(channels * (9 if extreme else 1.5))
+    range_out = channels * 1.5
     with tf.Graph().as_default():
         activations = Activations(tf.bitcast(tf.constant(net[None], tf.uint8), tf.quint8), 2.0)
         filter_values = tf.bitcast(tf.constant(weights, tf.int8), tf.qint8)
@@ -158,10 +199,27 @@ def test_first_convolution_takes_the_pixels_and_knows_the_mean(padding: str) -> 
     net = same(prepared) if padding == "SAME" else prepared
     expected = np.maximum(convolve(net, FILTER) + BIASES, 0)
     with tf.Graph().as_default():
-        layers = QuantizedLayers(VARIABLES, SMALL, {"small/conv1": float(expected.max())})
+        known = Statistics(float(expected.max()), prepared.mean(axis=(0, 1)))
+        layers = QuantizedLayers(VARIABLES, SMALL, {"small/conv1": known})
         result = layers.conv(tf.constant(prepared[None]), "conv1", 8, 3, padding=padding)
         found = run(tf.bitcast(result.values, tf.uint8))[0] * (result.range / 255)
     assert np.abs(found - expected).max() <= 0.02 * expected.max()
+
+
+def test_biases_make_up_for_what_rounding_the_filter_shifts() -> None:
+    filter_values = RANDOM.normal(0, 1, (3, 3, 16, 8)).astype(np.float32)
+    net = RANDOM.integers(0, 256, (40, 40, 16)).astype(np.uint8)
+    biases = np.full(8, 6000, np.float32)  # ReLU cuts nothing
+    expected = convolve(net, filter_values) + biases
+    inputs = net.mean(axis=(0, 1))
+    variables = Constants({"small/conv2/weights": filter_values, "small/conv2/biases": biases})
+    with tf.Graph().as_default():
+        layers = QuantizedLayers(variables, SMALL, {"small/conv2": Statistics(float(expected.max()), inputs)})
+        activations = Activations(tf.bitcast(tf.constant(net[None]), tf.quint8), 255.0)
+        result = layers.conv(activations, "conv2", 8, 3, padding="VALID")
+        found = run(tf.bitcast(result.values, tf.uint8))[0] * (result.range / 255)
+    shift = np.abs((found - expected).mean(axis=(0, 1)))
+    assert shift.max() <= 0.1 * np.abs(inputs @ rounding_error(filter_values)).max()
 
 
 @pytest.mark.parametrize(("kernel", "stride", "rate"), [(2, 2, 1), (3, 2, 1), (2, 1, 1), (2, 1, 2)])
@@ -186,18 +244,33 @@ def test_network_with_other_layers_is_refused_by_name() -> None:
             layers.add(activations, activations)
 
 
-@pytest.mark.parametrize("percent", [50.0, 99.0, 99.99, 100.0])
-def test_percentile_is_that_of_numpy_but_for_the_width_of_a_bin(percent: float) -> None:
+@pytest.fixture(scope="module")
+def recorded() -> tuple[np.ndarray, np.ndarray, Recorded]:
+    """What a convolution takes and returns, and what is recorded of it in two runs on the same."""
     net = RANDOM.exponential(30, (1, 60, 70, 3)).astype(np.float32)
     with tf.Graph().as_default():
         layers = RecordingLayers(VARIABLES, "small")
         activations = layers.conv(tf.constant(net), "conv1", 8, 3)
         with tf.compat.v1.Session() as session:
-            values, histogram = session.run([activations, layers.histograms["small/conv1"]])
-    assert histogram.sum() == values.size
+            values, once = session.run([activations, layers.recorded["small/conv1"]])
+    return net, values, once.plus(once)
+
+
+@pytest.mark.parametrize("percent", [50.0, 99.0, 99.99, 100.0])
+def test_range_is_the_percentile_of_numpy_but_for_the_width_of_a_bin(
+    recorded: tuple[np.ndarray, np.ndarray, Recorded], percent: float
+) -> None:
+    _, values, counted = recorded
+    assert counted.histogram.sum() == 2 * values.size
     exact = float(np.percentile(values, percent, method="inverted_cdf"))
-    assert percentile(histogram, percent) == pytest.approx(exact, rel=0.023, abs=1e-6)
-    assert percentile(histogram, percent) >= exact * (1 - 1e-6)
+    found = statistics(counted, percent).range
+    assert found == pytest.approx(exact, rel=0.023, abs=1e-6)
+    assert found >= exact * (1 - 1e-6)
+
+
+def test_mean_of_the_inputs_is_that_of_numpy(recorded: tuple[np.ndarray, np.ndarray, Recorded]) -> None:
+    net, _, counted = recorded
+    np.testing.assert_allclose(statistics(counted, 99).inputs, net.mean(axis=(0, 1, 2)), rtol=1e-5)
 
 
 def test_stock_layers_in_bfloat16_compute_in_it() -> None:
