@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from export.finer_cells import FinerCells
 from export.folding import PLAIN_FILTER, Array, BatchNorm, StoredFilter
 from export.model_variables import Recipe, Variables
 from export.networks.network import Kernel, Padding, Tensor
@@ -24,7 +25,7 @@ class Convolution(NamedTuple):
     relu: bool
 
 
-class VariableLayers:
+class VariableLayers(FinerCells):
     """Layers of stock TensorFlow ops, portable to every build of TensorFlow Serving.
 
     They work in the dtype that is stored: a bfloat16 filter that is cast to float32 on every call takes longer.
@@ -126,10 +127,6 @@ class VariableLayers:
         shifts = range(0, rate * kernel, rate)
         net = functools.reduce(tf.maximum, (net[:, shift : shift + rows] for shift in shifts))
         return functools.reduce(tf.maximum, (net[:, :, shift : shift + columns] for shift in shifts))
-
-    def pad(self, net: Tensor, positions: int) -> Tensor:
-        """See `Layers.pad`."""
-        return tf.pad(net, [[0, 0], [positions] * 2, [positions] * 2, [0, 0]])
 
     def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
         """See `Layers.avg_pool`."""

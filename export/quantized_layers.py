@@ -138,9 +138,9 @@ class QuantizedLayers(VariableLayers):
         )
         return Activations(pooled, net.range)
 
-    def pad(self, net: Activations, positions: int) -> Activations:
-        """See `Layers.pad`."""
-        padded = super().pad(tf.bitcast(net.values, tf.uint8), positions)
+    def pad_to(self, net: Activations, side: int) -> Activations:
+        """See `Layers.pad_to`."""
+        padded = super().pad_to(tf.bitcast(net.values, tf.uint8), side)
         return Activations(tf.bitcast(padded, tf.quint8), net.range)
 
     def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> NoReturn:

@@ -9,13 +9,14 @@ import numpy as np
 import tensorflow as tf
 import tf_slim
 
+from export.finer_cells import FinerCells
 from export.folding import PLAIN_FILTER, BatchNorm, Matrix, Separable, StoredFilter
 from export.networks.network import Kernel, Padding, Tensor, sides
 from export.padding import fixed_padding
 from export.slim_reference import NO_UPDATES
 
 
-class SlimLayers:
+class SlimLayers(FinerCells):
     """`Layers` that makes tf-slim's model variables in the current variable scope."""
 
     def __init__(self, classes: int) -> None:
@@ -62,10 +63,6 @@ class SlimLayers:
         return tf.nn.pool(
             net, [kernel] * 2, "MAX", strides=[stride] * 2, dilations=[rate] * 2, padding=padding
         )
-
-    def pad(self, net: Tensor, positions: int) -> Tensor:
-        """See `Layers.pad`."""
-        return tf.pad(net, [[0, 0], [positions] * 2, [positions] * 2, [0, 0]])
 
     def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
         """See `Layers.avg_pool`."""

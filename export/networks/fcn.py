@@ -17,7 +17,7 @@ _VGG_16 = "vgg_16/"
 
 def _fcn_32s(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
     """VGG-16 whose fc6 is always padded, as it was fine-tuned."""
-    pools, rate = pooled_blocks(images, layers, CONFIGURATION_D, "SAME", output_stride, _VGG_16)
+    pools, rate = pooled_blocks(images, layers, CONFIGURATION_D, output_stride, _VGG_16)
     return class_scores(pools[-1], layers, rate, "SAME", _VGG_16)
 
 
@@ -25,7 +25,7 @@ def _with_skips(blocks: Iterable[int]) -> BuildLogits:
     """Scores of the last block, doubled and added to those of each of `blocks` in turn."""
 
     def logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
-        pools, rate = pooled_blocks(images, layers, CONFIGURATION_D, "SAME", scope=_VGG_16)
+        pools, rate = pooled_blocks(images, layers, CONFIGURATION_D, scope=_VGG_16)
         scores = class_scores(pools[-1], layers, rate, "SAME", _VGG_16)
         for block in blocks:
             skip = layers.conv(pools[block - 1], f"pool{block}_fc", None, 1, relu=False)

@@ -66,8 +66,8 @@ class Layers(Protocol):
             padding: "SAME" or "VALID"; "VALID" where `rate` is above 1.
         """
 
-    def pad(self, net: Tensor, positions: int) -> Tensor:
-        """Put so many rows and columns of zeros around."""
+    def pad_to(self, net: Tensor, side: int) -> Tensor:
+        """Put zeros behind until there are `side` rows and columns or more."""
 
     def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
         """Take the mean of the `kernel` x `kernel` positions around each; at the border, of those that there are."""
@@ -83,6 +83,20 @@ class Layers(Protocol):
 
         It is a transposed convolution with stride 2 and the bilinear 4x4 filter for each channel (Long et al.,
         arXiv:1411.4038, section 3.3).
+        """
+
+    def refine(self, net: Tensor, inner: Tensor, factor: int, margin: int) -> Tensor:
+        """Put scores among others that are `factor` times as far apart and interpolated bilinearly.
+
+        Args:
+            net: [N, h, w, C], which go all over the image.
+            inner: those between the centres of `net`, without `margin` of its rows and columns on each side; without
+                a meaning where `net` has no more than twice as many.
+            factor: see above.
+            margin: see above.
+
+        Returns:
+            [N, (h - 1) * factor + 1, (w - 1) * factor + 1, C].
         """
 
     def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
@@ -250,7 +264,7 @@ class _VariableShapes:
     ) -> Tensor:
         return net
 
-    def pad(self, net: Tensor, positions: int) -> Tensor:
+    def pad_to(self, net: Tensor, side: int) -> Tensor:
         return net
 
     def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
@@ -263,6 +277,9 @@ class _VariableShapes:
         return sum(nets)
 
     def upsample(self, net: Tensor) -> Tensor:
+        return net
+
+    def refine(self, net: Tensor, inner: Tensor, factor: int, margin: int) -> Tensor:
         return net
 
     def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:

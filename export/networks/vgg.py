@@ -13,23 +13,17 @@ from export.networks.network import (
 
 CONFIGURATION_D = (2, 2, 3, 3, 3)  # VGG-16: convolutions of each block
 _CHANNELS = (64, 128, 256, 512, 512)
+_WINDOW = 7  # of fc6, cells a side
 
 
 def pooled_blocks(
-    images: Tensor,
-    layers: Layers,
-    convolutions: tuple[int, ...],
-    padding: Padding,
-    output_stride: int = 32,
-    scope: str = "",
+    images: Tensor, layers: Layers, convolutions: tuple[int, ...], output_stride: int = 32, scope: str = ""
 ) -> tuple[list[Tensor], int]:
     """What each block's pooling layer gives, and the dilation of what follows the last.
 
     Below an output stride of 32 the last pooling layers lose their stride and what follows them is dilated (Long et
-    al., arXiv:1411.4038, section 3.2; Chen et al., arXiv:1412.7062, section 3.1). With "SAME" padding they also give
-    the maxima of windows that lie only partly inside, so that dilated filters meet zeros no sooner than those of the
-    network as it is: `dilation - 1` positions more before the first and behind the last. `scope` goes before the
-    layers'.
+    al., arXiv:1411.4038, section 3.2; Chen et al., arXiv:1412.7062, section 3.1): every `dilation`th position is one
+    of the network as it is. `scope` goes before the layers'.
     """
     net, pools = images, []
     stride = rate = 1
@@ -40,8 +34,6 @@ def pooled_blocks(
             net = layers.max_pool(net)
             stride *= 2
         else:
-            if padding == "SAME":
-                net = layers.pad(net, rate)  # zeros are below nothing that ReLU gives
             net = layers.max_pool(net, stride=1, rate=rate)
             rate *= 2
         pools.append(net)
@@ -49,10 +41,23 @@ def pooled_blocks(
 
 
 def class_scores(net: Tensor, layers: Layers, rate: int, padding: Padding, scope: str = "") -> Tensor:
-    """The fully connected layers as convolutions (Long et al., section 3.1), on the last of `pooled_blocks`."""
-    if padding == "SAME" and rate > 1:
-        net, padding = layers.pad(net, 3 * rate - (rate - 1)), "VALID"
-    net = layers.conv(net, f"{scope}fc6", 4096, 7, rate=rate, padding=padding)
+    """The fully connected layers as convolutions (Long et al., section 3.1), on the last of `pooled_blocks`.
+
+    With "SAME" padding they are dilated only where fc6's window lies inside; around there, the scores are interpolated
+    between the network's own cells.
+    """
+    if padding == "VALID" or rate == 1:
+        return _class_scores(net, layers, rate, padding, scope)
+    # A window that the image's border cuts is partly zeros, and fc8 was fitted to as many of them as the network's own
+    # cells meet. Dilated cells in between meet others: one 24 pixels further inside still as many as one at the border.
+    # Their scores fall, and labels are lost along the border. Chen et al. fine-tune what is dilated; here nothing is.
+    own = _class_scores(layers.max_pool(net, 1, stride=rate), layers, 1, "SAME", scope)
+    inside = _class_scores(layers.pad_to(net, (_WINDOW - 1) * rate + 1), layers, rate, "VALID", scope)
+    return layers.refine(own, inside, rate, _WINDOW // 2)
+
+
+def _class_scores(net: Tensor, layers: Layers, rate: int, padding: Padding, scope: str) -> Tensor:
+    net = layers.conv(net, f"{scope}fc6", 4096, _WINDOW, rate=rate, padding=padding)
     net = layers.conv(net, f"{scope}fc7", 4096, 1)
     return layers.conv(net, f"{scope}fc8", None, 1, relu=False)
 
@@ -61,7 +66,7 @@ def _network(name: str, convolutions: tuple[int, ...]) -> Network:
     """The network whose blocks have these numbers of convolutions."""
 
     def logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
-        pools, rate = pooled_blocks(images, layers, convolutions, head_padding, output_stride)
+        pools, rate = pooled_blocks(images, layers, convolutions, output_stride)
         return class_scores(pools[-1], layers, rate, head_padding)
 
     return Network(
@@ -72,7 +77,7 @@ def _network(name: str, convolutions: tuple[int, ...]) -> Network:
         preprocessing=VGG_PREPROCESSING,
         crop=224,
         centre=16,
-        window=7,
+        window=_WINDOW,
     )
 
 

@@ -49,14 +49,20 @@ class Axis:
             size, before = (net.size - reach - 1) // stride + 1, 0
         return Line(size, net.centre + net.step * (Fraction(reach, 2) - before), net.step * stride)
 
-    def pad(self, net: Line, positions: int) -> Line:
-        return Line(net.size + 2 * positions, net.centre - positions * net.step, net.step)
+    def pad_to(self, net: Line, side: int) -> Line:
+        return Line(max(net.size, side), net.centre, net.step)
 
     def batch_norm(self, net: Line, scope: str, norm: object) -> Line:
         return net
 
     def upsample(self, net: Line) -> Line:
         return Line(2 * net.size, net.centre - Fraction(net.step, 4), net.step // 2)
+
+    def refine(self, net: Line, inner: Line, factor: int, margin: int) -> Line:
+        if net.size > 2 * margin:
+            between = (net.size - 2 * margin - 1) * factor + 1
+            assert inner == Line(between, net.centre + margin * net.step, net.step // factor)
+        return Line((net.size - 1) * factor + 1, net.centre, net.step // factor)
 
     def add(self, net: Line, residual: Line, **options: Any) -> Line:
         assert net == residual
