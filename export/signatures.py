@@ -54,6 +54,7 @@ def signature_defs(graph: ServingGraph) -> dict[str, meta_graph_pb2.SignatureDef
     logits: _Tensors = {
         "logits": (whole.logits, (-1, -1, -1, classes)),
         "labels": (whole.labels, (-1, -1, -1)),
+        "receptive_field": (whole.receptive_field, (-1,)),
     }
     return signatures | {
         "serving_default": _signature(images, label_map | default),

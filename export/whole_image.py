@@ -53,6 +53,7 @@ class WholeImages:
     Attributes:
         logits: float32 [N, h, w, C] of the cells, for images of one size.
         labels: label [N, h, w], the best class of each cell.
+        receptive_field: int32 [N], pixels that one of the network's own cells sees, a side.
         means: float32 [N, C], the logits of each image.
         label_map: label [N, H, W].
         label_png: string [N], the label maps as PNG.
@@ -73,6 +74,7 @@ class WholeImages:
             )
             self.logits = tf.identity(self._cells.stack(), "logits")
             self.labels = tf.identity(coarse_labels(self.logits), "labels")
+            self.receptive_field = tf.fill([source.count], network.receptive_field, "receptive_field")
         with tf.name_scope("dense"):
             (means,) = source.map(self._dense_logits, tf.TensorSpec([classes]))
             self.means = means.stack()

@@ -31,5 +31,6 @@ ALEXNET_V2 = Network(
     centre=16.5,
     border=(17, 18),
     window=5,
+    receptive_field=323,
 )
 NETWORKS = (ALEXNET_V2,)

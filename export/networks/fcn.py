@@ -1,8 +1,9 @@
 """Fully convolutional networks on VGG-16: FCN-32s, 16s and 8s of Long et al., arXiv:1411.4038, section 4.
 
 Variables are named as the public slim implementation (tf-image-segmentation) stores them: VGG-16's below
-`<network>/vgg_16`, the scores of the fourth and third block in `<network>/pool4_fc` and `<network>/pool3_fc`. Scores
-are upsampled bilinearly without variables, by the filters that the paper's deconvolutions start from.
+`<network>/vgg_16`, the scores of the fourth and third block in `<network>/pool4_fc` and `<network>/pool3_fc`. There as
+here, scores are upsampled by fixed bilinear filters, without variables; the paper's deconvolutions start from these and
+learn, but for the last (section 4.3).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from export.networks.network import VGG_PREPROCESSING, BuildLogits, Layers, Netw
 from export.networks.vgg import CONFIGURATION_D, class_scores, pooled_blocks
 
 _VGG_16 = "vgg_16/"
+_RECEPTIVE_FIELDS = {32: 404, 16: 452, 8: 476}  # by stride
 
 
 def _fcn_32s(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
@@ -48,6 +50,7 @@ def _network(stride: int, logits: BuildLogits, output_strides: tuple[int, ...]) 
         output_strides=output_strides,
         geometries=("aligned",),
         centre=stride / 2,
+        receptive_field=_RECEPTIVE_FIELDS[stride],
     )
 
 

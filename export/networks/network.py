@@ -190,6 +190,8 @@ class Network:
             the output stride.
         border: pixels before and behind an image, beyond that multiple, in the aligned geometry.
         window: cells of the last feature map that one logits cell sees, a side.
+        receptive_field: pixels that one logits cell at the network's own stride sees, a side, as many before its centre
+            as behind; the finer ones of `refine` lie between such.
         tolerance: largest difference to tf-slim allowed, as a fraction of the largest logit.
     """
 
@@ -207,6 +209,7 @@ class Network:
     centre: float = 16
     border: tuple[int, int] = (0, 0)
     window: int = 1
+    receptive_field: int = 0
     tolerance: float = 1e-5
 
     def expected_variables(self) -> dict[str, VariableShape]:

@@ -32,5 +32,6 @@ OVERFEAT = Network(
     centre=16.5,
     border=(35, 4),
     window=6,
+    receptive_field=327,
 )
 NETWORKS = (OVERFEAT,)

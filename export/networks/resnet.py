@@ -23,6 +23,7 @@ from export.networks.network import (
 _NORM = BatchNorm(epsilon=1e-5, scaled=True)
 _CHANNELS = (64, 128, 256, 512)  # of the bottleneck in each block
 _UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # of each block, by the network's depth
+_RECEPTIVE_FIELDS = {50: 483, 101: 1027, 152: 1507}
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ def _network(version: int, depth: int) -> Network:
         crop=224 if version == 1 else 299,
         centre=0.5,
         border=(0, 1),
+        receptive_field=_RECEPTIVE_FIELDS[depth],
     )
 
 

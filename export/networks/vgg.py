@@ -62,7 +62,7 @@ def _class_scores(net: Tensor, layers: Layers, rate: int, padding: Padding, scop
     return layers.conv(net, f"{scope}fc8", None, 1, relu=False)
 
 
-def _network(name: str, convolutions: tuple[int, ...]) -> Network:
+def _network(name: str, convolutions: tuple[int, ...], receptive_field: int) -> Network:
     """The network whose blocks have these numbers of convolutions."""
 
     def logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
@@ -78,8 +78,13 @@ def _network(name: str, convolutions: tuple[int, ...]) -> Network:
         crop=224,
         centre=16,
         window=_WINDOW,
+        receptive_field=receptive_field,
     )
 
 
-VGG_16 = _network("vgg_16", CONFIGURATION_D)
-NETWORKS = (_network("vgg_a", (1, 1, 2, 2, 2)), VGG_16, _network("vgg_19", (2, 2, 4, 4, 4)))
+VGG_16 = _network("vgg_16", CONFIGURATION_D, receptive_field=404)
+NETWORKS = (
+    _network("vgg_a", (1, 1, 2, 2, 2), receptive_field=342),
+    VGG_16,
+    _network("vgg_19", (2, 2, 4, 4, 4), receptive_field=460),
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -14,15 +14,27 @@ from export.networks import NETWORKS, Network
 SEGMENTING = [network for network in NETWORKS.values() if network.segments]
 CASES = [(network, stride) for network in SEGMENTING for stride in network.output_strides]
 SIDES = (1, 31, 32, 33, 64, 97, 225, 500)
+# Of cells, or of what the last layers before fc6 give (https://distill.pub/2019/computing-receptive-fields).
+PUBLISHED = {
+    "resnet_v1_50": 483,
+    "resnet_v1_101": 1027,
+    "resnet_v1_152": 1507,
+    "vgg_16": 212,
+    "alexnet_v2": 195,
+}
 
 
 @dataclass(frozen=True)
 class Line:
-    """One axis of a feature map: `size` positions, the first centred at `centre` pixels, then each `step` further."""
+    """One axis of a feature map: `size` positions, the first centred at `centre` pixels, then each `step` further.
+
+    Each sees `sees` pixels, half of them to each side of its centre.
+    """
 
     size: int
     centre: Fraction
     step: int
+    sees: int = field(default=1, compare=False)
 
 
 class Axis:
@@ -47,30 +59,33 @@ class Axis:
             size, before = (net.size - 1) // stride + 1, reach // 2
         else:
             size, before = (net.size - reach - 1) // stride + 1, 0
-        return Line(size, net.centre + net.step * (Fraction(reach, 2) - before), net.step * stride)
+        centre = net.centre + net.step * (Fraction(reach, 2) - before)
+        return Line(size, centre, net.step * stride, net.sees + net.step * reach)
 
     def pad_to(self, net: Line, side: int) -> Line:
-        return Line(max(net.size, side), net.centre, net.step)
+        return replace(net, size=max(net.size, side))
 
     def batch_norm(self, net: Line, scope: str, norm: object) -> Line:
         return net
 
     def upsample(self, net: Line) -> Line:
-        return Line(2 * net.size, net.centre - Fraction(net.step, 4), net.step // 2)
+        """Between two positions, three quarters of a step from the further one."""
+        step = net.step // 2
+        return Line(2 * net.size, net.centre - Fraction(net.step, 4), step, net.sees + 3 * step)
 
     def refine(self, net: Line, inner: Line, factor: int, margin: int) -> Line:
         if net.size > 2 * margin:
             between = (net.size - 2 * margin - 1) * factor + 1
             assert inner == Line(between, net.centre + margin * net.step, net.step // factor)
-        return Line((net.size - 1) * factor + 1, net.centre, net.step // factor)
+        return Line((net.size - 1) * factor + 1, net.centre, net.step // factor, max(net.sees, inner.sees))
 
     def add(self, net: Line, residual: Line, **options: Any) -> Line:
         assert net == residual
-        return net
+        return replace(net, sees=max(net.sees, residual.sees))
 
     def concat(self, nets: Sequence[Line]) -> Line:
         assert len(set(nets)) == 1
-        return nets[0]
+        return replace(nets[0], sees=max(net.sees for net in nets))
 
 
 def cells(network: Network, output_stride: int, side: int) -> Line:
@@ -100,6 +115,18 @@ def test_cells_cover_the_image(network: Network, output_stride: int) -> None:
         line = cells(network, output_stride, side)
         assert line.centre <= Fraction(network.stride + 1, 2), side
         assert line.centre + line.step * (line.size - 1) >= side - Fraction(network.stride + 1, 2), side
+
+
+@pytest.mark.parametrize(("network", "output_stride"), CASES, ids=list(identities()))
+def test_cells_see_what_the_page_says(network: Network, output_stride: int) -> None:
+    assert cells(network, output_stride, 97).sees == network.receptive_field
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_cells_see_what_is_published(name: str) -> None:
+    network = NETWORKS[name]
+    fully_connected = network.stride * (network.window - 1)
+    assert network.receptive_field - fully_connected == PUBLISHED[name]
 
 
 @pytest.mark.parametrize("network", SEGMENTING, ids=lambda network: network.name)
