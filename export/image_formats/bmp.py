@@ -27,11 +27,13 @@ def decode(file: Encoded, max_pixels: int) -> Tensor:
     with tf.control_dependencies([complete]):
         # The decoder takes nothing behind the pixels.
         pixels = tf.io.decode_bmp(file.part(0, end), channels=0)
-    return tf.cond(tf.equal(bits, 8), lambda: _look_up_colours(pixels, file), lambda: pixels[..., :3])
+        colours = 14 + header_size
+    return tf.cond(
+        tf.equal(bits, 8), lambda: _look_up_colours(pixels, file, colours), lambda: pixels[..., :3]
+    )
 
 
-def _look_up_colours(indices: Tensor, file: Encoded) -> Tensor:
-    """The decoder returns the indices of a palette image as if they were grays."""
-    start = 14 + file.unsigned(14, 4)
+def _look_up_colours(indices: Tensor, file: Encoded, start: Tensor) -> Tensor:
+    """The decoder returns the indices of a palette image as if they were grays; its table begins at byte `start`."""
     table = tf.reshape(file.header[start : start + 1024], [256, 4])
     return tf.gather(table[:, 2::-1], tf.cast(indices[..., 0], tf.int32))

@@ -142,6 +142,7 @@ def bmp_images() -> Iterator[tuple[str, bytes]]:
     yield "bmp from top to bottom", bmp(24, 2**32 - 20)
     yield "bmp of 8 bits with the longest header", bmp(bits=8, header=124)
     yield "bmp with a header of 4 GB", bmp(claimed=2**32 - 1)
+    yield "bmp of 8 bits with a header of 4 GB", bmp(bits=8, claimed=2**32 - 1)
     yield "bmp with its pixels at 4 GB", bmp(offset=2**32 - 1)
     yield "bmp with its pixels in its header", bmp(offset=0)
     yield "bmp with 10 MB behind its pixels", bmp() + bytes(10_000_000)

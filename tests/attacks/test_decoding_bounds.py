@@ -89,6 +89,7 @@ BEYOND = {
     "png of 1x4194304": "1x4194304 pixels .* sides below 32 count as 32",
     "webp of 16777216x16777216": "16777216x16777216 pixels",
     "bmp with a header of 4 GB": "a BMP of a kind that is not read",
+    "bmp of 8 bits with a header of 4 GB": "a BMP of a kind that is not read",
     "png with a chunk of 4 GB": "a truncated PNG",
 }
 CRAFTED = crafted_images()
