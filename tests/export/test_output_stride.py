@@ -6,7 +6,6 @@ The convolutions have a sixteenth of VGG-16's channels, the page and the layers 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,9 +14,12 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.quality.procedures import PROCEDURES, Segmenter
+from export.activations import RecordingLayers, statistics
 from export.demo.constants import Constants
+from export.fused_layers import FusedLayers
 from export.layers import VariableLayers
 from export.networks.vgg import VGG_16
+from export.quantized_layers import QuantizedLayers
 from export.segmentation import aligned_places, bilinear_label_map, nearest_label_map
 from tests import numpy_reference as reference
 from tests.narrow import narrow_weights
@@ -91,16 +93,55 @@ def test_cells_in_between_are_those_of_shifted_images(output_stride: int) -> Non
             )
 
 
+def between(cells: np.ndarray, factor: int) -> np.ndarray:
+    """Cells [h, w, C] interpolated bilinearly, `factor` times as close together."""
+    for axis in (0, 1):
+        places = np.arange((cells.shape[axis] - 1) * factor + 1) / factor
+        cells = np.apply_along_axis(lambda line: np.interp(places, np.arange(len(line)), line), axis, cells)  # noqa: B023
+    return cells
+
+
 @pytest.mark.parametrize("output_stride", [32, 16, 8])
-def test_aligned_cells_are_the_valid_ones_where_no_border_is_in_sight(output_stride: int) -> None:
-    pixels = image(480, 512)
-    margin = 3 * 32 // output_stride
-    ours = logits(pixels, "SAME", output_stride)[margin:-margin, margin:-margin]
-    beside = math.ceil(BESIDE_WINDOW / output_stride)
-    inside = slice(beside, -beside)
-    expected = logits(pixels, "VALID", output_stride)
-    assert ours.shape == expected.shape
-    assert_close(ours[inside, inside], expected[inside, inside])
+@pytest.mark.parametrize("size", [(32, 32), (64, 288), (192, 224), (224, 224), (256, 320)])
+def test_aligned_cells_are_the_valid_ones_and_interpolated_where_the_border_cuts_a_window(
+    size: tuple[int, int], output_stride: int
+) -> None:
+    pixels, step = image(*size), 32 // output_stride
+    expected = between(reference.vgg_16(pixels, WEIGHTS, fc6_padding=3), step)
+    if min(size) >= 224:
+        margin = 3 * step
+        expected[margin:-margin, margin:-margin] = logits(pixels, "VALID", output_stride)
+    assert_close(logits(pixels, "SAME", output_stride), expected)
+
+
+def answers(kind: str, pixels: np.ndarray) -> list[np.ndarray]:
+    """Aligned logits at output strides of 32 and 8 in layers of this kind."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        recording = RecordingLayers(Constants(WEIGHTS), VGG_16.scope)
+        VGG_16.logits(pixels[None], recording, "SAME", 8)
+        counted = {
+            scope: statistics(recorded, 100) for scope, recorded in session.run(recording.recorded).items()
+        }
+        layers = {
+            "bfloat16": VariableLayers(Constants(WEIGHTS), VGG_16.scope, tf.bfloat16),
+            "x86": FusedLayers(Constants(WEIGHTS), VGG_16.scope),
+            "int8": QuantizedLayers(Constants(WEIGHTS), VGG_16, counted),
+        }[kind]
+        logits = [VGG_16.logits(pixels[None], layers, "SAME", output_stride) for output_stride in (32, 8)]
+        return [answer[0] for answer in session.run([tf.cast(answer, tf.float32) for answer in logits])]
+
+
+@pytest.mark.parametrize(("kind", "rounding"), [("bfloat16", 0.05), ("x86", 1e-5), ("int8", 0.1)])
+@pytest.mark.parametrize("size", [(96, 64), (256, 288)])
+def test_layers_of_every_kind_refine_their_own_cells(
+    size: tuple[int, int], kind: str, rounding: float
+) -> None:
+    pixels = np.round(image(*size))
+    own, finer = answers(kind, pixels)
+    expected = logits(pixels, "SAME", 8)
+    assert np.abs(finer[::4, ::4] - own).max() <= min(rounding, 0.01) * np.abs(own).max()
+    assert finer.shape == expected.shape
+    assert np.linalg.norm(finer - expected) <= rounding * np.linalg.norm(expected)
 
 
 def dense_label_map(scores: np.ndarray, size: tuple[int, int], spacing: int, centre: int) -> np.ndarray:
