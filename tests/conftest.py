@@ -111,6 +111,17 @@ def small_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_models(small_network: Path, made_once: Callable[..., Path]) -> Path:
+    """A folder with small/1, exported from it."""
+    return made_once(
+        "small_models",
+        lambda folder: run_module(
+            "tests.small_network", "--net", "small", "--ckpt", small_network, "--out", folder / "small"
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
 def engine(models: Path) -> Iterator[str]:
     """Address of an embedded engine, a process of its own, that serves `models`."""
     command = [sys.executable, "-m", "serving_config", "up", "--engine", "embedded", "--port", "0"]
