@@ -14,7 +14,7 @@ import numpy as np
 from export.checkpoint_writer import write_checkpoint
 from export.cli import main
 from export.networks import NETWORKS
-from export.networks.network import Layers, Padding, Tensor
+from export.networks.network import Layers, Network, Padding, Tensor
 from export.networks.vgg import VGG_16
 
 CLASSES = 3
@@ -43,12 +43,12 @@ def know_the_small_network() -> None:
     NETWORKS[SMALL.name] = SMALL
 
 
-def small_weights() -> dict[str, np.ndarray]:
+def small_weights(network: Network = SMALL, classes: int = CLASSES) -> dict[str, np.ndarray]:
     """Random values of the network's variables, by name."""
     random = np.random.default_rng(5)
     tensors = {}
-    for name, shape in SMALL.expected_variables().items():
-        sizes = [CLASSES if size is None else size for size in shape]
+    for name, shape in network.expected_variables().items():
+        sizes = [classes if size is None else size for size in shape]
         tensors[name] = random.normal(0, np.sqrt(2 / np.prod(sizes[:-1])), sizes).astype(np.float32)
     return tensors
 
