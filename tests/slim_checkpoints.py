@@ -18,6 +18,8 @@ _FIRST_SPREAD = 85.0
 _CLASSIFIER = 0.02
 # Of what a residual unit adds: there are up to 50 of them.
 _RESIDUAL = 0.3
+# Of the classifier's weights behind their sum where nothing normalizes it.
+_BEHIND_RESIDUALS = 0.1
 
 
 class SlimNetwork:
@@ -86,6 +88,8 @@ def random_values(name: str, shape: Sequence[int], network: Network, rng: np.ran
         strength = 1.0
         if layer.endswith("fc8"):
             strength = _CLASSIFIER
+        elif layer.endswith("logits") and large:
+            strength = _BEHIND_RESIDUALS
         elif residual and "bottleneck_v2" in layer:
             strength = _RESIDUAL
         return normal * np.float32(strength * np.sqrt(2 / np.prod(shape[:-1])))

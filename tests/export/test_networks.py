@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -18,11 +20,12 @@ from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_g
 
 from client import Client
 from export.demo.constants import Constants
-from export.exporter import Export, export_checkpoint
+from export.exporter import export_checkpoint
 from export.layers import VariableLayers
 from export.networks import NETWORKS, Network
+from export.report import report
 from tests import slim_preprocessing as reference
-from tests.conftest import ROOT
+from tests.conftest import ROOT, run_module
 from tests.slim_checkpoints import SlimNetwork
 
 CLASSES = 7
@@ -43,33 +46,58 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 IMAGE = noise(250, 310)
 
 
+def square(network: Network) -> np.ndarray:
+    """An image whose crop slim takes without resizing it, so that not even rounding differs."""
+    side = network.preprocessing.untouched_side(network.crop)
+    return noise(side, side, 1)
+
+
 @dataclass(frozen=True)
 class Exported:
-    """A network's export, and what tf-slim says of IMAGE with the same weights.
+    """A network's export, and what tf-slim says with the same weights.
 
     Attributes:
-        crop: logits float32 [C] of its crop.
-        cells: logits [h, w, C] of all of it, padded; None where the network only classifies.
+        report: what the export says of itself.
+        crops: logits float32 [C] of the crops of `square` and of IMAGE.
+        cells: logits [h, w, C] of all of IMAGE, padded; None where the network only classifies.
     """
 
     network: Network
-    export: Export
-    crop: np.ndarray
+    report: dict[str, Any]
+    crops: tuple[np.ndarray, np.ndarray]
     cells: np.ndarray | None
 
+    @property
+    def folder(self) -> Path:
+        """The model's."""
+        return Path(self.report["path"]).parent
 
-def exported(name: str, folder: Path, classes: int = CLASSES) -> Exported:
+
+Export = Callable[[Path, Path], dict[str, Any]]
+"""Takes the checkpoint and the folder to write, gives the report."""
+
+
+def in_this_process(checkpoint: Path, out: Path) -> dict[str, Any]:
+    return report(export_checkpoint(checkpoint, out))
+
+
+def by_command(checkpoint: Path, out: Path, *options: str) -> dict[str, Any]:
+    result = run_module("export", "--ckpt", checkpoint, "--out", out, "--json", *options)
+    assert result.returncode == 0, result.stderr
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer
+
+
+def exported(name: str, folder: Path, export: Export) -> Exported:
     network = NETWORKS[name]
-    images = [reference.central_crop(IMAGE, network)]
+    images = [reference.central_crop(image, network) for image in (square(network), IMAGE)]
     if network.segments:
         images.append(reference.padded(IMAGE, network))
-    with SlimNetwork(network, classes) as slim:
+    with SlimNetwork(network, CLASSES) as slim:
         checkpoint = slim.save(folder / f"{name}.ckpt")
-        crop, *cells = slim.logits(images)
-    export = export_checkpoint(checkpoint, folder / name)
-    for file in folder.glob(f"{name}.ckpt*"):
-        file.unlink()
-    return Exported(network, export, crop.mean(axis=(0, 1)), cells[0] if cells else None)
+        *crops, cells = slim.logits(images) if network.segments else (*slim.logits(images), None)
+    first, second = (crop.mean(axis=(0, 1)) for crop in crops)
+    return Exported(network, export(checkpoint, folder / name), (first, second), cells)
 
 
 class Served:
@@ -78,7 +106,7 @@ class Served:
     def __init__(self, exports: dict[str, Exported]) -> None:
         command = [sys.executable, "-m", "serving_config", "up", "--engine", "embedded", "--port", "0"]
         for name, one in exports.items():
-            command += ["--model", f"{name}={one.export.path.parent}"]
+            command += ["--model", f"{name}={one.folder}"]
         self.exports = exports
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
@@ -93,13 +121,18 @@ class Served:
         with Client(self.address, model=name, timeout=300) as client:
             return dict(client.predict(inputs, signature=signature))
 
-    def classify_examples(self, name: str, image: bytes) -> classification_pb2.ClassificationResponse:
+    def classify_examples(self, name: str, image: bytes) -> Sequence[classification_pb2.Class]:
         request = classification_pb2.ClassificationRequest()
         request.model_spec.name, request.model_spec.signature_name = name, "classify_examples"
         feature = request.input.example_list.examples.add().features.feature["image/encoded"]
         feature.bytes_list.value.append(image)
         with grpc.insecure_channel(self.address) as channel:
-            return prediction_service_pb2_grpc.PredictionServiceStub(channel).Classify(request, timeout=300)
+            response = prediction_service_pb2_grpc.PredictionServiceStub(channel).Classify(
+                request, timeout=300
+            )
+        (classifications,) = response.result.classifications
+        ranked: Sequence[classification_pb2.Class] = classifications.classes
+        return ranked
 
     def close(self) -> None:
         self._process.terminate()
@@ -115,15 +148,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def quick(folder: Path) -> Iterator[Served]:
-    served = Served({name: exported(name, folder) for name in QUICK})
+    served = Served({name: exported(name, folder, in_this_process) for name in QUICK})
     yield served
     served.close()
 
 
 @pytest.fixture
 def alone(name: str, tmp_path: Path) -> Iterator[Served]:
-    """One network and its engine, removed behind the test."""
-    served = Served({name: exported(name, tmp_path)})
+    """One network, exported as a user does, and its engine, removed behind the test."""
+    served = Served({name: exported(name, tmp_path, by_command)})
     yield served
     served.close()
     shutil.rmtree(tmp_path)
@@ -134,53 +167,93 @@ def centred(logits: np.ndarray) -> np.ndarray:
     return logits - logits.mean(axis=-1, keepdims=True)
 
 
+def assert_probabilities(probabilities: np.ndarray, logits: np.ndarray, tolerance: float) -> None:
+    """Whether their logarithms are `logits`, up to `tolerance` of the largest."""
+    np.testing.assert_allclose(
+        centred(np.log(probabilities)), centred(logits), rtol=0, atol=tolerance * np.abs(logits).max()
+    )
+
+
 def check_signatures(served: Served, name: str) -> None:
+    """Every signature is there, and says of IMAGE what the others say of it."""
     one = served.exports[name]
-    jpeg = tf.io.encode_jpeg(IMAGE, quality=95).numpy()
-    images, encoded = IMAGE[None], np.array([jpeg], object)
-    assert set(one.export.signatures) == (SEGMENTING if one.network.segments else CLASSIFYING)
+    png = tf.io.encode_png(IMAGE).numpy()
+    images, encoded = IMAGE[None], np.array([png], object)
+    assert set(one.report["signatures"]) == (SEGMENTING if one.network.segments else CLASSIFYING)
     default = served.call(name, "serving_default", images=images)
     ranked = served.call(name, "classify", images=images)
     assert default["class_ids"].shape == ranked["class_ids"].shape == (1, 5)
-    assert served.call(name, "classify_bytes", image_bytes=encoded)["scores"].shape == (1, 5)
-    assert len(served.classify_examples(name, jpeg).result.classifications[0].classes) == 5
-    (label,) = served.call(name, "labels", class_ids=ranked["class_ids"][0, :1])["class_names"]
-    assert label == ranked["class_names"][0, 0]
+    order = np.argsort(-ranked["probabilities"][0], kind="stable")[:5]
+    np.testing.assert_array_equal(ranked["class_ids"][0], order)
+    np.testing.assert_array_equal(ranked["scores"][0], ranked["probabilities"][0, order])
+    from_bytes = served.call(name, "classify_bytes", image_bytes=encoded)
+    assert from_bytes.keys() == ranked.keys()
+    np.testing.assert_array_equal(from_bytes["class_ids"], ranked["class_ids"])
+    np.testing.assert_allclose(from_bytes["probabilities"], ranked["probabilities"], rtol=1e-5)
+    names = served.call(name, "labels", class_ids=ranked["class_ids"][0])["class_names"]
+    np.testing.assert_array_equal(names, ranked["class_names"][0])
+    examples = served.classify_examples(name, png)
+    assert [each.label.encode() for each in examples] == names.tolist()
+    np.testing.assert_allclose([each.score for each in examples], ranked["scores"][0], rtol=1e-5)
     if one.network.segments:
         label_map = served.call(name, "segment", images=images)["label_map"]
-        assert label_map.shape == default["label_map"].shape == (1, *IMAGE.shape[:2])
-        (png,) = served.call(name, "segment_bytes", image_bytes=encoded)["label_png"]
-        assert tf.io.decode_png(png).shape == (*IMAGE.shape[:2], 1)
+        np.testing.assert_array_equal(default["label_map"], label_map)
+        (label_png,) = served.call(name, "segment_bytes", image_bytes=encoded)["label_png"]
+        np.testing.assert_array_equal(tf.io.decode_png(label_png)[..., 0], label_map[0])
 
 
 def check_numbers(served: Served, name: str) -> None:
     """Against tf-slim: to 1e-5 of the largest logit, as its own numbers vary by some 1e-6 from machine to machine."""
     one = served.exports[name]
-    parity = one.export.parity
-    assert parity.difference <= 1e-5
-    assert parity.argmax_agreement == 1
-    probabilities = served.call(name, "classify", images=IMAGE[None])["probabilities"][0]
-    # Resized pixels differ in the last bit from NumPy's, which the network amplifies.
-    np.testing.assert_allclose(
-        centred(np.log(probabilities)), centred(one.crop), atol=1e-4 * np.abs(one.crop).max()
+    parity = one.report["parity"]
+    assert max(parity["difference"], parity["probability_difference"]) <= 1e-5
+    assert parity["argmax_agreement"] == 1
+    exact, resized = (
+        served.call(name, "classify", images=image[None])["probabilities"][0]
+        for image in (square(one.network), IMAGE)
     )
+    assert_probabilities(exact, one.crops[0], 1e-5)
+    # Resized pixels differ in the last bit from NumPy's, which the network amplifies.
+    assert_probabilities(resized, one.crops[1], 1e-4)
+    default = served.call(name, "serving_default", images=IMAGE[None])
     if one.cells is None:
-        default = served.call(name, "serving_default", images=IMAGE[None])
-        np.testing.assert_allclose(default["scores"][0], np.sort(probabilities)[::-1][:5], rtol=1e-5)
+        np.testing.assert_allclose(default["scores"][0], np.sort(resized)[::-1][:5], rtol=1e-5)
         return
-    logits = served.call(name, "logits", images=IMAGE[None])["logits"][0]
+    answer = served.call(name, "logits", images=IMAGE[None])
+    logits = answer["logits"][0]
+    np.testing.assert_array_equal(answer["labels"][0], logits.argmax(-1))
     before, behind = (one.network.window - 1) // 2, one.network.window // 2
     inside = logits[before : len(logits) - behind, before : logits.shape[1] - behind]
     assert inside.shape == one.cells.shape
     assert np.abs(inside - one.cells).max() <= 1e-5 * np.abs(one.cells).max()
     ranking = reference.softmax(inside.mean(axis=(0, 1)))
-    default = served.call(name, "serving_default", images=IMAGE[None])
     np.testing.assert_allclose(default["scores"][0], np.sort(ranking)[::-1][:5], atol=1e-5)
+    check_label_map(default["label_map"][0], one, before)
+
+
+def check_label_map(label_map: np.ndarray, one: Exported, before: int) -> None:
+    """Between the centres of tf-slim's cells, of which the first is the `before`th of the image, and clear of ties."""
+    cells = one.cells
+    assert cells is not None
+    scores, inside = cells.astype(float), []
+    for axis in (0, 1):
+        size, last = label_map.shape[axis], cells.shape[axis] - 1
+        place = (np.arange(size) + 0.5 - one.network.centre) / one.network.stride - before
+        inside.append((place >= 0) & (place <= last))
+        place = place[inside[axis]]
+        lower = np.minimum(place.astype(int), last - 1)
+        share = (place - lower).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        scores = scores.take(lower, axis) * (1 - share) + scores.take(lower + 1, axis) * share
+    second, first = np.moveaxis(np.sort(scores)[..., -2:], -1, 0)
+    clear = first - second > 1e-4 * np.abs(cells).max()
+    assert clear.mean() > 0.95
+    labels = label_map[np.ix_(*inside)]
+    np.testing.assert_array_equal(labels[clear], scores.argmax(-1)[clear])
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_the_network_is_recognised(quick: Served, name: str) -> None:
-    assert quick.exports[name].export.record["network"] == name
+    assert quick.exports[name].report["network"] == name
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -200,9 +273,18 @@ def test_logits_depend_on_the_image(quick: Served, name: str) -> None:
         quick.call(name, "classify", images=noise(250, 310, seed)[None])["probabilities"][0]
         for seed in range(2)
     ]
-    spread = np.abs(quick.exports[name].crop).max()
+    spread = np.abs(quick.exports[name].crops[0]).max()
     assert 0.1 < spread < 1000
     assert np.abs(centred(np.log(probabilities[0])) - centred(np.log(probabilities[1]))).max() > 0.01 * spread
+
+
+def test_tiles_share_what_the_network_sees(quick: Served) -> None:
+    image = noise(96, 1024)
+    with Client(quick.address, model="resnet_v2_50") as client:
+        assert client.receptive_field() == NETWORKS["resnet_v2_50"].receptive_field
+        whole, tiled = client.segment(image), client.segment(image, tile=736)
+    np.testing.assert_array_equal(tiled.label_map, whole.label_map)
+    assert len(whole.areas()) > 1
 
 
 @pytest.mark.parametrize(
@@ -227,6 +309,51 @@ def test_resnets_are_dilated_as_in_slim(name: str, output_stride: int) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("name", REST)
 def test_the_other_networks_too(alone: Served, name: str) -> None:
-    assert alone.exports[name].export.record["network"] == name
+    assert alone.exports[name].report["network"] == name
     check_signatures(alone, name)
     check_numbers(alone, name)
+    said = alone.exports[name].report
+    seconds = sum(said["seconds"].values())
+    print(
+        f"\n{name}: {said['parity']['difference']:.1e} from tf-slim, exported in {seconds:.1f} s, "
+        f"{said['bytes'] / 1e6:.0f} MB"
+    )
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ["resnet_v1_50", "inception_v3"])
+def test_so_do_other_targets_and_precisions(name: str, tmp_path: Path) -> None:
+    portable = exported(name, tmp_path, by_command)
+    checkpoint = tmp_path / f"{name}.ckpt"
+    ways = {"x86": ("--target", "x86"), "bfloat16": ("--precision", "bfloat16")}
+    exports = {
+        way: replace(portable, report=by_command(checkpoint, tmp_path / way, *options))
+        for way, options in ways.items()
+    }
+    served = Served(exports)
+    try:
+        check_signatures(served, "x86")
+        check_numbers(served, "x86")
+        check_signatures(served, "bfloat16")
+        assert exports["bfloat16"].report["parity"]["difference"] <= 0.05
+        assert exports["bfloat16"].report["bytes"] < 0.6 * portable.report["bytes"]
+    finally:
+        served.close()
+        shutil.rmtree(tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("resnet_v1_50", "residual blocks"), ("inception_v3", "held against float32 in label maps")],
+)
+def test_8_bits_are_refused_in_one_line(name: str, reason: str, tmp_path: Path) -> None:
+    with SlimNetwork(NETWORKS[name], CLASSES) as slim:
+        checkpoint = slim.save(tmp_path / f"{name}.ckpt")
+    for index in range(10):
+        tf.io.write_file(str(tmp_path / "photos" / f"{index}.png"), tf.io.encode_png(noise(300, 300, index)))
+    options = ("--out", tmp_path / "out", "--precision", "int8", "--calibrate", tmp_path / "photos")
+    result = run_module("export", "--ckpt", checkpoint, *options)
+    assert result.returncode == 1
+    assert re.fullmatch(rf"error: .*{reason}.*--precision bfloat16.*\n", result.stderr)
+    assert not (tmp_path / "out").exists()
