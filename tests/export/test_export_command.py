@@ -136,14 +136,24 @@ def test_checkpoint_of_1000_classes_gets_the_names_of_imagenet(model_1000: Path)
         assert model("segment", images=np.zeros((1, 30, 30, 3), np.uint8))["label_map"].dtype == np.uint16
 
 
+@pytest.mark.parametrize(
+    ("net", "weights"),
+    [("small", small_weights), pytest.param("vgg_16", random_checkpoint, marks=pytest.mark.soak)],
+)
 def test_fine_tuned_checkpoint_of_three_classes_ranks_three(
-    tmp_path: Path, export: Callable[..., Any]
+    net: str,
+    weights: Callable[..., dict[str, np.ndarray]],
+    tmp_path: Path,
+    export: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setitem(NETWORKS, SMALL.name, SMALL)
     checkpoint = tmp_path / "model.ckpt-300"
-    write_checkpoint(checkpoint, random_checkpoint(3), "V2")
+    write_checkpoint(checkpoint, weights(classes=3), "V2")
     labels = tmp_path / "labels.txt"
     labels.write_text("road\nhouse\ntree\n")
-    result = export("--ckpt", checkpoint, "--out", tmp_path / "streets", "--labels", labels, "--json")
+    arguments = ("--ckpt", checkpoint, "--net", net, "--out", tmp_path / "streets", "--labels", labels)
+    result = export(*arguments, "--json")
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     assert report["signatures"]["classify"]["outputs"]["class_ids"] == "int32 [?, 3]"

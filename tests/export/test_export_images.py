@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -186,11 +187,22 @@ def test_encoded_images_that_are_no_vector_are_refused(
         session.run(inputs.count, {inputs.image_bytes: np.array(KINDS["png"], object)})
 
 
-@pytest.mark.parametrize("size", [(1, 1), (31, 33), (224, 224), (500, 333), (1080, 1920)])
-def test_image_is_segmented_at_its_own_size(aligned: SavedModel, size: tuple[int, int]) -> None:
-    label_map = aligned("segment", images=np.zeros((1, *size, 3), np.uint8))["label_map"]
+def check_size(model: SavedModel, size: tuple[int, int]) -> None:
+    label_map = model("segment", images=np.zeros((1, *size, 3), np.uint8))["label_map"]
     assert label_map.shape == (1, *size)
     assert label_map.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (31, 33), (224, 224), (500, 333), pytest.param((1080, 1920), marks=pytest.mark.soak)]
+)
+def test_image_is_segmented_at_its_own_size(aligned: SavedModel, size: tuple[int, int]) -> None:
+    check_size(aligned, size)
+
+
+def test_large_image_is_segmented_at_its_own_size_in_a_small_network(small_models: Path) -> None:
+    with SavedModel(small_models / "small" / "1") as model:
+        check_size(model, (1080, 1920))
 
 
 def test_one_request_mixes_encoded_images_of_different_sizes(aligned: SavedModel) -> None:
