@@ -11,6 +11,7 @@ from export.networks.network import Geometry, Layers, Network, Tensor
 from export.preprocessing import pad_to_grid, prepare
 from export.segmentation import (
     aligned_places,
+    averaged,
     bilinear_label_map,
     coarse_labels,
     label_dtype,
@@ -44,7 +45,11 @@ def full_size_labels(
         places = aligned_places(size, output_stride, network.centre)
     else:
         places = stretched_places(size, tf.shape(logits)[:2])
-    return (bilinear_label_map if upsampling == "bilinear" else nearest_label_map)(logits, places)
+    if upsampling == "nearest":
+        return nearest_label_map(logits, places)
+    if output_stride in network.averaged_strides:
+        logits = averaged(logits)
+    return bilinear_label_map(logits, places)
 
 
 class WholeImages:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from export.networks.network import VGG_PREPROCESSING, BuildLogits, Layers, Network, Padding, Tensor
-from export.networks.vgg import CONFIGURATION_D, class_scores, pooled_blocks
+from export.networks.vgg import AVERAGED_STRIDES, CONFIGURATION_D, class_scores, pooled_blocks
 
 _VGG_16 = "vgg_16/"
 _RECEPTIVE_FIELDS = {32: 404, 16: 452, 8: 476}  # by stride
@@ -50,6 +50,7 @@ def _network(stride: int, logits: BuildLogits, output_strides: tuple[int, ...]) 
         output_strides=output_strides,
         geometries=("aligned",),
         centre=stride / 2,
+        averaged_strides=AVERAGED_STRIDES if stride == 32 else (),
         receptive_field=_RECEPTIVE_FIELDS[stride],
     )
 

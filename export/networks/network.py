@@ -192,6 +192,8 @@ class Network:
         window: cells of the last feature map that one logits cell sees, a side.
         receptive_field: pixels that one logits cell at the network's own stride sees, a side, as many before its centre
             as behind; the finer ones of `refine` lie between such.
+        averaged_strides: output strides at which a bilinear label map is made of scores averaged over neighbouring
+            cells; the logits themselves are not.
         tolerance: largest difference to tf-slim allowed, as a fraction of the largest logit.
     """
 
@@ -210,6 +212,7 @@ class Network:
     border: tuple[int, int] = (0, 0)
     window: int = 1
     receptive_field: int = 0
+    averaged_strides: tuple[int, ...] = ()
     tolerance: float = 1e-5
 
     def expected_variables(self) -> dict[str, VariableShape]:

@@ -13,6 +13,7 @@ from export.networks.network import (
 
 CONFIGURATION_D = (2, 2, 3, 3, 3)  # VGG-16: convolutions of each block
 _CHANNELS = (64, 128, 256, 512, 512)
+AVERAGED_STRIDES = (8,)  # where label maps of single cells were hardly better than at a stride of 32
 _WINDOW = 7  # of fc6, cells a side
 
 
@@ -78,6 +79,7 @@ def _network(name: str, convolutions: tuple[int, ...], receptive_field: int) -> 
         crop=224,
         centre=16,
         window=_WINDOW,
+        averaged_strides=AVERAGED_STRIDES,
         receptive_field=receptive_field,
     )
 
