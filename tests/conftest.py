@@ -16,17 +16,21 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# A minute or more each: first, so that no worker is left with one of them while the other has nothing to do.
+# The longest first, so that no worker is left with one of them while the other has nothing to do.
 LONG = (
     "test_demo_accuracy.py",
     "test_networks.py",
-    "test_new_version_under_load.py",
-    "test_export_killed.py",
-    "test_export_memory.py",
-    "test_precision_export.py",
-    "test_export_images.py",
-    "test_output_stride.py",
+    "test_export_command.py",
     "test_readme.py",
+    "test_precision_export.py",
+    "test_export_killed.py",
+    "test_output_stride.py",
+    "test_export_numbers.py",
+    "test_new_version_under_load.py",
+    "test_fcn.py",
+    "test_hostile_images.py",
+    "test_export_images.py",
+    "test_export_memory.py",
 )
 
 # A test run started in the background ignores SIGINT, and so would every process that the tests start and interrupt.
@@ -95,11 +99,14 @@ def demo_checkpoint(made_once: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def models(demo_checkpoint: Path, made_once: Callable[..., Path]) -> Path:
-    """A folder with vgg_16/1, exported from the demo checkpoint with default options."""
-    return made_once(
-        "models",
-        lambda folder: run_module("export", "--ckpt", demo_checkpoint, "--out", folder / "vgg_16"),
-    )
+    """A folder with vgg_16/1, exported from the demo checkpoint as the README says, with default options."""
+
+    def make(folder: Path) -> subprocess.CompletedProcess[str]:
+        for suffix in ("", ".labels.tsv"):
+            (folder / f"vgg_16.ckpt{suffix}").symlink_to(f"{demo_checkpoint}{suffix}")
+        return run_module("export", "--ckpt", "vgg_16.ckpt", cwd=folder)
+
+    return made_once("exported_by_default", make) / "models"
 
 
 @pytest.fixture(scope="session")
