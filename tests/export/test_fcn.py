@@ -25,7 +25,7 @@ from export.layers import VariableLayers
 from export.networks.fcn import FCN_8S, FCN_16S, FCN_32S
 from export.networks.network import Network
 from tests import numpy_reference as reference
-from tests.conftest import run_module
+from tests.export.conftest import export_here
 from tests.narrow import narrow_weights
 from tests.saved_model import SavedModel
 
@@ -101,8 +101,7 @@ def folder(tensors: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFact
     """The version folder exported from them."""
     base = tmp_path_factory.mktemp("fcn")
     write_checkpoint(base / "fcn_8s.ckpt", tensors, "V2")
-    result = run_module("export", "--ckpt", base / "fcn_8s.ckpt", "--net", "fcn_8s", "--out", base / "fcn_8s")
-    assert result.returncode == 0, result.stderr
+    export_here("--ckpt", base / "fcn_8s.ckpt", "--net", "fcn_8s", "--out", base / "fcn_8s")
     return base / "fcn_8s" / "1"
 
 
