@@ -86,13 +86,22 @@ def _seconds_of_all(run: Run, folders: Mapping[str, Path | None], side: int) -> 
             # Of random weights the scores are close: 8 bits change a few of their ranks.
             if agreement < (0.5 if "int8" in export.name else 0.95):
                 raise BenchmarkError(f"{export.name} agrees with the usual export in {agreement:.0%} only")
-        if run.peers:
-            folder = str(run.plain)
-            sides[_OPENVINO] = stack.enter_context(
-                Side("benchmarks.openvino:logits", python=run.peers, folder=folder, side=side, threads=2)
-            )
+        if openvino := _openvino(run, side):
+            sides[_OPENVINO] = stack.enter_context(openvino)
         taken = interleave(sides, run.rounds(15))
     return {name: _seconds(steps) for name, steps in taken.items()}
+
+
+def _openvino(run: Run, side: int) -> Side | None:
+    """None where it is not installed or does not run: the other rows do not need it."""
+    if run.peers is None:
+        return None
+    run.say(f"loading OpenVINO, {side} pixels")
+    folder = str(run.plain)
+    try:
+        return Side("benchmarks.openvino:logits", python=run.peers, folder=folder, side=side, threads=2)
+    except BenchmarkError:
+        return None
 
 
 def load(run: Run) -> Iterator[Row]:
