@@ -18,7 +18,7 @@ def export(run: Run) -> Iterator[Row]:
     out, copy = run.folder / "exports", run.folder / "copy.ckpt"
     taken: dict[str, list[Measurement]] = {"copy": [], "without": [], "with": []}
     idle: list[int] = []
-    for _ in range(run.rounds(5)):
+    for _ in range(run.rounds(3)):
         run.say("copy the checkpoint")
         copying = {"source": str(checkpoint), "target": str(copy)}
         with Side("benchmarks.models:copy_with_fsync", **copying) as side:
