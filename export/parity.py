@@ -131,7 +131,10 @@ def _exported(
     folder: Path, images: Sequence[np.ndarray], squares: Sequence[np.ndarray]
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """The export's logits [h, w, C] of each image, and its logits and probabilities [squares, C] of the crops."""
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    # Optimizing the graph would take longer than the few runs that it is for.
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    with tf.Graph().as_default(), tf.compat.v1.Session(config=config) as session:
         signatures = tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(folder)).signature_def
         pixels = signatures["classify"].inputs["images"].name
         whole = [
