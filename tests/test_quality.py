@@ -14,7 +14,7 @@ from benchmarks.quality.contact_sheet import CELL, Row, draw
 from benchmarks.quality.procedures import PROCEDURES
 from benchmarks.quality.scores import boundary_f_score, confusion, mean_iou, pixel_accuracy
 from client._palette import colours
-from tests.conftest import run_module
+from tests.conftest import ROOT, run_module
 
 CLASSES = 4
 
@@ -117,6 +117,22 @@ def test_contact_sheet_shows_every_label_map_in_the_colour_of_its_class(tmp_path
     sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
     middles = [sheet[22 + CELL[1] // 2, 6 + column * (CELL[0] + 6) + CELL[0] // 2] for column in (1, 2, 3)]
     np.testing.assert_array_equal(middles, colours(np.arange(3)))
+
+
+def test_what_is_finer_was_measured_to_be_better() -> None:
+    """The figures in the README: `make quality` writes them."""
+    results = json.loads((ROOT / "benchmarks" / "quality.json").read_text())
+    by_name = {row.pop("procedure"): row for row in results["procedures"]}
+    found = {procedure.short: by_name[procedure.name] for procedure in PROCEDURES}
+    for better, worse in [
+        ("bilinear", "tutorial"),
+        ("bilinear", "nearest"),
+        ("stride 8", "bilinear"),
+        ("FCN-16s", "bilinear"),
+        ("FCN-8s", "bilinear"),
+    ]:
+        for figure in ("mean_iou", "pixel_accuracy", "boundary_f_score"):
+            assert found[better][figure] > found[worse][figure], (better, worse, figure)
 
 
 @pytest.mark.soak

@@ -26,7 +26,7 @@ from benchmarks.side import ROOT, BenchmarkError
 _RESULTS = ROOT / "benchmarks" / "quality.json"
 _SHEET = ROOT / "docs" / "quality.png"
 _SCENES, _SEED = 100, 20
-_SIDES, _REGIONS = (224, 272), (3, 6)  # pixels, textures; fewest and most
+_SIDES, _REGIONS = (320, 448), (3, 6)  # pixels, textures; fewest and most
 _SHOWN_SCENES = range(5)
 _SHOWN = ("tutorial", "bilinear", "stride 8", "FCN-8s")
 
@@ -37,7 +37,7 @@ Mean intersection over union, pixel accuracy and boundary F-score of each, with 
 last layers are solved in closed form, all others are random and the same. Their checkpoints are made in demo/
 where they are missing.
 
-A run of {_SCENES} scenes takes about a quarter of an hour on one core and writes benchmarks/quality.json and
+A run of {_SCENES} scenes takes about twenty minutes on one core and writes benchmarks/quality.json and
 docs/quality.png; a shorter one prints only. What is segmented is kept in demo/: a run that was stopped goes on."""
 _EPILOG = """\
 example:
