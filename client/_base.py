@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -19,6 +19,7 @@ from ._answers import (
     read_label_png,
     read_receptive_field,
 )
+from ._batches import batches
 from ._calls import Caller, Flow
 from ._connection import TLS, Compression, make_connection
 from ._exceptions import InvalidInput, ModelNotFound, SignatureNotFound
@@ -31,10 +32,6 @@ from ._wire import messages
 from ._wire.encoding import TensorParts, tensor_of_array, tensor_of_images, tensor_of_strings
 from ._wire.messages import Answer, Servable
 
-_BATCH_IMAGES = (
-    8  # crops in one classify request: enough to fill a processor, few enough for any server's limit
-)
-_BATCH_BYTES = 32 << 20
 _TILES_PER_SERVER = 2  # one is on its way while another is computed
 
 
@@ -118,7 +115,7 @@ class BaseClient:
     ) -> Flow[Classification | list[Classification]]:
         listed, single = list_images(images)
         results = []
-        for batch in _batches(prepare(name, image) for name, image in listed):
+        for batch in batches(prepare(name, image) for name, image in listed):
             results += yield from self._classify_batch(batch, timeout)
         return results[0] if single else results
 
@@ -271,25 +268,6 @@ def _check_timeout(timeout: float) -> float:
     if not (timeout > 0 and math.isfinite(timeout)):
         raise InvalidInput(f"a timeout is a number of seconds above 0, not {timeout!r}")
     return timeout
-
-
-def _batches(images: Iterable[PreparedImage]) -> Iterator[list[PreparedImage]]:
-    """Group neighbours that fit in one request: encoded images, or pixels of one size. Reads no further than needed."""
-    batch: list[PreparedImage] = []
-    for image in images:
-        full = (
-            len(batch) == _BATCH_IMAGES or sum(other.nbytes for other in batch) + image.nbytes > _BATCH_BYTES
-        )
-        if batch and (full or _kind(image) != _kind(batch[0])):
-            yield batch
-            batch = []
-        batch.append(image)
-    if batch:
-        yield batch
-
-
-def _kind(image: PreparedImage) -> object:
-    return image.pixels.shape if image.pixels is not None else "encoded"
 
 
 def _image_inputs(task: str, batch: Sequence[PreparedImage]) -> tuple[str, dict[str, TensorParts]]:
