@@ -106,13 +106,14 @@ def test_exports_at_once_publish_a_version_each_and_sweep_up(night: Disturbed) -
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("net", "kills"), [("small", 200), ("vgg_16", 10)])
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize(("net", "kills", "seed"), [("small", 100, 1), ("small", 100, 2), ("vgg_16", 10, 1)])
 def test_after_every_kill_an_export_succeeds(
-    net: str, kills: int, request: pytest.FixtureRequest, tmp_path: Path
+    net: str, kills: int, seed: int, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     checkpoint = request.getfixturevalue("demo_checkpoint" if net == "vgg_16" else "small_network")
-    killed, answered = disturbed(tmp_path / net, "--ckpt", checkpoint, "--net", net, "--kills", kills)
+    arguments = ("--ckpt", checkpoint, "--net", net, "--kills", kills, "--seed", seed)
+    killed, answered = disturbed(tmp_path / net, *arguments)
     assert sum(killed.values()) == kills
     assert answered > kills
 
