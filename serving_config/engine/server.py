@@ -64,6 +64,8 @@ class Engine:
 
     def __init__(self, options: Options) -> None:
         self._threads = options.threads
+        admission = Admission(options.max_requests, options.max_queue)
+        self._freed_memory = FreedMemory(admission.idle_since)
         self._server = grpc.server(futures.ThreadPoolExecutor(_THREADS), options=_OPTIONS)
         address = ports.address(options.host, options.port)
         try:
@@ -76,8 +78,6 @@ class Engine:
         self._manager = Manager(self._load, options.poll_seconds)
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        admission = Admission(options.max_requests, options.max_queue)
-        self._freed_memory = FreedMemory(admission.idle_since)
         self._server.add_generic_rpc_handlers(
             services.handlers(self._manager, admission, options.tensor_content)
         )
