@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from types import FrameType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType, TracebackType
 
 from export.errors import ExportError
+
+_interrupts: list[int] = []  # signals that came while a command ran
 
 
 def run_command(act: Callable[[], None], *, undone: str, debug: bool) -> int:
@@ -20,9 +22,13 @@ def run_command(act: Callable[[], None], *, undone: str, debug: bool) -> int:
         undone: what is told on Ctrl-C, such as "nothing was written".
         debug: let an error through with its traceback.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    _interrupts.clear()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     try:
-        act()
+        with _quiet_where_interrupts_get_lost():
+            act()
         sys.stdout.flush()
     except (ExportError, OSError, MemoryError) as error:
         if debug:
@@ -45,6 +51,38 @@ def _give_up_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def stop_if_interrupted() -> None:
+    """Raise KeyboardInterrupt once more where it got lost: a destructor or C code that calls Python may swallow it."""
+    if _interrupts:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _quiet_where_interrupts_get_lost() -> Iterator[None]:
+    """Who swallows an exception prints it, through one of two hooks; an interrupt is told of when the command stops."""
+    hooks = sys.excepthook, sys.unraisablehook
+
+    def tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if not _is_interrupt(error):
+            hooks[0](kind, error, traceback)
+
+    def tell_unraisable(what: sys.UnraisableHookArgs) -> None:
+        if not _is_interrupt(what.exc_value):
+            hooks[1](what)
+
+    sys.excepthook, sys.unraisablehook = tell, tell_unraisable
+    try:
+        yield
+    finally:
+        sys.excepthook, sys.unraisablehook = hooks
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Or a SystemError that comes of one."""
+    return error is not None and isinstance(error.__cause__ or error, KeyboardInterrupt)
+
+
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
     """End as on Ctrl-C, so that unfinished files are removed."""
+    _interrupts.append(signal_number)
     raise KeyboardInterrupt

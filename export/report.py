@@ -15,11 +15,15 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from export import exporter
 from export.agreement import Agreement
+from export.command_line import stop_if_interrupted
 
 
 @contextmanager
 def progress_bar(enabled: bool) -> Iterator[exporter.Progress]:
-    """Show a bar on stderr; yield the function that moves it. Steps that can't be measured pulse."""
+    """Show a bar on stderr; yield the function that moves it, or stops the command where Ctrl-C got lost.
+
+    Steps that can't be measured pulse.
+    """
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:<22}"),
@@ -33,6 +37,7 @@ def progress_bar(enabled: bool) -> Iterator[exporter.Progress]:
         tasks: dict[str, Any] = {}
 
         def move(step: str, fraction: float) -> None:
+            stop_if_interrupted()
             if step not in tasks:
                 tasks[step] = bar.add_task(step, total=None)
             if fraction > 0:

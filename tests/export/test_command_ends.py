@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from export.command_line import run_command
+from export.report import progress_bar
 from tests.conftest import ROOT
 
 COMMAND = """
@@ -66,3 +69,28 @@ def test_debug_shows_where() -> None:
     code, lines = run("raise ExportError('the checkpoint is damaged')", "--debug")
     assert code == 1
     assert lines[0] == "Traceback (most recent call last):"
+
+
+def test_an_interrupt_that_a_destructor_swallows_stops_at_the_next_step(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Dying:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    def act() -> None:
+        with progress_bar(enabled=False) as progress:
+            progress("first", 0)
+            Dying()
+            progress("second", 0)
+            steps.append("second")
+
+    steps: list[str] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        assert run_command(act, undone="nothing was published", debug=False) == 130
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert steps == []
+    assert capsys.readouterr().err == "stopped: nothing was published\n"
