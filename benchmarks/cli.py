@@ -48,7 +48,7 @@ Measure slimserve beside what it replaces, both in turn in one run, and print th
 
 benchmarks: {", ".join(BENCHMARKS)}
 
-A complete run takes about a quarter of an hour on 2 cores, 10 GB of memory and 5 GB in the temporary folder, and
+A complete run takes about 25 minutes on 2 cores, 10 GB of memory and 5 GB in the temporary folder, and
 writes benchmarks/results.json and docs/benchmarks.png; one with --quick or --only prints only. Leave the machine alone
 meanwhile. What it has measured is kept: --resume goes on with a complete run that was stopped or failed in part."""
 _EPILOG = """\
