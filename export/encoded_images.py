@@ -17,16 +17,39 @@ from export.image_formats.encoded import Encoded
 from export.networks.network import Tensor
 
 
-def decode(encoded: Tensor, max_pixels: int, what: Tensor | str) -> Tensor:
-    """Decode one image to uint8 [H, W, 3] RGB.
+class ImageDecoder:
+    """Decodes images to uint8 [H, W, 3] RGB.
 
     Alpha is dropped, 16 bits become 8, of an animation the first frame is taken.
 
     Args:
-        encoded: scalar string, the file's bytes.
         max_pixels: an image with more is refused before it is decoded.
-        what: names the image in error messages, such as "image 3".
     """
+
+    def __init__(self, max_pixels: int) -> None:
+        # Its hundreds of nodes take a second to build; every use imports a copy, which takes a tenth of that.
+        with tf.Graph().as_default() as graph:
+            encoded = tf.compat.v1.placeholder(tf.string, [], name="encoded")
+            what = tf.compat.v1.placeholder(tf.string, [], name="what")
+            tf.identity(_decoded(encoded, max_pixels, what), name="image")
+        self._definition = graph.as_graph_def()
+
+    def decode(self, encoded: Tensor, what: Tensor | str) -> Tensor:
+        """Decode one image in the current graph.
+
+        Args:
+            encoded: scalar string, the file's bytes.
+            what: names the image in error messages, such as "image 3".
+        """
+        # An import takes tensors of the current graph only; in the body of a loop or a branch those are copies.
+        inputs = {"encoded": tf.identity(encoded), "what": tf.identity(what)}
+        image: Tensor
+        (image,) = tf.import_graph_def(self._definition, inputs, ["image:0"], name="decode")
+        image.set_shape([None, None, 3])
+        return image
+
+
+def _decoded(encoded: Tensor, max_pixels: int, what: Tensor) -> Tensor:
     file = Encoded(encoded, what)
     formats: list[tuple[Tensor, Callable[[], Tensor]]] = [
         (file.has(0, b"\xff\xd8\xff"), lambda: jpeg.decode(file, max_pixels)),
@@ -41,6 +64,4 @@ def decode(encoded: Tensor, max_pixels: int, what: Tensor | str) -> Tensor:
     )  # fmt: skip
     with tf.control_dependencies([known]):
         choice = tf.argmax(tf.stack([match for match, _ in formats]), output_type=tf.int32)
-    image = tf.switch_case(choice, [build for _, build in formats])
-    image.set_shape([None, None, 3])
-    return image
+    return tf.switch_case(choice, [build for _, build in formats])

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from export.activations import Recorded, RecordingLayers
 from export.checkpoint import Checkpoint
-from export.encoded_images import decode
+from export.encoded_images import ImageDecoder
 from export.graph import ServingGraph
 from export.graph_options import GraphOptions
 from export.layers import VariableLayers
@@ -70,7 +70,7 @@ def _recorded(
     encoded: Tensor, variables: ModelVariables, network: Network, options: GraphOptions
 ) -> dict[str, Recorded]:
     """Of the whole image as it is segmented, and of its crop as it is classified."""
-    image = decode(encoded, options.max_pixels, "the image")
+    image = ImageDecoder(options.max_pixels).decode(encoded, "the image")
     whole, crop = (RecordingLayers(variables, network.scope) for _ in range(2))
     cell_logits(image, network, whole, options.geometry, options.output_stride)
     network.logits(central_crop(image, network)[None], crop, "VALID", network.stride)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from export.encoded_images import decode
+from export.encoded_images import ImageDecoder
 from export.image_checks import check_size, refuse_unless
 from export.networks.network import Tensor
 
@@ -28,6 +28,7 @@ class ImageSource:
     def __init__(self, max_pixels: int) -> None:
         """Build the inputs in the current graph; an image of more than `max_pixels` is refused."""
         self._max_pixels = max_pixels
+        self._decoder = ImageDecoder(max_pixels)
         self.images = tf.compat.v1.placeholder_with_default(
             tf.zeros([0, 1, 1, 3], tf.uint8), shape=None, name="images"
         )
@@ -78,7 +79,7 @@ class ImageSource:
         what = tf.strings.join(["image ", tf.strings.as_string(index)])
         image = tf.cond(
             self._is_encoded,
-            lambda: decode(self._encoded[index], self._max_pixels, what),
+            lambda: self._decoder.decode(self._encoded[index], what),
             lambda: self._pixels[index],
         )
         image.set_shape([None, None, 3])

@@ -11,9 +11,10 @@ from export.networks.network import Tensor
 
 def decode(file: Encoded, max_pixels: int) -> Tensor:
     """Decode to uint8 [H, W, 3]; uncompressed files of 8, 24 and 32 bits only."""
-    width, raw_height = file.unsigned(18, 4), file.unsigned(22, 4)
+    pixels_at, header_size, width, raw_height, bits, compression = file.unsigned(
+        (10, 4), (14, 4), (18, 4), (22, 4), (28, 2), (30, 4)
+    )
     height = tf.where(raw_height < 2**31, raw_height, 2**32 - raw_height)  # negative: rows run top down
-    header_size, bits, compression = file.unsigned(14, 4), file.unsigned(28, 2), file.unsigned(30, 4)
     known = refuse_unless(
         (header_size >= 40)
         & (header_size <= 124)
@@ -22,7 +23,7 @@ def decode(file: Encoded, max_pixels: int) -> Tensor:
         file.what, " is a BMP of a kind that is not read (only uncompressed ones of 8, 24 or 32 bits are): send a PNG",
     )  # fmt: skip
     with tf.control_dependencies([known, check_size(height, width, max_pixels, file.what)]):
-        end = file.unsigned(10, 4) + (width * bits + 31) // 32 * 4 * height
+        end = pixels_at + (width * bits + 31) // 32 * 4 * height
     complete = refuse_unless(end <= file.length, file.what, " is a truncated BMP")
     with tf.control_dependencies([complete]):
         # The decoder takes nothing behind the pixels.

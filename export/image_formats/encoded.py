@@ -26,16 +26,21 @@ class Encoded:
         self.what = what
         # Filled up with zeros: a short file is then refused by what it says, not by a slice.
         filled = tf.strings.join([tf.strings.substr(encoded, 0, _HEADER), "\0" * _HEADER])
-        self.header = tf.io.decode_raw(tf.strings.substr(filled, 0, _HEADER), tf.uint8)
+        self._header = tf.strings.substr(filled, 0, _HEADER)
+        self.header = tf.io.decode_raw(self._header, tf.uint8)
 
     def has(self, offset: int, magic: bytes) -> Tensor:
         """Whether these bytes stand at the offset of the header."""
-        found = self.header[offset : offset + len(magic)]
-        return tf.reduce_all(tf.equal(found, tf.constant(list(magic), tf.uint8)))
+        return tf.equal(tf.strings.substr(self._header, offset, len(magic)), magic)
 
-    def unsigned(self, offset: int, length: int, *, big_endian: bool = False) -> Tensor:
-        """An unsigned integer of the header as int64."""
-        return unsigned(self.header[offset : offset + length], length, big_endian=big_endian)
+    def unsigned(self, *places: tuple[int, int], big_endian: bool = False) -> list[Tensor]:
+        """Unsigned integers of the header as int64; each place is the first byte's offset and how many there are."""
+        most = max(length for _, length in places)
+        bytes_at = [[offset + min(i, length - 1) for i in range(most)] for offset, length in places]
+        weights = [_weights(length, big_endian=big_endian) + [0] * (most - length) for _, length in places]
+        values = tf.cast(tf.gather(self.header, bytes_at), tf.int64) * tf.constant(weights, tf.int64)
+        numbers: list[Tensor] = tf.unstack(tf.reduce_sum(values, axis=1))
+        return numbers
 
     def part(self, start: Tensor | int, end: Tensor) -> Tensor:
         """The bytes from `start` to `end`, int64, as a string."""
@@ -50,10 +55,13 @@ class Encoded:
 
 def unsigned(data: Tensor, length: int, *, big_endian: bool = False) -> Tensor:
     """An unsigned integer of `length` bytes, uint8 [length], as int64."""
+    weights = _weights(length, big_endian=big_endian)
+    return tf.reduce_sum(tf.cast(data, tf.int64) * tf.constant(weights, tf.int64))
+
+
+def _weights(length: int, *, big_endian: bool) -> list[int]:
     weights = [256**i for i in range(length)]
-    return tf.reduce_sum(
-        tf.cast(data, tf.int64) * tf.constant(weights[::-1] if big_endian else weights, tf.int64)
-    )
+    return weights[::-1] if big_endian else weights
 
 
 class Walk:

@@ -19,7 +19,7 @@ def decode(file: Encoded, max_pixels: int) -> Tensor:
     Only header, palette and pixels are handed on. The decoder would unpack texts and profiles too, each to 8 MB and
     all of them at once; nothing that it reads there changes a pixel.
     """
-    width, height = file.unsigned(16, 4, big_endian=True), file.unsigned(20, 4, big_endian=True)
+    width, height = file.unsigned((16, 4), (20, 4), big_endian=True)
     begins = refuse_unless(file.has(8, b"\0\0\0\rIHDR"), file.what, " is a PNG without a header")
     with tf.control_dependencies([begins]):
         size = check_size(height, width, max_pixels, file.what)

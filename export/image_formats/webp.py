@@ -14,10 +14,12 @@ _ALPHA, _ANIMATION = 0x10, 0x02
 
 def decode(file: Encoded, max_pixels: int) -> Tensor:
     """Decode, of an animation the first frame, to uint8 [H, W, 3]."""
-    lossy = (file.unsigned(26, 2) & 0x3FFF, file.unsigned(28, 2) & 0x3FFF)
-    packed = file.unsigned(21, 4)
+    lossy_width, lossy_height, packed, extended_width, extended_height = file.unsigned(
+        (26, 2), (28, 2), (21, 4), (24, 3), (27, 3)
+    )
+    lossy = (lossy_width & 0x3FFF, lossy_height & 0x3FFF)
     lossless = ((packed & 0x3FFF) + 1, (tf.bitwise.right_shift(packed, 14) & 0x3FFF) + 1)
-    extended = (file.unsigned(24, 3) + 1, file.unsigned(27, 3) + 1)
+    extended = (extended_width + 1, extended_height + 1)
     is_extended, is_lossless = file.has(12, b"VP8X"), file.has(12, b"VP8L")
     width, height = (
         tf.where(is_extended, of_extended, tf.where(is_lossless, of_lossless, of_lossy))

@@ -10,22 +10,22 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from export.encoded_images import decode
+from export.encoded_images import ImageDecoder
 from tests.attacks.crafted_images import crafted_images
 from tests.attacks.crafted_jpeg_webp import animation, repeated_scan, segment, with_segments
 from tests.attacks.crafted_png_gif_bmp import ZEROS, bmp, chunk, comment, frame, gif, png
 from tests.attacks.pictures import encoded, picture
 
-Decoder = Callable[[bytes], np.ndarray]
+Decode = Callable[[bytes], np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def decoder() -> Decoder:
+def decoder() -> Decode:
     """The graph's decoder for one image, in this process."""
     session = tf.compat.v1.Session(graph=tf.Graph())
     with session.graph.as_default():
         file = tf.compat.v1.placeholder(tf.string, [])
-        image = decode(file, 2048 * 2048, "image 7")
+        image = ImageDecoder(2048 * 2048).decode(file, "image 7")
     return lambda data: session.run(image, {file: data})
 
 
@@ -67,12 +67,12 @@ WITHIN = {
 
 
 @pytest.mark.parametrize("kind", WITHIN)
-def test_unusual_image_within_bounds_reads_as_pillow_reads_it(decoder: Decoder, kind: str) -> None:
+def test_unusual_image_within_bounds_reads_as_pillow_reads_it(decoder: Decode, kind: str) -> None:
     expected = np.asarray(Image.open(io.BytesIO(WITHIN[kind])).convert("RGB"))
     np.testing.assert_array_equal(decoder(WITHIN[kind]), expected)
 
 
-def test_texts_that_unpack_to_gigabytes_change_nothing(decoder: Decoder) -> None:
+def test_texts_that_unpack_to_gigabytes_change_nothing(decoder: Decode) -> None:
     texts = sound_png(chunk(b"zTXt", b"k\0\0" + ZEROS) * 1000)
     np.testing.assert_array_equal(decoder(texts), np.asarray(picture()))
 
@@ -96,10 +96,10 @@ CRAFTED = crafted_images()
 
 
 @pytest.mark.parametrize("kind", BEYOND)
-def test_image_beyond_bounds_is_refused_in_words(decoder: Decoder, kind: str) -> None:
+def test_image_beyond_bounds_is_refused_in_words(decoder: Decode, kind: str) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"image 7 is {BEYOND[kind]}"):
         decoder(CRAFTED[kind])
 
 
-def test_narrow_image_may_be_as_long_as_its_padding_allows(decoder: Decoder) -> None:
+def test_narrow_image_may_be_as_long_as_its_padding_allows(decoder: Decode) -> None:
     assert decoder(png(size=(2048 * 64, 1))).shape == (1, 2048 * 64, 3)

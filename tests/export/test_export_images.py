@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from export.encoded_images import decode
+from export.encoded_images import ImageDecoder
 from export.image_source import ImageSource
 from tests.saved_model import SavedModel
 
@@ -66,7 +66,7 @@ class Decoder:
         self._session = tf.compat.v1.Session(graph=tf.Graph())
         with self._session.graph.as_default():
             self._encoded = tf.compat.v1.placeholder(tf.string, [])
-            self._image = decode(self._encoded, MAX_PIXELS, "image 7")
+            self._image = ImageDecoder(MAX_PIXELS).decode(self._encoded, "image 7")
 
     def __call__(self, data: bytes) -> np.ndarray:
         return self._session.run(self._image, {self._encoded: data})
