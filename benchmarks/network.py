@@ -133,7 +133,7 @@ def load(run: Run) -> Iterator[Row]:
             note or "the target is 3 s more",
         )
         yield Row(
-            f"resident memory after it, {name}",
+            f"resident memory after the first answer, {name}",
             memory.get(name),
             _PLAIN,
             memory[_PLAIN],

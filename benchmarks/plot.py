@@ -12,6 +12,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import LogLocator
 
 _OURS, _DENSE, _MISSED = "#1f6f8b", "#c2703d", "#b3261e"
 
@@ -22,8 +23,9 @@ def draw(results: dict[str, Any], file: Path) -> None:
     panels = defaultdict(list)
     for series in results["series"]:
         panels[series["against"]].append(series)
-    figure = plt.figure(figsize=(10, 2 + 0.3 * len(rows) + 3), layout="constrained")
-    bars, growth = figure.subfigures(2, 1, height_ratios=[2 + 0.3 * len(rows), 3])
+    heights = [1 + 0.3 * len(rows), 3]  # inches
+    figure = plt.figure(figsize=(10, sum(heights)), layout="constrained")
+    bars, growth = figure.subfigures(2, 1, height_ratios=heights)
     _draw_ratios(bars.subplots(), rows)
     for axes, (against, lines) in zip(
         growth.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
@@ -36,6 +38,9 @@ def draw(results: dict[str, Any], file: Path) -> None:
             axes.fill_between(at, low, high, color=colour, alpha=0.2)
         axes.set(xscale="log", yscale="log", xlabel=against, ylabel="seconds")
         axes.set_xticks(at, [str(value) for value in at], fontsize=8)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.tick_params(axis="y", labelsize=8)
         axes.minorticks_off()
         axes.legend(frameon=False, fontsize=8)
     figure.savefig(file, dpi=100)
@@ -50,9 +55,9 @@ def _draw_ratios(axes: Any, rows: list[dict[str, Any]]) -> None:
             axes.plot([row["at_most"]] * 2, [place - 0.4, place + 0.4], color="black", linewidth=2)
     axes.axvline(1, color="grey", linewidth=0.8)
     names = [f"{row['what']}\nbeside {row['against']}" for row in rows]
-    axes.set_yticks(range(len(rows)), names, fontsize=6)
+    axes.set_yticks(range(len(rows)), names, fontsize=7)
     axes.set(xscale="log", xlabel="ours as a fraction of theirs; black: the target, at most")
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.4, -0.6)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ from ._wire.messages import Answer, Servable
 _TILES_PER_SERVER = 2  # one is on its way while another is computed
 
 
-class BaseClient:
+class BaseClient(ABC):
     """A model on a server, or on several replicas of it.
 
     `server` is `host:port` (port 8500 if left out), several in a list or with commas between, or a gRPC name such as
@@ -74,9 +75,9 @@ class BaseClient:
         self._class_names: dict[int, dict[int, str]] = {}  # by version
         self._open()
 
+    @abstractmethod
     def _open(self) -> None:
         """Set up what the calls are sent on."""
-        raise NotImplementedError
 
     def _wait_until_ready(self, timeout: float) -> Flow[None]:
         yield from self._caller.wait_until_ready(_check_timeout(timeout))
