@@ -52,7 +52,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
         measure(index)
     begun = time.perf_counter()
     calls = in_order(measure, options.requests, options.concurrency, client)
-    with display.progress() as bars:
+    with display.progress(as_json=options.json) as bars:
         seconds = sorted(bars.over(calls, options.requests, options.task))
     elapsed = time.perf_counter() - begun
     result = {

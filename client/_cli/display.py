@@ -87,9 +87,10 @@ class Bars:
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[Bars]:
-    """Make room for bars on stderr, if that is a terminal."""
-    if not sys.stderr.isatty() or importlib.util.find_spec("rich") is None:
+def progress(*, as_json: bool) -> Iterator[Bars]:
+    """Make room for bars on stderr, if that is a terminal, and not the one that lines of JSON pass on."""
+    on_screen = sys.stdout.isatty()
+    if not sys.stderr.isatty() or (as_json and on_screen) or importlib.util.find_spec("rich") is None:
         yield Bars(None)
         return
     from rich.console import Console
@@ -101,5 +102,7 @@ def progress() -> Iterator[Bars]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # Lines on the bars' terminal have to pass above them; those in a file or a pipe have to stay there.
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=on_screen) as bar:
         yield Bars(bar)

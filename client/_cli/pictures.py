@@ -59,7 +59,7 @@ def classify(client: Client, options: argparse.Namespace) -> int:
         classes = ", ".join(f"{p['name']} {100 * p['score']:.1f} %" for p in row["predictions"])
         print(f"{row['image']}: {classes}", flush=True)
 
-    with display.progress() as bars:
+    with display.progress(as_json=options.json) as bars:
         return exit_code(answer_each(client, images, rank, show, bars, options, options.concurrency))
 
 

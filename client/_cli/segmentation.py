@@ -69,7 +69,7 @@ def segment(client: Client, options: argparse.Namespace) -> int:
         options.report.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(_journal(client, options)) if len(images) > 1 else None
-        bars = stack.enter_context(display.progress())
+        bars = stack.enter_context(display.progress(as_json=options.json))
         try:
             rows = _segment_each(client, images, results, journal, bars, options)
         except KeyboardInterrupt:
