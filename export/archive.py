@@ -24,7 +24,7 @@ from export.errors import ExportError
 from export.temporary_folder import sweep, temporary_folder
 
 CHUNK = 1 << 20
-PREFIX = "slimserve-"  # of the temporary folder
+PREFIX = ".slimserve-unpacking-"  # of the temporary folder: like nothing that a user would call his own
 MOST_MEMBERS = 1000
 MOST_HEADER_BYTES = 16 << 20  # member headers, which tarfile holds in memory
 LARGEST_RATIO = 20  # unpacked to packed; trained weights reach about 1.1, pruned ones some 10, zeros 1000

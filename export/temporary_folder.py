@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -32,8 +33,11 @@ def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 def sweep(parent: Path, prefix: str) -> None:
-    """Remove the folders of that prefix whose processes are gone."""
-    for folder in parent.glob(f"{prefix}*"):
+    """Remove the folders of that prefix, named as `temporary_folder` names them, whose processes are gone."""
+    ours = re.compile(re.escape(prefix) + "[a-z0-9_]{8}")
+    for folder in parent.iterdir():
+        if not ours.fullmatch(folder.name):
+            continue
         try:
             lock = _open(folder)
         except OSError:  # no folder, another user's, or just gone

@@ -75,6 +75,13 @@ def test_what_was_unpacked_is_gone_after_use(v1_file: Path, unpacked: Path) -> N
     assert not list(unpacked.iterdir())
 
 
+@pytest.mark.parametrize("name", ["slimserve-main", ".slimserve-unpacking-notes"])
+def test_folders_of_the_user_stay(name: str, v1_file: Path, unpacked: Path) -> None:
+    (unpacked / name).mkdir()
+    open_checkpoint(packed(v1_file.with_name("vgg.tar.gz"), v1_file)).close()
+    assert [path.name for path in unpacked.iterdir()] == [name]
+
+
 def test_progress_goes_to_the_archives_size(tmp_path: Path) -> None:
     file = tensorflow_v1(tmp_path / "model", {"x": np.random.default_rng(0).random(1 << 20, np.float32)})
     steps: list[tuple[int, int]] = []
