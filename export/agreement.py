@@ -93,7 +93,9 @@ def compare_with_float(
             difference += float(np.square(answer.logits - expected.logits, dtype=np.float64).sum())
             norm += float(np.square(expected.logits, dtype=np.float64).sum())
             progress(count / len(images))
-    return Agreement(len(images), same_class / len(images), same_labels / pixels, (difference / norm) ** 0.5)
+    return Agreement(
+        len(images), same_class / len(images), same_labels / pixels, (difference / (norm or 1.0)) ** 0.5
+    )
 
 
 def _answer(values: Sequence[Array]) -> _Answer:

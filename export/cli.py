@@ -42,7 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     _check_precision(parser, options)
-    return run_command(lambda: _export(options), undone="nothing was published", debug=options.debug)
+    published: list[Path] = []
+
+    def undone() -> str:
+        return f"{published[0]} was published before" if published else "nothing was published"
+
+    return run_command(lambda: _export(options, published), undone=undone, debug=options.debug)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -185,7 +190,7 @@ def _check_precision(parser: argparse.ArgumentParser, options: argparse.Namespac
     options.target = options.target or ("x86" if options.precision == "int8" else "portable")
 
 
-def _export(options: argparse.Namespace) -> None:
+def _export(options: argparse.Namespace, published: list[Path]) -> None:
     # TensorFlow takes seconds to import: not before the arguments are known to be right.
     import_tensorflow()
     from export.agreement import REQUIRED
@@ -214,6 +219,7 @@ def _export(options: argparse.Namespace) -> None:
             untested=options.untested,
             required_agreement=REQUIRED if options.accept_agreement is None else options.accept_agreement,
             progress=progress,
+            published=published.append,
         )
     if result.warning:
         print(f"warning: {result.warning}", file=sys.stderr)

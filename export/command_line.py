@@ -14,12 +14,12 @@ from export.errors import ExportError
 _interrupts: list[int] = []  # signals that came while a command ran
 
 
-def run_command(act: Callable[[], None], *, undone: str, debug: bool) -> int:
+def run_command(act: Callable[[], None], *, undone: Callable[[], str], debug: bool) -> int:
     """Run `act` and return the exit code: 0, 1 for an error, 130 for Ctrl-C or SIGTERM.
 
     Args:
         act: what the command does; it removes what it left unfinished.
-        undone: what is told on Ctrl-C, such as "nothing was written".
+        undone: returns what is told on Ctrl-C, such as "nothing was written".
         debug: let an error through with its traceback.
     """
     _interrupts.clear()
@@ -38,7 +38,7 @@ def run_command(act: Callable[[], None], *, undone: str, debug: bool) -> int:
         _give_up_output()
         return 1
     except KeyboardInterrupt:
-        print(f"stopped: {undone}", file=sys.stderr)
+        print(f"stopped: {undone()}", file=sys.stderr)
         return 130
     return 0
 

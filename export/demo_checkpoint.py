@@ -30,7 +30,7 @@ example:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write as the command line says; return the exit code: 0, 1 for an error, 2 for usage, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
-    return run_command(lambda: _write(options), undone="nothing was written", debug=options.debug)
+    return run_command(lambda: _write(options), undone=lambda: "nothing was written", debug=options.debug)
 
 
 def _parser() -> argparse.ArgumentParser:

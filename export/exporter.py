@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -24,10 +24,10 @@ from export.checkpoint import Checkpoint, open_checkpoint, verify
 from export.errors import ExportError
 from export.float_model import FloatModel
 from export.graph_options import GraphOptions
-from export.kernels import Obstacle, obstacle
+from export.kernels import feasible
 from export.labels import Labels, find_labels
 from export.networks import Network
-from export.parity import Parity, compare_with_slim
+from export.parity import Parity, compare_with_slim, pixels_compared
 from export.publication import draft_version
 from export.recognition import network_of
 from export.record import export_record
@@ -35,6 +35,7 @@ from export.savedmodel import Model, build_saved_model, with_graph_of, write_sav
 from export.warmup import write_warmup_requests
 
 _ROOM = 16 * 2**20  # bytes beside the variables: graph, assets, warm-up requests
+_MOST_PIXELS = 2**31 - 1  # tensors of the graph are indexed by int32
 Progress = Callable[[str, float], None]
 
 
@@ -75,6 +76,7 @@ def export_checkpoint(
     required_agreement: float = REQUIRED,
     untested: bool = False,
     progress: Progress = lambda step, fraction: None,
+    published: Callable[[Path], None] = lambda path: None,
 ) -> Export:
     """Write the checkpoint as a new version of the model in the folder `out`.
 
@@ -90,11 +92,12 @@ def export_checkpoint(
         required_agreement: of int8 with float32 on images held out, per cent of the label maps' pixels.
         untested: export even what this processor can't run.
         progress: called with the step's name and how much of it is done, 0 to 1.
+        published: called with the version folder once it is there, whatever happens then.
 
     Raises:
         ExportError: anything that the user can mend; nothing is left in `out` then.
     """
-    options, warning = _feasible(options or GraphOptions(), untested)
+    options, warning = feasible(options or GraphOptions(), untested)
     images = find_images(calibrate_on) if calibrate_on else None
     clock = _Clock(progress)
     with ThreadPoolExecutor(1) as hashing, ExitStack() as stack:
@@ -136,32 +139,10 @@ def export_checkpoint(
                 (draft.folder / "assets.extra" / "export.json").write_text(
                     json.dumps(record, indent=2) + "\n", "utf-8"
                 )
-                path = draft.publish()
+                path = draft.publish(published)
     signatures = dict(model.proto.meta_graphs[0].signature_def)
     written = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return Export(path, signatures, record, parity, agreement, warning, written, clock.seconds)
-
-
-def _feasible(options: GraphOptions, untested: bool) -> tuple[GraphOptions, str | None]:
-    """Options that can be exported on this machine, and a warning where it can't run them."""
-    found = obstacle(options)
-    if found is None:
-        return options, None
-    if options.precision == "int8":
-        raise ExportError(
-            f"{found.value}, and int8 is calibrated and compared by running it: export on a machine like the server's, "
-            "or with --precision bfloat16"
-        )
-    if untested and found is Obstacle.PROCESSOR:
-        return (
-            options,
-            f"{found.value}: exported untested, compared through ops that round in the same places",
-        )
-    warning = (
-        f"{found.value}: exported for --target portable instead, which runs everywhere; for --target x86 export on a "
-        "machine like the server's, or add --untested"
-    )
-    return replace(options, target="portable"), warning
 
 
 @dataclass(frozen=True)
@@ -193,6 +174,7 @@ class _Source:
         """Check every variable of the network; it is recognised unless given."""
         network = network_of(checkpoint, network)
         options = options.of(network)
+        _check_limit(options.max_pixels, network)
         expected = network.expected_variables()
         verify(checkpoint, expected, network.name, network.scope)
         shapes = {name: checkpoint.tensors[name].shape for name in expected}
@@ -203,6 +185,15 @@ class _Source:
         """Build the graph; see `build_saved_model`."""
         return build_saved_model(
             self.network, self.shapes, self.labels.names, self.options, statistics, emulated=emulated
+        )
+
+
+def _check_limit(max_pixels: int, network: Network) -> None:
+    least = pixels_compared(network)
+    if not least <= max_pixels <= _MOST_PIXELS:
+        raise ExportError(
+            f"--max-pixels must lie between {least}, as {network.name} is compared with tf-slim on images of that "
+            f"size, and {_MOST_PIXELS}"
         )
 
 

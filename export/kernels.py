@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 
 import numpy as np
 import tensorflow as tf
 
+from export.errors import ExportError
 from export.fused_layers import fused_convolution
 from export.graph_options import GraphOptions
 from export.layers import Convolution
@@ -48,6 +50,32 @@ def obstacle(options: GraphOptions) -> Obstacle | None:
     except tf.errors.OpError:
         return Obstacle.PROCESSOR
     return None
+
+
+def feasible(options: GraphOptions, untested: bool) -> tuple[GraphOptions, str | None]:
+    """Options that can be exported on this machine, and a warning where it can't run them.
+
+    Raises:
+        ExportError: int8 can't be run here, which its calibration takes.
+    """
+    found = obstacle(options)
+    if found is None:
+        return options, None
+    if options.precision == "int8":
+        raise ExportError(
+            f"{found.value}, and int8 is calibrated and compared by running it: export on a machine like the server's, "
+            "or with --precision bfloat16"
+        )
+    if untested and found is Obstacle.PROCESSOR:
+        return (
+            options,
+            f"{found.value}: exported untested, compared through ops that round in the same places",
+        )
+    warning = (
+        f"{found.value}: exported for --target portable instead, which runs everywhere; for --target x86 export on a "
+        f"machine like the server's{', or add --untested' if found is Obstacle.PROCESSOR else ''}"
+    )
+    return replace(options, target="portable"), warning
 
 
 def _small_convolution(options: GraphOptions) -> Tensor:

@@ -17,7 +17,7 @@ from export.networks.network import Geometry, Network
 from export.savedmodel import SERVE_TAG
 from export.slim_reference import slim_logits
 
-_SIZES = ((250, 270),)  # pixels; no multiples of the stride
+_SIZES = ((250, 270),)  # height and width in pixels; no multiples of the stride
 _CROPS = 2
 # What rounding may change, as a fraction of the largest logit. int8 meets other images here than it is calibrated on:
 # held against float32 on its own ones, in `export.agreement`.
@@ -68,7 +68,7 @@ def compare_with_slim(
         options: of the export. tf-slim lacks the aligned geometry's fc6: the cells whose window lies inside are
             compared; of a smaller output stride's cells, those that the network has without it.
     """
-    images = [_image(height, width, seed) for seed, (height, width) in enumerate(_SIZES) if network.segments]
+    images = [_image(height, width, seed) for seed, (height, width) in enumerate(_sizes(network))]
     side = network.preprocessing.untouched_side(network.crop)
     squares = [_image(side, side, len(_SIZES) + seed) for seed in range(_CROPS)]
     prepared = [_padded(_prepared(image, network), network, options.geometry) for image in images]
@@ -78,7 +78,8 @@ def compare_with_slim(
     whole, cropped, probabilities = _exported(folder, images, squares)
     step = network.stride // options.output_stride
     whole = [_inside(logits[::step, ::step], network, options.geometry) for logits in whole]
-    largest = max(float(np.abs(logits).max()) for logits in slim_cells)
+    # A last layer that training has not touched yet may be all zeros.
+    largest = max(float(np.abs(logits).max()) for logits in slim_cells) or 1.0
     pairs = list(zip([*whole, *cropped], slim_cells, strict=True))
     agreement = np.concatenate([np.ravel(a.argmax(-1) == b.argmax(-1)) for a, b in pairs])
     softmax = [_softmax(logits) for logits in slim_cells[len(images) :]]
@@ -89,6 +90,16 @@ def compare_with_slim(
         cells=agreement.size,
         tolerance=max(network.tolerance, _ROUNDING[options.precision]),
     )
+
+
+def pixels_compared(network: Network) -> int:
+    """Of the largest image on which an export is compared."""
+    side = network.preprocessing.untouched_side(network.crop)
+    return max(height * width for height, width in (*_sizes(network), (side, side)))
+
+
+def _sizes(network: Network) -> tuple[tuple[int, int], ...]:
+    return _SIZES if network.segments else ()
 
 
 def _image(height: int, width: int, seed: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,8 +30,10 @@ class Draft:
         self.folder = folder
         self._version = version
 
-    def publish(self) -> Path:
+    def publish(self, published: Callable[[Path], None] = lambda path: None) -> Path:
         """Sync everything and rename the folder to its version number; return the new path.
+
+        `published` is called with it as soon as it is there.
 
         Raises:
             ExportError: the version asked for has appeared meanwhile.
@@ -48,6 +50,7 @@ class Draft:
                 if self._version is not None:
                     raise _already_there(target) from error
                 continue  # another export took the number: take the one behind it
+            published(target)
             _sync(parent)
             return target
 

@@ -28,6 +28,8 @@ def import_tensorflow() -> None:
         raise ExportError(f"{error.name} is not installed: pip install 'slimserve[export]'") from error
     if not wanted:
         tf.get_logger().setLevel("ERROR")
+    # On a GPU its 10-bit mantissas would pass for an error of the export.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 @contextmanager

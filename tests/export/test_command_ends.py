@@ -23,7 +23,7 @@ def act():
     print("report " * 10_000)
     {then}
 
-sys.exit(run_command(act, undone="nothing was published", debug="--debug" in sys.argv))
+sys.exit(run_command(act, undone=lambda: "nothing was published", debug="--debug" in sys.argv))
 """
 
 
@@ -88,7 +88,7 @@ def test_an_interrupt_that_a_destructor_swallows_stops_at_the_next_step(
     steps: list[str] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        assert run_command(act, undone="nothing was published", debug=False) == 130
+        assert run_command(act, undone=lambda: "nothing was published", debug=False) == 130
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

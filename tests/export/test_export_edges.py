@@ -1,0 +1,68 @@
+"""Exports at the edge of what can be: an untrained head, too small a limit, an interrupt when all is done."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from export import cli, publication
+from export.checkpoint_writer import write_checkpoint
+from export.networks import NETWORKS
+from tests.small_network import CLASSES, SMALL, small_weights
+
+
+@pytest.fixture
+def export(call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+    """`python -m export --net small --out OUT` with these arguments, in this process."""
+    monkeypatch.setitem(NETWORKS, SMALL.name, SMALL)
+    return functools.partial(call, cli.main, "--net", "small", "--out", tmp_path / "small")
+
+
+def test_a_head_of_zeros_is_exported(export: Callable[..., Any], tmp_path: Path) -> None:
+    zeros = {
+        name: np.zeros_like(value) for name, value in small_weights().items() if name.startswith("small/fc8/")
+    }
+    write_checkpoint(tmp_path / "untrained.ckpt", small_weights() | zeros)
+    result = export("--ckpt", tmp_path / "untrained.ckpt", "--json")
+    assert result.stderr == ""
+    assert json.loads(result.stdout)["parity"]["difference"] == 0
+    assert json.loads(result.stdout)["classes"] == CLASSES
+
+
+@pytest.mark.parametrize("limit", [67_499, 2**31])
+def test_a_limit_that_no_comparison_could_keep_is_refused(
+    export: Callable[..., Any], small_network: Path, tmp_path: Path, limit: int
+) -> None:
+    result = export("--ckpt", small_network, "--max-pixels", limit)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: --max-pixels must lie between 67500, as small is compared")
+    assert not (tmp_path / "small").exists()
+
+
+def test_the_smallest_limit_exports(export: Callable[..., Any], small_network: Path) -> None:
+    assert export("--ckpt", small_network, "--max-pixels", 67_500).returncode == 0
+
+
+def test_an_interrupt_after_the_version_appeared_says_so(
+    export: Callable[..., Any], small_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = tmp_path / "small" / "1"
+
+    def interrupted_sync(path: Path) -> None:
+        if version.exists():
+            raise KeyboardInterrupt
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+    monkeypatch.setattr(publication, "_sync", interrupted_sync)
+    result = export("--ckpt", small_network)
+    assert (result.returncode, result.stderr) == (130, f"stopped: {version} was published before\n")
+    assert (version / "saved_model.pb").is_file()
