@@ -39,7 +39,7 @@ def tensor_of_array(given: npt.ArrayLike) -> TensorParts:
 
     Raises TypeError for an element type that TensorFlow lacks.
     """
-    array = np.asarray(given)
+    array = np.asarray(given, object if _begins_with_string(given) else None)
     if array.dtype.kind in "OUS":
         return TensorParts(STRING, array.shape, [_string(value) for value in array.ravel().tolist()])
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
@@ -77,6 +77,13 @@ def frame_input(name: str, tensor: TensorParts) -> list[bytes | memoryview]:
 def frame(field: int, pieces: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
     """Put the tag and the length of a length-delimited field before the pieces of its value."""
     return [_tag(field, sum(len(piece) for piece in pieces)), *pieces]
+
+
+def _begins_with_string(given: object) -> bool:
+    """Tell strings, which numpy must not give one width: it would cut their last NULs, and pad all to the longest."""
+    while isinstance(given, (list, tuple)) and given:
+        given = given[0]
+    return isinstance(given, (str, bytes))
 
 
 def _buffer(array: npt.NDArray[Any]) -> memoryview:

@@ -176,3 +176,25 @@ def test_the_generated_code_warns_of_nothing() -> None:
     subprocess.run(
         [sys.executable, "-W", "error", "-c", "import client._wire.serving_pb2"], cwd=ROOT, check=True
     )
+
+
+@pytest.mark.parametrize(
+    ("given_strings", "arrives"),
+    [
+        ([b"BM\0\0", b"x"], [b"BM\0\0", b"x"]),
+        ([["a\0"], ["b"]], [[b"a\0"], [b"b"]]),
+        (b"a\0", b"a\0"),
+        (np.array([b"ab", b"c"]), [b"ab", b"c"]),
+    ],
+)
+def test_strings_keep_the_nulls_at_their_end(given_strings: object, arrives: object) -> None:
+    assert np.array(sent(given_strings)[1], object).tolist() == arrives
+
+
+def test_strings_are_not_padded_to_the_longest() -> None:
+    strings = [b"x" * 10_000_000, *[b"y"] * 99]
+    tracemalloc.start()
+    tensor_of_array(strings)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
