@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -118,7 +118,7 @@ class AsyncClient(BaseClient):
         await self._run(self._wait_until_ready(timeout))
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; calls in flight end with ServingError (CANCELLED)."""
         self._closed = True
         for channel in self._channels:
             await channel.close(None)
@@ -158,7 +158,9 @@ class AsyncClient(BaseClient):
                 continue
             call = self._next_channel().unary_unary(step.method, None, None)
             try:
-                answer = await call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
+                answer = await _outcome(
+                    call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
+                )
             except grpc.RpcError as error:
                 step = await asyncio.to_thread(advance, flow.throw, error)
             else:
@@ -193,3 +195,25 @@ class AsyncClient(BaseClient):
             return in_turn[0]
         up = (channel for channel in in_turn if channel.get_state(try_to_connect=True) in _UP)
         return next(up, in_turn[0])
+
+
+async def _outcome(call: Awaitable[bytes]) -> bytes:
+    """Wait for a call's answer. Raises CancelledError only where the waiting task is cancelled, not the call.
+
+    gRPC ends the calls of a channel that is closed with CancelledError too, which nobody meant for the task.
+    """
+    waiting = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait({waiting})
+    finally:
+        waiting.cancel()
+    if waiting.cancelled():
+        nothing = grpc.aio.Metadata()
+        raise grpc.aio.AioRpcError(
+            grpc.StatusCode.CANCELLED,
+            nothing,
+            nothing,
+            details="the client was closed",
+            debug_error_string="",
+        )
+    return waiting.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import socket
 import threading
@@ -233,6 +234,53 @@ def test_an_answer_of_many_megabytes_arrives(scripted: Start) -> None:
     server.answers[PREDICT] = lambda request, context: response
     with Client(server.address, model="m") as caller:
         np.testing.assert_array_equal(caller.predict(INPUTS)["label_map"], expected)
+
+
+def test_the_longest_timeout_is_one_that_grpc_can_count(scripted: Start) -> None:
+    server = scripted()
+    server.answers[PREDICT] = lambda request, context: predict_answer(y=[7.0])
+    with Client(server.address, model="m") as caller:
+        assert caller.predict(INPUTS, timeout=1e9)["y"].tolist() == [7.0]
+
+
+def waiting_for_the_end(asked: threading.Event) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+    def wait(request: bytes, context: grpc.ServicerContext) -> bytes:
+        asked.set()
+        while context.is_active():
+            time.sleep(0.01)
+        return b""
+
+    return wait
+
+
+async def test_close_ends_the_async_calls_of_other_tasks_with_an_error(scripted: Start) -> None:
+    server, asked = scripted(), threading.Event()
+    server.answers[PREDICT] = waiting_for_the_end(asked)
+    caller = AsyncClient(server.address, model="m")
+    task = asyncio.create_task(caller.predict(INPUTS))
+    assert await asyncio.to_thread(asked.wait, 20)
+    await caller.close()
+    with pytest.raises(ServingError) as caught:
+        await task
+    assert caught.value.code is grpc.StatusCode.CANCELLED
+
+
+async def test_a_task_that_is_cancelled_stays_cancelled_and_ends_its_call(scripted: Start) -> None:
+    server, asked, ended = scripted(), threading.Event(), threading.Event()
+    wait = waiting_for_the_end(asked)
+
+    def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.add_callback(ended.set)
+        return wait(request, context)
+
+    server.answers[PREDICT] = answer
+    async with AsyncClient(server.address, model="m") as caller:
+        task = asyncio.create_task(caller.predict(INPUTS))
+        assert await asyncio.to_thread(asked.wait, 20)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await asyncio.to_thread(ended.wait, 5)
 
 
 def test_a_closed_client_says_so(scripted: Start) -> None:
