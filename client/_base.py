@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from abc import ABC, abstractmethod
@@ -20,10 +19,11 @@ from ._answers import (
     read_label_png,
     read_receptive_field,
 )
+from ._arguments import check_text, check_timeout
 from ._batches import batches
 from ._calls import Caller, Flow
 from ._connection import TLS, Compression, make_connection
-from ._exceptions import InvalidInput, ModelNotFound, SignatureNotFound
+from ._exceptions import InvalidInput, ModelNotFound, ServingError, SignatureNotFound
 from ._images import Image, PreparedImage, list_images, prepare
 from ._models import ModelMetadata, VersionStatus
 from ._results import Analysis, Classification, Segmentation, count_pixels
@@ -64,14 +64,16 @@ class BaseClient(ABC):
     ) -> None:
         if not model:
             raise InvalidInput("the model has no name")
+        check_text("the model", model)
+        check_text("the version label", version_label or "")
         if version is not None and version_label is not None:
             raise InvalidInput("version and version_label exclude each other")
         if version is not None and not 0 <= version < 1 << 63:
             raise InvalidInput(f"there is no version {version}")
-        self._timeout = _check_timeout(timeout)
+        self._timeout = check_timeout(timeout)
         self._connection = make_connection(server, tls, token, compression)
         self._servable = Servable(model, version, version_label)
-        self._caller = Caller(self._connection, self._servable, _check_timeout(connect_timeout))
+        self._caller = Caller(self._connection, self._servable, check_timeout(connect_timeout))
         self._class_names: dict[int, dict[int, str]] = {}  # by version
         self._open()
 
@@ -80,7 +82,7 @@ class BaseClient(ABC):
         """Set up what the calls are sent on."""
 
     def _wait_until_ready(self, timeout: float) -> Flow[None]:
-        yield from self._caller.wait_until_ready(_check_timeout(timeout))
+        yield from self._caller.wait_until_ready(check_timeout(timeout))
 
     def _status(self, timeout: float | None) -> Flow[list[VersionStatus]]:
         request = messages.status_request(self._servable)
@@ -101,8 +103,11 @@ class BaseClient(ABC):
         outputs: Sequence[str],
         timeout: float | None,
     ) -> Flow[dict[str, npt.NDArray[Any]]]:
+        for what, text in (("the signature", signature), *(("output", output) for output in outputs)):
+            check_text(what, text)
         tensors = {}
         for name, array in inputs.items():
+            check_text("input", name)
             try:
                 tensors[name] = tensor_of_array(array)
             except (TypeError, ValueError) as error:  # ValueError: ragged lists, lone surrogates
@@ -189,7 +194,11 @@ class BaseClient(ABC):
         limit = pixel_limit(refusal)
         if limit is None:
             return ""
-        return suggest_tiles(limit, overlap_for((yield from self._receptive_field(timeout))))
+        try:
+            overlap = overlap_for((yield from self._receptive_field(timeout)))
+        except ServingError:  # the refusal is what its caller has to hear
+            return ""
+        return suggest_tiles(limit, overlap)
 
     def _segment_whole(self, image: PreparedImage, deadline: float) -> Flow[tuple[Labels, int]]:
         answer = yield from self._answer(*_image_inputs("segment", [image]), deadline)
@@ -262,13 +271,7 @@ class BaseClient(ABC):
         return messages.predict_response(answer)
 
     def _deadline(self, timeout: float | None) -> float:
-        return time.monotonic() + (self._timeout if timeout is None else _check_timeout(timeout))
-
-
-def _check_timeout(timeout: float) -> float:
-    if not (timeout > 0 and math.isfinite(timeout)):
-        raise InvalidInput(f"a timeout is a number of seconds above 0, not {timeout!r}")
-    return timeout
+        return time.monotonic() + (self._timeout if timeout is None else check_timeout(timeout))
 
 
 def _image_inputs(task: str, batch: Sequence[PreparedImage]) -> tuple[str, dict[str, TensorParts]]:

@@ -135,6 +135,11 @@ def test_an_answer_that_is_no_message_is_the_servers_fault(scripted: Start) -> N
         {"model": "m", "version": -4},
         {"model": "m", "timeout": 0},
         {"model": "m", "timeout": float("inf")},
+        {"model": "m", "timeout": float("nan")},
+        {"model": "m", "timeout": 1e10},
+        {"model": "m", "connect_timeout": 1e10},
+        {"model": "\udcff"},
+        {"model": "m", "version_label": "\udcff"},
         {"model": "m", "compression": "brotli"},
         {"model": "m", "token": "two\nlines"},
         {"model": "m", "tls": "/nonexistent/ca.pem"},
@@ -169,6 +174,21 @@ def test_inputs_that_are_no_tensors_are_refused_before_they_are_sent(
 ) -> None:
     with Client("localhost:1", model="m") as caller, pytest.raises(InvalidInput, match=message):
         caller.predict(inputs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ({"inputs": {"x": 1}, "signature": "\udcff"}, "signature"),
+        ({"inputs": {"x": 1}, "outputs": ["y", "\udcff"]}, "output"),
+        ({"inputs": {"\udcff": 1}}, "input"),
+    ],
+)
+def test_a_name_that_is_not_text_is_refused_before_it_is_sent(
+    arguments: dict[str, object], what: str
+) -> None:
+    with Client("localhost:1", model="m") as caller, pytest.raises(InvalidInput, match=f"{what} .*not text"):
+        caller.predict(**arguments)
 
 
 @pytest.mark.parametrize(

@@ -405,6 +405,22 @@ def test_a_file_past_the_clients_limit_is_refused_by_its_header() -> None:
         client.segment(data + b"\0\0\0\0IDAT", tile=1024)
 
 
+def test_a_refusal_is_told_even_where_the_advice_cannot_be_asked_for(scripted: Start) -> None:
+    server = scripted()
+
+    def refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
+        if predict_pb2.PredictRequest.FromString(request).model_spec.signature_name == "logits":
+            context.abort(grpc.StatusCode.INTERNAL, "out of luck")
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the model takes at most 4194304 pixels")
+
+    server.answers[PREDICT] = refuse
+    with (
+        Client(server.address, model="vgg_16") as client,
+        pytest.raises(InvalidInput, match=r"the image: .* at most 4194304 pixels$"),
+    ):
+        client.segment(np.zeros((4, 4, 3), np.uint8))
+
+
 def test_a_memory_mapped_array_is_read_tile_by_tile(scripted: Start, tmp_path: Path) -> None:
     server = scripted()
     server.answers[PREDICT] = network_with_reach(600, 2500)
