@@ -13,14 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _exif, _pillow
-from ._exceptions import InvalidInput
+from ._exceptions import InvalidInput, MessageTooLarge
 from ._wire.messages import check_size
 
 if TYPE_CHECKING:
     import PIL.Image
 
-Image: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[np.uint8] | PIL.Image.Image"
+Image: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | npt.NDArray[np.uint8] | PIL.Image.Image"
+)
 """A path, an encoded file's bytes, uint8 [H,W,3] pixels in RGB order, or a Pillow image."""
+
+_BYTES = (bytes, bytearray, memoryview)
 
 
 @dataclass(frozen=True)
@@ -87,16 +91,21 @@ def list_images(images: Image | Iterable[Image]) -> tuple[list[tuple[str, Image]
 
     Raises InvalidInput for an empty list.
     """
-    if isinstance(images, np.ndarray) and images.ndim != 4:
+    if isinstance(images, np.ndarray) and images.ndim != 4 and not _is_list_of_objects(images):
         return [("the image", images)], True
     if isinstance(images, (str, os.PathLike)):
         return [(os.fspath(images), images)], True
-    if isinstance(images, bytes) or _is_pillow(images) or not isinstance(images, Iterable):
+    if isinstance(images, _BYTES) or _is_pillow(images) or not isinstance(images, Iterable):
         return [("the image", images)], True
     listed = [(_name_in_list(index, image), image) for index, image in enumerate(images)]
     if not listed:
         raise InvalidInput("there are no images: the list is empty")
     return listed, False
+
+
+def _is_list_of_objects(array: npt.NDArray[Any]) -> bool:
+    """Tell an array of paths, as a column of a table is, from one of pixels."""
+    return array.ndim == 1 and array.dtype.kind in "OU"
 
 
 def _name_in_list(index: int, image: Any) -> str:
@@ -113,8 +122,8 @@ def prepare(name: str, image: Any) -> PreparedImage:
     """
     if isinstance(image, (str, os.PathLike)):
         image = _read(name, image)
-    if isinstance(image, bytes):
-        return _prepare_encoded(name, image)
+    if isinstance(image, _BYTES):
+        return _prepare_encoded(name, bytes(image))
     if isinstance(image, np.ndarray):
         return PreparedImage(name, pixels=_check_pixels(name, image))
     if _is_pillow(image):
@@ -130,6 +139,8 @@ def _read(name: str, path: str | os.PathLike[str]) -> bytes:
         check_size(os.stat(path).st_size)
         with open(path, "rb") as file:
             return file.read()
+    except MessageTooLarge as error:
+        raise MessageTooLarge(f"{name}: {error}") from None
     except FileNotFoundError:
         raise InvalidInput(f"{name}: there is no such file") from None
     except IsADirectoryError:

@@ -39,7 +39,8 @@ def test_an_encoded_image_is_sent_as_it_is(kind: str, scene_pixels: np.ndarray, 
     data = encoded(scene_pixels, kind)
     file = tmp_path / "scene"
     file.write_bytes(data)
-    assert prepare("x", data).encoded == data
+    for given_bytes in (data, bytearray(data), memoryview(data)):
+        assert prepare("x", given_bytes).encoded == data
     assert prepare("x", file).encoded == data
     assert prepare("x", str(file)).encoded == data
 
@@ -149,7 +150,7 @@ def test_a_damaged_image_that_must_be_turned_is_refused(scene_pixels: np.ndarray
 def test_a_file_over_two_gib_is_not_read(tmp_path: Path) -> None:
     with open(tmp_path / "huge.jpg", "wb") as file:
         file.truncate(1 << 32)
-    with pytest.raises(MessageTooLarge):
+    with pytest.raises(MessageTooLarge, match=r"huge\.jpg: .* 2 GiB"):
         prepare("huge.jpg", tmp_path / "huge.jpg")
 
 
@@ -159,6 +160,10 @@ def test_a_file_over_two_gib_is_not_read(tmp_path: Path) -> None:
         ("cat.jpg", ["cat.jpg"], True),
         (Path("cat.jpg"), ["cat.jpg"], True),
         (b"data", ["the image"], True),
+        (bytearray(b"data"), ["the image"], True),
+        (memoryview(b"data"), ["the image"], True),
+        (np.array(["a.jpg", "bc.jpg"]), ["images[0] (a.jpg)", "images[1] (bc.jpg)"], False),
+        (np.array([Path("a.jpg"), b"data"], object), ["images[0] (a.jpg)", "images[1]"], False),
         (np.zeros((2, 2, 3), np.uint8), ["the image"], True),
         (["cat.jpg", b"data"], ["images[0] (cat.jpg)", "images[1]"], False),
         (np.zeros((3, 2, 2, 3), np.uint8), ["images[0]", "images[1]", "images[2]"], False),
