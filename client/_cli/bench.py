@@ -7,7 +7,7 @@ import statistics
 import time
 from pathlib import Path
 
-from client import Client
+from client import Client, InvalidInput, MessageTooLarge
 
 from . import display, files
 from .concurrency import in_order, positive
@@ -40,12 +40,17 @@ def run(client: Client, options: argparse.Namespace) -> int:
     """Send the images' bytes from memory; print the quantiles of the latency in milliseconds."""
     if not options.json:
         display.require_rich()
-    images = [path.read_bytes() for path in files.find_images(options.images)]
+    paths = files.find_images(options.images)[: options.requests]
+    images = [path.read_bytes() for path in paths]
     call = getattr(client, options.task)
 
     def measure(index: int) -> float:
+        turn = index % len(images)
         begun = time.perf_counter()
-        call(images[index % len(images)])
+        try:
+            call(images[turn])
+        except (InvalidInput, MessageTooLarge) as error:
+            raise type(error)(f"{paths[turn]}: {error}", code=error.code, details=error.details) from error
         return time.perf_counter() - begun
 
     for index in range(_WARM_UP):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from client import InvalidInput
@@ -27,12 +28,22 @@ def require_rich() -> None:
 
 def show_json(row: object) -> None:
     """Write one object on one line, at once: a reader behind a pipe sees it."""
+    row = _finite(row)
     line = json.dumps(row, ensure_ascii=False)
     try:
         line.encode(sys.stdout.encoding)
     except UnicodeEncodeError:  # a file name need not be text
         line = json.dumps(row)
     print(line, flush=True)
+
+
+def _finite(value: object) -> object:
+    """Put null for numbers that JSON lacks: NaN and the infinities."""
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client import InvalidInput
 
+from .drafts import replacing
+
 if TYPE_CHECKING:
     import PIL.Image
 
 _EXTENSIONS = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
+_RESULT = re.compile(r"(?P<image>.+?)(-\d+)?\.(overlay|labels)\.png")
 
 
-def find_images(arguments: Sequence[Path]) -> list[Path]:
-    """List the files named, and those that the folders named hold, in order.
+def find_images(arguments: Sequence[Path], out: Path | None = None) -> list[Path]:
+    """List the files named, and those that the folders named hold, in order; none of the results in the folder `out`.
 
-    Raises InvalidInput for a path that is not there, and for a folder that holds none.
+    Raises InvalidInput for a path that is not there, and for a folder that cannot be read or holds none.
     """
     found: list[Path] = []
     for path in arguments:
         if path.is_dir():
-            inside = sorted(_walk(path))
+            inside = sorted(_walk(path, out and out.resolve()))
             if not inside:
                 raise InvalidInput(f"the folder {path} holds no images ({', '.join(sorted(_EXTENSIONS))})")
             found += inside
@@ -34,12 +39,39 @@ def find_images(arguments: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _walk(folder: Path) -> Iterable[Path]:
-    for parent, folders, names in os.walk(folder):
+def _walk(folder: Path, out: Path | None) -> Iterable[Path]:
+    is_written = out is not None and folder.resolve() == out
+    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        if out is not None:
+            folders[:] = [name for name in folders if Path(parent, name).resolve() != out]
         for name in names:
-            if Path(name).suffix.lower() in _EXTENSIONS and not name.startswith("."):
-                yield Path(parent, name)
+            path = Path(parent, name)
+            if name.startswith(".") or not is_image_name(name) or _blocks(path):
+                continue
+            if not (is_written and path.parent == folder and _is_result_name(name)):
+                yield path
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise InvalidInput(
+        f"the folder {error.filename} cannot be read: {error.strerror}; make it readable, or name the images"
+    )
+
+
+def is_image_name(name: str) -> bool:
+    """Tell whether a file is an image by its name."""
+    return Path(name).suffix.lower() in _EXTENSIONS
+
+
+def _blocks(path: Path) -> bool:
+    """Tell what is no file and may never end, such as a pipe; a link to nothing is left to whoever reads it."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+def _is_result_name(name: str) -> bool:
+    match = _RESULT.fullmatch(name)
+    return match is not None and is_image_name(match["image"])
 
 
 def name_results(images: Sequence[Path], out: Path, kinds: Sequence[str]) -> list[dict[str, Path]]:
@@ -64,11 +96,14 @@ def name_results(images: Sequence[Path], out: Path, kinds: Sequence[str]) -> lis
 
 
 def save(image: PIL.Image.Image, path: Path) -> None:
-    """Write a PNG so that there is a whole file of that name, or none."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write a PNG so that there is a whole file of that name, or none.
+
+    Raises InvalidInput for a name that the file system finds too long.
+    """
     try:
-        with open(draft, "wb") as file:
+        with replacing(path) as draft, open(draft, "wb") as file:
             image.save(file, "PNG")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise InvalidInput(f"the name of its result is too long, {path.name}: rename the image") from error

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from .drafts import replacing
+
 FILE = "segmentation.jsonl"
 
 Answer = dict[str, Any]  # JSON: what the results do not hold
@@ -60,13 +62,8 @@ class Journal:
             self.added += 1
 
     def __enter__(self) -> Journal:
-        draft = self._path.with_name(f".{FILE}.{os.getpid()}.tmp")
-        try:
-            with open(draft, "w", encoding="ascii") as file:
-                file.writelines(json.dumps(entry) + "\n" for entry in self._entries.values())
-            os.replace(draft, self._path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with replacing(self._path) as draft, open(draft, "w", encoding="ascii") as file:
+            file.writelines(json.dumps(entry) + "\n" for entry in self._entries.values())
         self._file = open(self._path, "a", encoding="ascii")
         return self
 

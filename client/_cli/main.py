@@ -25,7 +25,7 @@ examples:
 
 A folder is searched for JPEG, PNG, GIF, BMP and WebP files, its subfolders too. With --json the answer
 is one JSON object a line, one for each image. `segment` over several images that is stopped, or run again,
-does those that are left, have changed, or were done by another version of the model.
+does those that are left, have changed, or were done by another server or version of the model.
 
 exit codes: 0 all answered, 1 an error, 2 wrong usage, 130 Ctrl-C"""
 

@@ -92,7 +92,7 @@ def answer_each(
     for row in bars.over(outcomes, len(images), options.command):
         rows.append(row)
         if "error" in row:
-            print(f"error: {row['error']}", file=sys.stderr)
+            print(f"error: {_name_error(row)}", file=sys.stderr)
         if options.json:
             display.show_json(row)
         elif "error" not in row:
@@ -101,6 +101,12 @@ def answer_each(
     if failed and len(images) > 1:
         print(f"error: {failed} of {len(images)} images have no answer", file=sys.stderr)
     return rows
+
+
+def _name_error(row: Row) -> str:
+    """Put the image's name before an error that does not begin with it: the server's own know no names."""
+    image, error = row["image"], row["error"]
+    return str(error) if error.startswith(image) else f"{image}: {error}"
 
 
 def exit_code(rows: Sequence[Row]) -> int:

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from client import Client, InvalidInput, _pillow
+from client._connection import parse_addresses
 from client._tiles import Tiling, overlap_for
 
 from . import display, files
 from .concurrency import positive
+from .journal import FILE as JOURNAL
 from .journal import Journal, observe
 from .pictures import Row, add_parser, answer_each, exit_code
 
@@ -25,7 +27,14 @@ def add_parsers(
     """Add the command."""
     text = "find the class of every pixel; write pictures of the regions"
     parser = add_parser(commands, common, "segment", text)
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="the folder to write to")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="the folder to write to; not searched for images",
+    )
     parser.add_argument(
         "--label-map",
         action="store_true",
@@ -56,16 +65,16 @@ def add_parsers(
 def segment(client: Client, options: argparse.Namespace) -> int:
     """Write an overlay, and on request the label map, of each image; then the report, if there is to be one."""
     _pillow.require("drawing the overlays")
-    images = files.find_images(options.images)
+    images = files.find_images(options.images, options.out)
     kinds = ["overlay", "labels"] if options.label_map else ["overlay"]
     results = files.name_results(images, options.out, kinds)
+    if options.report:
+        _check_report(options, images, results)
     if options.tile:
         options.overlap = options.overlap or overlap_for(client.receptive_field())
         Tiling(options.tile, options.overlap, options.concurrency)  # refuses what no image could be cut by
     options.out.mkdir(parents=True, exist_ok=True)
     if options.report:
-        if options.report.is_dir():
-            raise InvalidInput(f"the report {options.report} is a folder: name a file")
         options.report.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(_journal(client, options)) if len(images) > 1 else None
@@ -87,8 +96,25 @@ def segment(client: Client, options: argparse.Namespace) -> int:
     return exit_code(rows)
 
 
+def _check_report(
+    options: argparse.Namespace, images: Sequence[Path], results: Sequence[Mapping[str, Path]]
+) -> None:
+    """Raise InvalidInput where the report would take the place of another file of the run."""
+    report: Path = options.report
+    if report.is_dir():
+        raise InvalidInput(f"the report {report} is a folder: name a file")
+    written = [path for paths in results for path in paths.values()]
+    others = {path.resolve() for path in (*images, *written, options.out / JOURNAL)}
+    if files.is_image_name(report.name) or report.resolve() in others:
+        raise InvalidInput(
+            f"the report {report} would overwrite an image or the journal, or be taken for an image: "
+            "name it as in --report report.html"
+        )
+
+
 def _journal(client: Client, options: argparse.Namespace) -> Journal:
     settings = {
+        "servers": sorted(parse_addresses(options.server)),
         "model": options.model,
         "model_version": client.metadata().version,
         "tile": options.tile,

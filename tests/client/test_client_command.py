@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
@@ -19,7 +20,7 @@ from PIL import Image
 
 from client import Client
 from client._cli.main import main
-from tests.client.conftest import GET_MODEL_STATUS, PREDICT, ScriptedServer, refusing
+from tests.client.conftest import GET_MODEL_STATUS, PREDICT, ScriptedServer, predict_answer, refusing
 
 ROOT = Path(__file__).parents[2]
 Start = Callable[..., ScriptedServer]
@@ -100,7 +101,7 @@ def test_an_image_is_never_overwritten(photos: Path, capsys: Output) -> None:
     taken = photos / "a.jpg.overlay.png"
     Image.new("RGB", (4, 4)).save(taken)
     before = taken.read_bytes()
-    assert main(["segment", str(photos), "-o", str(photos), "--server", "localhost:1"]) == 1
+    assert main(["segment", str(photos), str(taken), "-o", str(photos), "--server", "localhost:1"]) == 1
     assert "would be overwritten" in error_line(capsys)
     assert taken.read_bytes() == before
 
@@ -188,6 +189,60 @@ def test_status_of_a_model_without_an_available_version_exits_with_1(scripted: S
     server = scripted()
     server.answers[GET_MODEL_STATUS] = lambda request, context: b""
     assert main(["status", "--server", server.address, "--json"]) == 1
+
+
+def test_scores_that_are_no_numbers_are_null_in_json(scripted: Start, photos: Path, capsys: Output) -> None:
+    server = scripted()
+    answer = predict_answer(class_ids=[[1, 2]], class_names=[["a", "b"]], scores=[[np.nan, np.inf]])
+    server.answers[PREDICT] = lambda request, context: answer
+    assert main(["classify", str(photos / "a.jpg"), "--server", server.address, "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert [prediction["score"] for prediction in row["predictions"]] == [None, None]
+
+
+def test_an_error_of_the_server_names_the_image(scripted: Start, photos: Path, capsys: Output) -> None:
+    server = scripted()
+    server.answers[PREDICT] = refusing(grpc.StatusCode.INTERNAL, "out of luck")
+    assert main(["classify", str(photos), "--server", server.address, "--concurrency", "1"]) == 1
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == f"error: {photos / 'a.jpg'}: the server failed with INTERNAL: out of luck"
+
+
+def test_a_folder_that_cannot_be_read_is_one_clear_line(
+    photos: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def refuse(folder: str) -> Iterator[os.DirEntry[str]]:  # the tests may run as root, whom nothing refuses
+        if Path(folder) == photos / "more":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert main(["classify", str(photos), "--server", "localhost:1"]) == 1
+    assert f"{photos / 'more'} cannot be read: Permission denied" in error_line(capsys)
+
+
+def test_a_pipe_in_a_folder_is_no_image(tmp_path: Path, capsys: Output) -> None:
+    os.mkfifo(tmp_path / "endless.jpg")
+    assert main(["classify", str(tmp_path)]) == 1
+    assert "holds no images" in error_line(capsys)
+
+
+def test_bench_names_the_image_that_is_none(photos: Path, capsys: Output) -> None:
+    (photos / "bad.jpg").write_text("no image")
+    assert main(["bench", str(photos / "bad.jpg"), "--server", "localhost:1"]) == 1
+    assert f"{photos / 'bad.jpg'}: the image is not a JPEG" in error_line(capsys)
+
+
+def test_bench_reads_no_more_images_than_it_sends(scripted: Start, photos: Path, capsys: Output) -> None:
+    (photos / "b.PNG").unlink()
+    (photos / "b.PNG").symlink_to("nowhere")  # reading it would fail
+    server = scripted()
+    server.answers[PREDICT] = lambda request, context: predict_answer(
+        class_ids=[[1]], class_names=[["a"]], scores=[[1.0]]
+    )
+    assert main(["bench", str(photos), "--requests", "1", "--server", server.address, "--json"]) == 0
 
 
 def test_bench_measures(engine: str, photos: Path, capsys: Output) -> None:

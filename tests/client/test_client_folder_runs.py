@@ -179,6 +179,57 @@ def test_what_has_changed_is_done_again(
     assert model.images == 0
 
 
+def test_what_another_server_did_is_done_again(
+    run: Callable[..., list[dict[str, object]]], model: Model, scripted: Start
+) -> None:
+    run()
+    other = Model(scripted())
+    rows = run("--server", other.address)
+    assert other.images == 3
+    assert not any("unchanged" in row for row in rows)
+
+
+@pytest.mark.parametrize("out", ["photos/out", "photos"])
+def test_results_within_the_folder_are_not_taken_for_images(
+    model: Model, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (40, 30)).save(photos / "holiday.overlay.png")  # of no image's name: no result
+    words = ["segment", "photos", "-o", out, "--label-map", "--server", model.address]
+    assert main(words) == 0
+    assert model.images == 4
+    assert main([*words, "--overwrite"]) == 0
+    assert model.images == 8
+
+
+def test_a_name_too_long_for_its_result_is_an_error_of_that_image(
+    model: Model, photos: Path, tmp_path: Path, capsys: Output
+) -> None:
+    long = "l" * 251 + ".png"
+    (photos / "a.png").rename(photos / long)
+    (photos / "b.png").rename(photos / ("m" * 239 + ".png"))  # as long as it may be beside `.overlay.png`
+    words = ["segment", str(photos), "-o", str(tmp_path / "out"), "--server", model.address]
+    assert main(words) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert "rename the image" in errors[0]
+    assert errors[0].startswith(f"error: {photos / long}: ")
+    assert errors[1] == "error: 1 of 3 images have no answer"
+
+
+@pytest.mark.parametrize(
+    "report", ["photos/a.png", "out/a.png.overlay.png", "out/segmentation.jsonl", "other.jpg", "photos/plain"]
+)
+def test_a_report_never_replaces_another_file_of_the_run(
+    photos: Path, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch, report: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (photos / "plain").write_bytes((photos / "a.png").read_bytes())
+    words = ["segment", "photos", "photos/plain", "-o", "out", "--server", "localhost:1"]
+    assert main([*words, "--report", report]) == 1
+    assert f"the report {report} would overwrite" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_two_images_of_one_name_keep_their_own_results(
     run: Callable[..., list[dict[str, object]]], model: Model, photos: Path, tmp_path: Path
 ) -> None:
@@ -239,7 +290,8 @@ def test_ctrl_c_keeps_what_is_done(model: Model, photos: Path, tmp_path: Path, s
         "segmentation.jsonl",
     ]
     model.images = 0
-    assert main(["segment", str(photos), "-o", str(out), "--server", model.address]) == 0
+    server.answers = {PREDICT: model.predict, GET_MODEL_METADATA: model.describe}
+    assert main(["segment", str(photos), "-o", str(out), "--server", server.address]) == 0
     assert model.images == 1
 
 

@@ -21,6 +21,7 @@ from client._palette import colours
 from client._results import format_fraction
 
 from ..display import Bars
+from ..drafts import replacing
 from .thumbnails import draw_pair, picture_bytes
 
 _Row = dict[str, Any]
@@ -42,13 +43,8 @@ class _Class(NamedTuple):
 
 def write_report(path: Path, rows: Sequence[_Row], model: str, bars: Bars) -> None:
     """Write the page about `rows`, those of `segment --json`, so that there is a whole one of that name, or none."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(draft, "w", encoding="utf-8") as file:
-            _write(file, rows, model, bars)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replacing(path) as draft, open(draft, "w", encoding="utf-8") as file:
+        _write(file, rows, model, bars)
 
 
 def _write(file: TextIO, rows: Sequence[_Row], model: str, bars: Bars) -> None:
