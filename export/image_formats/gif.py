@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from export.image_checks import check_size, refuse_unless
@@ -9,20 +11,52 @@ from export.image_formats.encoded import Encoded, Walk, unsigned
 from export.networks.network import Tensor
 
 _SCREEN_END = 13  # the signature and the logical screen descriptor
-_IMAGE, _EXTENSION = 0x2C, 0x21
+_IMAGE, _EXTENSION, _GRAPHIC_CONTROL = 0x2C, 0x21, 0xF9
+
+
+class _Frame(NamedTuple):
+    """Where the first image lies.
+
+    Attributes:
+        left, top, width, height: in pixels of the logical screen.
+        position: of its descriptor in the file.
+        end: of its data.
+        surroundings: the colour of the screen around it, uint8 [3].
+    """
+
+    left: Tensor
+    top: Tensor
+    width: Tensor
+    height: Tensor
+    position: Tensor
+    end: Tensor
+    surroundings: Tensor
 
 
 def decode(file: Encoded, max_pixels: int) -> Tensor:
-    """Decode the first frame to uint8 [H, W, 3].
+    """Decode the first frame to uint8 [H, W, 3], where it lies on the logical screen.
 
-    Only that frame is handed on: the decoder would unpack every frame of the file before it drops them.
+    A screen that the frame sticks out of is enlarged. Only that frame is handed on: the decoder would unpack every
+    frame of the file before it drops them. Extensions are not: the decoder would paint transparent pixels black.
     """
-    start = _SCREEN_END + _colour_table_bytes(file.header[10])
-    frame, end = _first_frame(file, start)
-    height, width = unsigned(frame[7:9], 2), unsigned(frame[5:7], 2)
-    with tf.control_dependencies([check_size(height, width, max_pixels, file.what)]):
-        alone = tf.strings.join([file.part(0, end), ";"])
-    return tf.io.decode_gif(alone)[0]
+    tables = _SCREEN_END + _colour_table_bytes(file.header[10])
+    frame = _first_frame(file, tables)
+    width, height = file.unsigned((6, 2), (8, 2))
+    width = tf.maximum(width, frame.left + frame.width)
+    height = tf.maximum(height, frame.top + frame.height)
+    checks = [
+        check_size(frame.height, frame.width, max_pixels, file.what),
+        check_size(height, width, max_pixels, file.what),
+    ]
+    with tf.control_dependencies(checks):
+        # The decoder's canvas is as large as the frame, which must not lie beside it.
+        descriptor = [",\0\0\0\0", file.part(frame.position + 5, frame.end)]
+        pixels = tf.io.decode_gif(tf.strings.join([file.part(0, tables), *descriptor, ";"]))[0]
+    below, right = height - frame.top - frame.height, width - frame.left - frame.width
+    # Padding is one number, and a colour is three: the padding is zero while that colour is.
+    relative = tf.bitwise.bitwise_xor(pixels, frame.surroundings)
+    screen = tf.pad(relative, [[frame.top, below], [frame.left, right], [0, 0]])
+    return tf.bitwise.bitwise_xor(screen, frame.surroundings)
 
 
 def _colour_table_bytes(flags: Tensor) -> Tensor:
@@ -31,27 +65,41 @@ def _colour_table_bytes(flags: Tensor) -> Tensor:
     return tf.where(flags >= 0x80, size, 0)
 
 
-def _first_frame(file: Encoded, start: Tensor) -> tuple[Tensor, Tensor]:
-    """Walk the blocks from `start` to the first image: its 10-byte descriptor, and the offset behind its data."""
+def _first_frame(file: Encoded, start: Tensor) -> _Frame:
+    """Walk the blocks from `start` to the first image."""
     walk = Walk(file, "GIF")
 
-    def skip_extension(position: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+    def skip_extension(position: Tensor, transparent: Tensor, steps: Tensor) -> tuple[Tensor, ...]:
         position, steps = walk.begin_step(position, steps)
-        return _skip_data_blocks(walk, position + 2, steps)
+        head = walk.read(position, 7)
+        told = tf.equal(head[1], _GRAPHIC_CONTROL) & tf.equal(head[3] % 2, 1)
+        behind, steps = _skip_data_blocks(walk, position + 2, steps)
+        return behind, tf.where(told, head[6], transparent), steps
 
-    position, steps = tf.while_loop(
-        lambda position, _: tf.equal(walk.read(position, 1)[0], _EXTENSION),
+    position, transparent, steps = tf.while_loop(
+        lambda position, *_: tf.equal(walk.read(position, 1)[0], _EXTENSION),
         skip_extension,
-        (start, tf.constant(0, tf.int64)),
+        (start, tf.constant(0, tf.uint8), tf.constant(0, tf.int64)),
         parallel_iterations=1,
     )
     found = refuse_unless(
         tf.equal(walk.read(position, 1)[0], _IMAGE), file.what, " is a GIF without an image"
     )
     with tf.control_dependencies([found]):
-        frame = walk.read(position, 10)
-    data = position + 10 + _colour_table_bytes(frame[9]) + 1
-    return frame, _skip_data_blocks(walk, data, steps)[0]
+        descriptor = walk.read(position, 10)
+    own_table = _colour_table_bytes(descriptor[9])
+    data = position + 10 + own_table + 1
+    left, top, width, height = (unsigned(descriptor[i : i + 2], 2) for i in (1, 3, 5, 7))
+    table = tf.where(own_table > 0, [position + 10, data - 1], [_SCREEN_END, start])
+    end, _ = _skip_data_blocks(walk, data, steps)
+    return _Frame(left, top, width, height, position, end, _colour(walk, table, transparent))
+
+
+def _colour(walk: Walk, table: Tensor, index: Tensor) -> Tensor:
+    """A colour, uint8 [3], of the table that begins and ends at these positions; black where it is beyond."""
+    place = table[0] + 3 * tf.cast(index, tf.int64)
+    known = place < table[1]
+    return tf.where(known, walk.read(tf.where(known, place, 0), 3), 0)
 
 
 def _skip_data_blocks(walk: Walk, position: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:

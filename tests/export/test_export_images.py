@@ -151,6 +151,54 @@ def test_only_the_first_frame_of_a_long_gif_is_unpacked(decoder: Decoder) -> Non
     assert decoder(first + gif_of(10000, 200, 200)[19:]).shape == (1, 1, 3)
 
 
+def gif_with_one_dot(
+    screen: tuple[int, int] = (60, 40),
+    at: tuple[int, int] = (20, 10),
+    *,
+    told: bytes = b"",
+    table: bytes = b"",
+) -> bytes:
+    """A GIF whose only frame is one pixel."""
+    flags = 0x80 if table else 0
+    dot = b"\x2c" + struct.pack("<HHHHB", *at, 1, 1, flags) + table + b"\x02\x02\x4c\x01\x00"
+    colours = bytes([9, 80, 170, 200, 100, 0])
+    return b"GIF89a" + struct.pack("<HHBBB", *screen, 0x80, 1, 0) + colours + told + dot + b";"
+
+
+def transparent(index: int) -> bytes:
+    return bytes([0x21, 0xF9, 4, 1, 0, 0, index, 0])
+
+
+DOTS = {
+    "at an offset": gif_with_one_dot(),
+    "on a transparent screen": gif_with_one_dot(told=transparent(1)),
+    "on a screen of its own colours": gif_with_one_dot(table=bytes([1, 2, 3, 4, 5, 6])),
+    "whose transparent colour is beyond the table": gif_with_one_dot(told=transparent(200)),
+    "that is transparent itself": gif_with_one_dot((1, 1), (0, 0), told=transparent(1)),
+    "behind a comment and a delay": gif_with_one_dot(
+        told=b"\x21\xfe\x01\x07\0" + bytes([0x21, 0xF9, 4, 0, 9, 0, 1, 0])
+    ),
+    "on a screen without a size": gif_with_one_dot((0, 0), (0, 0)),
+    "that lies outside the screen": gif_with_one_dot((30, 5)),
+}
+
+
+@pytest.mark.parametrize("kind", DOTS)
+def test_frame_of_a_gif_lies_on_its_screen_as_in_pillow(decoder: Decoder, kind: str) -> None:
+    expected = np.asarray(Image.open(io.BytesIO(DOTS[kind])).convert("RGB"))
+    np.testing.assert_array_equal(decoder(DOTS[kind]), expected)
+
+
+@pytest.mark.parametrize(
+    ("screen", "at", "size"), [((210, 200), (0, 0), "210x200"), ((1, 1), (0, 65535), "1x65536")]
+)
+def test_screen_of_a_gif_counts_as_its_size(
+    decoder: Decoder, screen: tuple[int, int], at: tuple[int, int], size: str
+) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"image 7 is {size} pixels"):
+        decoder(gif_with_one_dot(screen, at))
+
+
 @pytest.fixture(scope="module")
 def source() -> Iterator[tuple[tf.compat.v1.Session, ImageSource]]:
     graph = tf.Graph()
