@@ -10,7 +10,7 @@ import jsonschema
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
 from serving_config.check import server_flags
-from serving_config.check.finding import Finding
+from serving_config.check.finding import Finding, joined
 from serving_config.check.server import ENTRY_POINT, STOCK_IMAGE, Mount, Server
 from serving_config.check.yaml_file import Document, interpolate
 
@@ -19,7 +19,9 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 def is_compose(document: Document) -> bool:
     """Whether a YAML document is a compose file."""
-    return "services" in document.data and "apiVersion" not in document.data
+    return (
+        isinstance(document.data, dict) and "services" in document.data and "apiVersion" not in document.data
+    )
 
 
 @cache
@@ -43,12 +45,25 @@ def servers(document: Document) -> tuple[list[Server], list[Finding]]:
     faults: list[Finding] = []
     services = document.data.get("services")
     for name, service in services.items() if isinstance(services, dict) else ():
-        if isinstance(service, dict) and _serves(service):
+        unreadable = list(_unreadable(document, name, service))
+        faults.extend(unreadable)
+        if not unreadable and _serves(service):
             server, problems = _server(document, name, service)
             found.append(server)
             faults.extend(problems)
             faults.extend(_service_faults(document, name, service, server))
     return found, faults
+
+
+def _unreadable(document: Document, name: str, service: dict[str, Any]) -> Iterator[Finding]:
+    for key in ("entrypoint", "command"):
+        try:
+            _words(service.get(key))
+        except ValueError as error:
+            line = document.line("services", name, key)
+            yield Finding(
+                document.path, line, f"{key} cannot be split into words, {error}", "write it as a list"
+            )
 
 
 def _words(value: Any) -> list[str]:
@@ -82,7 +97,8 @@ def _server(document: Document, name: str, service: dict[str, Any]) -> tuple[Ser
     server.mounts = list(_mounts(document, name, service))
     test = (service.get("healthcheck") or {}).get("test")
     if test:
-        server.scripts = [(" ".join(_words(test)), document.line("services", name, "healthcheck", "test"))]
+        script = interpolate(test if isinstance(test, str) else " ".join(test))
+        server.scripts = [(script, document.line("services", name, "healthcheck", "test"))]
     return server, faults
 
 
@@ -107,15 +123,19 @@ def _service_faults(
         yield Finding(path, server.line, f"{name}: as process 1 the server ignores SIGTERM", advice)
     for index, volume in enumerate(service.get("volumes") or []):
         line = document.line("services", name, "volumes", index)
-        long_form = isinstance(volume, dict)
-        target = volume.get("target", "") if long_form else interpolate(volume).split(":")[1:2]
-        read_only = volume.get("read_only") is True if long_form else str(volume).endswith(":ro")
-        if not read_only and (not long_form or volume.get("type") == "bind"):
-            shown = target if long_form else "".join(target)
+        if isinstance(volume, str):
+            source, _, rest = interpolate(volume).partition(":")
+            target, _, options = rest.partition(":")
+            target, writable = target or source, "ro" not in options.split(",")
+        else:
+            target = volume.get("target", "")
+            writable = volume.get("type") == "bind" and volume.get("read_only") is not True
+        if writable:
             yield Finding(
-                path, line, f"{shown} is mounted writable", "the server only reads: make it read-only"
+                path, line, f"{target} is mounted writable", "the server only reads: make it read-only"
             )
     yield from _port_faults(document, name, service, server)
+    yield from _host_network(document, name, service, server)
 
 
 def _port_faults(document: Document, name: str, service: dict[str, Any], server: Server) -> Iterator[Finding]:
@@ -129,6 +149,19 @@ def _port_faults(document: Document, name: str, service: dict[str, Any], server:
         elif host not in _LOOPBACK and not (encrypted and target == server.port):
             advice = "publish it on 127.0.0.1 only, or configure TLS (gRPC) and keep REST inside"
             yield Finding(document.path, line, f"port {target} is open to other machines without TLS", advice)
+
+
+def _host_network(
+    document: Document, name: str, service: dict[str, Any], server: Server
+) -> Iterator[Finding]:
+    if service.get("network_mode") != "host":
+        return
+    encrypted, rest = "ssl_config_file" in server.flags.given, server.rest_port != "0"
+    bare = [kind for kind, is_bare in (("gRPC", not encrypted), ("REST", rest)) if is_bare]
+    if bare:
+        line = document.line("services", name, "network_mode")
+        message = f"{joined(bare)} open to other machines without TLS on the host's own network"
+        yield Finding(document.path, line, message, "remove network_mode and publish ports on 127.0.0.1")
 
 
 def _published(entry: Any) -> tuple[str, str]:

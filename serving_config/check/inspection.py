@@ -1,10 +1,12 @@
 """Inspect a set of files together: what each is, and what must hold between them."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from serving_config.check import (
+    cluster,
     compose,
     dockerfile,
     kubernetes,
@@ -17,6 +19,7 @@ from serving_config.check import (
     yaml_file,
 )
 from serving_config.check.finding import Finding, shorten
+from serving_config.check.kustomization import Kustomization
 from serving_config.check.server import Server
 from serving_config.check.text_proto import Node
 from serving_config.errors import ServingConfigError
@@ -92,56 +95,113 @@ class _Inspection:
         self.roles = roles
         self.servers: list[Server] = []
         self.trees: dict[Path, Node | None] = {}
+        self.misfits: list[yaml_file.Document] = []
 
     def add(self, findings: "Iterator[Finding] | list[Finding]") -> None:
         self.result.findings.extend(findings)
 
+    @contextlib.contextmanager
+    def guard(self, path: Path) -> Iterator[None]:
+        """What a check stumbles over is a finding of its file; the other files are checked all the same."""
+        try:
+            yield
+        except Exception as error:
+            known = isinstance(error, OSError) and error.strerror
+            reason = known or f"{type(error).__name__}, {' '.join(str(error).split())}"[:200]
+            advice = "make it readable" if known else "write what is unusual in it in the usual form"
+            self.add([Finding(path, 0, f"cannot be checked: {reason}", advice)])
+
     def all(self) -> None:
         self.deployments()
         for found in self.servers:
-            for flag, name in server.MESSAGE_OF_FLAG.items():
-                file = found.file(flag)
-                if file is not None:
-                    self.roles.setdefault(file.resolve(), name)
+            with self.guard(found.path):
+                for flag, name in server.MESSAGE_OF_FLAG.items():
+                    file = found.file(flag)
+                    if file is not None:
+                        self.roles.setdefault(file.resolve(), name)
         for path in self.result.files:
             if _kind(path) not in ("yaml", "docker"):
-                self.text(path)
+                with self.guard(path):
+                    self.text(path)
         for found in self.servers:
-            file = found.file("model_config_file")
-            tree = self.tree(file) if file is not None and file.is_file() else None
-            self.add(server.findings(found, server.models_of(tree)))
+            with self.guard(found.path):
+                file = found.file("model_config_file")
+                tree = self.tree(file) if file is not None and file.is_file() else None
+                self.add(server.findings(found, server.models_of(tree)))
 
     def deployments(self) -> None:
-        documents: list[yaml_file.Document] = []
+        read: dict[Path, list[yaml_file.Document]] = {}
         for path in self.result.files:
-            if _kind(path) == "docker":
-                found, faults = dockerfile.server(path)
-                self.servers.extend([found] if found else [])
-                self.add(faults)
-            elif _kind(path) == "yaml":
-                read, faults = yaml_file.read(path)
-                documents.extend(read)
-                self.add(faults)
-        kustomizations = [kustomization.read(d) for d in documents if kustomization.is_kustomization(d)]
-        for _, faults in kustomizations:
-            self.add(faults)
-        manifests = []
+            with self.guard(path):
+                if _kind(path) == "docker":
+                    found, faults = dockerfile.server(path)
+                    self.take([found] if found else [], faults)
+                elif _kind(path) == "yaml":
+                    read[path], faults = yaml_file.read(path)
+                    self.add(faults)
+        kustomizations = self.kustomizations([d for documents in read.values() for d in documents])
+        patches = {
+            (k.document.path.parent / name).resolve() for k in kustomizations for name, _ in k.patches()
+        }
+        manifests: list[yaml_file.Document] = []
+        for path, documents in read.items():
+            if path.resolve() in patches:
+                self.result.notes.append(f"{shorten(path)} is a patch: objects were checked without it")
+                continue
+            for document in documents:
+                with self.guard(path):
+                    self.document(document, kustomizations, manifests)
+        self.cluster(manifests)
+
+    def kustomizations(self, documents: list[yaml_file.Document]) -> list[Kustomization]:
+        found: list[Kustomization] = []
         for document in documents:
             if kustomization.is_kustomization(document):
-                continue
-            if compose.is_compose(document):
-                self.add(compose.schema_findings(document))
+                with self.guard(document.path):
+                    one, faults = kustomization.read(document)
+                    found.append(one)
+                    self.add(faults)
+        return found
+
+    def document(
+        self,
+        document: yaml_file.Document,
+        kustomizations: list[Kustomization],
+        manifests: list[yaml_file.Document],
+    ) -> None:
+        # Rules read documents that fit their schema: others would make them stumble.
+        if kustomization.is_kustomization(document):
+            return
+        if compose.is_compose(document):
+            faults = list(compose.schema_findings(document))
+            self.add(faults)
+            if not faults:
                 self.take(*compose.servers(document))
-            elif kubernetes.is_manifest(document):
-                manifests.append(document)
-                self.add(kubernetes.schema_findings(document))
-                self.take(*kubernetes.servers(document, [k for k, _ in kustomizations]))
+        elif kubernetes.is_manifest(document):
+            manifests.append(document)
+            if kubernetes.is_custom(document):
+                kind, version = document.data["kind"], document.data["apiVersion"]
+                where = f"{shorten(document.path)}:{document.line('kind')}"
+                self.result.notes.append(f"{where}: {kind} was not checked, {version} is not Kubernetes' own")
+                return
+            faults = list(kubernetes.schema_findings(document))
+            self.add(faults)
+            if faults:
+                self.misfits.append(document)
             else:
-                advice = "give it `services`, or `kind` and `apiVersion`"
-                self.add(
-                    [Finding(document.path, 1, "neither a compose file nor a Kubernetes object", advice)]
-                )
-        self.add(kubernetes.cluster_findings(manifests))
+                self.take(*kubernetes.servers(document, kustomizations))
+        else:
+            advice = "give it `services`, or `kind` and `apiVersion`"
+            self.add([Finding(document.path, 1, "neither a compose file nor a Kubernetes object", advice)])
+
+    def cluster(self, manifests: list[yaml_file.Document]) -> None:
+        deployments = cluster.deployments(manifests)
+        if not deployments or any(d in self.misfits for d in deployments.values()):
+            return
+        for document in manifests:
+            if document not in self.misfits:
+                with self.guard(document.path):
+                    self.add(cluster.findings(document, deployments))
 
     def take(self, found: list[Server], faults: list[Finding]) -> None:
         self.servers.extend(found)

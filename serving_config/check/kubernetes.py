@@ -1,5 +1,6 @@
 """Kubernetes manifests: their schemas, and the servers they describe."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,21 @@ from serving_config.check.yaml_file import Document
 
 SCHEMAS = "1.32"
 """The Kubernetes version whose schemas manifests are held to."""
-_POD = ("spec", "template", "spec")
+POD = ("spec", "template", "spec")
+_IMAGE = "tensorflow/serving:2.20.0"
+_SLEEP = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+)(?P<unit>[smhd]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def is_manifest(document: Document) -> bool:
     """Whether a YAML document is a Kubernetes object."""
-    return "kind" in document.data and "apiVersion" in document.data
+    return isinstance(document.data, dict) and "kind" in document.data and "apiVersion" in document.data
+
+
+def is_custom(document: Document) -> bool:
+    """Whether the object is of a kind that a CustomResourceDefinition defines, whose schema is not known here."""
+    group = str(document.data["apiVersion"]).rpartition("/")[0]
+    return "." in group and not group.endswith(".k8s.io")
 
 
 def schema_findings(document: Document) -> Iterator[Finding]:
@@ -40,10 +50,10 @@ def servers(document: Document, kustomizations: list[Kustomization]) -> tuple[li
     """The TensorFlow Serving containers of a Deployment, and faults of each that need no other object."""
     found: list[Server] = []
     faults: list[Finding] = []
-    pod = _get(document.data, *_POD) or {}
+    pod = get(document.data, *POD) or {}
     for index, container in enumerate(pod.get("containers") or []):
         words = [*(container.get("command") or []), *(container.get("args") or [])]
-        if not STOCK_IMAGE.match(container.get("image", "")) and not any(
+        if not STOCK_IMAGE.match(container.get("image") or "") and not any(
             ENTRY_POINT in word for word in words
         ):
             continue
@@ -56,7 +66,8 @@ def servers(document: Document, kustomizations: list[Kustomization]) -> tuple[li
     return found, faults
 
 
-def _get(data: Any, *keys: str) -> Any:
+def get(data: Any, *keys: str) -> Any:
+    """The value along a path of keys, None where there is none."""
     for key in keys:
         data = data.get(key) if isinstance(data, dict) else None
     return data
@@ -69,7 +80,7 @@ def _server(
     container: dict[str, Any],
     kustomizations: list[Kustomization],
 ) -> tuple[Server, list[Finding]]:
-    here = (*_POD, "containers", index)
+    here = (*POD, "containers", index)
     words: list[tuple[str, int]] = []
     for key in ("command", "args"):
         for at, word in enumerate(container.get(key) or []):
@@ -85,7 +96,7 @@ def _server(
                 document.path, line, "the image's entry point script keeps signals from the server", advice
             )
         )
-    server = Server(document.path, line, container.get("image", ""), flags, complete=bool(kustomizations))
+    server = Server(document.path, line, container.get("image") or "", flags, complete=bool(kustomizations))
     volumes = {volume.get("name"): volume for volume in pod.get("volumes") or []}
     for at, mount in enumerate(container.get("volumeMounts") or []):
         mount_line = document.line(*here, "volumeMounts", at)
@@ -99,9 +110,9 @@ def _server(
         files = [Mount(f"{target}/{name}", path, mount_line) for name, path in source.items()]
         server.mounts.extend(files or [Mount(target, None, mount_line)])
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        if "grpc" in container.get(probe, {}):
+        if get(container, probe, "grpc"):
             server.grpc_probes.append(document.line(*here, probe))
-        command = _get(container, probe, "exec", "command")
+        command = get(container, probe, "exec", "command")
         if command:
             server.scripts.append((" ".join(command), document.line(*here, probe)))
     return server, faults
@@ -111,7 +122,7 @@ def _volume(
     document: Document, volume: dict[str, Any], kustomizations: list[Kustomization]
 ) -> tuple[dict[str, Path], list[Finding]]:
     """The files of a ConfigMap or Secret that a kustomization generates."""
-    name = _get(volume, "configMap", "name") or _get(volume, "secret", "secretName")
+    name = get(volume, "configMap", "name") or get(volume, "secret", "secretName")
     if not name or not kustomizations:
         return {}, []
     for kustomization in kustomizations:
@@ -119,14 +130,14 @@ def _volume(
             return kustomization.generated[name], []
     known = [generated for kustomization in kustomizations for generated in kustomization.generated]
     message = f"the volume {volume.get('name')} wants {name}, which no kustomization generates"
-    line = document.line(*_POD, "volumes")
+    line = document.line(*POD, "volumes")
     return {}, [Finding(document.path, line, message, f"they generate {joined(known)}")]
 
 
 def _container_faults(
     document: Document, index: int, container: dict[str, Any], server: Server
 ) -> Iterator[Finding]:
-    here = (*_POD, "containers", index)
+    here = (*POD, "containers", index)
     listens = {server.port, server.rest_port}
     named: dict[str, str] = {}
     for at, port in enumerate(container.get("ports") or []):
@@ -141,7 +152,7 @@ def _container_faults(
                 advice,
             )
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        if probe not in container:
+        if not container.get(probe):
             advice = "add it: a gRPC probe of the health service"
             yield Finding(document.path, server.line, f"no {probe}", advice)
             continue
@@ -150,14 +161,16 @@ def _container_faults(
             ("httpGet", {server.rest_port}),
             ("tcpSocket", listens),
         ):
-            port = _get(container[probe], kind, "port")
+            port = get(container[probe], kind, "port")
             number = named.get(str(port), str(port))
             if port is not None and number not in wanted:
                 line = document.line(*here, probe, kind, "port")
                 advice = f"the server listens there on {joined(sorted(wanted), 'or')}"
                 yield Finding(document.path, line, f"{probe} asks port {number}", advice)
-    stop = container.get("lifecycle", {}).get("preStop")
-    yield from _drain_faults(document, here, stop)
+    if not server.image:
+        line = document.line(*here, "image")
+        yield Finding(document.path, line, "the container has no image", f"name one, such as {_IMAGE}")
+    yield from _drain_faults(document, here, get(container, "lifecycle", "preStop"))
 
 
 def _drain_faults(document: Document, here: tuple[str | int, ...], stop: Any) -> Iterator[Finding]:
@@ -167,14 +180,19 @@ def _drain_faults(document: Document, here: tuple[str | int, ...], stop: Any) ->
             document.path, document.line(*here), "SIGTERM ends the server with its calls in flight", advice
         )
         return
-    words = _get(stop, "exec", "command") or []
-    seconds = _get(stop, "sleep", "seconds") or (
-        words[1] if words[:1] == ["sleep"] and len(words) == 2 else 0
-    )
-    grace = _get(document.data, *_POD, "terminationGracePeriodSeconds") or 30
-    if float(seconds) >= grace:
-        line = document.line(*here, "lifecycle", "preStop")
-        message = f"preStop sleeps {seconds} s and the pod is killed after {grace} s"
+    line = document.line(*here, "lifecycle", "preStop")
+    seconds = get(stop, "sleep", "seconds") or 0
+    command = get(stop, "exec", "command") or [""]
+    for word in command[1:] if Path(command[0]).name == "sleep" else []:
+        length = _SLEEP.fullmatch(word)
+        if length is None:
+            yield Finding(document.path, line, f"preStop: sleep knows no {word}", "write seconds, such as 75")
+            return
+        seconds += float(length["number"]) * _SECONDS[length["unit"]]
+    grace = get(document.data, *POD, "terminationGracePeriodSeconds")
+    grace = 30 if grace is None else grace
+    if seconds >= grace:
+        message = f"preStop sleeps {seconds:g} s and the pod is killed after {grace} s"
         yield Finding(document.path, line, message, "raise terminationGracePeriodSeconds above it")
 
 
@@ -182,84 +200,17 @@ def _pod_faults(document: Document, pod: dict[str, Any], found: list[Server]) ->
     path, data = document.path, document.data
     if pod.get("shareProcessNamespace") is not True:
         advice = "add shareProcessNamespace: true"
-        yield Finding(path, document.line(*_POD), "as process 1 the server ignores SIGTERM", advice)
-    rolling = _get(data, "spec", "strategy", "rollingUpdate") or {}
+        yield Finding(path, document.line(*POD), "as process 1 the server ignores SIGTERM", advice)
+    rolling = get(data, "spec", "strategy", "rollingUpdate") or {}
     if data["kind"] == "Deployment" and rolling.get("maxUnavailable", "25%") not in (0, "0", "0%"):
         line = document.line("spec", "strategy", "rollingUpdate", "maxUnavailable")
         advice = "set maxUnavailable: 0 and maxSurge: 1"
         yield Finding(path, line, "a rolling update takes replicas away before new ones are ready", advice)
-    labels = _get(data, "spec", "template", "metadata", "labels") or {}
-    wanted = _get(data, "spec", "selector", "matchLabels") or {}
+    labels = get(data, "spec", "template", "metadata", "labels") or {}
+    wanted = get(data, "spec", "selector", "matchLabels") or {}
     if not wanted.items() <= labels.items():
         line = document.line("spec", "selector", "matchLabels")
         yield Finding(path, line, "the selector does not match the template's labels", "make them equal")
     if pod.get("hostNetwork") and any("ssl_config_file" not in server.flags.given for server in found):
-        line = document.line(*_POD, "hostNetwork")
+        line = document.line(*POD, "hostNetwork")
         yield Finding(path, line, "open on the node's own network without TLS", "remove hostNetwork")
-
-
-def cluster_findings(documents: list[Document]) -> Iterator[Finding]:
-    """What must hold between objects: selectors, target ports, the autoscaler and who owns `replicas`."""
-    deployments = {
-        _get(d.data, "metadata", "name"): d for d in documents if d.data.get("kind") == "Deployment"
-    }
-    if not deployments:
-        return
-    for document in documents:
-        kind = document.data.get("kind")
-        if kind == "HorizontalPodAutoscaler":
-            yield from _autoscaler(document, deployments)
-        elif kind in ("Service", "PodDisruptionBudget", "NetworkPolicy"):
-            yield from _selecting(document, deployments)
-
-
-def _autoscaler(document: Document, deployments: dict[str, Document]) -> Iterator[Finding]:
-    target = _get(document.data, "spec", "scaleTargetRef", "name")
-    line = document.line("spec", "scaleTargetRef", "name")
-    if target not in deployments:
-        message = f"the autoscaler's target {target} is not there"
-        yield Finding(document.path, line, message, f"the deployments are {joined(deployments)}")
-    elif "replicas" in deployments[target].data["spec"]:
-        deployment = deployments[target]
-        advice = "remove it: the autoscaler owns the number and each apply would reset it"
-        yield Finding(
-            deployment.path, deployment.line("spec", "replicas"), "replicas beside an autoscaler", advice
-        )
-    low, high = (_get(document.data, "spec", key) for key in ("minReplicas", "maxReplicas"))
-    if isinstance(low, int) and isinstance(high, int) and low > high:
-        message = f"minReplicas {low} is above maxReplicas {high}"
-        yield Finding(document.path, document.line("spec", "minReplicas"), message, "raise maxReplicas")
-
-
-def _selecting(document: Document, deployments: dict[str, Document]) -> Iterator[Finding]:
-    kind = document.data["kind"]
-    key = {"Service": ("selector",), "NetworkPolicy": ("podSelector", "matchLabels")}.get(
-        kind, ("selector", "matchLabels")
-    )
-    wanted = _get(document.data, "spec", *key) or {}
-    matching = [
-        deployment
-        for deployment in deployments.values()
-        if wanted.items() <= (_get(deployment.data, "spec", "template", "metadata", "labels") or {}).items()
-    ]
-    if not matching:
-        message = f"the {kind} selects no deployment's pods"
-        yield Finding(
-            document.path, document.line("spec", *key), message, "use the labels of the pod template"
-        )
-    if kind != "Service" or not matching:
-        return
-    ports: set[str] = set()
-    for container in _get(matching[0].data, *_POD, "containers") or []:
-        for port in container.get("ports") or []:
-            ports |= {str(port.get("name")), str(port.get("containerPort"))}
-    for at, port in enumerate(_get(document.data, "spec", "ports") or []):
-        target = str(port.get("targetPort", port.get("port")))
-        if target not in ports:
-            message = f"targetPort {target} is no port of the pods"
-            yield Finding(
-                document.path,
-                document.line("spec", "ports", at),
-                message,
-                f"they have {joined(sorted(ports))}",
-            )

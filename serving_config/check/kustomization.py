@@ -29,15 +29,29 @@ class Kustomization:
         resources = self.document.data.get("resources") or []
         return any((root / str(name)).resolve() == path.resolve() for name in resources)
 
+    def patches(self) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+        """The files that hold patches, as they are named, each with where it is named."""
+        data = self.document.data
+        for key in ("patches", "patchesJson6902"):
+            for index, patch in enumerate(data.get(key) or []):
+                if patch.get("path"):
+                    yield patch["path"], (key, index, "path")
+        for index, name in enumerate(data.get("patchesStrategicMerge") or []):
+            if "\n" not in name:  # a patch may stand there itself
+                yield name, ("patchesStrategicMerge", index)
+
 
 def is_kustomization(document: Document) -> bool:
     """Whether a YAML document is a kustomization."""
-    return document.path.stem == "kustomization" or document.data.get("kind") == "Kustomization"
+    return isinstance(document.data, dict) and (
+        document.path.stem == "kustomization" or document.data.get("kind") in ("Kustomization", "Component")
+    )
 
 
 def read(document: Document) -> tuple[Kustomization, list[Finding]]:
     """The kustomization and its own faults."""
-    return Kustomization(document, dict(_generated(document))), list(_findings(document))
+    kustomization = Kustomization(document, dict(_generated(document)))
+    return kustomization, [*_findings(document), *_patch_findings(kustomization)]
 
 
 def _generated(document: Document) -> Iterator[tuple[str, dict[str, Path]]]:
@@ -70,3 +84,11 @@ def _findings(document: Document) -> Iterator[Finding]:
                     yield Finding(
                         path, line, f"{generator} names {source}, which is not there", "write or render it"
                     )
+
+
+def _patch_findings(kustomization: Kustomization) -> Iterator[Finding]:
+    path = kustomization.document.path
+    for name, keys in kustomization.patches():
+        if not (path.parent / name).is_file():
+            line = kustomization.document.line(*keys)
+            yield Finding(path, line, f"the patch {name} is not there", "write it or correct the name")

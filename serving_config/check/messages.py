@@ -17,7 +17,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 from serving_config.check.finding import Finding
-from serving_config.check.text_proto import Node
+from serving_config.check.text_proto import Node, integer
 
 _STATED = {
     "BatchingParameters": (
@@ -157,24 +157,15 @@ def _fits(node: Node, field: FieldDescriptor) -> bool:
     if field.type == FieldDescriptor.TYPE_BOOL:
         return text in _BOOLEANS
     if field.enum_type is not None:
-        return text in field.enum_type.values_by_name or _integer(text) in field.enum_type.values_by_number
+        return text in field.enum_type.values_by_name or integer(text) in field.enum_type.values_by_number
     if field.type in _INTEGERS:
         low, high = _INTEGERS[field.type]
-        number = _integer(text)
+        number = integer(text)
         return number is not None and low <= number <= high
     try:
         return not math.isnan(float(text.rstrip("f")))
     except ValueError:
         return False
-
-
-def _integer(text: str) -> int | None:
-    digits = text.lstrip("-")
-    base = 16 if digits[:2].lower() == "0x" else 8 if digits[:1] == "0" and len(digits) > 1 else 10
-    try:
-        return int(text, base)
-    except ValueError:
-        return None
 
 
 def _wanted(field: FieldDescriptor) -> str:

@@ -43,6 +43,10 @@ def _model(config: Node, path: Path, locate: Locate) -> Iterator[Finding]:
     if not name:
         yield Finding(path, config.line, "a model without a name", "give it name: ...")
     yield from _platform(config, path)
+    specific = config.first("model_version_policy", "specific")
+    if specific is not None and not specific.all("versions"):
+        advice = "the server would load none: add versions: ..."
+        yield Finding(path, specific.line, "specific names no version", advice)
     base = config.first("base_path")
     if base is None or not base.text:
         yield Finding(
@@ -88,23 +92,22 @@ def _versions(config: Node, base: Node, folder: Path, path: Path) -> Iterator[Fi
     wanted = [node for node in policy.walk() if node.name == "versions"] if policy else []
     served = _served(policy, wanted, on_disk)
     for node in wanted:
-        if int(node.text or 0) not in on_disk:
+        if node.number not in on_disk:
             advice = f"export it, or choose among {joined(on_disk)}"
             yield Finding(path, node.line, f"version {node.text} is not in {base.text}", advice)
-    lines = {int(node.text or 0): node.line for node in wanted}
+    lines = {node.number: node.line for node in wanted}
     for number in served & set(on_disk):
         yield from _complete(on_disk[number], number, path, lines.get(number, base.line))
-    for label in config.all("version_labels"):
-        yield from _label(label, served, on_disk, path)
+    yield from _labels(config, served, on_disk, path)
 
 
 def _served(policy: Node | None, wanted: list[Node], on_disk: dict[int, Path]) -> set[int]:
-    if wanted:
-        return {int(node.text or 0) for node in wanted}
+    if policy is not None and policy.first("specific"):
+        return {node.number for node in wanted}
     if policy is not None and policy.first("all"):
         return set(on_disk)
-    count = int(policy.value("latest", "num_versions", default="1")) if policy else 1
-    return set(sorted(on_disk)[-max(count, 1) :])
+    count = policy.first("latest", "num_versions") if policy else None
+    return set(sorted(on_disk)[-max(count.number if count else 1, 1) :])
 
 
 def _complete(version: Path, number: int, path: Path, line: int) -> Iterator[Finding]:
@@ -120,8 +123,20 @@ def _complete(version: Path, number: int, path: Path, line: int) -> Iterator[Fin
         yield Finding(path, line, f"version {number} is not readable by others", advice)
 
 
+def _labels(config: Node, served: set[int], on_disk: dict[int, Path], path: Path) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for label in config.all("version_labels"):
+        name = label.value("key")
+        if name in seen:
+            advice = f"keep one; the other is on line {seen[name]}"
+            yield Finding(path, label.line, f"the label {name} is there twice", advice)
+        seen.setdefault(name, label.line)
+        yield from _label(label, served, on_disk, path)
+
+
 def _label(label: Node, served: set[int], on_disk: dict[int, Path], path: Path) -> Iterator[Finding]:
-    name, version = label.value("key"), int(label.value("value", default="0"))
+    number = label.first("value")
+    name, version = label.value("key"), number.number if number else 0
     if version in served:
         return
     if version in on_disk:

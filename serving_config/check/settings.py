@@ -22,11 +22,11 @@ def batching(root: Node, path: Path) -> Iterator[Finding]:
         ("max_enqueued_batches", 1),
     ):
         node = root.first(name, "value")
-        if node is not None and int(node.text or 0) < least:
+        if node is not None and node.number < least:
             yield Finding(path, node.line, f"{name} is {node.text}", f"make it {least} or more")
     sizes = root.all("allowed_batch_sizes")
     for before, node in itertools.pairwise(sizes):
-        if int(node.text or 0) <= int(before.text or 0):
+        if node.number <= before.number:
             advice = "the server refuses them: write them in rising order"
             yield Finding(
                 path, node.line, f"allowed_batch_sizes goes from {before.text} to {node.text}", advice
@@ -41,15 +41,20 @@ def batching(root: Node, path: Path) -> Iterator[Finding]:
 def _last_size(root: Node, sizes: list[Node], path: Path) -> Iterator[Finding]:
     splitting = root.value("enable_large_batch_splitting", "value") in ("true", "True", "t", "1")
     limit_name = "max_execution_batch_size" if splitting else "max_batch_size"
-    limit = int(root.value(limit_name, "value", default="1000"))
-    if sizes and int(sizes[-1].text or 0) != limit:
+    limit = _size(root, limit_name)
+    if sizes and sizes[-1].number != limit:
         message = f"the last of allowed_batch_sizes is {sizes[-1].text} and {limit_name} is {limit}"
         yield Finding(path, sizes[-1].line, message, "no model would load: make them equal")
     execution = root.first("max_execution_batch_size", "value")
-    largest = int(root.value("max_batch_size", "value", default="1000"))
-    if splitting and execution is not None and int(execution.text or 0) > largest:
+    largest = _size(root, "max_batch_size")
+    if splitting and execution is not None and execution.number > largest:
         message = f"max_execution_batch_size is {execution.text}, above max_batch_size {largest}"
         yield Finding(path, execution.line, message, "lower it")
+
+
+def _size(root: Node, name: str) -> int:
+    node = root.first(name, "value")
+    return 1000 if node is None else node.number
 
 
 def monitoring(root: Node, path: Path) -> Iterator[Finding]:

@@ -40,6 +40,11 @@ class Node:
         """Whether the field was written with braces."""
         return self.text is None
 
+    @property
+    def number(self) -> int:
+        """The whole number, 0 where none is written."""
+        return integer(self.text or "") or 0
+
     def all(self, name: str) -> list["Node"]:
         """The fields of that name, in order."""
         return [node for node in self.fields if node.name == name]
@@ -61,6 +66,16 @@ class Node:
         yield self
         for node in self.fields:
             yield from node.walk()
+
+
+def integer(text: str) -> int | None:
+    """A whole number in the text format's notation, decimal, 0x1f or 017; None where it is none."""
+    digits = text.lstrip("-")
+    base = 16 if digits[:2].lower() == "0x" else 8 if digits[:1] == "0" and len(digits) > 1 else 10
+    try:
+        return None if "_" in text else int(text, base)
+    except ValueError:
+        return None
 
 
 class TextProtoError(ValueError):

@@ -8,7 +8,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 
 from serving_config.check.finding import Finding
 
@@ -38,20 +39,31 @@ class Document:
 
 
 def read(path: Path) -> tuple[list[Document], list[Finding]]:
-    """The documents in a YAML file that are mappings, and what is wrong with the rest."""
+    """The documents in a YAML file that are mappings or lists, and what is wrong with the rest."""
+    text = ""
     try:
-        sources = list(YAML().load_all(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
+        sources = list(YAML().load_all(text))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         what = " ".join(str(error.problem).split())
         return [], [Finding(path, line, f"not valid YAML, {what}", "correct it")]
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        what = f"the character U+{error.character:04X} is not allowed"
+        return [], [Finding(path, line, f"not valid YAML, {what}", "remove it")]
+    except YAMLError as error:
+        return [], [Finding(path, 0, f"not valid YAML, {' '.join(str(error).split())}", "correct it")]
     except UnicodeDecodeError:
         return [], [Finding(path, 0, "not UTF-8 text", "write it as plain text")]
     documents = [
-        Document(path, plain(source), source) for source in sources if isinstance(source, CommentedMap)
+        Document(path, plain(source), source)
+        for source in sources
+        if isinstance(source, (CommentedMap, CommentedSeq))
     ]
-    strays = [source for source in sources if source is not None and not isinstance(source, CommentedMap)]
-    return documents, [Finding(path, 1, "a document that is no mapping", "correct it") for _ in strays]
+    if len(documents) == sum(source is not None for source in sources):
+        return documents, []
+    return documents, [Finding(path, 1, "a document that is neither a mapping nor a list", "correct it")]
 
 
 def plain(node: Any) -> Any:

@@ -1,25 +1,12 @@
 """`check` names each planted fault of a deployment, with its file and line."""
 
-import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-import serving_config
-from serving_config.check.inspection import inspect
+from tests.serving_config.checked_deployment import copy_deployment, lines, replace
 
-SHIPPED = Path(serving_config.__file__).parent
-FILES = [
-    "models.config",
-    "batching.config",
-    "monitoring.config",
-    "ssl.config.template",
-    "docker-compose.yml",
-    "Dockerfile",
-    "kustomization.yaml",
-    *(f"kubernetes/{path.name}" for path in SHIPPED.glob("kubernetes/*.yaml")),
-]
 MODELS, BATCHING, COMPOSE, DEPLOYMENT = (
     "models.config",
     "batching.config",
@@ -155,7 +142,9 @@ FAULTS = [
         "enable_profiler=0",
         "give it true or false",
     ),
-    Fault("flag and value apart", COMPOSE, "--port=8500", "--port=8500\n      - 8500", "8500 is not a flag"),
+    Fault(
+        "flag and value apart", COMPOSE, "--port=8500", "--port=8500\n      - '8500'", "8500 is not a flag"
+    ),
     Fault(
         "labels not allowed",
         COMPOSE,
@@ -350,25 +339,7 @@ FAULTS = [
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Path:
-    """The shipped files, beside a models folder: versions 1 and 2 whole, 3 without a graph, 4 private."""
-    folder = tmp_path / "serving_config"
-    for name in FILES:
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(SHIPPED / name, target)
-    for version in "1234":
-        graph = tmp_path / "models" / "vgg_16" / version / "saved_model.pb"
-        graph.parent.mkdir(parents=True)
-        graph.write_bytes(b"graph")
-    (tmp_path / "models/vgg_16/3/saved_model.pb").unlink()
-    (tmp_path / "models/vgg_16/4").chmod(0o700)
-    return folder
-
-
-def lines(folder: Path) -> list[str]:
-    """What `check` says of a deployment, each line beginning with the file's name in the folder."""
-    found = inspect([folder], folder.parent / "models", []).findings
-    return [f"{f.path.relative_to(folder)}:{f.line}: {f.message}, {f.advice}" for f in found]
+    return copy_deployment(tmp_path)
 
 
 def test_the_shipped_deployment_has_no_fault(deployment: Path) -> None:
@@ -377,10 +348,7 @@ def test_the_shipped_deployment_has_no_fault(deployment: Path) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
 def test_finds(fault: Fault, deployment: Path) -> None:
-    path = deployment / fault.file
-    text = path.read_text()
-    assert fault.old in text
-    path.write_text(text.replace(fault.old, fault.new, 1))
+    replace(deployment / fault.file, fault.old, fault.new)
 
     found = lines(deployment)
 
@@ -405,7 +373,7 @@ def test_finds(fault: Fault, deployment: Path) -> None:
 def test_says_the_line_of(name: str, file: str, marker: str, deployment: Path) -> None:
     fault = next(fault for fault in FAULTS if fault.name == name)
     path = deployment / fault.file
-    path.write_text(path.read_text().replace(fault.old, fault.new, 1))
+    replace(path, fault.old, fault.new)
     number = next(i for i, line in enumerate(path.read_text().splitlines(), 1) if marker in line)
 
     found = lines(deployment)

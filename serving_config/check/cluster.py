@@ -1,0 +1,73 @@
+"""What must hold between Kubernetes objects: selectors, target ports, and who owns `replicas`."""
+
+from collections.abc import Iterator
+
+from serving_config.check.finding import Finding, joined
+from serving_config.check.kubernetes import POD, get
+from serving_config.check.yaml_file import Document
+
+
+def deployments(documents: list[Document]) -> dict[str, Document]:
+    """The Deployments among the objects, by name."""
+    return {str(get(d.data, "metadata", "name")): d for d in documents if d.data["kind"] == "Deployment"}
+
+
+def findings(document: Document, deployments: dict[str, Document]) -> Iterator[Finding]:
+    """What an object says of Deployments that is not so."""
+    kind = document.data["kind"]
+    if kind == "HorizontalPodAutoscaler":
+        yield from _autoscaler(document, deployments)
+    elif kind in ("Service", "PodDisruptionBudget", "NetworkPolicy"):
+        yield from _selecting(document, deployments)
+
+
+def _autoscaler(document: Document, deployments: dict[str, Document]) -> Iterator[Finding]:
+    target = get(document.data, "spec", "scaleTargetRef", "name")
+    line = document.line("spec", "scaleTargetRef", "name")
+    if target not in deployments:
+        message = f"the autoscaler's target {target} is not there"
+        yield Finding(document.path, line, message, f"the deployments are {joined(deployments)}")
+    elif "replicas" in deployments[target].data["spec"]:
+        deployment = deployments[target]
+        advice = "remove it: the autoscaler owns the number and each apply would reset it"
+        yield Finding(
+            deployment.path, deployment.line("spec", "replicas"), "replicas beside an autoscaler", advice
+        )
+    low, high = (get(document.data, "spec", key) for key in ("minReplicas", "maxReplicas"))
+    if isinstance(low, int) and isinstance(high, int) and low > high:
+        message = f"minReplicas {low} is above maxReplicas {high}"
+        yield Finding(document.path, document.line("spec", "minReplicas"), message, "raise maxReplicas")
+
+
+def _selecting(document: Document, deployments: dict[str, Document]) -> Iterator[Finding]:
+    kind = document.data["kind"]
+    key = {"Service": ("selector",), "NetworkPolicy": ("podSelector", "matchLabels")}.get(
+        kind, ("selector", "matchLabels")
+    )
+    wanted = get(document.data, "spec", *key) or {}
+    matching = [
+        deployment
+        for deployment in deployments.values()
+        if wanted.items() <= (get(deployment.data, "spec", "template", "metadata", "labels") or {}).items()
+    ]
+    if not matching:
+        message = f"the {kind} selects no deployment's pods"
+        yield Finding(
+            document.path, document.line("spec", *key), message, "use the labels of the pod template"
+        )
+    if kind != "Service" or not matching:
+        return
+    ports: set[str] = set()
+    for container in get(matching[0].data, *POD, "containers") or []:
+        for port in container.get("ports") or []:
+            ports |= {str(port.get("name")), str(port.get("containerPort"))}
+    for at, port in enumerate(get(document.data, "spec", "ports") or []):
+        target = str(port.get("targetPort", port.get("port")))
+        if target not in ports:
+            message = f"targetPort {target} is no port of the pods"
+            yield Finding(
+                document.path,
+                document.line("spec", "ports", at),
+                message,
+                f"they have {joined(sorted(ports))}",
+            )
