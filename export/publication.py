@@ -16,6 +16,7 @@ from pathlib import Path
 from export.errors import ExportError
 from export.temporary_folder import sweep, temporary_folder
 
+LARGEST_VERSION = 2**63 - 1  # TensorFlow Serving reads int64, and passes over folders beyond
 _PREFIX = ".exporting-"
 
 
@@ -36,20 +37,18 @@ class Draft:
         `published` is called with it as soon as it is there.
 
         Raises:
-            ExportError: the version asked for has appeared meanwhile.
+            ExportError: the version asked for has appeared meanwhile, or there is none behind the highest.
         """
         _sync_tree(self.folder)
         parent = self.folder.parent
         while True:
-            target = parent / str(self._version or next_version(parent))
+            target = parent / str(_free_version(parent, self._version))
             try:
                 os.rename(self.folder, target)
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
-                if self._version is not None:
-                    raise _already_there(target) from error
-                continue  # another export took the number: take the one behind it
+                continue  # another export took the number: take the one behind it, or refuse the one asked for
             published(target)
             _sync(parent)
             return target
@@ -65,13 +64,13 @@ def draft_version(out: Path, version: int | None, size: int) -> Iterator[Draft]:
         size: bytes that will be written, to be refused before instead of midway.
 
     Raises:
-        ExportError: `out` can't be written, has that version, or lies on a disk without the room.
+        ExportError: `out` can't be written, has that version or none behind its highest, or lies on a disk without
+            the room.
     """
     created = _make_folders(out)
     published = False
     try:
-        if version is not None and (out / str(version)).exists():
-            raise _already_there(out / str(version))
+        _free_version(out, version)
         sweep(out, _PREFIX)  # first: what lies there takes up the space
         _require_space(out, size)
         with temporary_folder(out, _PREFIX) as folder:
@@ -86,12 +85,32 @@ def draft_version(out: Path, version: int | None, size: int) -> Iterator[Draft]:
 
 
 def next_version(out: Path) -> int:
-    """One more than the highest version in the folder, or 1."""
-    return max((int(entry.name) for entry in out.iterdir() if entry.name.isdecimal()), default=0) + 1
+    """One more than the highest version in the folder, or 1.
+
+    Raises:
+        ExportError: the highest is the largest that there can be.
+    """
+    versions = _versions(out)
+    highest = max(versions, default=0)
+    if highest == LARGEST_VERSION:
+        raise ExportError(
+            f"{versions[highest]} is the largest version there can be: choose another with --version"
+        )
+    return highest + 1
 
 
-def _already_there(target: Path) -> ExportError:
-    return ExportError(f"{target} is already there: leave out --version to write the next one")
+def _versions(out: Path) -> dict[int, Path]:
+    """The versions that TensorFlow Serving sees, for which 01 is version 1."""
+    numbered = [entry for entry in out.iterdir() if entry.name.isascii() and entry.name.isdecimal()]
+    return {number: entry for entry in numbered if (number := int(entry.name)) <= LARGEST_VERSION}
+
+
+def _free_version(out: Path, asked: int | None) -> int:
+    if asked is None:
+        return next_version(out)
+    if taken := _versions(out).get(asked):
+        raise ExportError(f"{taken} is already there: leave out --version to write the next one")
+    return asked
 
 
 def _make_folders(out: Path) -> list[Path]:
