@@ -178,7 +178,7 @@ class _Source:
         expected = network.expected_variables()
         verify(checkpoint, expected, network.name, network.scope)
         shapes = {name: checkpoint.tensors[name].shape for name in expected}
-        labels = find_labels(labels_file, checkpoint.path, network.classes(shapes))
+        labels = find_labels(labels_file, (checkpoint.path, checkpoint.file), network.classes(shapes))
         return cls(checkpoint, network, labels, options, shapes)
 
     def model(self, statistics: Mapping[str, Statistics] | None = None, *, emulated: bool = False) -> Model:

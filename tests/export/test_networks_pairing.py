@@ -105,7 +105,7 @@ def test_an_output_stride_that_a_network_lacks_is_refused(name: str) -> None:
 def test_1001_classes_and_a_thousand_names(tmp_path: Path) -> None:
     (file := tmp_path / "names.txt").write_text("".join(f"name {i}\n" for i in range(1000)))
     with pytest.raises(ExportError) as caught:
-        find_labels(file, tmp_path / "model", 1001)
+        find_labels(file, [tmp_path / "model"], 1001)
     assert "has 1000 lines but the checkpoint has 1001 classes" in str(caught.value)
     assert "let 'background' be line 1" in str(caught.value)
 
@@ -113,11 +113,11 @@ def test_1001_classes_and_a_thousand_names(tmp_path: Path) -> None:
 def test_1000_classes_and_names_with_the_background(tmp_path: Path) -> None:
     (file := tmp_path / "names.txt").write_text("".join(f"name {i}\n" for i in range(1001)))
     with pytest.raises(ExportError, match="if line 1 is the background"):
-        find_labels(file, tmp_path / "model", 1000)
+        find_labels(file, [tmp_path / "model"], 1000)
 
 
 def test_imagenets_names_begin_with_the_background_where_there_are_1001(tmp_path: Path) -> None:
-    with_background = find_labels(None, tmp_path / "model", 1001)
-    without = find_labels(None, tmp_path / "model", 1000)
+    with_background = find_labels(None, [tmp_path / "model"], 1001)
+    without = find_labels(None, [tmp_path / "model"], 1000)
     assert with_background.names == ("background", *without.names)
     assert with_background.identifiers[1] == without.identifiers[0] == "n01440764"

@@ -1,0 +1,61 @@
+"""Where class names come from, and how their files are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from export.checkpoint import open_checkpoint
+from export.checkpoint_writer import write_checkpoint
+from export.errors import ExportError
+from export.exporter import _Source
+from export.graph_options import GraphOptions
+from export.labels import Labels, find_labels
+from tests.small_network import SMALL, small_weights
+
+
+def read(tmp_path: Path, content: str | bytes, classes: int = 3) -> Labels:
+    file = tmp_path / "labels.txt"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return find_labels(file, [], classes)
+
+
+def test_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
+    assert read(tmp_path, b"\xef\xbb\xbfroad\nhouse\ntree\n").names == ("road", "house", "tree")
+
+
+def test_numbers_of_slims_own_labels_file_are_no_part_of_the_names(tmp_path: Path) -> None:
+    labels = read(tmp_path, "0:daisy\n1:sun: flower\n2:daisy\n")
+    assert labels.names == ("daisy", "sun: flower", "daisy")
+    assert labels.identifiers == ("0", "1", "2")
+
+
+def test_names_that_begin_with_other_numbers_are_kept(tmp_path: Path) -> None:
+    assert read(tmp_path, "1:24 model\n1:12 model\n4:3 screen\n").names[0] == "1:24 model"
+
+
+def test_number_without_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="line 2 is empty"):
+        read(tmp_path, "0:daisy\n1:\n2:tulip\n")
+
+
+def test_repeated_name_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        ExportError, match="line 3 repeats 'crane' of line 1: put a unique identifier and a tab"
+    ):
+        read(tmp_path, "crane\nheron\ncrane\n")
+
+
+def test_repeated_identifier_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="line 2 repeats 'n1' of line 1: give it one of its own"):
+        read(tmp_path, "n1\tcrane\nn1\theron\nn3\tstork\n")
+
+
+@pytest.mark.parametrize("given", ["model.ckpt-300", "model.ckpt-300.index", "."])
+def test_names_beside_a_prefix_are_found_however_it_is_given(tmp_path: Path, given: str) -> None:
+    write_checkpoint(tmp_path / "model.ckpt-300", small_weights(), "V2")
+    (tmp_path / "model.ckpt-300.labels.tsv").write_text("road\nhouse\ntree\n")
+    with open_checkpoint(tmp_path / given) as checkpoint:
+        source = _Source.of(checkpoint, SMALL, None, GraphOptions())
+    assert source.labels.names == ("road", "house", "tree")
