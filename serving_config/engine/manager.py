@@ -46,7 +46,8 @@ class Manager:
 
     Args:
         load: makes a servable, warmed up, from name, version and path; raises RpcError.
-        poll_seconds: how often the models' folders are read; 0 for once per list of models.
+        poll_seconds: how often the models' folders are read; 0 for once per list of models, and once more when
+            a version that is wanted again has been unloaded.
     """
 
     def __init__(self, load: Callable[[str, int, Path], Servable], poll_seconds: float) -> None:
@@ -213,7 +214,7 @@ class Manager:
         versions = self._versions.setdefault(name, {})
         with self._changed:
             for number, path in wanted.items():
-                if number not in versions or (versions[number].state == END and not versions[number].wanted):
+                if number not in versions or _may_load_again(versions[number]):
                     versions[number] = Version(path)
             for number, version in versions.items():
                 version.wanted = number in wanted
@@ -255,8 +256,15 @@ class Manager:
         assert servable is not None
         servable.close()
         self._set_state(version, END)
+        if version.wanted:
+            self._wake.set()
 
     def _set_state(self, version: Version, state: int) -> None:
         with self._changed:
             version.state = state
             self._changed.notify_all()
+
+
+def _may_load_again(version: Version) -> bool:
+    """Whether it was unloaded, or failed and has not been asked for since: a failure is not tried twice."""
+    return version.state == END and not (version.wanted and version.error)

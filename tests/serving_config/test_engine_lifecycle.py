@@ -8,13 +8,12 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tensorflow_serving.apis import (
-    get_model_status_pb2,
-)
+from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
+from serving_config.engine.manager import Manager
 from serving_config.errors import ServingConfigError
-from tests.serving_config.engine_calls import AFFINE, WAIT, Caller, listing, publish, write_warmup
+from tests.serving_config.engine_calls import AFFINE, WAIT, Caller, State, listing, publish, write_warmup
 
 Start = Callable[..., Caller]
 
@@ -111,6 +110,38 @@ def test_a_reload_onto_a_missing_folder_changes_nothing(start_engine: Start, tmp
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     caller.reload(listing(AFFINE, 1, 2))
     caller.wait_for("affine", {2: "AVAILABLE", 1: "AVAILABLE"})
+
+
+@pytest.mark.parametrize("poll_seconds", [0, 0.05], ids=["polling off", "polling"])
+def test_a_version_that_is_wanted_again_while_a_request_holds_it_loads_again(poll_seconds: float) -> None:
+    closed = []
+
+    class Loaded:
+        def close(self) -> None:
+            closed.append(self)
+
+    manager = Manager(lambda name, version, path: Loaded(), poll_seconds)  # type: ignore[arg-type, return-value]
+    spec = model_pb2.ModelSpec(name="affine")
+    spec.version.value = 2
+
+    def wait_for(state: str) -> None:
+        end = time.monotonic() + WAIT
+        while manager.status(spec).model_version_status[0].state != State.Value(state):
+            assert time.monotonic() < end, manager.status(spec)
+            time.sleep(0.01)
+
+    try:
+        manager.reload(listing(AFFINE, 1, 2))
+        with manager.servable(spec):
+            manager.reload(listing(AFFINE, 1))
+            wait_for("UNLOADING")
+            manager.reload(listing(AFFINE, 1, 2))
+            time.sleep(0.2)  # for the engine to see that it is wanted, and still held
+            assert closed == []
+        wait_for("AVAILABLE")
+        assert len(closed) == 1
+    finally:
+        manager.stop()
 
 
 @pytest.mark.parametrize(
