@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from serving_config.check import inspection
@@ -68,7 +69,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--image", default=STOCK_IMAGE, help=f"the server's image; default: {STOCK_IMAGE}")
     add("--baked", action="store_true", help="the image holds the models (Dockerfile): mount none")
     add("--cpu", default="2", help="CPU limit of a replica, also its threads; default: 2")
-    add("--memory", default="6Gi", help="memory limit of a replica, in Mi or Gi; default: 6Gi")
+    add(
+        "--memory",
+        help="memory limit of a replica, in Mi or Gi, which also limits its calls at once; default: room for 2 "
+        "versions of each model and 8 calls for each CPU, at least 6Gi",
+    )
     add("--batching", action="store_true", help="turn server-side batching on (read batching.config first)")
     add("--tls-key", type=Path, metavar="FILE", help="TLS: the server's private key, PEM")
     add(
@@ -94,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
         ServingConfigError: the arguments do not fit together, or the folder cannot be written.
     """
     plan = _plan(args)
+    if plan.warning:
+        print(f"warning: {plan.warning}", file=sys.stderr)
     files = _files(plan, args.out, args.targets)
     folder.write(args.out, files, private="tls", force=args.force)
     result = inspection.inspect([args.out], models_root=None, model_configs=[])
@@ -111,7 +118,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         replicas=args.replicas,
         image=args.image,
         cpu=args.cpu,
-        memory=args.memory,
+        memory_asked=args.memory,
         baked=args.baked,
         batching=args.batching,
         tls=_tls(args),

@@ -14,6 +14,10 @@ _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _DNS_LABEL = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")
 _CPU = re.compile(r"(?P<millis>[1-9]\d*)m|(?P<cores>\d+(\.\d{1,3})?)")
 _MEMORY = re.compile(r"[1-9]\d*[MG]i")
+# VGG-16 in float32; a call's is that of a 512x512 image. README, Sizing.
+_GB_A_VERSION, _GB_A_CALL = Decimal("1.0"), Decimal("0.2")
+_CALLS_A_THREAD = 8
+_LEAST_MEMORY_GIB = 6
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,17 @@ class Tls:
 
 @dataclass(frozen=True)
 class Plan:
-    """One deployment. `cpu` and `memory` are Kubernetes quantities, such as `2`, `500m` and `6Gi`."""
+    """One deployment. `cpu` and `memory_asked` are Kubernetes quantities, such as `2`, `500m` and `6Gi`.
+
+    Without `memory_asked` the memory follows the models and the CPUs.
+    """
 
     models: tuple[Model, ...]
     name: str = "serving"
     replicas: int = 2
     image: str = STOCK_IMAGE
     cpu: str = "2"
-    memory: str = "6Gi"
+    memory_asked: str | None = None
     baked: bool = False
     batching: bool = False
     tls: Tls | None = None
@@ -79,8 +86,8 @@ class Plan:
             return f"--replicas {self.replicas}: give it 1 or more"
         if not _CPU.fullmatch(self.cpu) or self.cores == 0:
             return f"--cpu {self.cpu}: write cores, such as 2 or 500m"
-        if not _MEMORY.fullmatch(self.memory):
-            return f"--memory {self.memory}: write it in Mi or Gi, such as 6Gi"
+        if self.memory_asked is not None and not _MEMORY.fullmatch(self.memory_asked):
+            return f"--memory {self.memory_asked}: write it in Mi or Gi, such as 6Gi"
         if not re.fullmatch(r"[\w.:/@-]+", self.image):
             return f"--image {self.image}: not the name of an image"
         if self.baked and self.image == STOCK_IMAGE:
@@ -98,6 +105,44 @@ class Plan:
         return math.ceil(self.cores)
 
     @property
+    def loaded_versions(self) -> int:
+        """Versions in memory at once: a canary or a promotion holds two of a model."""
+        return sum(max(2, len(model.versions)) for model in self.models)
+
+    @property
+    def memory(self) -> str:
+        """The memory limit of a replica."""
+        fitting = _gib(self.needed_gb(_CALLS_A_THREAD * self.threads))
+        return self.memory_asked or f"{max(_LEAST_MEMORY_GIB, fitting)}Gi"
+
+    @property
+    def calls(self) -> int:
+        """Calls at once: what fits the memory, but enough for the threads, and no more than keep them busy."""
+        room = self._memory_gb - self.loaded_versions * _GB_A_VERSION
+        # One of gRPC's threads waits for the next call and answers none.
+        return max(self.threads + 1, min(_CALLS_A_THREAD * self.threads, int(room / _GB_A_CALL)))
+
+    def needed_gb(self, calls: int) -> Decimal:
+        """What the versions and so many calls need."""
+        return self.loaded_versions * _GB_A_VERSION + calls * _GB_A_CALL
+
+    @property
+    def warning(self) -> str | None:
+        """Says that the memory is too small for one call on each thread, where it is."""
+        needed = self.needed_gb(self.threads)
+        if self._memory_gb >= needed:
+            return None
+        return (
+            f"--memory {self.memory} is less than the {needed} GB that {self.loaded_versions} versions of VGG-16 and "
+            f"a 512x512 call on each CPU need: give it {_gib(needed)}Gi, unless the models are smaller"
+        )
+
+    @property
+    def _memory_gb(self) -> Decimal:
+        unit = 2**30 if self.memory.endswith("Gi") else 2**20
+        return Decimal(self.memory[:-2]) * unit / 10**9
+
+    @property
     def compose_memory(self) -> str:
         """The memory limit as compose writes it."""
         return self.memory.removesuffix("i").lower()
@@ -108,7 +153,7 @@ class Plan:
         return {
             "tensorflow_intra_op_parallelism": str(self.threads),
             "tensorflow_inter_op_parallelism": str(self.threads),
-            "grpc_max_threads": str(8 * self.threads),
+            "grpc_max_threads": str(self.calls),
         }
 
     @property
@@ -132,6 +177,10 @@ class Plan:
             rf"printf 'GET /v1/models/{model.name} HTTP/1.0\r\n\r\n' >&3 && grep -q AVAILABLE <&3"
             for model in self.models
         )
+
+
+def _gib(gigabytes: Decimal) -> int:
+    return math.ceil(gigabytes * 10**9 / 2**30)
 
 
 def model(argument: str, versions: tuple[int, ...]) -> Model:

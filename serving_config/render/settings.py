@@ -89,6 +89,10 @@ def with_flags(text: str, plan: Plan) -> str:
     """A deployment file's text with the plan's flags set, and its further flags after the metrics' one."""
     for name, value in plan.flags.items():
         text = re.sub(rf"(--{name}=)\d+", rf"\g<1>{value}", text)
+    text = text.replace(
+        "2 versions of 1 GB and 16 calls need 5.2 GB",
+        f"{plan.loaded_versions} versions of 1 GB and {plan.calls} calls need {plan.needed_gb(plan.calls)} GB",
+    )
 
     def added(match: re.Match[str]) -> str:
         indent, opening, closing = match["indent"], match["opening"], match["closing"]

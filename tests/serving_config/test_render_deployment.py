@@ -139,6 +139,47 @@ def test_sets_threads_limits_and_replicas() -> None:
     assert (autoscaler["minReplicas"], autoscaler["maxReplicas"]) == (3, 9)
 
 
+def sizes() -> tuple[str, int]:
+    """The memory limit, and the calls at once."""
+    service = tree("serving_config/docker-compose.yml")["services"]["serving"]
+    flags = dict(word.removeprefix("--").split("=", 1) for word in service["command"])
+    return service["deploy"]["resources"]["limits"]["memory"], int(flags["grpc_max_threads"])
+
+
+@pytest.mark.parametrize(
+    ("options", "memory", "calls"),
+    [
+        (["--cpu", "8"], "14g", 64),
+        (["--cpu", "500m"], "6g", 8),
+        (["--cpu", "8", "--memory", "6Gi"], "6g", 22),
+        (["--cpu", "8", "--memory", "6144Mi"], "6144m", 22),
+        (["--model", "other=models/other", "--memory", "6Gi"], "6g", 12),
+        (["--model", "other=models/other"], "7g", 16),
+        (["--cpu", "8", "--memory", "1Gi"], "1g", 9),
+    ],
+)
+def test_versions_and_calls_fit_the_memory(options: list[str], memory: str, calls: int) -> None:
+    add_version("other", 1)
+    assert main([*DEFAULTS, *options]) == 0
+    assert sizes() == (memory, calls)
+
+
+def test_the_comment_says_what_the_calls_need() -> None:
+    main([*DEFAULTS, "--cpu", "8", "--memory", "6Gi"])
+    for name in ("docker-compose.yml", "kubernetes/deployment.yaml"):
+        text = written("serving_config")[name]
+        assert "2 versions of 1 GB and 22 calls need 6.4 GB" in text
+
+
+@pytest.mark.parametrize(("memory", "warned"), [("3Gi", True), ("4Gi", False)])
+def test_memory_for_less_than_a_call_on_each_cpu_is_warned_about(
+    memory: str, warned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*DEFAULTS, "--cpu", "8", "--memory", memory]) == 0
+    said = capsys.readouterr().err
+    assert ("--memory 3Gi is less than the 3.6 GB that" in said and "give it 4Gi" in said) is warned
+
+
 def test_renames_every_object_and_reference() -> None:
     main([*DEFAULTS, "--name", "street"])
     for name, text in written("serving_config").items():
