@@ -4,8 +4,10 @@ Each flag is one that TensorFlow Serving 2.20 knows; `tensorflow_model_server --
 """
 
 import hashlib
+import ipaddress
 import math
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,15 +52,32 @@ def docker(server: Server) -> list[str]:
     """A container that ends with this command, published on `host` alone.
 
     Every path is mounted, read-only, under its own name, so that one models.config serves all engines.
+
+    Raises:
+        ServingConfigError: `host` is a name that cannot be looked up.
     """
     command = ["docker", "run", "--rm", "--init", f"--name={container(server)}"]
-    command.append(f"--publish={ports.address(server.host, server.port)}:{server.port}")
+    command.append(f"--publish={ports.address(_ip_address(server.host), server.port)}:{server.port}")
     # A path that is missing is an error of --mount; --volume would make an empty folder.
     for target, source in _mounts(server).items():
         command.append(f"--mount=type=bind,source={source},target={target},readonly")
     # The image's own entry point is a shell script that keeps signals to itself.
     command += [f"--entrypoint=/usr/bin/{PROGRAM}", server.image]
     return [*command, *_flags(server)]
+
+
+def _ip_address(host: str) -> str:
+    # --publish takes no names.
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return str(socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])
+    except (OSError, UnicodeError) as error:
+        raise ServingConfigError(
+            f"--host {host} cannot be looked up: give this machine's address, such as 127.0.0.1"
+        ) from error
 
 
 def container(server: Server) -> str:

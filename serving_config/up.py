@@ -1,6 +1,7 @@
 """`python -m serving_config up`: serve models in the foreground until Ctrl-C or SIGTERM."""
 
 import argparse
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ examples:
   python -m serving_config up
   python -m serving_config up --engine docker --models-config serving_config/models.config
   python -m serving_config up --model vgg_16=models/vgg_16 --port 0 --json"""
+
+_MOST_SECONDS = 2**31 - 1  # TensorFlow Serving reads them as an int32
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -77,14 +80,14 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--file-system-poll-seconds",
-        type=float,
+        type=_seconds,
         default=1.0,
         metavar="S",
-        help="how often to look for new versions; 0 for never (default: 1)",
+        help="how often to look for new versions; 0 for once, at start (default: 1)",
     )
     parser.add_argument(
         "--threads",
-        type=int,
+        type=_positive,
         default=0,
         metavar="N",
         help="TensorFlow threads within one operation (default: one per core)",
@@ -181,6 +184,16 @@ def _name_and_folder(text: str) -> tuple[str, Path]:
     if not (name and separator and folder):
         raise argparse.ArgumentTypeError(f"{text!r}: write NAME=DIR, as in vgg_16=models/vgg_16")
     return name, Path(folder)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r}: seconds, from 0 to {_MOST_SECONDS}")
+    return seconds
 
 
 def _positive(text: str) -> int:
