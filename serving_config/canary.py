@@ -7,8 +7,9 @@ from serving_config.rollout import CANARY
 
 _DESCRIPTION = """\
 Move the label `canary` to version N on a running server, and write the same to the models.config that the
-server starts from. The version is loaded first if it is not. Callers reach it by the label; everybody else
-goes on with `stable`. `promote N` makes it stable; `canary` with the stable version's number ends the trial."""
+server starts from. The version is loaded first if it is not. Callers that pin the label `canary` get it, and so
+do those that pin nothing, if it is the newest that is loaded: who is to be kept off it pins `stable`. `promote N`
+makes it stable; `canary` with the stable version's number ends the trial."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 
 from serving_config import server_arguments
 from serving_config.config_file import ConfigFile
-from serving_config.rollout import Rollout
+from serving_config.config_file_lock import locked
+from serving_config.rollout import STABLE, Outcome, Rollout
 
 _TIMEOUT = 300.0
 
@@ -27,18 +29,32 @@ def run(args: argparse.Namespace, change: Callable[[dict[str, int]], dict[str, i
     """Give the model the labels that `change` makes of those it has, and print them; 0 when that worked."""
     service = server_arguments.connect(args)
     try:
-        file = ConfigFile(args.models_config)
-        rollout = Rollout(service, file, args.model, args.models_root, args.timeout)
-        before = rollout.labels
-        after = change(before)
-        rollout.assign(after)
+        with locked(args.models_config):
+            file = ConfigFile(args.models_config)
+            rollout = Rollout(service, file, args.model, args.models_root, args.timeout)
+            before = rollout.labels
+            after = change(before)
+            outcome = rollout.assign(after)
     finally:
         service.close()
     if args.json:
-        print(json.dumps({"model": rollout.name, "labels": after, "before": before}))
-        return 0
+        report = {"model": rollout.name, "labels": after, "before": before}
+        print(json.dumps({**report, "unloaded": outcome.unloaded, "unpinned": outcome.unpinned}))
+    else:
+        _print(rollout.name, before, after, outcome)
+    if outcome.unpinned != after.get(STABLE):
+        print(
+            f"note: callers that pin nothing get {rollout.name} version {outcome.unpinned}, the newest that is "
+            f'loaded: those who are to get the stable one pin version_label="{STABLE}"',
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _print(name: str, before: dict[str, int], after: dict[str, int], outcome: Outcome) -> None:
     for label, version in sorted(after.items()):
         was = before.get(label)
         moved = "" if was == version else " (new)" if was is None else f" (was {was})"
-        print(f"{rollout.name} {label}: version {version}{moved}")
-    return 0
+        print(f"{name} {label}: version {version}{moved}")
+    for version in outcome.unloaded:
+        print(f"{name} version {version}: no longer loaded")

@@ -2,8 +2,8 @@
 
 The stubs of tensorflow-serving-api import all of TensorFlow for the sake of one enum, seconds and hundreds of
 megabytes that an operator's machine should not need. The few messages are stated here, with the field
-numbers of apis/model.proto, get_model_status.proto, model_management.proto and util/status.proto, under a
-package of our own, so that both can live in one process.
+numbers of apis/model.proto, get_model_status.proto, get_model_metadata.proto, model_management.proto and
+util/status.proto, under a package of our own, so that both can live in one process.
 """
 
 import time
@@ -23,7 +23,8 @@ name: "serving_config/model_service.proto" package: "serving_config.model_servic
 message_type { name: "Version" field { name: "value" number: 1 type: TYPE_INT64 } }
 message_type { name: "ModelSpec"
   field { name: "name" number: 1 type: TYPE_STRING }
-  field { name: "version" number: 2 type: TYPE_MESSAGE type_name: "Version" } }
+  field { name: "version" number: 2 type: TYPE_MESSAGE type_name: "Version" }
+  field { name: "version_label" number: 4 type: TYPE_STRING } }
 message_type { name: "GetModelStatusRequest"
   field { name: "model_spec" number: 1 type: TYPE_MESSAGE type_name: "ModelSpec" } }
 message_type { name: "Status"
@@ -36,6 +37,11 @@ message_type { name: "ModelVersionStatus"
 message_type { name: "GetModelStatusResponse"
   field { name: "model_version_status" number: 1 type: TYPE_MESSAGE label: LABEL_REPEATED
           type_name: "ModelVersionStatus" } }
+message_type { name: "GetModelMetadataRequest"
+  field { name: "model_spec" number: 1 type: TYPE_MESSAGE type_name: "ModelSpec" }
+  field { name: "metadata_field" number: 2 type: TYPE_STRING label: LABEL_REPEATED } }
+message_type { name: "GetModelMetadataResponse"
+  field { name: "model_spec" number: 1 type: TYPE_MESSAGE type_name: "ModelSpec" } }
 message_type { name: "ReloadConfigRequest" field { name: "config" number: 1 type: TYPE_BYTES } }
 message_type { name: "ReloadConfigResponse" }
 message_type { name: "HealthCheckRequest" field { name: "service" number: 1 type: TYPE_STRING } }
@@ -117,6 +123,25 @@ class ModelService:
     def available(self, model: str) -> list[int]:
         """The versions that answer now, in rising order."""
         return sorted(status.version for status in self.versions(model) if status.state == "AVAILABLE")
+
+    def labelled(self, model: str, label: str) -> int | None:
+        """The version that answers to a label now; None where the label is unknown or its version not AVAILABLE.
+
+        No call lists labels: this asks for the signatures under one, and reads which version they are of.
+        """
+        try:
+            answer = self._call(
+                "/tensorflow.serving.PredictionService/GetModelMetadata",
+                "GetModelMetadataRequest",
+                "GetModelMetadataResponse",
+                model_spec={"name": model, "version_label": label},
+                metadata_field=["signature_def"],
+            )
+        except grpc.RpcError as error:
+            if error.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND):
+                return None
+            raise self._failure("GetModelMetadata", error) from error
+        return int(answer.model_spec.version.value)
 
     def reload(self, config: ModelServerConfig) -> None:
         """Replace the server's whole list of models."""

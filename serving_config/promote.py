@@ -1,4 +1,4 @@
-"""`python -m serving_config promote N`: make a version the one that answers everybody."""
+"""`python -m serving_config promote N`: make a version the one that answers to `stable`."""
 
 import argparse
 
@@ -8,7 +8,8 @@ from serving_config.rollout import CANARY, PREVIOUS, STABLE
 _DESCRIPTION = """\
 Move the label `stable` to version N on a running server, without a restart and without losing a request, and
 write the same to the models.config that the server starts from. The version is loaded first if it is not, and
-`previous` keeps the one that was stable loaded, for `rollback`. `canary` follows unless it is on trial elsewhere."""
+`previous` keeps the one that was stable loaded, for `rollback`. `canary` follows unless it is on trial elsewhere.
+Callers that pin neither a label nor a version get the newest that is loaded, whatever `stable` says."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

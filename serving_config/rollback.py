@@ -9,7 +9,8 @@ from serving_config.rollout import CANARY, PREVIOUS, STABLE
 _DESCRIPTION = """\
 Move the label `stable` back to the version that it named before the last `promote`, and write the same to the
 models.config that the server starts from. That version is still loaded, so this takes effect at once. A second
-rollback undoes the first."""
+rollback undoes the first: the version that is rolled back from stays loaded, so callers that pin neither a label
+nor a version stay on it if it is the newest. `stable` is for those who pin it."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=_SHIPPED,
         metavar="FILE",
-        help="the file that the server was started from, kept in step (default: %(default)s)",
+        help="the file that the server was started from, with `up --models-config FILE` or compose; kept in step "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--models-root",

@@ -17,13 +17,20 @@ from serving_config.model_service import ModelService, VersionStatus
 
 @dataclass(frozen=True)
 class Row:
-    """One version: `state` is the server's, empty where it has never seen the version."""
+    """One version.
+
+    Attributes:
+        state: the server's; empty where it has never seen the version.
+        labels: those that the server answers to with this version.
+        labels_in_file_only: those that the file gives it, and the server does not.
+    """
 
     model: str
     version: int
     on_disk: bool
     state: str
     labels: list[str]
+    labels_in_file_only: list[str]
     error: str
 
 
@@ -32,8 +39,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "versions",
         help="list what is on disk and what is served",
-        description="List the versions of every model in models.config: on disk, on the running server, and the "
-        "labels that the file gives them.",
+        description="List the versions of every model in models.config: on disk, on the running server, and which "
+        "of the file's labels they answer to.",
     )
     server_arguments.add_arguments(parser)
     parser.set_defaults(run=run)
@@ -62,11 +69,16 @@ def _rows(model: ModelConfig, service: ModelService, models_root: Path) -> list[
         on_disk = set(models_config.version_folders(folder))
     except ServingConfigError:
         on_disk = set()
+    in_file = dict(sorted(model.version_labels.items()))
+    on_server = {label: service.labelled(model.name, label) for label in in_file}
     rows = []
-    for version in sorted({*served, *on_disk, *model.version_labels.values()}, reverse=True):
+    for version in sorted({*served, *on_disk, *in_file.values()}, reverse=True):
         status = served.get(version, VersionStatus(version, ""))
-        labels = sorted(label for label, number in model.version_labels.items() if number == version)
-        rows.append(Row(model.name, version, version in on_disk, status.state, labels, status.error))
+        labels = [label for label, number in on_server.items() if number == version]
+        file_only = [label for label, number in in_file.items() if number == version and label not in labels]
+        rows.append(
+            Row(model.name, version, version in on_disk, status.state, labels, file_only, status.error)
+        )
     return rows
 
 
@@ -75,5 +87,6 @@ def _print(rows: list[Row]) -> None:
     for row in rows:
         error = " ".join(row.error.split())
         on_disk = "yes" if row.on_disk else "no"
-        table.add_row(row.model, str(row.version), on_disk, row.state or "-", ", ".join(row.labels), error)
+        labels = ", ".join([*row.labels, *(f"{label} (file only)" for label in row.labels_in_file_only)])
+        table.add_row(row.model, str(row.version), on_disk, row.state or "-", labels, error)
     Console().print(table)

@@ -1,8 +1,6 @@
 """`versions`, `promote`, `canary` and `rollback` against an engine, and the models.config they keep in step."""
 
 import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -10,38 +8,7 @@ import pytest
 from google.protobuf import text_format
 
 from serving_config import models_config
-from serving_config.cli import main
-from tests.serving_config.engine_calls import AFFINE, Caller, listing
-
-Start = Callable[..., Caller]
-
-
-class Deployment:
-    """A model with three versions on disk, version 1 served as stable and canary, and its models.config."""
-
-    def __init__(self, folder: Path, start_engine: Start) -> None:
-        self.base_path = folder / "affine"
-        shutil.copytree(AFFINE, self.base_path)
-        self.file = folder / "models.config"
-        config = listing(self.base_path, 1, labels={"stable": 1, "canary": 1})
-        self.file.write_text("# Ours.\n# Do not lose this.\n" + text_format.MessageToString(config))
-        self.caller = start_engine(config)
-        self.address = self.caller.address
-
-    def run(self, *words: object) -> int:
-        arguments = [*map(str, words), "--server", self.address, "--models-config", str(self.file)]
-        return main(arguments)
-
-    def labels(self) -> dict[str, int]:
-        """As the file has them."""
-        return dict(models_config.read(self.file).model_config_list.config[0].version_labels)
-
-    def listed(self) -> list[int]:
-        policy = models_config.read(self.file).model_config_list.config[0].model_version_policy
-        return list(policy.specific.versions)
-
-    def answer(self, label: str) -> list[float]:
-        return self.caller.predict("affine", [1.0], label=label).tolist()
+from tests.serving_config.rollout_deployment import Deployment, Start
 
 
 @pytest.fixture
@@ -96,6 +63,65 @@ def test_canary_leaves_stable_where_it_is(deployment: Deployment) -> None:
     assert deployment.answer("canary") == [4.0]
     assert deployment.answer("stable") == [3.0]
     assert deployment.labels() == {"stable": 1, "canary": 2}
+
+
+def test_callers_that_pin_nothing_are_noted_where_they_leave_stable(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deployment.run("canary", 2) == 0
+    assert deployment.unpinned_answer() == [4.0]
+    assert error(capsys).startswith("note: callers that pin nothing get affine version 2, the newest ")
+
+
+def test_a_rollback_notes_that_callers_that_pin_nothing_stay(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment.run("promote", 2)
+    capsys.readouterr()
+    assert deployment.run("rollback") == 0
+    assert deployment.unpinned_answer() == [4.0]
+    assert error(capsys).startswith("note: callers that pin nothing get affine version 2, the newest ")
+
+
+def test_nothing_is_noted_where_stable_is_the_newest(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deployment.run("promote", 2) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_json_names_the_version_that_callers_get_who_pin_nothing(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deployment.run("canary", 2, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "model": "affine",
+        "labels": {"stable": 1, "canary": 2},
+        "before": {"stable": 1, "canary": 1},
+        "unloaded": [],
+        "unpinned": 2,
+    }
+
+
+def test_what_is_let_go_is_printed(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    deployment.run("promote", 2)
+    capsys.readouterr()
+    assert deployment.run("promote", 3) == 0
+    assert "affine version 1: no longer loaded" in capsys.readouterr().out.splitlines()
+
+
+def test_a_listed_version_that_never_had_a_label_stays_loaded(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = models_config.read(deployment.file)
+    config.model_config_list.config[0].model_version_policy.specific.versions[:] = [1, 3]
+    deployment.file.write_text(text_format.MessageToString(config))
+    deployment.caller.reload(config)
+    deployment.caller.wait_for("affine", {3: "AVAILABLE", 1: "AVAILABLE"})
+    assert deployment.run("promote", 2) == 0
+    assert deployment.caller.predict("affine", [1.0], version=3).tolist() == [5.0]
+    assert deployment.listed() == [1, 2, 3]
+    assert "no longer loaded" not in capsys.readouterr().out
 
 
 def test_promote_leaves_a_canary_on_trial_elsewhere(deployment: Deployment) -> None:
