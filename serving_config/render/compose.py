@@ -34,10 +34,10 @@ def render(plan: Plan, out: Path) -> str:
 
 def _gpu_image(services: Any, plan: Plan) -> None:
     repository, _, tag = plan.image.partition(":")
-    if repository == STOCK_IMAGE.partition(":")[0]:
-        services["serving-gpu"]["image"] = f"{repository}:{tag}-gpu"
+    if repository == STOCK_IMAGE.partition(":")[0] and tag and "@" not in tag:
+        services["serving-gpu"]["image"] = f"{repository}:{tag.removesuffix('-gpu')}-gpu"
     else:
-        del services["serving-gpu"]  # what another image offers for GPUs is not known
+        del services["serving-gpu"]  # what another image, or a digest, has beside it for GPUs is not known
 
 
 def _volumes(plan: Plan, out: Path) -> list[dict[str, Any]]:

@@ -36,17 +36,19 @@ def write(out: Path, files: Mapping[str, str], private: str, force: bool) -> Non
                 path.chmod(0o755 if path.is_dir() else 0o644)
             if (stage / private).is_dir():
                 (stage / private).chmod(0o700)
-            _publish(stage, out, files)
+            _publish(stage, out, files, private)
     except OSError as error:
         raise ServingConfigError(
             f"cannot write {out}: {error.strerror or error}; choose another --out"
         ) from error
 
 
-def _publish(stage: Path, out: Path, files: Mapping[str, str]) -> None:
+def _publish(stage: Path, out: Path, files: Mapping[str, str], private: str) -> None:
     if not out.exists():
         os.rename(stage, out)
         return
+    if (stage / private).is_dir() and (out / private).is_dir():
+        (out / private).chmod(0o700)  # before its files come
     for name in files:
         parent = (out / name).parent
         if not parent.exists():

@@ -187,15 +187,6 @@ def test_renames_every_object_and_reference() -> None:
             assert not re.search(r"(name|Name): serving", text), name
 
 
-def test_keeps_the_private_key_to_its_owner(work: Path) -> None:
-    certificate = trustme.CA().issue_cert("serving.example")
-    certificate.private_key_pem.write_to_path("key.pem")
-    certificate.cert_chain_pems[0].write_to_path("cert.pem")
-    main([*DEFAULTS, "--tls-key", "key.pem", "--tls-cert", "cert.pem"])
-    assert Path("serving_config/tls").stat().st_mode & 0o777 == 0o700
-    assert Path("serving_config/tls/.gitignore").read_text() == "*\n"
-
-
 def test_files_are_readable_by_the_server_whatever_the_umask() -> None:
     before = os.umask(0o077)
     try:
