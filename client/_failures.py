@@ -133,4 +133,6 @@ def _classify(
         return ServerError, f"{address} has no room for the call, in its queue or its memory: {words}"
     if code is _Code.UNIMPLEMENTED:
         return ServerError, f"{address} does not offer this call; is it a TensorFlow Serving? {words}"
+    if code is _Code.CANCELLED:  # by close(), mostly, and no fault of the server
+        return ServerError, f"the call was cancelled: {words}"
     return ServerError, f"the server failed with {code.name}: {words}"

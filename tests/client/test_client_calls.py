@@ -260,7 +260,7 @@ async def test_close_ends_the_async_calls_of_other_tasks_with_an_error(scripted:
     task = asyncio.create_task(caller.predict(INPUTS))
     assert await asyncio.to_thread(asked.wait, 20)
     await caller.close()
-    with pytest.raises(ServingError) as caught:
+    with pytest.raises(ServingError, match="the call was cancelled: the client was closed") as caught:
         await task
     assert caught.value.code is grpc.StatusCode.CANCELLED
 
