@@ -27,7 +27,7 @@ def _autoscaler(document: Document, deployments: dict[str, Document]) -> Iterato
     if target not in deployments:
         message = f"the autoscaler's target {target} is not there"
         yield Finding(document.path, line, message, f"the deployments are {joined(deployments)}")
-    elif "replicas" in deployments[target].data["spec"]:
+    elif get(deployments[target].data, "spec", "replicas") is not None:
         deployment = deployments[target]
         advice = "remove it: the autoscaler owns the number and each apply would reset it"
         yield Finding(

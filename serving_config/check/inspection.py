@@ -159,7 +159,7 @@ class _Inspection:
             if kustomization.is_kustomization(document):
                 with self.guard(document.path):
                     one, faults = kustomization.read(document)
-                    found.append(one)
+                    found.extend([one] if one else [])
                     self.add(faults)
         return found
 

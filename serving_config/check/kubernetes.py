@@ -33,7 +33,14 @@ def is_custom(document: Document) -> bool:
 
 
 def schema_findings(document: Document) -> Iterator[Finding]:
-    """The first place where the object departs from its schema, unknown fields included."""
+    """The first place where the object departs from its schema, unknown fields included; and empty list items."""
+    for key in ("apiVersion", "kind"):
+        if not isinstance(document.data[key], str):
+            yield Finding(document.path, document.line(key), f"{key} is no word", f"see Kubernetes {SCHEMAS}")
+            return
+    for keys in _empty_items(document.data):  # which the schemas allow
+        where = ".".join(map(str, keys))
+        yield Finding(document.path, document.line(*keys), f"{where} is empty", "fill it in or remove it")
     try:
         kubernetes_validate.validate(document.data, SCHEMAS, strict=True)
     except kubernetes_validate.ValidationError as error:
@@ -44,6 +51,17 @@ def schema_findings(document: Document) -> Iterator[Finding]:
     except kubernetes_validate.SchemaNotFoundError:
         message = f"Kubernetes {SCHEMAS} has no {document.data['kind']} in {document.data['apiVersion']}"
         yield Finding(document.path, document.line("kind"), message, "correct kind or apiVersion")
+
+
+def _empty_items(data: Any, *keys: str | int) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(data, list):
+        for index, item in enumerate(data):
+            if item is None:
+                yield (*keys, index)
+            yield from _empty_items(item, *keys, index)
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield from _empty_items(value, *keys, key)
 
 
 def servers(document: Document, kustomizations: list[Kustomization]) -> tuple[list[Server], list[Finding]]:

@@ -14,6 +14,10 @@ _FIELDS = """apiVersion kind metadata buildMetadata commonAnnotations commonLabe
     namespace nameSuffix openapi patches patchesJson6902 patchesStrategicMerge replacements replicas resources
     secretGenerator sortOptions transformers validators vars"""
 _GENERATORS = ("configMapGenerator", "secretGenerator")
+_ITEMS = {
+    **dict.fromkeys(("resources", "patchesStrategicMerge"), str),
+    **dict.fromkeys(("patches", "patchesJson6902", *_GENERATORS), dict),
+}
 
 
 @dataclass
@@ -48,8 +52,11 @@ def is_kustomization(document: Document) -> bool:
     )
 
 
-def read(document: Document) -> tuple[Kustomization, list[Finding]]:
-    """The kustomization and its own faults."""
+def read(document: Document) -> tuple[Kustomization | None, list[Finding]]:
+    """The kustomization, None where it cannot be read as one, and its own faults."""
+    misshapen = list(_misshapen(document))
+    if misshapen:
+        return None, misshapen
     kustomization = Kustomization(document, dict(_generated(document)))
     return kustomization, [*_findings(document), *_patch_findings(kustomization)]
 
@@ -62,6 +69,17 @@ def _generated(document: Document) -> Iterator[tuple[str, dict[str, Path]]]:
                 key, _, source = str(text).rpartition("=")
                 files[key or Path(source).name] = document.path.parent / source
             yield str(entry.get("name")), files
+
+
+def _misshapen(document: Document) -> Iterator[Finding]:
+    for name, kind in _ITEMS.items():
+        items = document.data.get(name) or []
+        whole = isinstance(items, list)
+        for index, item in enumerate(items) if whole else [(0, items)]:
+            if not whole or not isinstance(item, kind):
+                line = document.line(name, index) if whole else document.line(name)
+                wanted = "names of files" if kind is str else "mappings"
+                yield Finding(document.path, line, f"{name} is no list of {wanted}", "write one item a line")
 
 
 def _findings(document: Document) -> Iterator[Finding]:
