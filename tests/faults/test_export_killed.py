@@ -57,13 +57,16 @@ def serving(out: Path) -> Iterator[Client]:
 
 
 def calls_until_it_ends(process: subprocess.Popen[str], client: Client) -> int:
-    """Call the model until the process ends; every call must be answered, and every version load."""
+    """Call the model until the process ends and all is loaded; every call must be answered, and every version load."""
     image = np.random.default_rng(1).integers(0, 256, (48, 64, 3), np.uint8)
-    answered = 0
-    while process.poll() is None:
+    answered, settled = 0, False
+    while process.poll() is None or not settled:
         assert client.classify(image).top.score > 0
         answered += 1
-        assert not [status for status in client.status() if status.error_code]
+        versions = client.status()
+        assert not [status for status in versions if status.error_code]
+        # A Python that ends while a thread of it loads a version aborts.
+        settled = {status.state for status in versions} <= {"AVAILABLE", "END"}
         time.sleep(0.1)
     return answered
 
