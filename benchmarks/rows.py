@@ -92,8 +92,11 @@ class Series:
 
 
 def fraction(ratio: float) -> str:
-    """Write a ratio as it is talked about: 1/7.2, or 1.04."""
-    return f"1/{1 / ratio:.3g}" if 0 < ratio < 0.75 else f"{ratio:.3g}"
+    """Write a ratio as it is talked about: 1/7.2, 1/1170 or 1.04."""
+    if not 0 < ratio < 0.75:
+        return f"{ratio:.3g}"
+    times = 1 / ratio
+    return f"1/{times:.0f}" if times >= 1000 else f"1/{times:.3g}"
 
 
 def as_json(entry: Row | Series) -> dict[str, Any]:

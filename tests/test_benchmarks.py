@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from benchmarks import cli
 from benchmarks.rows import Figure, Row, Series, as_json, entry_of, fraction
 from benchmarks.run import Run
 from benchmarks.side import BenchmarkError, Side
-from tests.conftest import run_module
+from tests.conftest import ROOT, run_module
 
 
 def row(ours: float, theirs: float | None, at_most: float | None) -> Row:
@@ -145,3 +146,12 @@ def test_side_measures_the_memory_of_its_step() -> None:
         step = side.step()
     request = 1024 * 1024 * 3  # bytes; the kernel counts to within some pages of each thread
     assert step.peak - step.before > 0.9 * request
+
+
+def test_readme_gives_the_ratios_that_were_measured() -> None:
+    section = (ROOT / "README.md").read_text().partition("### How fast")[2].partition("\n## ")[0]
+    stated = re.findall(r"^\| (.+?) \| (.+?) \| ([\d/.]+) \|$", section, re.MULTILINE)
+    rows = json.loads((ROOT / "benchmarks" / "results.json").read_text())["rows"]
+    measured = {(row["what"], row["against"]): fraction(row["ratio"]) for row in rows if row["ratio"]}
+    assert len(stated) >= 10
+    assert {(what, against): ratio for what, against, ratio in stated}.items() <= measured.items()
