@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
     from tests.serving_config.engine_calls import Caller
+    from tests.serving_config.rollout_deployment import Deployment
 
 ROOT = Path(__file__).parents[2]
 CONFORMANCE = ROOT / "tests" / "conformance"
@@ -136,6 +137,14 @@ def start_engine() -> Iterator[Callable[..., "Caller"]]:
             return caller
 
         yield started
+
+
+@pytest.fixture
+def deployment(tmp_path: Path, start_engine: Callable[..., "Caller"]) -> "Deployment":
+    """A model on a running engine and its models.config, to roll versions out on."""
+    from tests.serving_config.rollout_deployment import Deployment
+
+    return Deployment(tmp_path, start_engine)
 
 
 @pytest.fixture(scope="session")

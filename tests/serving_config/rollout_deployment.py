@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from google.protobuf import text_format
 
 from serving_config import models_config
@@ -42,3 +43,9 @@ class Deployment:
 
     def unpinned_answer(self) -> list[float]:
         return self.caller.predict("affine", [1.0]).tolist()
+
+
+def error_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """The only line on stderr."""
+    (line,) = capsys.readouterr().err.splitlines()
+    return line

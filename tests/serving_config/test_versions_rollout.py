@@ -1,24 +1,13 @@
 """`versions`, `promote`, `canary` and `rollback` against an engine, and the models.config they keep in step."""
 
 import json
-from pathlib import Path
 
 import grpc
 import pytest
 from google.protobuf import text_format
 
 from serving_config import models_config
-from tests.serving_config.rollout_deployment import Deployment, Start
-
-
-@pytest.fixture
-def deployment(tmp_path: Path, start_engine: Start) -> Deployment:
-    return Deployment(tmp_path, start_engine)
-
-
-def error(capsys: pytest.CaptureFixture[str]) -> str:
-    (line,) = capsys.readouterr().err.splitlines()
-    return line
+from tests.serving_config.rollout_deployment import Deployment, Start, error_line
 
 
 def test_promote_loads_the_version_moves_stable_and_keeps_the_one_before(deployment: Deployment) -> None:
@@ -55,7 +44,7 @@ def test_rollback_before_any_promotion_is_refused(
     deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert deployment.run("rollback") == 1
-    assert "no version was stable before this one" in error(capsys)
+    assert "no version was stable before this one" in error_line(capsys)
 
 
 def test_canary_leaves_stable_where_it_is(deployment: Deployment) -> None:
@@ -70,7 +59,7 @@ def test_callers_that_pin_nothing_are_noted_where_they_leave_stable(
 ) -> None:
     assert deployment.run("canary", 2) == 0
     assert deployment.unpinned_answer() == [4.0]
-    assert error(capsys).startswith("note: callers that pin nothing get affine version 2, the newest ")
+    assert error_line(capsys).startswith("note: callers that pin nothing get affine version 2, the newest ")
 
 
 def test_a_rollback_notes_that_callers_that_pin_nothing_stay(
@@ -80,7 +69,7 @@ def test_a_rollback_notes_that_callers_that_pin_nothing_stay(
     capsys.readouterr()
     assert deployment.run("rollback") == 0
     assert deployment.unpinned_answer() == [4.0]
-    assert error(capsys).startswith("note: callers that pin nothing get affine version 2, the newest ")
+    assert error_line(capsys).startswith("note: callers that pin nothing get affine version 2, the newest ")
 
 
 def test_nothing_is_noted_where_stable_is_the_newest(
@@ -151,7 +140,7 @@ def test_a_version_that_is_not_on_disk_is_refused(
     deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert deployment.run("promote", 9) == 1
-    assert error(capsys).endswith("affine: there is 1, 2, 3")
+    assert error_line(capsys).endswith("affine: there is 1, 2, 3")
     assert deployment.labels() == {"stable": 1, "canary": 1}
 
 
@@ -161,7 +150,7 @@ def test_a_version_that_does_not_load_changes_nothing(
     (deployment.base_path / "2" / "saved_model.pb").write_bytes(b"\x00")
     before = deployment.file.read_text()
     assert deployment.run("promote", 2) == 1
-    assert "affine version 2 does not load: " in error(capsys)
+    assert "affine version 2 does not load: " in error_line(capsys)
     assert deployment.answer("stable") == [3.0]
     assert deployment.file.read_text() == before
 
@@ -182,7 +171,7 @@ def test_a_base_path_on_which_the_real_server_would_hang_is_refused(
     config.model_config_list.config.add(name="b", base_path="/nowhere/b", model_platform="tensorflow")
     deployment.file.write_text(text_format.MessageToString(config))
     assert deployment.run("promote", 2, "--model", "affine") == 1
-    assert "base path /nowhere/b does not exist here" in error(capsys)
+    assert "base path /nowhere/b does not exist here" in error_line(capsys)
     assert deployment.answer("stable") == [3.0]
 
 
@@ -193,7 +182,7 @@ def test_a_policy_that_loads_by_itself_is_left_alone(
     config.model_config_list.config[0].model_version_policy.latest.num_versions = 1
     deployment.file.write_text(text_format.MessageToString(config))
     assert deployment.run("promote", 2) == 1
-    assert "list its versions with specific { versions: N }" in error(capsys)
+    assert "list its versions with specific { versions: N }" in error_line(capsys)
 
 
 def test_several_models_need_a_name(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,13 +192,13 @@ def test_several_models_need_a_name(deployment: Deployment, capsys: pytest.Captu
     other.name = "other"
     deployment.file.write_text(text_format.MessageToString(config))
     assert deployment.run("promote", 2) == 1
-    assert "lists affine, other: say which with --model" in error(capsys)
+    assert "lists affine, other: say which with --model" in error_line(capsys)
 
 
 def test_no_server_is_one_line(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     deployment.address = "127.0.0.1:1"
     assert deployment.run("promote", 2) == 1
-    assert error(capsys).startswith("error: no server answers at 127.0.0.1:1 (")
+    assert error_line(capsys).startswith("error: no server answers at 127.0.0.1:1 (")
 
 
 def test_versions_lists_disk_server_and_labels(

@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
@@ -14,19 +13,9 @@ from serving_config import models_config
 from serving_config.config_file_lock import locked
 from serving_config.model_service import ModelService
 from tests.serving_config.engine_calls import listing
-from tests.serving_config.rollout_deployment import Deployment, Start
+from tests.serving_config.rollout_deployment import Deployment, Start, error_line
 
 BEFORE = {"stable": 1, "canary": 1}
-
-
-@pytest.fixture
-def deployment(tmp_path: Path, start_engine: Start) -> Deployment:
-    return Deployment(tmp_path, start_engine)
-
-
-def error(capsys: pytest.CaptureFixture[str]) -> str:
-    (line,) = capsys.readouterr().err.splitlines()
-    return line
 
 
 def test_a_command_waits_for_the_one_before_and_says_so(
@@ -36,8 +25,8 @@ def test_a_command_waits_for_the_one_before_and_says_so(
         with locked(deployment.file):
             second = pool.submit(deployment.run, "promote", 2)
             shown = ""
-            while not shown and not second.done():
-                shown = capfd.readouterr().err
+            while not shown.endswith("\n") and not second.done():
+                shown += capfd.readouterr().err
             assert shown == f"waiting for another command that is changing {deployment.file}\n"
             assert deployment.labels() == BEFORE
         assert second.result() == 0
@@ -56,7 +45,7 @@ def test_a_file_changed_while_a_version_loads_is_neither_overwritten_nor_sent(
 
     monkeypatch.setattr(ModelService, "wait_available", edited)
     assert deployment.run("promote", 2) == 1
-    assert "models.config was changed by someone else in the meantime" in error(capsys)
+    assert "models.config was changed by someone else in the meantime" in error_line(capsys)
     assert deployment.file.read_text().endswith("# theirs\n")
     assert deployment.labels() == BEFORE
     assert deployment.answer("stable") == [3.0]
@@ -89,7 +78,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_moves(
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write to every folder
     assert deployment.run("promote", 2) == 1
-    assert error(capsys).endswith("its folder is not writable: nothing has been changed")
+    assert error_line(capsys).endswith("its folder is not writable: nothing has been changed")
     assert deployment.answer("stable") == [3.0]
 
 
@@ -102,7 +91,7 @@ def test_a_server_that_was_started_without_the_file_is_left_alone(
     caller = start_engine(config)
     deployment.address = caller.address
     assert deployment.run("promote", 2) == 1
-    shown = error(capsys)
+    shown = error_line(capsys)
     assert (
         f"models.config does not describe the server at {caller.address}: label canary of affine is missing"
         in shown
@@ -119,7 +108,7 @@ def test_a_file_that_lists_a_model_which_the_server_does_not_know_is_not_sent(
     config.model_config_list.config[1].name = "other"
     deployment.file.write_text(text_format.MessageToString(config))
     assert deployment.run("promote", 2, "--model", "affine") == 1
-    assert "the server has no model other" in error(capsys)
+    assert "the server has no model other" in error_line(capsys)
     assert deployment.caller.states("affine") == {1: "AVAILABLE"}
 
 
@@ -129,7 +118,7 @@ def test_a_file_that_lists_a_version_which_is_not_available_is_not_sent(
     text = text_format.MessageToString(listing(deployment.base_path, 1, 3, labels=BEFORE))
     deployment.file.write_text(text)
     assert deployment.run("promote", 2) == 1
-    assert "affine version 3 is not AVAILABLE there (never seen)" in error(capsys)
+    assert "affine version 3 is not AVAILABLE there (never seen)" in error_line(capsys)
     assert deployment.caller.states("affine") == {1: "AVAILABLE"}
 
 
@@ -147,7 +136,9 @@ class TestMovedFromElsewhere:
         self, deployment: Deployment, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert deployment.run("canary", 3) == 1
-        assert "label canary of affine is on version 2 there, and on version 1 in the file" in error(capsys)
+        assert "label canary of affine is on version 2 there, and on version 1 in the file" in error_line(
+            capsys
+        )
         assert deployment.answer("stable") == [4.0]
 
     def test_the_same_command_puts_the_file_right(self, deployment: Deployment) -> None:
