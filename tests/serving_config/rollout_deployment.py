@@ -26,9 +26,12 @@ class Deployment:
         self.caller = start_engine(config)
         self.address = self.caller.address
 
+    def command(self, *words: object) -> list[str]:
+        """The words of a roll-out command on this model."""
+        return [*map(str, words), "--server", self.address, "--models-config", str(self.file)]
+
     def run(self, *words: object) -> int:
-        arguments = [*map(str, words), "--server", self.address, "--models-config", str(self.file)]
-        return main(arguments)
+        return main(self.command(*words))
 
     def labels(self) -> dict[str, int]:
         """As the file has them."""

@@ -4,7 +4,8 @@ import errno
 import fcntl
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
 
 import pytest
 from google.protobuf import text_format
@@ -18,18 +19,15 @@ from tests.serving_config.rollout_deployment import Deployment, Start, error_lin
 BEFORE = {"stable": 1, "canary": 1}
 
 
-def test_a_command_waits_for_the_one_before_and_says_so(
-    deployment: Deployment, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        with locked(deployment.file):
-            second = pool.submit(deployment.run, "promote", 2)
-            shown = ""
-            while not shown.endswith("\n") and not second.done():
-                shown += capfd.readouterr().err
-            assert shown == f"waiting for another command that is changing {deployment.file}\n"
-            assert deployment.labels() == BEFORE
-        assert second.result() == 0
+def test_a_command_waits_for_the_one_before_and_says_so(deployment: Deployment) -> None:
+    command = [sys.executable, "-m", "serving_config", *deployment.command("promote", 2)]
+    with locked(deployment.file):
+        second = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert second.stderr
+        assert second.stderr.readline() == f"waiting for another command that is changing {deployment.file}\n"
+        assert deployment.labels() == BEFORE
+    assert second.communicate() == (None, "")
+    assert second.returncode == 0
     assert deployment.labels()["stable"] == 2
 
 
