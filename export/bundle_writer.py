@@ -12,8 +12,9 @@ from typing import IO, Any
 import google_crc32c
 import numpy.typing as npt
 
-from export.checked_file import CHUNK, as_bytes, masked_crc
+from export.checked_file import CHUNK, Bytes, Sink, as_bytes, masked_crc
 from export.sstable_writer import TableWriter
+from export.tensor_spec import TensorSpec
 
 
 class BundleWriter:
@@ -28,24 +29,41 @@ class BundleWriter:
 
     def add(self, name: str, array: npt.NDArray[Any]) -> None:
         """Write one tensor, little-endian and contiguous."""
-        import tensorflow as tf
-        from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto
-
-        flat, crc = as_bytes(array), 0
+        flat, sink = as_bytes(array), self.sink(name, TensorSpec(array.shape, array.dtype))
         for start in range(0, flat.size, CHUNK):
-            piece = flat[start : start + CHUNK]
+            sink(flat[start : start + CHUNK])
+
+    def sink(self, name: str, spec: TensorSpec) -> Sink:
+        """Return what takes the bytes of one tensor; no other may come between them."""
+        crc, left = 0, spec.nbytes
+
+        def take(piece: Bytes) -> None:
+            nonlocal crc, left
             crc = google_crc32c.extend(crc, piece)
             self._data.write(piece.data)
             self._progress(piece.size)
+            left -= piece.size
+            if not left:
+                self._enter(name, spec, crc)
+
+        if not left:
+            self._enter(name, spec, crc)
+        return take
+
+    def _enter(self, name: str, spec: TensorSpec, crc: int) -> None:
+        """Note a tensor of which everything has been written."""
+        import tensorflow as tf
+        from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto
+
         entry = BundleEntryProto(
-            dtype=tf.dtypes.as_dtype(array.dtype).as_datatype_enum,
-            shape=tf.TensorShape(array.shape).as_proto(),
+            dtype=tf.dtypes.as_dtype(spec.dtype).as_datatype_enum,
+            shape=tf.TensorShape(spec.shape).as_proto(),
             offset=self._position,
-            size=array.nbytes,
+            size=spec.nbytes,
             crc32c=masked_crc(crc),
         )
         self._entries[name.encode()] = entry.SerializeToString()
-        self._position += array.nbytes
+        self._position += spec.nbytes
 
     def write_index(self, index: IO[bytes]) -> None:
         """Write the table of what was added."""

@@ -1,4 +1,4 @@
-"""Read ranges of a file straight into arrays, with the CRC-32C of everything read."""
+"""Read ranges of a file straight to where they belong, with the CRC-32C of everything read."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
 Bytes = npt.NDArray[np.uint8]
+Sink = Callable[[Bytes], None]  # takes bytes piece after piece, each before it returns
 
 CHUNK = 1 << 20  # bytes: still in the processor's cache when its checksum is taken
 
@@ -35,6 +36,10 @@ class UnsupportedError(FormatError):
     """The bytes are sound, but of a kind that this project does not read."""
 
 
+class ReadError(FormatError):
+    """The system does not give the bytes."""
+
+
 @contextmanager
 def naming(tensor: str) -> Iterator[None]:
     """Note in a FormatError which tensor it happened to."""
@@ -45,6 +50,15 @@ def naming(tensor: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Tell failures to read from those of a sink."""
+    try:
+        yield
+    except OSError as error:
+        raise ReadError(error.strerror or str(error)) from error
+
+
 def masked_crc(crc: int) -> int:
     """Return the form in which tables and bundles store a CRC-32C (LevelDB, util/crc32c.h)."""
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
@@ -53,6 +67,40 @@ def masked_crc(crc: int) -> int:
 def as_bytes(array: npt.NDArray[Any]) -> Bytes:
     """Return the bytes of a contiguous array as a flat uint8 view."""
     return array.reshape(-1).view(np.uint8)
+
+
+class Target(NamedTuple):
+    """Where a range of a file goes.
+
+    Attributes:
+        offset: first byte of the range.
+        size: of the range.
+        buffers: as many bytes in all; each is filled before the next one is asked for.
+    """
+
+    offset: int
+    size: int
+    buffers: Iterator[Bytes]
+
+    @classmethod
+    def array(cls, offset: int, array: Bytes) -> Target:
+        """Fill `array`."""
+        return cls(
+            offset, array.size, (array[start : start + CHUNK] for start in range(0, array.size, CHUNK))
+        )
+
+    @classmethod
+    def sink(cls, offset: int, size: int, sink: Sink) -> Target:
+        """Pass the bytes on; no more than a piece is in memory."""
+        return cls(offset, size, _scratch(size, sink))
+
+
+def _scratch(size: int, sink: Sink) -> Iterator[Bytes]:
+    scratch = np.empty(min(CHUNK, size), np.uint8)
+    for start in range(0, size, CHUNK):
+        piece = scratch[: min(CHUNK, size - start)]
+        yield piece
+        sink(piece)
 
 
 class CheckedFile:
@@ -80,12 +128,13 @@ class CheckedFile:
         """Return `size` bytes from `offset`.
 
         Raises:
-            FormatError: they do not lie within the file.
+            FormatError: they do not lie within the file, or cannot be read.
         """
         if offset < 0 or size < 0 or offset + size > self.size:
             raise FormatError("it points outside the file")
-        self._stream.seek(offset)
-        data = self._stream.read(size)
+        with _reading():
+            self._stream.seek(offset)
+            data = self._stream.read(size)
         if len(data) != size:
             raise FormatError("the file became shorter while it was read")
         return data
@@ -94,7 +143,7 @@ class CheckedFile:
         self,
         start: int,
         end: int,
-        targets: Iterable[tuple[int, Bytes]],
+        targets: Iterable[Target],
         progress: Callable[[int], None] | None = None,
     ) -> int:
         """Read [start, end) once and return its CRC-32C.
@@ -102,36 +151,33 @@ class CheckedFile:
         Args:
             start: first byte of the range.
             end: first byte after it.
-            targets: (offset, array) pairs: the bytes from that offset on go into that array.
+            targets: of parts of the range, in any order.
             progress: called with the number of bytes just read into targets.
 
         Raises:
-            FormatError: the range or a target lies outside, or targets overlap.
+            FormatError: the range or a target lies outside, or targets overlap, or it cannot be read.
         """
         if not 0 <= start <= end <= self.size:
             raise FormatError("it points outside the file")
-        scratch = np.empty(min(CHUNK, end - start), np.uint8)
-        self._stream.seek(start)
+        with _reading():
+            self._stream.seek(start)
         position, crc = start, 0
-        for offset, into in sorted(targets, key=lambda target: target[0]):
-            if offset < position or offset + into.size > end:
+        for target in sorted(targets, key=lambda target: target.offset):
+            if target.offset < position or target.offset + target.size > end:
                 raise FormatError("its parts overlap")
-            crc = self._skip(offset - position, scratch, crc)
-            crc = self._read(into, crc, progress)
-            position = offset + into.size
-        return self._skip(end - position, scratch, crc)
+            crc = self._skip(target.offset - position, crc)
+            crc = self._read(target.buffers, crc, progress)
+            position = target.offset + target.size
+        return self._skip(end - position, crc)
 
-    def _skip(self, size: int, scratch: Bytes, crc: int) -> int:
-        while size:
-            piece = scratch[: min(size, scratch.size)]
-            crc = self._read(piece, crc, None)
-            size -= piece.size
-        return crc
+    def _skip(self, size: int, crc: int) -> int:
+        return self._read(_scratch(size, lambda piece: None), crc, None)
 
-    def _read(self, into: Bytes, crc: int, progress: Callable[[int], None] | None) -> int:
-        for start in range(0, into.size, CHUNK):
-            piece = into[start : start + CHUNK]
-            if self._stream.readinto(piece.data) != piece.size:
+    def _read(self, buffers: Iterator[Bytes], crc: int, progress: Callable[[int], None] | None) -> int:
+        for piece in buffers:
+            with _reading():
+                size = self._stream.readinto(piece.data)
+            if size != piece.size:
                 raise FormatError("the file became shorter while it was read")
             crc = google_crc32c.extend(crc, piece)
             if progress:

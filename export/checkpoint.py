@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from export.archive import is_archive, unpack
-from export.checked_file import FormatError, UnsupportedError
+from export.checked_file import FormatError, ReadError, Sink, UnsupportedError
 from export.checkpoint_files import Format, Located, locate
 from export.checkpoint_v1 import V1File
 from export.checkpoint_v2 import V2Bundle
@@ -30,6 +30,9 @@ __all__ = ["Checkpoint", "TensorSpec", "open_checkpoint", "verify"]
 MOST_NAMES = 3
 MOST_CLASSES = 1 << 16  # labels are uint16
 AUXILIARY = "AuxLogits"  # a second classifier that slim's Inception networks have while they are trained
+_HASHED_AT_ONCE = (
+    1 << 24
+)  # bytes: in a thread beside others, which may keep the interpreter for 5 ms each time
 OBJECT_BASED = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
@@ -71,7 +74,7 @@ class Checkpoint:
         with _explained(self.path):
             for file in self._reader.files:
                 with file.open("rb") as stream:
-                    while chunk := stream.read(1 << 20):
+                    while chunk := stream.read(_HASHED_AT_ONCE):
                         digest.update(chunk)
         return digest.hexdigest()
 
@@ -84,7 +87,10 @@ class Checkpoint:
         return next(self.read_all([name]))[1]
 
     def read_all(
-        self, names: Iterable[str], progress: Callable[[int], None] | None = None
+        self,
+        names: Iterable[str],
+        progress: Callable[[int], None] | None = None,
+        sinks: Mapping[str, Sink] = MappingProxyType({}),
     ) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         """Yield the named tensors, each read once, in the order of the file, one at a time.
 
@@ -93,6 +99,8 @@ class Checkpoint:
         Args:
             names: tensors of this checkpoint.
             progress: called often, with the bytes read so far of the tensors asked for.
+            sinks: tensors of floats that are not yielded, by name: their bytes are passed on piece by piece as they are
+                read, before their checksum is known.
 
         Raises:
             ExportError: there is none of that name, or it is damaged.
@@ -108,8 +116,8 @@ class Checkpoint:
             if progress:
                 progress(done)
 
-        with _explained(self.path):
-            yield from self._reader.read(wanted, step)
+        with _damage_explained(self.path):
+            yield from self._reader.read(wanted, step, sinks)
 
 
 def open_checkpoint(path: str | Path, progress: Callable[[int, int], None] | None = None) -> Checkpoint:
@@ -230,14 +238,21 @@ def _refuse_unknown(
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     try:
+        with _damage_explained(path):
+            yield
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+@contextmanager
+def _damage_explained(path: Path) -> Iterator[None]:
+    try:
         yield
     except FormatError as error:
         where = f"{error.tensor} in {path}" if error.tensor else f"{path}"
-        if isinstance(error, UnsupportedError):
+        if isinstance(error, UnsupportedError | ReadError):
             raise ExportError(f"{where} cannot be read: {error}") from error
         raise ExportError(f"{where} is damaged: {error}; download or copy it again") from error
-    except OSError as error:
-        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _unpacked(path: Path, cleanup: ExitStack, progress: Callable[[int, int], None] | None) -> Located:

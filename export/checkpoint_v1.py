@@ -7,14 +7,23 @@ Floats lie packed in the message and are read straight into the array; protobuf 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from export.checked_file import Bytes, CheckedFile, FormatError, UnsupportedError, as_bytes, naming
+from export.checked_file import (
+    Bytes,
+    CheckedFile,
+    FormatError,
+    Sink,
+    Target,
+    UnsupportedError,
+    as_bytes,
+    naming,
+)
 from export.sstable import Handle, Table, varint
 from export.tensor_spec import STRINGS, TensorSpec, tensor_spec
 
@@ -61,9 +70,11 @@ class V1File:
         self._file.close()
 
     def read(
-        self, names: Iterable[str], progress: Callable[[int], None] | None
+        self, names: Iterable[str], progress: Callable[[int], None] | None, sinks: Mapping[str, Sink]
     ) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Yield the named tensors in the file's order; `progress` gets each step's bytes.
+        """Yield the named tensors in the file's order, but for those that go to `sinks`, which are of floats.
+
+        `progress` gets each step's bytes.
 
         Raises:
             FormatError: a tensor is damaged; its name is in the error's `tensor`.
@@ -76,20 +87,26 @@ class V1File:
                 blocks[self._table.block_of(self._key(name))].append(name)
         for block in sorted(blocks):
             with naming(_one_of(blocks[block])):
-                arrays = self._read_block(block, blocks[block], progress)
+                arrays = self._read_block(block, blocks[block], progress, sinks)
             while arrays:
                 yield arrays.popitem()
 
     def _key(self, name: str) -> bytes:
         return tensor_key(name, len(self.tensors[name].shape))
 
-    def _read_block(self, block: Handle, names: list[str], progress: Callable[[int], None] | None) -> Any:
+    def _read_block(
+        self,
+        block: Handle,
+        names: list[str],
+        progress: Callable[[int], None] | None,
+        sinks: Mapping[str, Sink],
+    ) -> Any:
         keys = {self._key(name): name for name in names}
         places = {
             keys[key]: (offset, size) for key, offset, size in self._table.entries(block) if key in keys
         }
         arrays: dict[str, npt.NDArray[Any]] = {}
-        targets: list[tuple[int, Bytes]] = []
+        targets: list[Target] = []
         for name in reversed(names):
             spec = self.tensors[name]
             with naming(name):
@@ -100,10 +117,13 @@ class V1File:
                     start, stop = self._packed(spec, offset, offset + size)
                     if stop - start != spec.nbytes:
                         raise FormatError(f"it has {stop - start:,} bytes of data instead of {spec.nbytes:,}")
-                    arrays[name] = np.empty(spec.shape, spec.dtype)
+                    if name in sinks:
+                        targets.append(Target.sink(start, spec.nbytes, sinks[name]))
+                        continue
+                    arrays[name] = spec.empty()
                 else:
                     start, arrays[name] = offset, np.empty(size, np.uint8)
-            targets.append((start, as_bytes(arrays[name])))
+            targets.append(Target.array(start, as_bytes(arrays[name])))
         self._table.read_block(block, targets, progress)
         return {
             name: array if self.tensors[name].dtype in PACKED_FIELDS else _parsed(array, self.tensors[name])

@@ -5,14 +5,22 @@ The messages are tensorflow/core/protobuf/tensor_bundle.proto.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from export.checked_file import CheckedFile, FormatError, UnsupportedError, as_bytes, masked_crc, naming
+from export.checked_file import (
+    CheckedFile,
+    FormatError,
+    Sink,
+    Target,
+    UnsupportedError,
+    as_bytes,
+    masked_crc,
+    naming,
+)
 from export.sstable import Table
 from export.tensor_spec import STRINGS, TensorSpec, tensor_spec
 
@@ -60,9 +68,11 @@ class V2Bundle:
             file.close()
 
     def read(
-        self, names: Iterable[str], progress: Callable[[int], None] | None
+        self, names: Iterable[str], progress: Callable[[int], None] | None, sinks: Mapping[str, Sink]
     ) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Yield the named tensors in the files' order; `progress` gets each step's bytes.
+        """Yield the named tensors in the files' order, but for those that go to `sinks`.
+
+        `progress` gets each step's bytes.
 
         Raises:
             FormatError: a tensor is damaged; its name is in the error's `tensor`.
@@ -70,23 +80,22 @@ class V2Bundle:
         for name in sorted(
             names, key=lambda name: (self._entries[name].shard_id, self._entries[name].offset)
         ):
+            entry, spec = self._entries[name], self.tensors[name]
             with naming(name):
-                array = self._read(self._entries[name], self.tensors[name], progress)
+                _require_whole(entry, spec)
+                if name in sinks:
+                    self._fill(entry, Target.sink(entry.offset, entry.size, sinks[name]), progress)
+                    continue
+                array = spec.empty()
+                self._fill(entry, Target.array(entry.offset, as_bytes(array)), progress)
             yield name, array
             del array
 
-    def _read(self, entry: Any, spec: TensorSpec, progress: Callable[[int], None] | None) -> npt.NDArray[Any]:
-        if entry.slices:
-            raise UnsupportedError("it is stored in slices: save it unpartitioned")
-        if spec.dtype == STRINGS:
-            raise UnsupportedError("tensors of strings are not supported")
-        array = np.empty(spec.shape, spec.dtype)
-        crc = self._data[entry.shard_id].fill(
-            entry.offset, entry.offset + entry.size, [(entry.offset, as_bytes(array))], progress
-        )
+    def _fill(self, entry: Any, target: Target, progress: Callable[[int], None] | None) -> None:
+        end = entry.offset + entry.size
+        crc = self._data[entry.shard_id].fill(entry.offset, end, [target], progress)
         if entry.crc32c != masked_crc(crc):
             raise FormatError("its checksum does not match")
-        return array
 
     def _checked_spec(self, entry: Any) -> TensorSpec:
         spec = tensor_spec(entry.shape, entry.dtype)
@@ -112,6 +121,13 @@ class V2Bundle:
 
     def _held(self) -> int:
         return sum(file.size for file in self._data.values())
+
+
+def _require_whole(entry: Any, spec: TensorSpec) -> None:
+    if entry.slices:
+        raise UnsupportedError("it is stored in slices: save it unpartitioned")
+    if spec.dtype == STRINGS:
+        raise UnsupportedError("tensors of strings are not supported")
 
 
 def _index(file: CheckedFile) -> tuple[int, dict[str, Any]]:

@@ -106,6 +106,7 @@ def export_checkpoint(
                 open_checkpoint(checkpoint_path, lambda done, total: step(done / total))
             )
             source = _Source.of(checkpoint, network, labels_file, options)
+        sha256 = hashing.submit(checkpoint.sha256)
         calibration = agreement = None
         if images:
             with clock.step("calibrate") as step:
@@ -114,7 +115,6 @@ def export_checkpoint(
             model = source.model(calibration.statistics if calibration else None)
         out = out or Path("models") / source.network.name
         with draft_version(out, version, model.bytes + _ROOM) as draft:
-            sha256 = hashing.submit(checkpoint.sha256)
             with clock.step("write the variables") as step, _disk_errors(out):
                 _write(draft.folder, source, model, step)
             with clock.step("compare with tf-slim"):
@@ -238,10 +238,7 @@ def _calibrated(
 
 def _write(folder: Path, source: _Source, model: Model, progress: Callable[[float], None]) -> None:
     """Write all of the version but its record."""
-    checkpoint = source.checkpoint
-    names = {name for recipe in model.stored.values() for name in recipe.sources}
-    size = sum(checkpoint.tensors[name].nbytes for name in names)
-    write_saved_model(folder, model, checkpoint.read_all(names, lambda done: progress(done / size)))
+    write_saved_model(folder, model, source.checkpoint, progress)
     (folder / "assets").mkdir()
     (folder / "assets" / "labels.tsv").write_text(source.labels.to_tsv(), "utf-8")
     write_warmup_requests(folder, source.network)

@@ -44,9 +44,10 @@ class VariableLayers(FinerCells):
         names, shapes = self._tensors(scope, stored.names)
         shape = stored.shape(*shapes)
         if norm is None:
-            return Recipe(shape, names, stored.filter), self._variables.copy_of(
-                f"{self._scope}/{scope}/biases"
-            )
+            biases = self._variables.copy_of(f"{self._scope}/{scope}/biases")
+            if stored is PLAIN_FILTER:
+                return self._variables.copy_of(*names), biases
+            return Recipe(shape, names, stored.filter), biases
         factor, offset = self._factor_and_offset(f"{scope}/BatchNorm", norm)
 
         def folded(*values: Array) -> Array:
@@ -97,16 +98,16 @@ class VariableLayers(FinerCells):
 
     def _filter_and_biases(self, scope: str, recipes: tuple[Recipe, Recipe]) -> tuple[Tensor, Tensor]:
         weights, biases = (
-            tf.convert_to_tensor(
-                self._variables.get(f"{scope}/{name}", recipe.then(self._rounded), self._stored)
-            )
+            tf.convert_to_tensor(self._variables.get(f"{scope}/{name}", self._rounded(recipe), self._stored))
             for name, recipe in zip(("weights", "biases"), recipes, strict=True)
         )
         return weights, biases
 
-    def _rounded(self, values: Array) -> Array:
+    def _rounded(self, recipe: Recipe) -> Recipe:
         """Of the dtype that is stored; ml_dtypes rounds to the nearest, ties to even, as IEEE 754 has it."""
-        return values.astype(self._stored.as_numpy_dtype, copy=False)
+        if self._stored == tf.float32:
+            return recipe
+        return recipe.then(lambda values: values.astype(self._stored.as_numpy_dtype))
 
     def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
         """See `Layers.batch_norm`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ class Recipe:
     Attributes:
         shape: of the value.
         sources: names of the tensors it is made of.
-        make: takes their values in that order.
+        make: takes their values in that order; `np.asarray` for a copy of the only source.
     """
 
     shape: tuple[int, ...]
@@ -69,6 +70,16 @@ class ModelVariables:
                 name, recipe.shape, dtype, tf.zeros_initializer(), use_resource=True
             )
         return self.variables[name]
+
+
+def copies(stored: Mapping[str, Recipe]) -> dict[str, str]:
+    """Return the variables that are copies of a tensor, by that tensor's name, but where others are made of it too."""
+    uses = Counter(source for recipe in stored.values() for source in recipe.sources)
+    return {
+        recipe.sources[0]: name
+        for name, recipe in stored.items()
+        if recipe.make is np.asarray and uses[recipe.sources[0]] == 1
+    }
 
 
 def make_variables(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,12 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from export.activations import Statistics
 from export.bundle_writer import BundleWriter
+from export.checkpoint import Checkpoint
 from export.checkpoint_v2 import data_file
 from export.graph import ServingGraph
 from export.graph_options import GraphOptions
 from export.layer_choice import layers_of
-from export.model_variables import Array, ModelVariables, Recipe, make_variables
+from export.model_variables import ModelVariables, Recipe, copies, make_variables
 from export.networks.network import Network
 from export.signatures import signature_defs
 
@@ -83,18 +84,21 @@ def with_graph_of(model: Model, folder: Path) -> Iterator[Path]:
 def write_saved_model(
     folder: Path,
     model: Model,
-    tensors: Iterable[tuple[str, Array]],
-    progress: Callable[[int], None] = lambda size: None,
+    checkpoint: Checkpoint,
+    progress: Callable[[float], None] = lambda fraction: None,
 ) -> None:
-    """Write `saved_model.pb` and `variables/` into `folder`; one tensor of the checkpoint at a time is in memory.
+    """Write `saved_model.pb` and `variables/` into `folder`.
+
+    Tensors of which a variable is a copy pass through in pieces; of the others, one at a time is in memory.
 
     Args:
         folder: an empty one.
         model: what to write.
-        tensors: of the checkpoint, all that the model's variables are made of, in any order.
-        progress: called often, with the bytes of each step.
+        checkpoint: what the model's variables are made of.
+        progress: called often, with the fraction that is done.
 
     Raises:
+        ExportError: the checkpoint is damaged.
         OSError: the folder can't be written or the disk is full.
     """
     (folder / "saved_model.pb").write_bytes(model.proto.SerializeToString(deterministic=True))
@@ -102,8 +106,14 @@ def write_saved_model(
     prefix.parent.mkdir()
     # Not by TensorFlow's SaveV2: it copies every tensor, and takes five times as long.
     with data_file(prefix, 0, 1).open("wb") as data, Path(f"{prefix}.index").open("wb") as index:
-        bundle = BundleWriter(data, progress)
-        for name, value in make_variables(model.stored, tensors):
+        bundle = BundleWriter(data)
+        sources = {source for recipe in model.stored.values() for source in recipe.sources}
+        size = sum(checkpoint.tensors[source].nbytes for source in sources)
+        copied = copies(model.stored)
+        sinks = {source: bundle.sink(name, checkpoint.tensors[source]) for source, name in copied.items()}
+        tensors = checkpoint.read_all(sources, lambda done: progress(done / size), sinks)
+        made = {name: recipe for name, recipe in model.stored.items() if name not in copied.values()}
+        for name, value in make_variables(made, tensors):
             bundle.add(name, value)
             del value
         bundle.write_index(index)

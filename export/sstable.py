@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from export.checked_file import Bytes, CheckedFile, FormatError, UnsupportedError, masked_crc
+from export.checked_file import CheckedFile, FormatError, Target, UnsupportedError, masked_crc
 
 MAGIC = 0xDB4775248B80FB57
 FOOTER_SIZE = 48
@@ -104,14 +104,14 @@ class Table:
                 if size > LARGEST_METADATA:
                     raise FormatError("its metadata is absurdly large")
                 into = np.empty(size, np.uint8)
-                self.read_block(block, [(offset, into)])
+                self.read_block(block, [Target.array(offset, into)])
                 return into.tobytes()
         raise FormatError("its metadata is missing")
 
     def read_block(
         self,
         block: Handle,
-        targets: Iterable[tuple[int, Bytes]] = (),
+        targets: Iterable[Target] = (),
         progress: Callable[[int], None] | None = None,
     ) -> None:
         """Read a block once, its parts into `targets` (see CheckedFile.fill), and check it.
@@ -131,7 +131,7 @@ class Table:
         if block.size > LARGEST_METADATA:
             raise FormatError("its index is absurdly large")
         into = np.empty(min(block.size, self._file.size), np.uint8)
-        self.read_block(block, [(block.offset, into)])
+        self.read_block(block, [Target.array(block.offset, into)])
         data = into.tobytes()
         for key, offset, size in _entries(lambda at, size: data[at : at + size], 0, len(data)):
             yield key, data[offset : offset + size]

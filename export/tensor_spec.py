@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import mmap
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from export.checked_file import FormatError
 
 STRINGS = np.dtype(object)
 LARGEST_TENSOR = 1 << 48  # elements; NumPy cannot state more
+_PAGED = 1 << 20  # bytes from which on an array gets pages of its own
 
 
 class TensorSpec(NamedTuple):
@@ -28,6 +31,17 @@ class TensorSpec(NamedTuple):
     def nbytes(self) -> int:
         """Bytes of the array."""
         return self.elements * self.dtype.itemsize
+
+    def empty(self) -> npt.NDArray[Any]:
+        """Return a new array; a large one in pages of its own.
+
+        TensorFlow takes an array that starts on a multiple of 64 bytes without a copy, and NumPy's do not. Nor do these
+        ask for huge pages, as NumPy's do: the kernel would move other memory about for a second to find some.
+        """
+        if self.nbytes < _PAGED:
+            return np.empty(self.shape, self.dtype)
+        pages = mmap.mmap(-1, self.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        return np.frombuffer(pages, self.dtype).reshape(self.shape)
 
 
 def tensor_spec(shape: Any, dtype: int) -> TensorSpec:

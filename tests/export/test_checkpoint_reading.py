@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -91,6 +93,59 @@ def test_arrays_are_aligned_and_the_callers_own(written: Path) -> None:
         flags = checkpoint.read("vgg_16/fc6/weights").flags
     assert flags.aligned
     assert flags.writeable
+
+
+def test_large_arrays_start_where_tensorflow_takes_them_without_a_copy(tmp_path: Path) -> None:
+    with open_checkpoint(
+        tensorflow_v2(tmp_path / "model", {"x": np.ones(1 << 19, np.float32)})
+    ) as checkpoint:
+        array = checkpoint.read("x")
+    assert array.ctypes.data % 64 == 0  # EIGEN_MAX_ALIGN_BYTES
+
+
+class TestTensorsForSinks:
+    NAME = "vgg_16/conv1/conv1_1/weights"
+
+    def test_their_bytes_go_there(self, written: Path) -> None:
+        pieces: list[bytes] = []
+        sinks = {self.NAME: lambda piece: pieces.append(piece.tobytes())}
+        with open_checkpoint(written) as checkpoint:
+            rest = dict(checkpoint.read_all(TENSORS, sinks=sinks))
+        assert b"".join(pieces) == TENSORS[self.NAME].tobytes()
+        assert rest.keys() == TENSORS.keys() - {self.NAME}
+
+    def test_large_ones_go_there_in_pieces(self, tmp_path: Path) -> None:
+        array = np.arange(1 << 19, dtype=np.float32)
+        pieces: list[bytes] = []
+        with open_checkpoint(tensorflow_v1(tmp_path / "model", {"x": array})) as checkpoint:
+            assert not list(
+                checkpoint.read_all(["x"], sinks={"x": lambda piece: pieces.append(bytes(piece))})
+            )
+        assert b"".join(pieces) == array.tobytes()
+        assert max(map(len, pieces)) < array.nbytes
+
+    def test_a_sink_that_fails_is_no_fault_of_the_checkpoint(self, written: Path) -> None:
+        def full(piece: np.ndarray) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with open_checkpoint(written) as checkpoint, pytest.raises(OSError, match="No space left"):
+            list(checkpoint.read_all(TENSORS, sinks={self.NAME: full}))
+
+
+def test_a_file_that_the_system_does_not_give_is_named_with_the_reason(written: Path) -> None:
+    file = written if written.is_file() else written.with_name(f"{written.name}.data-00000-of-00001")
+    with open_checkpoint(written) as checkpoint:
+        _close_for_reading(file)
+        with pytest.raises(ExportError, match=r"model\.ckpt cannot be read: Bad file descriptor"):
+            checkpoint.read("vgg_16/fc6/weights")
+
+
+def _close_for_reading(file: Path) -> None:
+    """Put something that can only be written in the place of an open file."""
+    (descriptor,) = (int(link.name) for link in Path("/proc/self/fd").iterdir() if link.resolve() == file)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def test_a_tensor_that_is_not_there_is_named(written: Path) -> None:
