@@ -12,8 +12,13 @@ _SHORTEST_SIDE = 32
 
 def refuse_unless(condition: Tensor, *message: Tensor | str) -> tf.Operation:
     """Build an op that fails with INVALID_ARGUMENT and the joined message where `condition` is false."""
-    parts = [part if isinstance(part, str) else tf.strings.as_string(part) for part in message]
-    return tf.raw_ops.Assert(condition=condition, data=[tf.strings.join(parts)], summarize=1)
+    parts = [tf.strings.as_string(part) if _is_number(part) else part for part in message]
+    text = parts[0] if len(parts) == 1 else tf.strings.join(parts)
+    return tf.raw_ops.Assert(condition=condition, data=[text], summarize=1)
+
+
+def _is_number(part: Tensor | str) -> bool:
+    return not isinstance(part, str) and part.dtype != tf.string
 
 
 def check_size(height: Tensor, width: Tensor, max_pixels: int, what: Tensor | str) -> tf.Operation:
@@ -21,13 +26,14 @@ def check_size(height: Tensor, width: Tensor, max_pixels: int, what: Tensor | st
 
     A side below 32 pixels counts as 32 where the other is longer than that.
     """
-    some = refuse_unless((height > 0) & (width > 0), what, " has no pixels: it is ", width, "x", height)
-    tall, wide = tf.maximum(height, _SHORTEST_SIDE), tf.maximum(width, _SHORTEST_SIDE)
-    limit = max(max_pixels, _SHORTEST_SIDE**2)
-    # Sides are below 2^32, so their product may wrap: a wrapped one is below zero or its sides alone are too large.
-    small = (tall <= limit) & (wide <= limit) & (tall * wide <= limit) & (height * width <= max_pixels)
+    sides = tf.stack([width, height])
+    text = tf.strings.reduce_join(tf.strings.as_string(sides), separator="x")
+    some = refuse_unless(tf.reduce_all(sides > 0), what, " has no pixels: it is ", text)
+    # In float64, as the product of two int64 may wrap; it is exact up to 2^53.
+    pixels = tf.reduce_prod(tf.cast(tf.stack([sides, tf.maximum(sides, _SHORTEST_SIDE)]), tf.float64), axis=1)
     fits = refuse_unless(
-        small, what, " is ", width, "x", height, " pixels (width x height; sides below 32 count as 32): this model "
+        tf.reduce_all(pixels <= [max_pixels, max(max_pixels, _SHORTEST_SIDE**2)]),
+        what, " is ", text, " pixels (width x height; sides below 32 count as 32): this model "
         f"takes at most {max_pixels} pixels; send a smaller image, or export with a larger --max-pixels",
     )  # fmt: skip
     return tf.group(some, fits)

@@ -49,30 +49,30 @@ def central_crop(image: Tensor, network: Network) -> Tensor:
 
 
 def _interpolated(image: Tensor, rows: _Samples, columns: _Samples) -> Tensor:
-    def corner(row: Tensor, column: Tensor) -> Tensor:
-        return tf.cast(
-            tf.gather_nd(image, tf.stack(tf.meshgrid(row, column, indexing="ij"), axis=-1)), tf.float32
-        )
-
-    across = columns.share[None, :, None]
-    top = lerp(corner(rows.lower, columns.lower), corner(rows.lower, columns.upper), across)
-    bottom = lerp(corner(rows.upper, columns.lower), corner(rows.upper, columns.upper), across)
+    width = tf.shape(image)[1]
+    places = rows.ends[:, None, :, None] * width + columns.ends[:, None, :]
+    corners = tf.cast(tf.gather(tf.reshape(image, [-1, 3]), places), tf.float32)  # [2, 2, rows, columns, 3]
+    top, bottom = tf.unstack(lerp(corners[:, 0], corners[:, 1], columns.share[:, None]), num=2)
     return lerp(top, bottom, rows.share[:, None, None])
 
 
 class _Samples(NamedTuple):
-    """For each output position its two input positions, int32, and the share of the upper one, float32."""
+    """Along one axis: for each output position its two input positions, and the share of the upper one.
 
-    lower: Tensor
-    upper: Tensor
+    Attributes:
+        ends: int32 [2, positions].
+        share: float32 [positions].
+    """
+
+    ends: Tensor
     share: Tensor
 
 
 def _samples(positions: Tensor, scale: Tensor, size: Tensor) -> _Samples:
     """Pixels sampled at their upper left corners, TensorFlow 1's default; `scale` is input size / output size."""
     place = tf.cast(positions, tf.float32) * scale
-    lower = tf.minimum(tf.cast(place, tf.int32), size - 1)
-    return _Samples(lower, tf.minimum(lower + 1, size - 1), place - tf.floor(place))
+    lower = tf.cast(place, tf.int32)
+    return _Samples(tf.minimum(tf.stack([lower, lower + 1]), size - 1), place - tf.floor(place))
 
 
 def _stretched(side: int, size: Tensor, fraction: float) -> _Samples:
@@ -81,4 +81,4 @@ def _stretched(side: int, size: Tensor, fraction: float) -> _Samples:
     start = tf.cast((whole - whole * fraction) / 2, tf.int32)
     kept = size - 2 * start
     samples = _samples(tf.range(side), tf.cast(kept, tf.float32) / side, kept)
-    return _Samples(samples.lower + start, samples.upper + start, samples.share)
+    return _Samples(samples.ends + start, samples.share)

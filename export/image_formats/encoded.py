@@ -53,10 +53,12 @@ class Encoded:
         return tf.cast(tf.strings.length(self.bytes), tf.int64)
 
 
-def unsigned(data: Tensor, length: int, *, big_endian: bool = False) -> Tensor:
-    """An unsigned integer of `length` bytes, uint8 [length], as int64."""
+def unsigned(data: Tensor, length: int, *, big_endian: bool = False) -> list[Tensor]:
+    """Unsigned integers of `length` bytes each, uint8 [integers * length], as int64."""
+    rows = tf.reshape(tf.cast(data, tf.int64), [data.shape[0] // length, length])
     weights = _weights(length, big_endian=big_endian)
-    return tf.reduce_sum(tf.cast(data, tf.int64) * tf.constant(weights, tf.int64))
+    numbers: list[Tensor] = tf.unstack(tf.reduce_sum(rows * tf.constant(weights, tf.int64), axis=1))
+    return numbers
 
 
 def _weights(length: int, *, big_endian: bool) -> list[int]:
@@ -75,13 +77,13 @@ class Walk:
         """Walk over `file`, in messages a `kind`."""
         self.data = tf.io.decode_raw(file.bytes, tf.uint8)
         self.size = tf.size(self.data, out_type=tf.int64)
-        self._file = file
-        self._kind = kind
+        self._truncated = tf.strings.join([file.what, f" is a truncated {kind}"])
+        self._long = tf.strings.join([file.what, f" is a {kind} in more than {_STEPS} parts: save it again"])
 
     def read(self, position: Tensor, length: int) -> Tensor:
         """The `length` bytes at int64 `position`, which must be there."""
         with tf.control_dependencies([self._inside(position + length)]):
-            return tf.ensure_shape(self.data[position : position + length], [length])
+            return tf.slice(self.data, tf.reshape(position, [1]), [length])
 
     def skip_alike(self, position: Tensor, size: Tensor, head: Tensor) -> Tensor:
         """The position behind the records of `size` bytes, from `position` on, that begin with the bytes `head`.
@@ -97,13 +99,11 @@ class Walk:
             return tf.identity(behind)
 
     def _inside(self, end: Tensor) -> tf.Operation:
-        return refuse_unless(end <= self.size, self._file.what, " is a truncated ", self._kind)
+        return refuse_unless(end <= self.size, self._truncated)
 
     def begin_step(self, position: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
         """The position where a step begins, and the number of steps with it; both int64."""
-        few = refuse_unless(
-            steps < _STEPS, self._file.what, f" is a {self._kind} in more than {_STEPS} parts: save it again"
-        )
+        few = refuse_unless(steps < _STEPS, self._long)
         # The position depends on the check: a loop drops what nothing behind it needs.
         with tf.control_dependencies([few]):
             return tf.identity(position), steps + 1

@@ -66,33 +66,56 @@ def _colour_table_bytes(flags: Tensor) -> Tensor:
 
 
 def _first_frame(file: Encoded, start: Tensor) -> _Frame:
-    """Walk the blocks from `start` to the first image."""
+    """Walk the blocks from `start` to the end of the first image."""
     walk = Walk(file, "GIF")
 
-    def skip_extension(position: Tensor, transparent: Tensor, steps: Tensor) -> tuple[Tensor, ...]:
+    def step(
+        position: Tensor, image: Tensor, in_data: Tensor, transparent: Tensor, steps: Tensor
+    ) -> tuple[Tensor, ...]:
         position, steps = walk.begin_step(position, steps)
-        head = walk.read(position, 7)
-        told = tf.equal(head[1], _GRAPHIC_CONTROL) & tf.equal(head[3] % 2, 1)
-        behind, steps = _skip_data_blocks(walk, position + 2, steps)
-        return behind, tf.where(told, head[6], transparent), steps
+        state = tf.cond(
+            in_data,
+            lambda: (*_skip_data(walk, position), image, transparent),
+            lambda: _enter_block(walk, file, position, image, transparent),
+        )
+        position, in_data, image, transparent = state
+        return position, image, in_data, transparent, steps
 
-    position, transparent, steps = tf.while_loop(
-        lambda position, *_: tf.equal(walk.read(position, 1)[0], _EXTENSION),
-        skip_extension,
-        (start, tf.constant(0, tf.uint8), tf.constant(0, tf.int64)),
+    zero = tf.constant(0, tf.int64)
+    end, image, _, transparent, _ = tf.while_loop(
+        lambda _, image, in_data, *__: in_data | tf.equal(image, 0),
+        step,
+        (start, zero, tf.constant(False), tf.constant(0, tf.uint8), zero),
         parallel_iterations=1,
     )
-    found = refuse_unless(
-        tf.equal(walk.read(position, 1)[0], _IMAGE), file.what, " is a GIF without an image"
-    )
-    with tf.control_dependencies([found]):
-        descriptor = walk.read(position, 10)
+    descriptor = walk.read(image, 10)
+    left, top, width, height = unsigned(descriptor[1:9], 2)
     own_table = _colour_table_bytes(descriptor[9])
-    data = position + 10 + own_table + 1
-    left, top, width, height = (unsigned(descriptor[i : i + 2], 2) for i in (1, 3, 5, 7))
-    table = tf.where(own_table > 0, [position + 10, data - 1], [_SCREEN_END, start])
-    end, _ = _skip_data_blocks(walk, data, steps)
-    return _Frame(left, top, width, height, position, end, _colour(walk, table, transparent))
+    table = tf.where(own_table > 0, [image + 10, image + 10 + own_table], [_SCREEN_END, start])
+    return _Frame(left, top, width, height, image, end, _colour(walk, table, transparent))
+
+
+def _skip_data(walk: Walk, position: Tensor) -> tuple[Tensor, Tensor]:
+    """From a length byte to behind its data, and others of that length; whether there may be more."""
+    head = walk.read(position, 1)
+    length = tf.cast(head[0], tf.int64)
+    more = length > 0
+    return tf.where(more, walk.skip_alike(position, length + 1, head), position + 1), more
+
+
+def _enter_block(
+    walk: Walk, file: Encoded, position: Tensor, image: Tensor, transparent: Tensor
+) -> tuple[Tensor, ...]:
+    """From the beginning of a block to its data: an extension, which may tell the transparent colour, or an image."""
+    kind = walk.read(position, 1)[0]
+    is_image = tf.equal(kind, _IMAGE)
+    known = refuse_unless(is_image | tf.equal(kind, _EXTENSION), file.what, " is a GIF without an image")
+    with tf.control_dependencies([known]):
+        head = tf.unstack(walk.read(position, 10))  # no image follows an extension that is cut off before
+    tells = ~is_image & tf.equal(head[1], _GRAPHIC_CONTROL) & tf.equal(head[3] % 2, 1)
+    data = tf.where(is_image, position + 11 + _colour_table_bytes(head[9]), position + 2)
+    image, transparent = tf.where(is_image, position, image), tf.where(tells, head[6], transparent)
+    return data, tf.constant(True), image, transparent
 
 
 def _colour(walk: Walk, table: Tensor, index: Tensor) -> Tensor:
@@ -100,20 +123,3 @@ def _colour(walk: Walk, table: Tensor, index: Tensor) -> Tensor:
     place = table[0] + 3 * tf.cast(index, tf.int64)
     known = place < table[1]
     return tf.where(known, walk.read(tf.where(known, place, 0), 3), 0)
-
-
-def _skip_data_blocks(walk: Walk, position: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
-    """From a length byte to behind the terminator, a block of length zero."""
-
-    def step(position: Tensor, _: Tensor, steps: Tensor) -> tuple[Tensor, ...]:
-        position, steps = walk.begin_step(position, steps)
-        head = walk.read(position, 1)
-        length = tf.cast(head[0], tf.int64)
-        more = length > 0
-        behind = tf.cond(more, lambda: walk.skip_alike(position, length + 1, head), lambda: position + 1)
-        return behind, more, steps
-
-    end, _, steps = tf.while_loop(
-        lambda _, more, __: more, step, (position, tf.constant(True), steps), parallel_iterations=1
-    )
-    return end, steps

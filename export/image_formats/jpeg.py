@@ -38,8 +38,8 @@ def _check_scans(file: Encoded) -> tf.Operation:
             at_end, lambda: tf.constant([0xFF, _END, 0, 0], tf.uint8), lambda: walk.read(marker, 4)
         )
         is_scan, done = tf.equal(head[1], _START_OF_SCAN), tf.equal(head[1], _END)
-        behind = marker + 2 + unsigned(head[2:], 2, big_endian=True)
-        return behind, scans + tf.cast(is_scan, tf.int64), done, steps
+        (length,) = unsigned(head[2:], 2, big_endian=True)
+        return marker + 2 + length, scans + tf.cast(is_scan, tf.int64), done, steps
 
     zero = tf.constant(0, tf.int64)
     _, scans, _, _ = tf.while_loop(

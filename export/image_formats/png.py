@@ -39,7 +39,8 @@ def _find_palette_and_pixels(file: Encoded) -> tuple[Tensor, Tensor]:
     ) -> tuple[Tensor, ...]:
         position, steps = walk.begin_step(position, steps)
         head = walk.read(position, 8)
-        size = unsigned(head[:4], 4, big_endian=True) + _OUTSIDE
+        (length,) = unsigned(head[:4], 4, big_endian=True)
+        size = length + _OUTSIDE
         is_pixels = _is(head, b"IDAT")
         done = tf.where(start > 0, ~is_pixels, _is(head, b"IEND"))
         palette = tf.where(_is(head, b"PLTE"), tf.stack([position, position + size]), palette)
