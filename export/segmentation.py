@@ -144,8 +144,9 @@ def _bands(place: Tensor, cells: Tensor) -> _Bands:
     first = tf.cast(floor[0], tf.int32)
     band = tf.cast(floor, tf.int32) - first
     bands = tf.range(band[-1] + 1)
-    start = tf.searchsorted(band, bands)
-    length = tf.reduce_max(tf.searchsorted(band, bands, side="right") - start)
+    edges = tf.searchsorted(band, tf.range(band[-1] + 2))
+    start = edges[:-1]
+    length = tf.reduce_max(edges[1:] - start)
     positions = tf.minimum(start[:, None] + tf.range(length), size - 1)
     return _Bands(
         lower=tf.clip_by_value(first + bands, 0, cells - 1),

@@ -90,8 +90,8 @@ class Walk:
 
         The first of them does, as `head` was read there.
         """
-        starts = position + size * tf.range(_RUN, dtype=tf.int64)
-        starts = tf.boolean_mask(starts, starts + head.shape[0] <= self.size)
+        fitting = (self.size - head.shape[0] - position) // size + 1
+        starts = position + size * tf.range(tf.minimum(fitting, _RUN))
         heads = tf.gather(self.data, starts[:, None] + tf.range(head.shape[0], dtype=tf.int64))
         alike = tf.cast(tf.reduce_all(tf.equal(heads, head), axis=1), tf.int64)
         behind = position + size * tf.reduce_sum(tf.math.cumprod(alike))

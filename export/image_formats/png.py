@@ -41,9 +41,10 @@ def _find_palette_and_pixels(file: Encoded) -> tuple[Tensor, Tensor]:
         head = walk.read(position, 8)
         (length,) = unsigned(head[:4], 4, big_endian=True)
         size = length + _OUTSIDE
-        is_pixels = _is(head, b"IDAT")
-        done = tf.where(start > 0, ~is_pixels, _is(head, b"IEND"))
-        palette = tf.where(_is(head, b"PLTE"), tf.stack([position, position + size]), palette)
+        kind = head[4:]
+        is_pixels = _is(kind, b"IDAT")
+        done = tf.where(start > 0, ~is_pixels, _is(kind, b"IEND"))
+        palette = tf.where(_is(kind, b"PLTE"), tf.stack([position, position + size]), palette)
         start = tf.where(is_pixels & tf.equal(start, 0), position, start)
         behind = walk.skip_alike(position, size, head)
         return tf.where(done, position, behind), palette, start, done, steps
@@ -61,5 +62,5 @@ def _find_palette_and_pixels(file: Encoded) -> tuple[Tensor, Tensor]:
     return file.part(palette[0], palette[1]), pixels
 
 
-def _is(head: Tensor, kind: bytes) -> Tensor:
-    return tf.reduce_all(tf.equal(head[4:], tf.constant(list(kind), tf.uint8)))
+def _is(kind: Tensor, name: bytes) -> Tensor:
+    return tf.reduce_all(tf.equal(kind, tf.constant(list(name), tf.uint8)))

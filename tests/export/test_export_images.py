@@ -204,8 +204,11 @@ def source() -> Iterator[tuple[tf.compat.v1.Session, ImageSource]]:
     graph = tf.Graph()
     with graph.as_default():
         source = ImageSource(MAX_PIXELS)
-    with tf.compat.v1.Session(graph=graph) as session:
-        yield session, source
+    session = tf.compat.v1.Session(
+        graph=graph
+    )  # as a context it would make its graph that of other fixtures too
+    yield session, source
+    session.close()
 
 
 @pytest.mark.parametrize(
