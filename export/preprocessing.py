@@ -34,51 +34,53 @@ def central_crop(image: Tensor, network: Network) -> Tensor:
     pixels are computed: resized for VGG, a 1x100000 image would have 6.5 thousand million.
     """
     preprocessing, side = network.preprocessing, network.crop
-    size = tf.shape(image)[:2]
+    size = tf.shape(image)[:2, None]
     if preprocessing.resize_side is None:
-        bands = [_stretched(side, size[axis], preprocessing.central_fraction) for axis in (0, 1)]
+        samples = _stretched(side, size, preprocessing.central_fraction)
     else:
         sides = tf.cast(size, tf.float32)
         resized = tf.math.rint(sides * (preprocessing.resize_side / tf.reduce_min(sides)))
         offset = (tf.cast(resized, tf.int32) - side) // 2
-        bands = [
-            _samples(offset[axis] + tf.range(side), sides[axis] / resized[axis], size[axis])
-            for axis in (0, 1)
-        ]
-    return prepare(tf.ensure_shape(_interpolated(image, *bands), [side, side, 3]), network)
-
-
-def _interpolated(image: Tensor, rows: _Samples, columns: _Samples) -> Tensor:
-    width = tf.shape(image)[1]
-    places = rows.ends[:, None, :, None] * width + columns.ends[:, None, :]
-    corners = tf.cast(tf.gather(tf.reshape(image, [-1, 3]), places), tf.float32)  # [2, 2, rows, columns, 3]
-    top, bottom = tf.unstack(lerp(corners[:, 0], corners[:, 1], columns.share[:, None]), num=2)
-    return lerp(top, bottom, rows.share[:, None, None])
+        samples = _samples(offset + tf.range(side), sides / resized, size)
+    return prepare(tf.ensure_shape(_interpolated(image, samples), [side, side, 3]), network)
 
 
 class _Samples(NamedTuple):
-    """Along one axis: for each output position its two input positions, and the share of the upper one.
+    """For each row and column of the output two rows or columns of the input, and the share of the latter.
 
     Attributes:
-        ends: int32 [2, positions].
-        share: float32 [positions].
+        lower, upper: int32 [2, side], rows first.
+        share: of the upper one, float32 [2, side].
     """
 
-    ends: Tensor
+    lower: Tensor
+    upper: Tensor
     share: Tensor
 
 
 def _samples(positions: Tensor, scale: Tensor, size: Tensor) -> _Samples:
-    """Pixels sampled at their upper left corners, TensorFlow 1's default; `scale` is input size / output size."""
+    """Pixels sampled at their upper left corners, TensorFlow 1's default.
+
+    Positions [2, side] or [side]; size in pixels and scale, input size / output size, [2, 1].
+    """
     place = tf.cast(positions, tf.float32) * scale
-    lower = tf.cast(place, tf.int32)
-    return _Samples(tf.minimum(tf.stack([lower, lower + 1]), size - 1), place - tf.floor(place))
+    lower = tf.minimum(tf.cast(place, tf.int32), size - 1)
+    return _Samples(lower, tf.minimum(lower + 1, size - 1), place - tf.floor(place))
 
 
 def _stretched(side: int, size: Tensor, fraction: float) -> _Samples:
-    """`side` samples of the central `fraction` of one axis."""
+    """`side` samples of the central `fraction` of each axis."""
     whole = tf.cast(size, tf.float64)
     start = tf.cast((whole - whole * fraction) / 2, tf.int32)
     kept = size - 2 * start
     samples = _samples(tf.range(side), tf.cast(kept, tf.float32) / side, kept)
-    return _Samples(samples.ends + start, samples.share)
+    return _Samples(samples.lower + start, samples.upper + start, samples.share)
+
+
+def _interpolated(image: Tensor, samples: _Samples) -> Tensor:
+    ends = tf.stack([samples.lower, samples.upper])  # [end, axis, side]
+    places = ends[:, None, 0, :, None] * tf.shape(image)[1] + ends[:, 1, None, :]
+    corners = tf.cast(tf.gather(tf.reshape(image, [-1, 3]), places), tf.float32)  # [end, end, row, column, 3]
+    across, down = samples.share[1, :, None], samples.share[0, :, None, None]
+    top, bottom = tf.unstack(lerp(corners[:, 0], corners[:, 1], across), num=2)
+    return lerp(top, bottom, down)

@@ -73,12 +73,12 @@ class Walk:
     and kind that follow each other are passed together.
     """
 
-    def __init__(self, file: Encoded, kind: str) -> None:
-        """Walk over `file`, in messages a `kind`."""
-        self.data = tf.io.decode_raw(file.bytes, tf.uint8)
+    def __init__(self, encoded: Tensor, what: Tensor | str, kind: str) -> None:
+        """Walk over a file, in messages `what` is a `kind`."""
+        self.data = tf.io.decode_raw(encoded, tf.uint8)
         self.size = tf.size(self.data, out_type=tf.int64)
-        self._truncated = tf.strings.join([file.what, f" is a truncated {kind}"])
-        self._long = tf.strings.join([file.what, f" is a {kind} in more than {_STEPS} parts: save it again"])
+        self._truncated = tf.strings.join([what, f" is a truncated {kind}"])
+        self._long = tf.strings.join([what, f" is a {kind} in more than {_STEPS} parts: save it again"])
 
     def read(self, position: Tensor, length: int) -> Tensor:
         """The `length` bytes at int64 `position`, which must be there."""

@@ -67,7 +67,7 @@ def _colour_table_bytes(flags: Tensor) -> Tensor:
 
 def _first_frame(file: Encoded, start: Tensor) -> _Frame:
     """Walk the blocks from `start` to the end of the first image."""
-    walk = Walk(file, "GIF")
+    walk = Walk(file.bytes, file.what, "GIF")
 
     def step(
         position: Tensor, image: Tensor, in_data: Tensor, transparent: Tensor, steps: Tensor

@@ -18,14 +18,14 @@ def decode(file: Encoded, max_pixels: int) -> Tensor:
     shape = tf.cast(tf.image.extract_jpeg_shape(file.bytes, output_type=tf.int32), tf.int64)
     with tf.control_dependencies([check_size(shape[0], shape[1], max_pixels, file.what)]):
         encoded = tf.identity(file.bytes)
-    with tf.control_dependencies([_check_scans(Encoded(encoded, file.what))]):
+    with tf.control_dependencies([_check_scans(encoded, file.what)]):
         # The accurate transform is what Pillow and browsers use.
         return tf.io.decode_jpeg(tf.identity(encoded), channels=3, dct_method="INTEGER_ACCURATE")
 
 
-def _check_scans(file: Encoded) -> tf.Operation:
+def _check_scans(encoded: Tensor, what: Tensor | str) -> tf.Operation:
     """Count scans as the decoder meets them: not those of thumbnails inside segments or of images behind the end."""
-    walk = Walk(file, "JPEG")
+    walk = Walk(encoded, what, "JPEG")
     first, second = walk.data[:-1], walk.data[1:]
     is_marker = tf.equal(first, 0xFF) & ~_is_no_segment(second)
     markers = tf.concat([tf.where(is_marker)[:, 0], [walk.size]], axis=0)
@@ -49,7 +49,7 @@ def _check_scans(file: Encoded) -> tf.Operation:
         parallel_iterations=1,
     )
     return refuse_unless(
-        scans <= _SCANS, file.what, f" is a JPEG of more than {_SCANS} scans: save it as a baseline JPEG"
+        scans <= _SCANS, what, f" is a JPEG of more than {_SCANS} scans: save it as a baseline JPEG"
     )
 
 

@@ -25,14 +25,13 @@ def decode(file: Encoded, max_pixels: int) -> Tensor:
         size = check_size(height, width, max_pixels, file.what)
     with tf.control_dependencies([size]):
         encoded = tf.identity(file.bytes)
-    palette, pixels = _find_palette_and_pixels(Encoded(encoded, file.what))
+    palette, pixels = _find_palette_and_pixels(file, Walk(encoded, file.what, "PNG"))
     header = tf.strings.substr(encoded, 0, _HEADER_END)
     return tf.io.decode_png(tf.strings.join([header, palette, pixels, tf.constant(_END)]), channels=3)
 
 
-def _find_palette_and_pixels(file: Encoded) -> tuple[Tensor, Tensor]:
+def _find_palette_and_pixels(file: Encoded, walk: Walk) -> tuple[Tensor, Tensor]:
     """The chunk PLTE, empty where there is none, and all chunks IDAT; scalar strings."""
-    walk = Walk(file, "PNG")
 
     def step(
         position: Tensor, palette: Tensor, start: Tensor, _: Tensor, steps: Tensor
