@@ -12,7 +12,7 @@ from typing import IO, Any
 import google_crc32c
 import numpy.typing as npt
 
-from export.checked_file import CHUNK, Bytes, Sink, as_bytes, masked_crc
+from export.checked_file import Bytes, Sink, as_bytes, masked_crc, pieces
 from export.sstable_writer import TableWriter
 from export.tensor_spec import TensorSpec
 
@@ -29,9 +29,9 @@ class BundleWriter:
 
     def add(self, name: str, array: npt.NDArray[Any]) -> None:
         """Write one tensor, little-endian and contiguous."""
-        flat, sink = as_bytes(array), self.sink(name, TensorSpec(array.shape, array.dtype))
-        for start in range(0, flat.size, CHUNK):
-            sink(flat[start : start + CHUNK])
+        sink = self.sink(name, TensorSpec(array.shape, array.dtype))
+        for piece in pieces(as_bytes(array)):
+            sink(piece)
 
     def sink(self, name: str, spec: TensorSpec) -> Sink:
         """Return what takes the bytes of one tensor; no other may come between them."""

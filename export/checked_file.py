@@ -69,6 +69,11 @@ def as_bytes(array: npt.NDArray[Any]) -> Bytes:
     return array.reshape(-1).view(np.uint8)
 
 
+def pieces(data: Bytes) -> Iterator[Bytes]:
+    """Yield views of bytes, one CHUNK after the other."""
+    return (data[start : start + CHUNK] for start in range(0, data.size, CHUNK))
+
+
 class Target(NamedTuple):
     """Where a range of a file goes.
 
@@ -85,9 +90,7 @@ class Target(NamedTuple):
     @classmethod
     def array(cls, offset: int, array: Bytes) -> Target:
         """Fill `array`."""
-        return cls(
-            offset, array.size, (array[start : start + CHUNK] for start in range(0, array.size, CHUNK))
-        )
+        return cls(offset, array.size, pieces(array))
 
     @classmethod
     def sink(cls, offset: int, size: int, sink: Sink) -> Target:

@@ -30,9 +30,8 @@ __all__ = ["Checkpoint", "TensorSpec", "open_checkpoint", "verify"]
 MOST_NAMES = 3
 MOST_CLASSES = 1 << 16  # labels are uint16
 AUXILIARY = "AuxLogits"  # a second classifier that slim's Inception networks have while they are trained
-_HASHED_AT_ONCE = (
-    1 << 24
-)  # bytes: in a thread beside others, which may keep the interpreter for 5 ms each time
+# Bytes. The hash is taken in a thread of its own, which may wait 5 ms for the interpreter after each read.
+HASHED_AT_ONCE = 1 << 24
 OBJECT_BASED = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
@@ -74,7 +73,7 @@ class Checkpoint:
         with _explained(self.path):
             for file in self._reader.files:
                 with file.open("rb") as stream:
-                    while chunk := stream.read(_HASHED_AT_ONCE):
+                    while chunk := stream.read(HASHED_AT_ONCE):
                         digest.update(chunk)
         return digest.hexdigest()
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from export.argument_types import whole_number
 from export.command_line import run_command
 from export.networks import NETWORKS, find_network
 from export.publication import LARGEST_VERSION
@@ -112,14 +113,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--top-k",
-        type=_positive,
+        type=whole_number(1),
         default=5,
         metavar="K",
         help="ranked classes in an answer (default: %(default)s)",
     )
     parser.add_argument(
         "--max-pixels",
-        type=_positive,
+        type=whole_number(1),
         default=2048 * 2048,
         metavar="N",
         help="refuse larger images; the server needs about 1.2 GB and 0.6 KB a pixel (default: %(default)s, 2048x2048)",
@@ -166,18 +167,8 @@ def _classifiers() -> list[str]:
     return sorted(network.name for network in NETWORKS.values() if not network.segments)
 
 
-def _positive(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, not {text!r}")
-    return number
-
-
 def _version(text: str) -> int:
-    number = _positive(text)
+    number = whole_number(1)(text)
     if number > LARGEST_VERSION:
         raise argparse.ArgumentTypeError(
             f"must be {LARGEST_VERSION} at most, as TensorFlow Serving reads versions, not {text}"

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from export.argument_types import whole_number
 from export.command_line import run_command
 from export.errors import ExportError
 from export.tensorflow_import import import_tensorflow
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seed",
-        type=_seed,
+        type=whole_number(0),
         default=0,
         metavar="N",
         help="another seed, another network (default: %(default)s)",
@@ -67,16 +68,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
-
-
-def _seed(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, not {text!r}")
-    return number
 
 
 def _write(options: argparse.Namespace) -> None:

@@ -35,8 +35,8 @@ class TensorSpec(NamedTuple):
     def empty(self) -> npt.NDArray[Any]:
         """Return a new array; a large one in pages of its own.
 
-        TensorFlow takes an array that starts on a multiple of 64 bytes without a copy, and NumPy's do not. Nor do these
-        ask for huge pages, as NumPy's do: the kernel would move other memory about for a second to find some.
+        TensorFlow takes an array without a copy if it starts on a multiple of 64 bytes; NumPy's large arrays do not.
+        They also ask for huge pages, and to find some the kernel may move other memory about for a second.
         """
         if self.nbytes < _PAGED:
             return np.empty(self.shape, self.dtype)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -50,10 +51,32 @@ def vgg_16(pixels: np.ndarray, weights: Weights, fc6_padding: int) -> np.ndarray
     return _vgg_16_conv(net, weights, "fc8", 0)
 
 
+def float32_rounding(terms: Iterable[int]) -> float:
+    """Relative error that layers computed in float32 may have, whatever the order of their additions.
+
+    A sum of n products errs by about sqrt(n) unit roundoffs (Higham, Accuracy and Stability of Numerical Algorithms,
+    2nd edition, section 4.2: n at worst, sqrt(n) as a rule), and what a layer errs passes through those behind it.
+
+    Args:
+        terms: products that one output of each layer adds.
+    """
+    return sum(math.sqrt(count) for count in terms) * float(np.finfo(np.float32).eps) / 2
+
+
+def vgg_16_rounding(weights: Weights) -> float:
+    """`float32_rounding` of the network's sixteen layers."""
+    return float32_rounding(
+        math.prod(array.shape[:-1]) for name, array in weights.items() if name.endswith("/weights")
+    )
+
+
 def aligned_logits(image: np.ndarray, weights: Weights) -> np.ndarray:
-    """Logits of the aligned geometry: mean colour up to multiples of 32 at the bottom and right, fc6 padded."""
+    """Logits of the aligned geometry: mean colour up to multiples of 32 at the bottom and right, fc6 padded.
+
+    In float64, as far as the weights are.
+    """
     height, width, _ = image.shape
-    pixels = image.astype(np.float32) - MEAN_RGB
+    pixels = image.astype(np.float64) - MEAN_RGB
     return vgg_16(np.pad(pixels, [(0, -height % 32), (0, -width % 32), (0, 0)]), weights, fc6_padding=3)
 
 

@@ -77,6 +77,7 @@ class Walk:
         """Walk over a file, in messages `what` is a `kind`."""
         self.data = tf.io.decode_raw(encoded, tf.uint8)
         self.size = tf.size(self.data, out_type=tf.int64)
+        self.what = what
         self._truncated = tf.strings.join([what, f" is a truncated {kind}"])
         self._long = tf.strings.join([what, f" is a {kind} in more than {_STEPS} parts: save it again"])
 

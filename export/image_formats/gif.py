@@ -70,22 +70,21 @@ def _first_frame(file: Encoded, start: Tensor) -> _Frame:
     walk = Walk(file.bytes, file.what, "GIF")
 
     def step(
-        position: Tensor, image: Tensor, in_data: Tensor, transparent: Tensor, steps: Tensor
+        position: Tensor, in_data: Tensor, image: Tensor, transparent: Tensor, steps: Tensor
     ) -> tuple[Tensor, ...]:
         position, steps = walk.begin_step(position, steps)
-        state = tf.cond(
+        after = tf.cond(
             in_data,
             lambda: (*_skip_data(walk, position), image, transparent),
-            lambda: _enter_block(walk, file, position, image, transparent),
+            lambda: _enter_block(walk, position, image, transparent),
         )
-        position, in_data, image, transparent = state
-        return position, image, in_data, transparent, steps
+        return *after, steps
 
     zero = tf.constant(0, tf.int64)
-    end, image, _, transparent, _ = tf.while_loop(
-        lambda _, image, in_data, *__: in_data | tf.equal(image, 0),
+    end, _, image, transparent, _ = tf.while_loop(
+        lambda _, in_data, image, *__: in_data | tf.equal(image, 0),
         step,
-        (start, zero, tf.constant(False), tf.constant(0, tf.uint8), zero),
+        (start, tf.constant(False), zero, tf.constant(0, tf.uint8), zero),
         parallel_iterations=1,
     )
     descriptor = walk.read(image, 10)
@@ -103,13 +102,11 @@ def _skip_data(walk: Walk, position: Tensor) -> tuple[Tensor, Tensor]:
     return tf.where(more, walk.skip_alike(position, length + 1, head), position + 1), more
 
 
-def _enter_block(
-    walk: Walk, file: Encoded, position: Tensor, image: Tensor, transparent: Tensor
-) -> tuple[Tensor, ...]:
+def _enter_block(walk: Walk, position: Tensor, image: Tensor, transparent: Tensor) -> tuple[Tensor, ...]:
     """From the beginning of a block to its data: an extension, which may tell the transparent colour, or an image."""
     kind = walk.read(position, 1)[0]
     is_image = tf.equal(kind, _IMAGE)
-    known = refuse_unless(is_image | tf.equal(kind, _EXTENSION), file.what, " is a GIF without an image")
+    known = refuse_unless(is_image | tf.equal(kind, _EXTENSION), walk.what, " is a GIF without an image")
     with tf.control_dependencies([known]):
         head = tf.unstack(walk.read(position, 10))  # no image follows an extension that is cut off before
     tells = ~is_image & tf.equal(head[1], _GRAPHIC_CONTROL) & tf.equal(head[3] % 2, 1)

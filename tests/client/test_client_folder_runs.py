@@ -20,9 +20,7 @@ import pytest
 from PIL import Image
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
-from client import InvalidInput
 from client._cli.main import main
-from client._cli.report.thumbnails import draw_pair, picture_bytes
 from tests.client.conftest import GET_MODEL_METADATA, PREDICT, ScriptedServer
 
 ROOT = Path(__file__).parents[2]
@@ -347,23 +345,6 @@ def test_a_file_name_that_is_not_text_is_no_obstacle(
 def test_a_report_that_is_a_folder_is_one_clear_line(photos: Path, tmp_path: Path, capsys: Output) -> None:
     assert main(["segment", str(photos), "-o", str(tmp_path / "out"), "--report", str(tmp_path)]) == 1
     assert "name a file" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("images", [1, 100, 10_000])
-def test_pictures_in_a_report_are_bounded(images: int, tmp_path: Path) -> None:
-    noise = np.random.default_rng(1).integers(0, 256, (900, 1200, 3), np.uint8)
-    Image.fromarray(noise).save(tmp_path / "noise.png", compress_level=1)
-    most = picture_bytes(images)
-    pair = draw_pair(tmp_path / "noise.png", tmp_path / "noise.png", (900, 1200), most)
-    assert max(len(pair.image), len(pair.regions)) <= most * 4 / 3 + 30
-    assert most * images * 2 <= max(50e6, 12_288 * images)
-    assert abs(pair.width / pair.height - 4 / 3) < 0.05
-
-
-def test_an_image_that_has_changed_since_is_not_shown(tmp_path: Path) -> None:
-    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
-    with pytest.raises(InvalidInput, match="has changed: it is 40x30"):
-        draw_pair(tmp_path / "a.png", tmp_path / "a.png", (30, 41), 10_000)
 
 
 def test_a_report_without_any_picture_is_a_page(

@@ -63,7 +63,8 @@ def test_logits_of_the_aligned_geometry_are_those_of_numpy(
 ) -> None:
     image = noise(*size)
     logits = aligned("logits", images=image[None])["logits"][0]
-    assert relative_difference(logits, reference.aligned_logits(image, weights)) <= 1e-5
+    expected = reference.aligned_logits(image, weights)
+    assert relative_difference(logits, expected) <= reference.vgg_16_rounding(weights)
 
 
 def test_coarse_labels_are_the_argmax_of_the_logits(aligned: SavedModel) -> None:
