@@ -20,8 +20,8 @@ def image(side: int, batch: int = 1) -> np.ndarray:
 
 def write_random_checkpoint(file: str, classes: int) -> None:
     """Write a V1 checkpoint with random weights."""
-    from export.checkpoint_writer import write_checkpoint
-    from export.demo.random_weights import random_checkpoint
+    from slimserve.export.demo.checkpoint_writer import write_checkpoint
+    from slimserve.export.demo.random_weights import random_checkpoint
 
     write_checkpoint(file, random_checkpoint(classes), "V1")
 
@@ -30,9 +30,8 @@ def write_plain(checkpoint: str, folder: str) -> None:
     """Write what restoring tf-slim's VGG-16 and calling SavedModelBuilder give: signature `logits`, fc6 VALID."""
     import tensorflow as tf
     import tf_slim
+    from slimserve.export.networks.vgg import VGG_16
     from tf_slim.nets import vgg
-
-    from export.networks.vgg import VGG_16
 
     tf1 = tf.compat.v1
     with tf.Graph().as_default(), tf1.Session() as session:
@@ -102,8 +101,7 @@ def score_maps(kind: str, cells: int, classes: int) -> np.ndarray:
 def head(method: str, kind: str, side: int, classes: int) -> Step:
     """The label map of `score_maps` at side x side pixels, by `ours` or `dense` (resize, then argmax)."""
     import tensorflow as tf
-
-    from export.segmentation import bilinear_label_map, label_dtype, stretched_places
+    from slimserve.export.heads.label_map import bilinear_label_map, label_dtype, stretched_places
 
     session = tf.compat.v1.Session(graph=tf.Graph())
     with session.graph.as_default():
@@ -121,7 +119,7 @@ def head(method: str, kind: str, side: int, classes: int) -> Step:
 
 def embedded_engine(address: str, side: int) -> Step:
     """Segment `image(side)` through our client."""
-    from client import Client
+    from slimserve import Client
 
     client = Client(address, model="vgg_16")
     client.wait_until_ready()
@@ -133,11 +131,11 @@ def export(checkpoint: str, out: str, parity: bool) -> Callable[[], dict[str, fl
     """Import all that an export needs, then export once a step: seconds by part. `parity`: compare with tf-slim."""
     from unittest import mock
 
-    from export.tensorflow_import import import_tensorflow
+    from slimserve.export.tensorflow_import import import_tensorflow
 
     import_tensorflow()
-    from export import exporter
-    from export.parity import Parity
+    from slimserve.export import pipeline as exporter
+    from slimserve.export.verify.parity import Parity
 
     def step() -> dict[str, float]:
         return exporter.export_checkpoint(checkpoint, Path(out)).seconds

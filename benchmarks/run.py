@@ -48,7 +48,7 @@ class Run:
         if not DEMO_CHECKPOINT.exists():
             self.say("writing the demo checkpoint")
             DEMO_CHECKPOINT.parent.mkdir(exist_ok=True)
-            run_module("export.demo_checkpoint", DEMO_CHECKPOINT)
+            run_module("export.demo", DEMO_CHECKPOINT)
         return DEMO_CHECKPOINT
 
     @functools.cached_property

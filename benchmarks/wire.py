@@ -100,7 +100,7 @@ def write_response(array: str, tensor_content: bool, file: str) -> None:
 
 def parse_ours(file: str) -> Callable[[], np.ndarray]:
     """Read a response with our client's own functions."""
-    from client._wire.messages import predict_response
+    from slimserve.wire.messages import predict_response
 
     data = Path(file).read_bytes()
     return lambda: predict_response(data).outputs["output"]
@@ -126,8 +126,8 @@ def parse_ovmsclient(file: str) -> Callable[[], np.ndarray]:
 
 def encode_ours() -> Callable[[], bytes]:
     """Encode `pixels` with our client's own functions."""
-    from client._wire.encoding import tensor_of_array
-    from client._wire.messages import Servable, predict_request
+    from slimserve.wire.encoding import tensor_of_array
+    from slimserve.wire.messages import Servable, predict_request
 
     images, servable = pixels(), Servable("vgg_16")
     return lambda: predict_request(servable, "segment", {"images": tensor_of_array(images)})

@@ -7,10 +7,10 @@ with Client("localhost:8500", model="vgg_16") as client:
     client.segment("street.jpg").overlay().save("overlay.png")
 """
 
-from ._async_client import AsyncClient
-from ._client import Client
-from ._connection import TLS
-from ._exceptions import (
+from .aio import AsyncClient
+from .channels.connection import TLS
+from .client import Client
+from .errors import (
     DeadlineExceeded,
     InvalidInput,
     MessageTooLarge,
@@ -20,8 +20,8 @@ from ._exceptions import (
     SignatureNotFound,
     Unavailable,
 )
-from ._models import ModelMetadata, Signature, TensorSpec, VersionStatus
-from ._results import Analysis, Area, Classification, Prediction, Segmentation
+from .models import ModelMetadata, Signature, TensorSpec, VersionStatus
+from .types import Analysis, Area, Classification, Prediction, Segmentation
 
 __all__ = [
     "TLS",

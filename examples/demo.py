@@ -14,9 +14,8 @@ from pathlib import Path
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
-
-from client import Analysis, Client
-from export.demo.landscape import demo_scene
+from slimserve import Analysis, Client
+from slimserve.export.demo.landscape import demo_scene
 
 FOLDER = Path("demo")
 CHECKPOINT = FOLDER / "vgg_16.ckpt"
@@ -32,7 +31,7 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     try:
         if not CHECKPOINT.exists():
-            run("export.demo_checkpoint", CHECKPOINT)
+            run("export.demo", CHECKPOINT)
         if not (MODEL / "1").exists():
             run("export", "--ckpt", CHECKPOINT, "--out", MODEL)
         Image.fromarray(demo_scene()[0]).save(SCENE, quality=92)

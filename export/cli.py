@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.argument_types import whole_number
-from export.command_line import run_command
-from export.networks import NETWORKS, find_network
-from export.publication import LARGEST_VERSION
-from export.tensorflow_import import import_tensorflow
+from .argument_types import whole_number
+from .command_line import run_command
+from .networks import NETWORKS, find_network
+from .savedmodel.publication import LARGEST_VERSION
+from .tensorflow_import import import_tensorflow
 
 _DESCRIPTION = """\
 Turn a slim checkpoint into a SavedModel that TensorFlow Serving runs.
@@ -203,10 +203,10 @@ def _check_precision(parser: argparse.ArgumentParser, options: argparse.Namespac
 def _export(options: argparse.Namespace, published: list[Path]) -> None:
     # TensorFlow takes seconds to import: not before the arguments are known to be right.
     import_tensorflow()
-    from export.agreement import REQUIRED
-    from export.exporter import export_checkpoint
-    from export.graph_options import GraphOptions
-    from export.report import print_report, progress_bar, report
+    from .options import GraphOptions
+    from .pipeline import export_checkpoint
+    from .report import print_report, progress_bar, report
+    from .verify.agreement import REQUIRED
 
     network = find_network(options.net) if options.net else None
     with progress_bar(enabled=not options.json) as progress:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
-from export.errors import ExportError
+from .errors import ExportError
 
 _interrupts: list[int] = []  # signals that came while a command ran
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from export.graph_options import GraphOptions
-from export.image_checks import refuse_unless
-from export.image_source import ImageSource
-from export.networks.network import Layers, Network, Tensor
-from export.preprocessing import central_crop
-from export.whole_image import WholeImages
+from .heads.cells import WholeImages
+from .images.checks import refuse_unless
+from .images.preprocessing import central_crop
+from .images.source import ImageSource
+from .networks.network import Layers, Network, Tensor
+from .options import GraphOptions
 
 _CROPS_AT_ONCE = 8  # enough to fill a processor; each takes some 50 MB of feature maps
 CROP_LOGITS = "classify/logits:0"  # the tensor [N, C] behind `classify`, which no signature returns

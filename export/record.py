@@ -6,12 +6,12 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
-from export.checkpoint import Checkpoint
-from export.graph_options import GraphOptions
-from export.kernels import runs_on
-from export.labels import Labels
-from export.networks import Network
-from export.parity import Parity
+from .checkpoint.contents import Checkpoint
+from .kernels.feasible import runs_on
+from .networks import Network
+from .options import GraphOptions
+from .verify.parity import Parity
+from .weights.labels import Labels
 
 _LIBRARIES = ("slimserve", "tensorflow", "tf-slim", "numpy")
 

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from export import exporter
-from export.agreement import Agreement
-from export.command_line import stop_if_interrupted
+from . import pipeline as exporter
+from .command_line import stop_if_interrupted
+from .verify.agreement import Agreement
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_shape_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from export.graph import Ranking, ServingGraph
-from export.networks.network import Tensor
+from .graph import Ranking, ServingGraph
+from .networks.network import Tensor
 
 PREDICT = "tensorflow/serving/predict"
 CLASSIFY = "tensorflow/serving/classify"

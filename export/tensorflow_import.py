@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from export.errors import ExportError
+from .errors import ExportError
 
 
 def import_tensorflow() -> None:

@@ -11,16 +11,16 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from serving_config.errors import ServingConfigError
+from .errors import ServingConfigError
 
 COMMANDS = {
-    "up": "serving_config.up",
-    "check": "serving_config.check.command",
-    "render": "serving_config.render.command",
-    "versions": "serving_config.versions",
-    "promote": "serving_config.promote",
-    "canary": "serving_config.canary",
-    "rollback": "serving_config.rollback",
+    "up": ".up.command",
+    "check": ".check.command",
+    "render": ".deploy.command",
+    "versions": ".rollout.versions",
+    "promote": ".rollout.promote",
+    "canary": ".rollout.canary",
+    "rollback": ".rollout.rollback",
 }
 
 
@@ -33,7 +33,7 @@ def parser(names: Sequence[str]) -> argparse.ArgumentParser:
     )
     subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in names:
-        importlib.import_module(COMMANDS[name]).add_parser(subparsers)
+        importlib.import_module(COMMANDS[name], __package__).add_parser(subparsers)
     for subparser in subparsers.choices.values():
         subparser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return top

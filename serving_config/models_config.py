@@ -10,7 +10,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
-from serving_config.errors import ServingConfigError
+from .errors import ServingConfigError
 
 PLATFORM = "tensorflow"
 MODELS = Path("models")

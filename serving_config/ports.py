@@ -3,7 +3,7 @@
 import os
 import socket
 
-from serving_config.errors import ServingConfigError
+from .errors import ServingConfigError
 
 
 def address(host: str, port: int) -> str:

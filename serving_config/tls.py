@@ -6,8 +6,8 @@ from typing import Any
 
 from google.protobuf import message_factory, text_format
 
-from serving_config.check.messages import message
-from serving_config.errors import ServingConfigError
+from .check.messages import message
+from .errors import ServingConfigError
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from slimserve.export.checkpoint.sstable_writer import TableWriter
+from slimserve.export.checkpoint.v1 import tensor_key
 from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 from tensorflow.core.util.saved_tensor_slice_pb2 import SavedTensorSlices
-
-from export.checkpoint_v1 import tensor_key
-from export.sstable_writer import TableWriter
 
 NET = "vgg_16"
 

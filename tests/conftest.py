@@ -91,9 +91,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Calla
 @pytest.fixture(scope="session")
 def demo_checkpoint(made_once: Callable[..., Path]) -> Path:
     """A full-size V1 checkpoint with its classes' names beside it."""
-    folder = made_once(
-        "demo_checkpoint", lambda folder: run_module("export.demo_checkpoint", folder / "vgg_16.ckpt")
-    )
+    folder = made_once("demo_checkpoint", lambda folder: run_module("export.demo", folder / "vgg_16.ckpt"))
     return folder / "vgg_16.ckpt"
 
 
@@ -151,8 +149,7 @@ def engine(models: Path) -> Iterator[str]:
 def demo_scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's picture as a JPEG file."""
     from PIL import Image
-
-    from export.demo.landscape import demo_scene
+    from slimserve.export.demo.landscape import demo_scene
 
     file = tmp_path_factory.mktemp("scene") / "scene.jpg"
     Image.fromarray(demo_scene()[0]).save(file, quality=92)

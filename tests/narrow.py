@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from export.networks.network import Network
+from slimserve.export.networks.network import Network
 
 NARROWER = 16
 

@@ -8,9 +8,8 @@ from types import TracebackType
 
 import numpy as np
 import tensorflow as tf
-
-from export.networks import Network
-from export.slim_reference import build_in_slim, load
+from slimserve.export.networks import Network
+from slimserve.export.verify.slim_reference import build_in_slim, load
 
 # Standard deviation of what the first convolution gives for pixels that only lose their mean.
 _FIRST_SPREAD = 85.0

@@ -6,8 +6,7 @@ Bilinear resizing is that of TensorFlow 1: a pixel is sampled at its upper left 
 from __future__ import annotations
 
 import numpy as np
-
-from export.networks import Network
+from slimserve.export.networks import Network
 
 MEAN_RGB = np.array([123.68, 116.78, 103.94], np.float32)
 

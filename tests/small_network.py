@@ -10,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-
-from export.checkpoint_writer import write_checkpoint
-from export.cli import main
-from export.networks import NETWORKS
-from export.networks.network import Layers, Network, Padding, Tensor
-from export.networks.vgg import VGG_16
+from slimserve.export.cli import main
+from slimserve.export.demo.checkpoint_writer import write_checkpoint
+from slimserve.export.networks import NETWORKS
+from slimserve.export.networks.network import Layers, Network, Padding, Tensor
+from slimserve.export.networks.vgg import VGG_16
 
 CLASSES = 3
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from slimserve import Client
 
-from client import Client
 from tests.conftest import ROOT
 from tests.small_network import small_checkpoint
 

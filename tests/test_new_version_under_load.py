@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from slimserve import Client
 
-from client import Client
 from tests.conftest import ROOT, run_module
 
 CONFIG = """

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from slimserve.pictures.palette import colours
 
 from benchmarks.quality.contact_sheet import CELL, Row, draw
 from benchmarks.quality.procedures import PROCEDURES
 from benchmarks.quality.scores import boundary_f_score, confusion, mean_iou, pixel_accuracy
-from client._palette import colours
 from tests.conftest import ROOT, run_module
 
 CLASSES = 4

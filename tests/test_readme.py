@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^\$ (.+?)(?:\s+#.*)?$", README, re.MULTILINE)
 # Run by other tests, or needing what this machine lacks.
 EXPORT = "python -m export --ckpt vgg_16.ckpt"  # run by the fixture `models`
-ELSEWHERE = ("make ", "pip install ", "docker ", "kubectl ", "python -m export.demo_checkpoint ")
+ELSEWHERE = ("make ", "pip install ", "docker ", "kubectl ", "python -m slimserve.export.demo.command ")
 
 
 def commands(*, containing: str) -> list[str]:

@@ -82,12 +82,13 @@ def _positive(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from export.tensorflow_import import import_tensorflow
+    from slimserve.export.tensorflow_import import import_tensorflow
 
     import_tensorflow()
+    from slimserve.export.demo.scenes import CLASS_NAMES
+
     from benchmarks.quality.contact_sheet import Row, draw
     from benchmarks.quality.procedures import PROCEDURES
-    from export.demo.scenes import CLASS_NAMES
 
     names = [procedure.name for procedure in PROCEDURES]
     with _progress() as progress:
@@ -169,12 +170,12 @@ def _checkpoint(network: str) -> Path:
     file = DEMO_CHECKPOINT.with_name(f"{network}.ckpt")
     if not file.exists():
         file.parent.mkdir(exist_ok=True)
-        run_module("export.demo_checkpoint", file, "--net", network)
+        run_module("export.demo", file, "--net", network)
     return file
 
 
 def _tensors(file: Path) -> Mapping[str, NDArray[Any]]:
-    from export.checkpoint import open_checkpoint
+    from slimserve.export.checkpoint.contents import open_checkpoint
 
     with open_checkpoint(file) as checkpoint:
         return dict(checkpoint.read_all(checkpoint.tensors))
@@ -182,7 +183,7 @@ def _tensors(file: Path) -> Mapping[str, NDArray[Any]]:
 
 def scene(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A picture uint8 [H,W,3] that no network was fitted to, and its label map."""
-    from export.demo.scenes import compose
+    from slimserve.export.demo.scenes import compose
 
     rng = np.random.default_rng([_SEED, number])
     height, width = (int(side) for side in rng.integers(*_SIDES, 2, endpoint=True))

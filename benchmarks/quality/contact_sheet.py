@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-
-from client._palette import colours
+from slimserve.pictures.palette import colours
 
 CELL = (152, 116)  # width and height of a scene, pixels
 _GAP, _HEAD, _FOOT, _TEXT = 6, 22, 26, 13

@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-
-from export.demo.constants import Constants
-from export.graph_options import GraphOptions
-from export.layers import VariableLayers
-from export.networks.fcn import FCN_8S, FCN_16S
-from export.networks.network import Network, Tensor
-from export.networks.vgg import VGG_16
-from export.whole_image import cell_logits, full_size_labels
+from slimserve.export.demo.constants import Constants
+from slimserve.export.heads.cells import cell_logits, full_size_labels
+from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.networks.fcn import FCN_8S, FCN_16S
+from slimserve.export.networks.network import Network, Tensor
+from slimserve.export.networks.vgg import VGG_16
+from slimserve.export.options import GraphOptions
 
 Tensors = Mapping[str, NDArray[Any]]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from export.demo.random_weights import Tensors
-from export.model_variables import Array, Recipe
-from export.networks.network import Tensor
+from ..networks.network import Tensor
+from ..weights.recipes import Array, Recipe
+from .random_weights import Tensors
 
 
 class Constants:

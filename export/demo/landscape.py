@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from export.demo.scenes import CLASS_NAMES, LabelMap, paint
-from export.demo.textures import Image
+from .scenes import CLASS_NAMES, LabelMap, paint
+from .textures import Image
 
 HEIGHT, WIDTH = 480, 640
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from export.demo.textures import TEXTURES, Image
+from .textures import TEXTURES, Image
 
 LabelMap = NDArray[np.uint8]
 

@@ -13,15 +13,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from export.demo.constants import Constants
-from export.demo.random_weights import Tensors
-from export.demo.readout import ridge
-from export.demo.scenes import compose
-from export.demo.training import REGIONS, Progress, cell_scores
-from export.layers import VariableLayers
-from export.networks.network import Network, Tensor
-from export.networks.vgg import VGG_16
-from export.preprocessing import prepare
+from ..images.preprocessing import prepare
+from ..kernels.portable import VariableLayers
+from ..networks.network import Network, Tensor
+from ..networks.vgg import VGG_16
+from .constants import Constants
+from .random_weights import Tensors
+from .readout import ridge
+from .scenes import compose
+from .training import REGIONS, Progress, cell_scores
 
 SCENES = 60
 """Pictures to fit."""

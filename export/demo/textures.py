@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from export.demo.noise import Field, cells, fractal_noise, smooth_noise
+from .noise import Field, cells, fractal_noise, smooth_noise
 
 Image = NDArray[np.uint8]
 Texture = Callable[[np.random.Generator, int, int], Image]

@@ -10,15 +10,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from export.demo.constants import Constants
-from export.demo.random_weights import Tensors, random_checkpoint
-from export.demo.readout import best_scale, ridge
-from export.demo.scenes import CLASS_NAMES, compose
-from export.demo.textures import TEXTURES
-from export.layers import VariableLayers
-from export.networks.network import Tensor
-from export.networks.vgg import VGG_16
-from export.preprocessing import central_crop, pad_to_grid, prepare
+from ..images.preprocessing import central_crop, pad_to_grid, prepare
+from ..kernels.portable import VariableLayers
+from ..networks.network import Tensor
+from ..networks.vgg import VGG_16
+from .constants import Constants
+from .random_weights import Tensors, random_checkpoint
+from .readout import best_scale, ridge
+from .scenes import CLASS_NAMES, compose
+from .textures import TEXTURES
 
 Progress = Callable[[str, float], None]
 """Called with the name of a step and the fraction of it that is done."""

@@ -3,15 +3,15 @@
 import importlib
 import pkgutil
 
-from export.errors import ExportError
-from export.networks.network import Layers, Network
+from ..errors import ExportError
+from .network import Layers, Network
 
 __all__ = ["NETWORKS", "Layers", "Network", "find_network"]
 
 
 def _networks() -> dict[str, Network]:
     """What the modules beside this one list as NETWORKS."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__, f"{__name__}."))
+    names = sorted(module.name for module in pkgutil.walk_packages(__path__, f"{__name__}."))
     pages = [importlib.import_module(name) for name in names]
     return {network.name: network for page in pages for network in getattr(page, "NETWORKS", ())}
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from export.networks.network import VGG_PREPROCESSING, BuildLogits, Layers, Network, Padding, Tensor
-from export.networks.vgg import AVERAGED_STRIDES, CONFIGURATION_D, class_scores, pooled_blocks
+from .network import VGG_PREPROCESSING, BuildLogits, Layers, Network, Padding, Tensor
+from .vgg import AVERAGED_STRIDES, CONFIGURATION_D, class_scores, pooled_blocks
 
 _VGG_16 = "vgg_16/"
 _RECEPTIVE_FIELDS = {32: 404, 16: 452, 8: 476}  # by stride

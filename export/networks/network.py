@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from export.folding import PLAIN_FILTER, BatchNorm, StoredFilter, VariableShape
+from ..weights.folding import PLAIN_FILTER, BatchNorm, StoredFilter, VariableShape
 
 Geometry = Literal["aligned", "valid"]
 Padding = Literal["SAME", "VALID", "FIXED"]

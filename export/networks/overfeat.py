@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from export.networks.network import VGG_PREPROCESSING, Layers, Network, Padding, SlimReference, Tensor
+from .network import VGG_PREPROCESSING, Layers, Network, Padding, SlimReference, Tensor
 
 
 def _logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from export.folding import BatchNorm
-from export.networks.network import (
+from ..weights.folding import BatchNorm
+from .network import (
     INCEPTION_PREPROCESSING,
     VGG_PREPROCESSING,
     Layers,

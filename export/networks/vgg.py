@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from export.networks.network import (
-    VGG_PREPROCESSING,
-    Layers,
-    Network,
-    Padding,
-    SlimReference,
-    Tensor,
-)
+from .network import VGG_PREPROCESSING, Layers, Network, Padding, SlimReference, Tensor
 
 CONFIGURATION_D = (2, 2, 3, 3, 3)  # VGG-16: convolutions of each block
 _CHANNELS = (64, 128, 256, 512, 512)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from serving_config.check.finding import Finding, joined
-from serving_config.check.kubernetes import POD, get
-from serving_config.check.yaml_file import Document
+from .finding import Finding, joined
+from .kubernetes import POD, get
+from .yaml_file import Document
 
 
 def deployments(documents: list[Document]) -> dict[str, Document]:

@@ -5,9 +5,9 @@ import json
 import sys
 from pathlib import Path
 
-from serving_config.check import inspection
-from serving_config.check.finding import Finding, shorten
-from serving_config.errors import ServingConfigError
+from ..errors import ServingConfigError
+from . import inspection
+from .finding import Finding, shorten
 
 _HERE = Path(__file__).resolve().parent.parent
 _DESCRIPTION = """\

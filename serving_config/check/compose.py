@@ -9,10 +9,10 @@ from typing import Any
 import jsonschema
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
-from serving_config.check import server_flags
-from serving_config.check.finding import Finding, joined
-from serving_config.check.server import ENTRY_POINT, STOCK_IMAGE, Mount, Server
-from serving_config.check.yaml_file import Document, interpolate
+from . import server_flags
+from .finding import Finding, joined
+from .server import ENTRY_POINT, STOCK_IMAGE, Mount, Server
+from .yaml_file import Document, interpolate
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from serving_config.check import server_flags
-from serving_config.check.finding import Finding
-from serving_config.check.server import ENTRY_POINT, Mount, Server
+from . import server_flags
+from .finding import Finding
+from .server import ENTRY_POINT, Mount, Server
 
 
 @dataclass(frozen=True)

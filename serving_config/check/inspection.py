@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from serving_config.check import (
+from ..errors import ServingConfigError
+from . import (
     cluster,
     compose,
     dockerfile,
@@ -18,11 +19,10 @@ from serving_config.check import (
     text_proto,
     yaml_file,
 )
-from serving_config.check.finding import Finding, shorten
-from serving_config.check.kustomization import Kustomization
-from serving_config.check.server import Server
-from serving_config.check.text_proto import Node
-from serving_config.errors import ServingConfigError
+from .finding import Finding, shorten
+from .kustomization import Kustomization
+from .server import Server
+from .text_proto import Node
 
 _CONTAINER_MODELS = PurePosixPath("/models")
 _PREFIXES = {

@@ -7,11 +7,11 @@ from typing import Any
 
 import kubernetes_validate
 
-from serving_config.check import server_flags
-from serving_config.check.finding import Finding, joined
-from serving_config.check.kustomization import Kustomization
-from serving_config.check.server import ENTRY_POINT, STOCK_IMAGE, Mount, Server
-from serving_config.check.yaml_file import Document
+from . import server_flags
+from .finding import Finding, joined
+from .kustomization import Kustomization
+from .server import ENTRY_POINT, STOCK_IMAGE, Mount, Server
+from .yaml_file import Document
 
 SCHEMAS = "1.32"
 """The Kubernetes version whose schemas manifests are held to."""

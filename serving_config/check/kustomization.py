@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serving_config.check.finding import Finding
-from serving_config.check.yaml_file import Document
+from .finding import Finding
+from .yaml_file import Document
 
 # https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/
 _FIELDS = """apiVersion kind metadata buildMetadata commonAnnotations commonLabels components configurations

@@ -16,8 +16,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, wrappers_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
-from serving_config.check.finding import Finding
-from serving_config.check.text_proto import Node, integer
+from .finding import Finding
+from .text_proto import Node, integer
 
 _STATED = {
     "BatchingParameters": (

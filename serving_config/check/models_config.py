@@ -4,9 +4,9 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from serving_config.check.finding import Finding, joined
-from serving_config.check.text_proto import Node
-from serving_config.models_config import version_folders
+from ..models_config import version_folders
+from .finding import Finding, joined
+from .text_proto import Node
 
 Locate = Callable[[str], "Path | None"]
 """Where a base path, as the server sees it, lies on this machine; None where that cannot be known."""

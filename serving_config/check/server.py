@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from serving_config.check import models_config, server_flags
-from serving_config.check.finding import Finding, joined
-from serving_config.check.server_flags import Flags
-from serving_config.check.text_proto import Node
+from . import models_config, server_flags
+from .finding import Finding, joined
+from .server_flags import Flags
+from .text_proto import Node
 
 ENTRY_POINT = "tensorflow_model_server"
 STOCK_IMAGE = re.compile(r"^(?:docker\.io/)?tensorflow/serving(?::|@|$)")

@@ -9,8 +9,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from serving_config.check.finding import Finding
-from serving_config.check.text_proto import Node
+from .finding import Finding
+from .text_proto import Node
 
 
 def batching(root: Node, path: Path) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import grpc
 
-from serving_config.engine import rpc_error
+from . import rpc_error
 
 # TensorFlow Serving refuses, with the same code, what is beyond --grpc_max_threads and runs the rest at once.
 # Here calls wait for their turn instead of sharing the cores, so that many of them do no harm.

@@ -9,10 +9,10 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import classification_pb2, input_pb2
 
-from serving_config.engine import rpc_error
-from serving_config.engine.predict import DEFAULT_SIGNATURE, model_spec
-from serving_config.engine.servable import Servable
-from serving_config.engine.tensors import Array
+from . import rpc_error
+from .predict import DEFAULT_SIGNATURE, model_spec
+from .servable import Servable
+from .tensors import Array
 
 _INPUTS, _CLASSES, _SCORES = "inputs", "classes", "scores"
 _DTYPES = {_CLASSES: tf.string, _SCORES: tf.float32}

@@ -10,8 +10,8 @@ from typing import NoReturn
 
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving_config import ready, tls
-from serving_config.engine.server import Engine, Options
+from .. import ready, tls
+from .server import Engine, Options
 
 _POLL_SECONDS = 0.2
 

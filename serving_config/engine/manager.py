@@ -15,9 +15,9 @@ import grpc
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
-from serving_config.engine import reload, rpc_error
-from serving_config.engine.servable import Servable
-from serving_config.models_config import wanted_versions
+from ..models_config import wanted_versions
+from . import reload, rpc_error
+from .servable import Servable
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from google.protobuf import wrappers_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import model_pb2, predict_pb2
 
-from serving_config.engine import rpc_error, tensors, wire
-from serving_config.engine.servable import Servable
+from . import rpc_error, tensors, wire
+from .servable import Servable
 
 DEFAULT_SIGNATURE = "serving_default"
 _OUTPUTS, _MODEL_SPEC = (

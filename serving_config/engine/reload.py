@@ -10,8 +10,8 @@ from tensorflow_serving.config.model_server_config_pb2 import (
     ModelType,
 )
 
-from serving_config.engine import rpc_error
-from serving_config.models_config import PLATFORM, wanted_versions
+from ..models_config import PLATFORM, wanted_versions
+from . import rpc_error
 
 
 def check(config: ModelServerConfig, served: Mapping[str, ModelConfig]) -> ModelConfigList:

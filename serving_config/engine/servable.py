@@ -11,8 +11,8 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
-from serving_config.engine import rpc_error
-from serving_config.engine.tensors import Array
+from . import rpc_error
+from .tensors import Array
 
 # One per combination of inputs and outputs: as many as signatures, more only through output_filter.
 _MAX_CALLABLES = 256

@@ -9,14 +9,14 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving_config import ports
-from serving_config.engine import rpc_error, services, warmup
-from serving_config.engine.admission import Admission
-from serving_config.engine.freed_memory import FreedMemory
-from serving_config.engine.manager import Manager
-from serving_config.engine.servable import Servable
-from serving_config.errors import ServingConfigError
-from serving_config.tls import ServerTls
+from .. import ports
+from ..errors import ServingConfigError
+from ..tls import ServerTls
+from . import rpc_error, services, warmup
+from .admission import Admission
+from .freed_memory import FreedMemory
+from .manager import Manager
+from .servable import Servable
 
 log = logging.getLogger(__name__)
 

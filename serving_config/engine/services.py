@@ -20,12 +20,12 @@ from tensorflow_serving.apis import (
     predict_pb2,
 )
 
-from serving_config.engine import rpc_error
-from serving_config.engine.admission import Admission
-from serving_config.engine.classify import classify
-from serving_config.engine.manager import Manager
-from serving_config.engine.predict import predict
-from serving_config.engine.servable import Servable
+from . import rpc_error
+from .admission import Admission
+from .classify import classify
+from .manager import Manager
+from .predict import predict
+from .servable import Servable
 
 log = logging.getLogger(__name__)
 

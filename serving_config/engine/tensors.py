@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-from serving_config.engine import wire
+from . import wire
 
 Array = npt.NDArray[Any]
 

@@ -10,10 +10,10 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving_config.engine import rpc_error
-from serving_config.engine.classify import classify
-from serving_config.engine.predict import predict
-from serving_config.engine.servable import Servable
+from . import rpc_error
+from .classify import classify
+from .predict import predict
+from .servable import Servable
 
 WARMUP_REQUESTS = Path("assets.extra", "tf_serving_warmup_requests")
 _MAX_RECORDS = 1000

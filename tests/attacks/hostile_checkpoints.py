@@ -20,11 +20,11 @@ from time import monotonic
 
 import google_crc32c
 import numpy as np
+from slimserve.export.checkpoint.checked_file import CheckedFile, masked_crc
+from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.checkpoint.sstable import FOOTER_SIZE, Handle, Table, varint
+from slimserve.export.errors import ExportError
 
-from export.checked_file import CheckedFile, masked_crc
-from export.checkpoint import open_checkpoint
-from export.errors import ExportError
-from export.sstable import FOOTER_SIZE, Handle, Table, varint
 from tests import archives
 from tests.checkpoints import WRITERS, crafted_v1, crafted_v2, small_tensors
 from tests.memory import peak

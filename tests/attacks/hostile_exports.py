@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
-from export.checkpoint_writer import write_checkpoint
+from slimserve.export.demo.checkpoint_writer import write_checkpoint
+
 from tests.faults.exports import Log, digests, fork_export, import_what_exports_need
 from tests.small_network import SMALL, know_the_small_network, small_weights
 

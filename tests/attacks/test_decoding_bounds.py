@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from slimserve.export.images.decoding import ImageDecoder
 
-from export.encoded_images import ImageDecoder
 from tests.attacks.crafted_images import crafted_images
 from tests.attacks.crafted_jpeg_webp import animation, repeated_scan, segment, with_segments
 from tests.attacks.crafted_png_gif_bmp import ZEROS, bmp, chunk, comment, frame, gif, png

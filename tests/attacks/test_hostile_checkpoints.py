@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from slimserve.export.checkpoint.checked_file import CheckedFile
+from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.checkpoint.sstable import TRAILER_SIZE, Table
+from slimserve.export.checkpoint.v1 import tensor_key
+from slimserve.export.demo.checkpoint_writer import write_checkpoint
+from slimserve.export.demo.random_weights import random_checkpoint
+from slimserve.export.errors import ExportError
 
-from export.checked_file import CheckedFile
-from export.checkpoint import open_checkpoint
-from export.checkpoint_v1 import tensor_key
-from export.checkpoint_writer import write_checkpoint
-from export.demo.random_weights import random_checkpoint
-from export.errors import ExportError
-from export.sstable import TRAILER_SIZE, Table
 from tests import archives
 from tests.checkpoints import crafted_v2, flip, small_tensors, tensorflow_v1, tensorflow_v2
 from tests.conftest import ROOT, run_module

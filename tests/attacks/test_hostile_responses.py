@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 from google.protobuf.message import DecodeError, Message
+from slimserve import Client, ServerError, ServingError
+from slimserve.wire import lifting, messages
+from slimserve.wire.dtypes import ELEMENT_TYPES
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
-from client import Client, ServerError, ServingError
-from client._wire import lifting, messages
-from client._wire.dtypes import ELEMENT_TYPES
 from tests.attacks.fuzzing import fuzz
 from tests.attacks.wire_messages import BYTES, damaged, message, tagged
 from tests.client.conftest import (

@@ -12,12 +12,13 @@ from typing import Any
 import grpc
 import pytest
 import trustme
+from slimserve import TLS, Client, ServingError
+from slimserve.channels.connection import make_connection
+from slimserve.serving_config import server_api as model_service
+from slimserve.serving_config import tls
+from slimserve.serving_config.deploy import plan
+from slimserve.serving_config.engine.server import Options
 
-from client import TLS, Client, ServingError
-from client._connection import make_connection
-from serving_config import model_service, tls
-from serving_config.engine.server import Options
-from serving_config.render import plan
 from tests.client.conftest import PREDICT, ScriptedServer, predict_answer, refusing, scripted  # noqa: F401
 from tests.conftest import run_module
 
@@ -130,7 +131,7 @@ def test_an_ssl_config_that_cannot_be_served_is_not_quoted(malformed: Path) -> N
 
 
 def test_an_ssl_config_with_faults_is_not_quoted(malformed: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from serving_config.cli import main
+    from slimserve.serving_config.cli import main
 
     assert main(["check", str(malformed)]) == 1
     said = capsys.readouterr()

@@ -16,10 +16,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
+from slimserve.cli.display import Bars
+from slimserve.cli.main import main
+from slimserve.cli.report.page import write_report
 
-from client._cli.display import Bars
-from client._cli.main import main
-from client._cli.report.page import write_report
 from tests.browser.conftest import HOSTILE_FILE
 
 HOSTILE_CLASS = "</script></style><script>document.title='taken'</script>\"'><b>&amp;\u202e\x07"

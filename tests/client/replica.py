@@ -5,8 +5,7 @@ import sys
 from concurrent import futures
 
 import grpc
-
-from client._wire.serving_pb2 import Int64Value, ModelSpec, PredictResponse, Tensor, TensorShape
+from slimserve.wire.serving_pb2 import Int64Value, ModelSpec, PredictResponse, Tensor, TensorShape
 
 PROCESS = Tensor(dtype=9, tensor_shape=TensorShape(), tensor_content=os.getpid().to_bytes(8, "little"))
 RESPONSE = PredictResponse(model_spec=ModelSpec(version=Int64Value(value=1)), outputs={"process": PROCESS})

@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from slimserve import Client, InvalidInput, ServerError
 from tensorflow_serving.apis import predict_pb2
 
-from client import Client, InvalidInput, ServerError
 from tests.client.conftest import PREDICT, ScriptedServer, predict_answer
 
 Start = Callable[..., ScriptedServer]

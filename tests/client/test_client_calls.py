@@ -12,9 +12,9 @@ from collections.abc import Callable
 import grpc
 import numpy as np
 import pytest
+from slimserve import AsyncClient, Client, DeadlineExceeded, ModelNotFound, ServingError, Unavailable
 from tensorflow_serving.apis import get_model_status_pb2
 
-from client import AsyncClient, Client, DeadlineExceeded, ModelNotFound, ServingError, Unavailable
 from tests.client.conftest import (
     GET_MODEL_METADATA,
     GET_MODEL_STATUS,

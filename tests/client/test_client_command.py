@@ -17,10 +17,10 @@ import grpc
 import numpy as np
 import pytest
 from PIL import Image
+from slimserve import Client
+from slimserve.cli.files import find_images
+from slimserve.cli.main import main
 
-from client import Client
-from client._cli.files import find_images
-from client._cli.main import main
 from tests.client.conftest import GET_MODEL_STATUS, PREDICT, ScriptedServer, predict_answer, refusing
 
 ROOT = Path(__file__).parents[2]

@@ -11,11 +11,11 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
+from slimserve import ServerError
+from slimserve.wire.messages import predict_response
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from client import ServerError
-from client._wire.messages import predict_response
 from tests.client.conftest import recorded_cases
 
 ANSWERED = [

@@ -14,14 +14,13 @@ from google.protobuf import descriptor_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from slimserve import MessageTooLarge
+from slimserve.wire import messages, serving_pb2
+from slimserve.wire.encoding import tensor_of_array, tensor_of_images, tensor_of_strings
+from slimserve.wire.messages import Servable
 from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
-
-from client import MessageTooLarge
-from client._wire import messages, serving_pb2
-from client._wire.encoding import tensor_of_array, tensor_of_images, tensor_of_strings
-from client._wire.messages import Servable
 
 ROOT = Path(__file__).parents[2]
 

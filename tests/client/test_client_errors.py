@@ -7,9 +7,9 @@ from collections.abc import Callable
 import grpc
 import numpy as np
 import pytest
+import slimserve
+from slimserve import Client, InvalidInput, MessageTooLarge, ModelNotFound, ServerError, SignatureNotFound
 
-import client
-from client import Client, InvalidInput, MessageTooLarge, ModelNotFound, ServerError, SignatureNotFound
 from tests.client.conftest import (
     GET_MODEL_METADATA,
     GET_MODEL_STATUS,
@@ -24,7 +24,7 @@ Start = Callable[..., ScriptedServer]
 INPUTS = {"x": np.ones(1, np.float32)}
 
 
-def expected_error(case: Case) -> type[client.ServingError]:
+def expected_error(case: Case) -> type[slimserve.ServingError]:
     if case.code == "NOT_FOUND" or case.name == "predict/label_unknown":
         return ModelNotFound
     if case.name in ("predict/signature_unknown", "classify/signature_unknown"):
@@ -144,7 +144,7 @@ def test_an_answer_that_is_no_message_is_the_servers_fault(scripted: Start) -> N
         {"model": "m", "token": "two\nlines"},
         {"model": "m", "tls": "/nonexistent/ca.pem"},
         {"model": "m", "tls": __file__},
-        {"model": "m", "tls": client.TLS(certificate=__file__)},
+        {"model": "m", "tls": slimserve.TLS(certificate=__file__)},
         {"model": "m", "server": "http://localhost:8501"},
         {"model": "m", "server": "localhost:99999"},
         {"model": "m", "server": "local host"},
@@ -205,6 +205,6 @@ def test_a_name_that_is_not_text_is_refused_before_it_is_sent(
     ],
 )
 def test_addresses(server: str | list[str], targets: tuple[str, ...]) -> None:
-    from client._connection import parse_addresses
+    from slimserve.channels.connection import parse_addresses
 
     assert parse_addresses(server) == targets

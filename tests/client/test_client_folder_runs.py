@@ -18,9 +18,9 @@ import grpc
 import numpy as np
 import pytest
 from PIL import Image
+from slimserve.cli.main import main
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
-from client._cli.main import main
 from tests.client.conftest import GET_MODEL_METADATA, PREDICT, ScriptedServer
 
 ROOT = Path(__file__).parents[2]

@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-
-from client import InvalidInput, MessageTooLarge
-from client._exif import orientation
-from client._images import list_images, prepare
+from slimserve import InvalidInput, MessageTooLarge
+from slimserve.images.exif import orientation
+from slimserve.images.given import list_images, prepare
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+from slimserve import ServerError
+from slimserve.wire import lifting
+from slimserve.wire.messages import predict_response
 from tensorflow_serving.apis import predict_pb2
 
-from client import ServerError
-from client._wire import lifting
-from client._wire.messages import predict_response
 from tests.client.test_client_decoding import official, proto, small_tensors
 
 

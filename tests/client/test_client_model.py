@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from slimserve import AsyncClient, Client, InvalidInput, ModelNotFound, SignatureNotFound
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
-
-from client import AsyncClient, Client, InvalidInput, ModelNotFound, SignatureNotFound
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-from client import Analysis, Classification, Prediction, Segmentation
-from client._images import PreparedImage
+from slimserve import Analysis, Classification, Prediction, Segmentation
+from slimserve.images.given import PreparedImage
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "<script>alert('&amp;')</script>\"\udcff"

@@ -7,11 +7,10 @@ import io
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-
-from client import Segmentation, ServerError
-from client._images import PreparedImage
-from client._overlay import _outlines
-from client._palette import colours
+from slimserve import Segmentation, ServerError
+from slimserve.images.given import PreparedImage
+from slimserve.pictures.overlay import _outlines
+from slimserve.pictures.palette import colours
 
 NAMES = {id: f"class {id}" for id in range(70_000)}
 

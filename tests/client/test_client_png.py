@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
-
-from client._png import PngError, decode_gray
+from slimserve.images.png import PngError, decode_gray
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

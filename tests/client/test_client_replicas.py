@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from client import AsyncClient, Client, ServingError
+from slimserve import AsyncClient, Client, ServingError
 
 ROOT = Path(__file__).parents[2]
 INPUTS = {"x": [1.0]}

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-from client import InvalidInput
-from client._cli.report.thumbnails import draw_pair, picture_bytes
+from slimserve import InvalidInput
+from slimserve.cli.report.thumbnails import draw_pair, picture_bytes
 
 
 @pytest.mark.parametrize("images", [1, 100, 10_000])

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from slimserve import AsyncClient, Client, InvalidInput, ServerError
+from slimserve.tiles.tiling import Tiling, overlap_for
 
-from client import AsyncClient, Client, InvalidInput, ServerError
-from client._tiles import Tiling, overlap_for
 from tests.client.conftest import PREDICT, ScriptedServer, predict_answer
 from tests.client.tiled_network import REACH, UNKNOWN, chart, labels_of, network_with_reach
 

@@ -14,9 +14,9 @@ import grpc
 import numpy as np
 import pytest
 from PIL import Image
+from slimserve import AsyncClient, Client, InvalidInput, ServerError
 from tensorflow_serving.apis import predict_pb2
 
-from client import AsyncClient, Client, InvalidInput, ServerError
 from tests.client.conftest import PREDICT, ScriptedServer
 from tests.client.tiled_network import chart, labels_of, network_with_reach
 

@@ -20,10 +20,10 @@ import grpc
 import numpy as np
 import pytest
 from PIL import Image
+from slimserve import Client, InvalidInput
+from slimserve.cli.main import main
+from slimserve.images.given import prepare
 
-from client import Client, InvalidInput
-from client._cli.main import main
-from client._images import prepare
 from tests.client.conftest import PREDICT, ScriptedServer
 from tests.client.tiled_network import chart, labels_of, network_with_reach
 

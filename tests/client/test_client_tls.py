@@ -11,8 +11,8 @@ from typing import Any
 import grpc
 import pytest
 import trustme
+from slimserve import TLS, AsyncClient, Client, Unavailable
 
-from client import TLS, AsyncClient, Client, Unavailable
 from tests.client.conftest import PREDICT, ScriptedServer, predict_answer
 
 Start = Callable[..., ScriptedServer]

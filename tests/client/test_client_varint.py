@@ -5,9 +5,8 @@ import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
-
-from client._wire import varint
-from client._wire.serving_pb2 import TypedTensor
+from slimserve.wire import varint
+from slimserve.wire.serving_pb2 import TypedTensor
 
 
 def encode(value: int, padding: int = 0) -> bytes:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import importlib.util, json, sys
 others = ("tensorflow", "tf_slim", "tensorflow_serving", "PIL", "rich")
-from client import Client
+from slimserve import Client
 with Client(sys.argv[1], model="vgg_16") as client:
     answer, scene = client.classify(sys.argv[2]), client.segment(sys.argv[2])
 print(json.dumps({
@@ -32,9 +32,9 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment that holds slimserve without extras, and what that needs."""
     folder = tmp_path_factory.mktemp("alone")
     source = folder / "source"  # a copy: setuptools leaves its build among the sources
-    for package in ("client", "export", "serving_config"):
+    for package in ("client", "export", "serving_config", "installed"):
         shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "README.md", "LICENSE"):
+    for file in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / file, source)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
     build = ["wheel", "--no-index", "--no-build-isolation", "--no-deps", "-w", str(folder), str(source)]
@@ -60,7 +60,17 @@ def test_it_classifies_and_segments_a_file(python: Path, engine: str, demo_scene
 
 
 def test_its_command_line_answers_json(python: Path, engine: str, demo_scene: Path) -> None:
-    command = [str(python), "-I", "-m", "client", "classify", str(demo_scene), "--server", engine, "--json"]
+    command = [
+        str(python),
+        "-I",
+        "-m",
+        "slimserve",
+        "classify",
+        str(demo_scene),
+        "--server",
+        engine,
+        "--json",
+    ]
     run = subprocess.run(command, cwd=python.parent, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["predictions"]
@@ -71,7 +81,7 @@ def test_what_needs_pillow_says_so(python: Path, engine: str, demo_scene: Path, 
         str(python),
         "-I",
         "-m",
-        "client",
+        "slimserve",
         "segment",
         str(demo_scene),
         "-o",

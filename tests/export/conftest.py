@@ -9,11 +9,11 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from slimserve.export import cli
+from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.demo.checkpoint_writer import write_checkpoint
+from slimserve.export.demo.random_weights import random_checkpoint
 
-from export import cli
-from export.checkpoint import open_checkpoint
-from export.checkpoint_writer import write_checkpoint
-from export.demo.random_weights import random_checkpoint
 from tests.saved_model import SavedModel
 
 

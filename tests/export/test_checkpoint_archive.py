@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.errors import ExportError
 
-from export.checkpoint import open_checkpoint
-from export.errors import ExportError
 from tests import archives
 from tests.archives import archive, member
 from tests.checkpoints import flip, small_tensors, tensorflow_v1, tensorflow_v2
@@ -135,8 +135,8 @@ def test_an_archive_that_is_dangerous_damaged_or_beside_the_point_is_refused(
 
 OPEN_WITH_SMALL_FILES = """
 import resource, sys
-from export.checkpoint import open_checkpoint
-from export.errors import ExportError
+from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.errors import ExportError
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
     open_checkpoint(sys.argv[1])

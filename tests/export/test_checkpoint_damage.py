@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.errors import ExportError
 from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 
-from export.checkpoint import open_checkpoint
-from export.errors import ExportError
 from tests.checkpoints import (
     WRITERS,
     crafted_v1,

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.errors import ExportError
 
-from export.checkpoint import open_checkpoint
-from export.errors import ExportError
 from tests.checkpoints import WRITERS, small_tensors, tensorflow_v1, tensorflow_v2
 from tests.conftest import ROOT
 
@@ -259,7 +259,7 @@ def test_a_checkpoint_of_the_published_size_is_read_as_tensorflow_reads_it(check
 READ_ALL = """
 import sys
 import tensorflow
-from export.checkpoint import open_checkpoint
+from slimserve.export.checkpoint.contents import open_checkpoint
 from tests.memory import peak
 with open_checkpoint(sys.argv[1]) as checkpoint:
     before = peak()

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve.export.checkpoint.contents import open_checkpoint, verify
+from slimserve.export.errors import ExportError
+from slimserve.export.networks import find_network
 
-from export.checkpoint import open_checkpoint, verify
-from export.errors import ExportError
-from export.networks import find_network
 from tests.checkpoints import small_tensors, tensorflow_v1, tensorflow_v2
 
 TENSORS = small_tensors()

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve.export.demo.checkpoint_writer import write_checkpoint
+from slimserve.export.errors import ExportError
 
-from export.checkpoint_writer import write_checkpoint
-from export.errors import ExportError
 from tests.checkpoints import small_tensors
 
 TENSORS = small_tensors() | {
@@ -77,8 +77,8 @@ def test_a_missing_folder_is_told(tmp_path: Path) -> None:
 WRITE_WITH_SMALL_FILES = """
 import resource, sys
 import numpy as np
-from export.checkpoint_writer import write_checkpoint
-from export.errors import ExportError
+from slimserve.export.demo.checkpoint_writer import write_checkpoint
+from slimserve.export.errors import ExportError
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 for format in ("V1", "V2"):
     try:

@@ -9,15 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from slimserve.export.command_line import run_command
+from slimserve.export.report import progress_bar
 
-from export.command_line import run_command
-from export.report import progress_bar
 from tests.conftest import ROOT
 
 COMMAND = """
 import sys
-from export.command_line import run_command
-from export.errors import ExportError
+from slimserve.export.command_line import run_command
+from slimserve.export.errors import ExportError
 
 def act():
     print("report " * 10_000)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from slimserve.export.demo.landscape import demo_scene
+from slimserve.export.demo.scenes import CLASS_NAMES, random_scene
+from slimserve.export.demo.textures import TEXTURES
 
-from export.demo.landscape import demo_scene
-from export.demo.scenes import CLASS_NAMES, random_scene
-from export.demo.textures import TEXTURES
 from tests.saved_model import SavedModel
 
 SCENES, SINGLES = 50, 5

@@ -1,4 +1,4 @@
-"""`python -m export.demo_checkpoint`: what it writes, and what it refuses."""
+"""`python -m slimserve.export.demo.command`: what it writes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.demo import __main__ as demo_checkpoint_command
+from slimserve.export.demo import training
+from slimserve.export.demo.random_weights import random_checkpoint
+from slimserve.export.demo.scenes import CLASS_NAMES
 from tf_slim.nets import vgg
 
-from export import demo_checkpoint as demo_checkpoint_command
-from export.checkpoint import open_checkpoint
-from export.demo import training
-from export.demo.random_weights import random_checkpoint
-from export.demo.scenes import CLASS_NAMES
 from tests.conftest import ROOT, run_module
 
 # Runs the command with a small checkpoint in place of the full-size one, which takes most of a minute.
 SMALL = """
 import resource, sys
 import numpy as np
-import export.demo.training
-from export.demo_checkpoint import main
+import slimserve.export.demo.training
+from slimserve.export.demo.__main__ import main
 tensors = {"vgg_16/fc8/weights": np.zeros((1, 1, 4096, 10), np.float32), "global_step": np.array(0)}
-export.demo.training.demo_checkpoint = lambda seed, progress: tensors
+slimserve.export.demo.training.demo_checkpoint = lambda seed, progress: tensors
 """
 
 
@@ -112,7 +112,7 @@ def test_folder_that_is_missing_is_named(tmp_path: Path, write: Callable[..., An
 
 
 def test_negative_seed_is_a_usage_error(tmp_path: Path) -> None:
-    assert run_module("export.demo_checkpoint", tmp_path / "vgg_16.ckpt", "--seed", "-1").returncode == 2
+    assert run_module("export.demo", tmp_path / "vgg_16.ckpt", "--seed", "-1").returncode == 2
 
 
 def test_full_disk_leaves_nothing(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_full_disk_leaves_nothing(tmp_path: Path) -> None:
 
 def test_interrupt_while_writing_leaves_nothing(tmp_path: Path) -> None:
     interrupt = """
-import os, signal, export.checkpoint_writer as writer
+import os, signal, slimserve.export.demo.checkpoint_writer as writer
 write = writer.write_checkpoint
 def interrupted(path, tensors, format, progress):
     write(path, tensors, format, lambda done: os.kill(os.getpid(), signal.SIGINT))
@@ -135,7 +135,7 @@ writer.write_checkpoint = interrupted
 
 
 def test_interrupt_while_fitting_leaves_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "export.demo_checkpoint", str(tmp_path / "vgg_16.ckpt")]
+    command = [sys.executable, "-m", "export.demo", str(tmp_path / "vgg_16.ckpt")]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         time.sleep(4)
         process.send_signal(signal.SIGINT)

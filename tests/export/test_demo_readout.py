@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from slimserve.export.demo.readout import best_scale, ridge
+from slimserve.export.demo.scenes import CLASS_NAMES
+from slimserve.export.demo.training import cell_areas, cell_scores
 
-from export.demo.readout import best_scale, ridge
-from export.demo.scenes import CLASS_NAMES
-from export.demo.training import cell_areas, cell_scores
 from tests.numpy_reference import resize_bilinear
 
 ROWS, FEATURES, CLASSES = 40, 60, 3

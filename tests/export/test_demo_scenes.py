@@ -6,10 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
-
-from export.demo.landscape import demo_scene
-from export.demo.scenes import CLASS_NAMES, MIN_SHARE, compose, random_scene
-from export.demo.textures import TEXTURES
+from slimserve.export.demo.landscape import demo_scene
+from slimserve.export.demo.scenes import CLASS_NAMES, MIN_SHARE, compose, random_scene
+from slimserve.export.demo.textures import TEXTURES
 
 SCENES = 30
 

@@ -1,12 +1,12 @@
-"""Arguments that `python -m export` and `python -m export.demo_checkpoint` refuse, and how."""
+"""Arguments that `python -m export` and `python -m slimserve.export.demo.command` refuse, and how."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
-
-from export import cli, demo_checkpoint
+from slimserve.export import cli
+from slimserve.export.demo import __main__ as demo_checkpoint
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve.export import cli
+from slimserve.export.demo.checkpoint_writer import write_checkpoint
+from slimserve.export.demo.random_weights import random_checkpoint
+from slimserve.export.networks import NETWORKS
 from tensorflow_serving.apis import prediction_log_pb2
 
-from export import cli
-from export.checkpoint_writer import write_checkpoint
-from export.demo.random_weights import random_checkpoint
-from export.networks import NETWORKS
 from tests.conftest import ROOT, run_module
 from tests.saved_model import SavedModel
 from tests.small_network import SMALL, small_weights
@@ -295,8 +295,8 @@ def test_interrupted_export_leaves_nothing(
 
 
 def test_user_without_rights_is_told(tmp_path: Path) -> None:
-    from export.errors import ExportError
-    from export.publication import draft_version
+    from slimserve.export.errors import ExportError
+    from slimserve.export.savedmodel.publication import draft_version
 
     tmp_path.chmod(0o555)
     child = os.fork()

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from slimserve.export import cli
+from slimserve.export.demo.checkpoint_writer import write_checkpoint
+from slimserve.export.networks import NETWORKS
+from slimserve.export.savedmodel import publication
 
-from export import cli, publication
-from export.checkpoint_writer import write_checkpoint
-from export.networks import NETWORKS
 from tests.small_network import CLASSES, SMALL, small_weights
 
 

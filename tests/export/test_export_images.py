@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from slimserve.export.images.decoding import ImageDecoder
+from slimserve.export.images.source import ImageSource
 
-from export.encoded_images import ImageDecoder
-from export.image_source import ImageSource
 from tests.saved_model import SavedModel
 
 MAX_PIXELS = 200 * 200

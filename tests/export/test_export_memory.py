@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from slimserve.export.demo.checkpoint_writer import write_checkpoint
+from slimserve.export.networks.network import Layers, Padding, Tensor
+from slimserve.export.pipeline import export_checkpoint
 
-from export.checkpoint_writer import write_checkpoint
-from export.exporter import export_checkpoint
-from export.networks.network import Layers, Padding, Tensor
 from tests.conftest import ROOT
 from tests.small_network import SMALL, small_weights
 

@@ -13,17 +13,17 @@ from unittest import mock
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve.export.demo import skips
+from slimserve.export.demo.checkpoint_writer import write_checkpoint
+from slimserve.export.demo.constants import Constants
+from slimserve.export.demo.scenes import CLASS_NAMES, compose
+from slimserve.export.errors import ExportError
+from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.networks.fcn import FCN_8S, FCN_16S, FCN_32S
+from slimserve.export.networks.network import Network
+from slimserve.export.options import GraphOptions
 
 from benchmarks.quality.scores import boundary_f_score
-from export.checkpoint_writer import write_checkpoint
-from export.demo import skips
-from export.demo.constants import Constants
-from export.demo.scenes import CLASS_NAMES, compose
-from export.errors import ExportError
-from export.graph_options import GraphOptions
-from export.layers import VariableLayers
-from export.networks.fcn import FCN_8S, FCN_16S, FCN_32S
-from export.networks.network import Network
 from tests import numpy_reference as reference
 from tests.export.conftest import export_here
 from tests.narrow import narrow_weights

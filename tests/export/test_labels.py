@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.demo.checkpoint_writer import write_checkpoint
+from slimserve.export.errors import ExportError
+from slimserve.export.options import GraphOptions
+from slimserve.export.pipeline import _Source
+from slimserve.export.weights.labels import Labels, find_labels
 
-from export.checkpoint import open_checkpoint
-from export.checkpoint_writer import write_checkpoint
-from export.errors import ExportError
-from export.exporter import _Source
-from export.graph_options import GraphOptions
-from export.labels import Labels, find_labels
 from tests.small_network import SMALL, small_weights
 
 

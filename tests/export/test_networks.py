@@ -16,14 +16,14 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve import Client
+from slimserve.export.demo.constants import Constants
+from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.networks import NETWORKS, Network
+from slimserve.export.pipeline import export_checkpoint
+from slimserve.export.report import report
 from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_grpc
 
-from client import Client
-from export.demo.constants import Constants
-from export.exporter import export_checkpoint
-from export.layers import VariableLayers
-from export.networks import NETWORKS, Network
-from export.report import report
 from tests import slim_preprocessing as reference
 from tests.conftest import ROOT, run_module
 from tests.slim_checkpoints import SlimNetwork

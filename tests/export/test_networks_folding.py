@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.weights.folding import PLAIN_FILTER, BatchNorm, Matrix, Separable
+from slimserve.export.weights.recipes import Recipe
 
-from export.folding import PLAIN_FILTER, BatchNorm, Matrix, Separable
-from export.layers import VariableLayers
-from export.model_variables import Recipe
 from tests.numpy_reference import convolve
 
 RANDOM = np.random.default_rng(5)

@@ -8,8 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-
-from export.networks import NETWORKS, Network
+from slimserve.export.networks import NETWORKS, Network
 
 SEGMENTING = [network for network in NETWORKS.values() if network.segments]
 CASES = [(network, stride) for network in SEGMENTING for stride in network.output_strides]

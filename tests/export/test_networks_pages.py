@@ -7,8 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-
-from export.networks import NETWORKS
+from slimserve.export.networks import NETWORKS
 
 PUBLISHED = {
     "vgg_a", "vgg_16", "vgg_19", "alexnet_v2", "overfeat",
@@ -77,7 +76,7 @@ def test_each_network_has_a_scope_of_its_own() -> None:
 
 
 def test_the_registry_does_without_tensorflow() -> None:
-    program = "import sys, export.networks; sys.exit('tensorflow' in sys.modules)"
+    program = "import sys, slimserve.export.networks; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.checkpoint.recognition import network_of
+from slimserve.export.errors import ExportError
+from slimserve.export.networks import NETWORKS
+from slimserve.export.options import GraphOptions
+from slimserve.export.pipeline import export_checkpoint
+from slimserve.export.weights.labels import find_labels
 
-from export.checkpoint import open_checkpoint
-from export.errors import ExportError
-from export.exporter import export_checkpoint
-from export.graph_options import GraphOptions
-from export.labels import find_labels
-from export.networks import NETWORKS
-from export.recognition import network_of
 from tests.checkpoints import tensorflow_v2
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve.export.images.preprocessing import central_crop, pad_to_grid, prepare
+from slimserve.export.networks import NETWORKS
 
-from export.networks import NETWORKS
-from export.preprocessing import central_crop, pad_to_grid, prepare
 from tests import slim_preprocessing as reference
 
 SIZES = ((1, 1), (7, 500), (256, 256), (300, 400), (342, 341), (601, 333))

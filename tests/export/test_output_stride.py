@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve.export.demo.constants import Constants
+from slimserve.export.heads.label_map import aligned_places, bilinear_label_map, nearest_label_map
+from slimserve.export.kernels.int8 import QuantizedLayers
+from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.kernels.x86 import FusedLayers
+from slimserve.export.networks.vgg import VGG_16
+from slimserve.export.verify.activations import RecordingLayers, statistics
 
 from benchmarks.quality.procedures import PROCEDURES, Segmenter
-from export.activations import RecordingLayers, statistics
-from export.demo.constants import Constants
-from export.fused_layers import FusedLayers
-from export.layers import VariableLayers
-from export.networks.vgg import VGG_16
-from export.quantized_layers import QuantizedLayers
-from export.segmentation import aligned_places, bilinear_label_map, nearest_label_map
 from tests import numpy_reference as reference
 from tests.narrow import narrow_weights
 from tests.saved_model import SavedModel

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from PIL import Image
+from slimserve.export.demo.scenes import random_scene
 
-from export.demo.scenes import random_scene
 from tests.saved_model import SavedModel
 
 pytestmark = pytest.mark.soak

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from slimserve.export import cli
+from slimserve.export.errors import ExportError
+from slimserve.export.networks import NETWORKS
+from slimserve.export.networks.network import Layers, Padding
+from slimserve.export.options import GraphOptions
+from slimserve.export.pipeline import Export, export_checkpoint
+from slimserve.export.verify.agreement import Agreement
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel as SavedModelProto
 
-from export import cli
-from export.agreement import Agreement
-from export.errors import ExportError
-from export.exporter import Export, export_checkpoint
-from export.graph_options import GraphOptions
-from export.networks import NETWORKS
-from export.networks.network import Layers, Padding
 from tests.processor import has_bfloat16
 from tests.saved_model import SavedModel
 from tests.small_network import SMALL, small_weights

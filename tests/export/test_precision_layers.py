@@ -7,16 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from export import fused_layers
-from export.activations import Recorded, RecordingLayers, Statistics, statistics
-from export.errors import ExportError
-from export.fused_layers import FusedLayers, fused_convolution
-from export.graph_options import GraphOptions
-from export.kernels import Obstacle, obstacle
-from export.layers import Convolution, VariableLayers
-from export.model_variables import Recipe
-from export.quantization import (
+from slimserve.export.errors import ExportError
+from slimserve.export.kernels import x86 as fused_layers
+from slimserve.export.kernels.feasible import Obstacle, obstacle
+from slimserve.export.kernels.int8 import Activations, QuantizedLayers, quantized_convolution
+from slimserve.export.kernels.portable import Convolution, VariableLayers
+from slimserve.export.kernels.x86 import FusedLayers, fused_convolution
+from slimserve.export.options import GraphOptions
+from slimserve.export.verify.activations import Recorded, RecordingLayers, Statistics, statistics
+from slimserve.export.weights.quantization import (
     LARGEST,
     LARGEST_SUM,
     dequantized,
@@ -24,7 +23,8 @@ from export.quantization import (
     quantized,
     rounding_error,
 )
-from export.quantized_layers import Activations, QuantizedLayers, quantized_convolution
+from slimserve.export.weights.recipes import Recipe
+
 from tests.processor import has_bfloat16
 from tests.small_network import SMALL
 

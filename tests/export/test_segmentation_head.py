@@ -9,8 +9,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from export.segmentation import (
+from slimserve.export.heads.label_map import (
     Places,
     aligned_places,
     bilinear_label_map,
@@ -18,6 +17,7 @@ from export.segmentation import (
     nearest_label_map,
     stretched_places,
 )
+
 from tests.conftest import ROOT
 
 
@@ -111,7 +111,7 @@ def test_aligned_places_are_those_of_a_resize_where_the_cells_tile_the_pixels(ce
 
 _WORST_CASE = """
 import numpy as np, tensorflow as tf
-from export.segmentation import bilinear_label_map, stretched_places
+from slimserve.export.heads.label_map import bilinear_label_map, stretched_places
 from tests.memory import peak
 with tf.Graph().as_default(), tf.compat.v1.Session() as session:
     logits = tf.compat.v1.placeholder(tf.float32, [None, None, 1000])

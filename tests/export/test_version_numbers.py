@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from export.errors import ExportError
-from export.publication import LARGEST_VERSION, draft_version, next_version
+from slimserve.export.errors import ExportError
+from slimserve.export.savedmodel.publication import LARGEST_VERSION, draft_version, next_version
 
 
 def test_version_written_with_zeros_is_taken(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
+from slimserve import AsyncClient, Client
 
-from client import AsyncClient, Client
 from tests.faults.proxy import Proxy
 from tests.serving_config.conftest import Serving
 

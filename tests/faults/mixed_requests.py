@@ -11,14 +11,13 @@ import grpc
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from slimserve.export.demo.landscape import demo_scene
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
     predict_pb2,
 )
-
-from export.demo.landscape import demo_scene
 
 Code = grpc.StatusCode
 MODEL = "vgg_16"

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from slimserve import Client
 
-from client import Client
 from tests.conftest import ROOT
 
 DISK = 96  # MB: four versions of the small network, the room that an export asks for, and some
@@ -44,8 +44,8 @@ def outcomes(process: subprocess.Popen[str]) -> Counter[str]:
 @contextmanager
 def serving(out: Path) -> Iterator[Client]:
     """An engine in this process that serves the versions in the model's folder, and a client of it."""
-    from serving_config.engine.server import Engine, Options
-    from serving_config.models_config import from_folders
+    from slimserve.serving_config.engine.server import Engine, Options
+    from slimserve.serving_config.models_config import from_folders
 
     engine = Engine(Options(port=0, poll_seconds=0.2))
     try:

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.savedmodel.publication import draft_version
+from slimserve.export.savedmodel.temporary_folder import sweep, temporary_folder
 
-from export.checkpoint import open_checkpoint
-from export.publication import draft_version
-from export.temporary_folder import sweep, temporary_folder
 from tests.archives import archive, member
 from tests.checkpoints import small_tensors, tensorflow_v1
 from tests.conftest import ROOT
@@ -25,7 +25,7 @@ PREFIX = ".exporting-"
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from export.temporary_folder import temporary_folder
+from slimserve.export.savedmodel.temporary_folder import temporary_folder
 with temporary_folder(Path(sys.argv[1]), ".exporting-") as folder:
     (folder / "variables").mkdir()
     (folder / "variables" / "data").write_bytes(bytes(1000))

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from slimserve import DeadlineExceeded, Unavailable
 
-from client import DeadlineExceeded, Unavailable
 from tests.faults.conftest import Server, inputs
 from tests.faults.proxy import Proxy
 

@@ -3,10 +3,10 @@
 import shutil
 from pathlib import Path
 
-import serving_config
-from serving_config.check.inspection import inspect
+import slimserve.serving_config
+from slimserve.serving_config.check.inspection import inspect
 
-SHIPPED = Path(serving_config.__file__).parent
+SHIPPED = Path(slimserve.serving_config.__file__).parent
 FILES = [
     "models.config",
     "batching.config",

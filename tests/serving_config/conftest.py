@@ -126,7 +126,8 @@ def start_engine() -> Iterator[Callable[..., "Caller"]]:
 
         def started(config: "ModelServerConfig", **options: object) -> "Caller":
             # Here, so that the tests of other commands do not wait for TensorFlow.
-            from serving_config.engine.server import Engine, Options
+            from slimserve.serving_config.engine.server import Engine, Options
+
             from tests.serving_config.engine_calls import connect
 
             engine = Engine(Options(port=0, poll_seconds=0.05, **options))

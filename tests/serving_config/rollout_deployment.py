@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
+from slimserve.serving_config import models_config
+from slimserve.serving_config.cli import main
 
-from serving_config import models_config
-from serving_config.cli import main
 from tests.serving_config.engine_calls import AFFINE, Caller, listing
 
 Start = Callable[..., Caller]

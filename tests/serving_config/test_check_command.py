@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from serving_config.cli import main
+from slimserve.serving_config.cli import main
 
 SOUND = """\
 model_config_list {

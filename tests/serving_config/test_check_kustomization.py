@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from slimserve.serving_config.cli import main
 
-from serving_config.cli import main
 from tests.serving_config.checked_deployment import copy_deployment, lines, replace
 
 PATCH = """\

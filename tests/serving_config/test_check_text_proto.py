@@ -6,9 +6,8 @@ import pytest
 from google.protobuf import message_factory, text_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slimserve.serving_config.check import messages, text_proto
 from tensorflow_serving.config import model_server_config_pb2
-
-from serving_config.check import messages, text_proto
 
 PATH = Path("file.config")
 NAMES = ["ModelServerConfig", "BatchingParameters", "MonitoringConfig", "SSLConfig", "PlatformConfigMap"]

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 import trustme
-
-from serving_config.check.inspection import inspect
-from serving_config.render.plan import Tls
-from serving_config.render.settings import ssl_config
+from slimserve.serving_config.check.inspection import inspect
+from slimserve.serving_config.deploy.plan import Tls
+from slimserve.serving_config.deploy.settings import ssl_config
 
 AUTHORITY = trustme.CA()
 SERVER = AUTHORITY.issue_cert("serving.example")

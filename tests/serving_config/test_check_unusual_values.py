@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from slimserve.serving_config.check import settings
 
-from serving_config.check import settings
 from tests.serving_config.checked_deployment import copy_deployment, lines, replace
 
 COMPOSE, DEPLOYMENT, DOCKERFILE = "docker-compose.yml", "kubernetes/deployment.yaml", "Dockerfile"

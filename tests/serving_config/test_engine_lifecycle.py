@@ -8,11 +8,11 @@ from pathlib import Path
 
 import grpc
 import pytest
+from slimserve.serving_config.engine.manager import Manager
+from slimserve.serving_config.errors import ServingConfigError
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving_config.engine.manager import Manager
-from serving_config.errors import ServingConfigError
 from tests.serving_config.engine_calls import AFFINE, WAIT, Caller, State, listing, publish, write_warmup
 
 Start = Callable[..., Caller]

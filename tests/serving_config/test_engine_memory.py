@@ -8,8 +8,8 @@ from concurrent import futures
 from pathlib import Path
 
 import pytest
+from slimserve import Client
 
-from client import Client
 from tests.faults.conftest import inputs, write_counting_model
 from tests.faults.mixed_load import Process
 from tests.serving_config.conftest import Serving

@@ -10,9 +10,9 @@ import grpc
 import pytest
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from slimserve.serving_config.engine.admission import usable_cores
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
-from serving_config.engine.admission import usable_cores
 from tests.faults.proxy import Proxy
 from tests.serving_config.conftest import Serving
 from tests.serving_config.engine_calls import WAIT, Caller, connect, listing, publish

@@ -10,9 +10,9 @@ import grpc
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from slimserve.serving_config.engine.server import Engine, Options
 from tensorflow_serving.apis import inference_pb2, regression_pb2
 
-from serving_config.engine.server import Engine, Options
 from tests.serving_config.engine_calls import (
     AFFINE,
     WAIT,

@@ -8,10 +8,10 @@ import grpc
 import pytest
 import trustme
 from google.protobuf import text_format
+from slimserve.serving_config import tls
+from slimserve.serving_config.engine.server import Engine, Options
+from slimserve.serving_config.errors import ServingConfigError
 
-from serving_config import tls
-from serving_config.engine.server import Engine, Options
-from serving_config.errors import ServingConfigError
 from tests.serving_config.engine_calls import AFFINE, Caller, listing
 
 

@@ -4,11 +4,10 @@ import socket
 from pathlib import Path
 
 import pytest
+from slimserve.serving_config.cli import main
+from slimserve.serving_config.errors import ServingConfigError
+from slimserve.serving_config.up import server_command
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
-
-from serving_config import server_command
-from serving_config.cli import main
-from serving_config.errors import ServingConfigError
 
 
 def command(host: str, poll_seconds: float = 1) -> list[str]:

@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from serving_config.cli import COMMANDS, main
+from slimserve.serving_config.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[2]
 

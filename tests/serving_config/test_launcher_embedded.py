@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from slimserve.serving_config import models_config
 
-from serving_config import models_config
 from tests.serving_config.engine_calls import write_slow_model, write_warmup
 
 ROOT = Path(__file__).parents[2]

@@ -6,11 +6,10 @@ import pwd
 from pathlib import Path
 
 import pytest
-
-from serving_config.errors import ServingConfigError
-from serving_config.exposure import is_loopback, warn
-from serving_config.models_config import from_folders
-from serving_config.server_command import generated_config
+from slimserve.serving_config.errors import ServingConfigError
+from slimserve.serving_config.models_config import from_folders
+from slimserve.serving_config.up.exposure import is_loopback, warn
+from slimserve.serving_config.up.server_command import generated_config
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])

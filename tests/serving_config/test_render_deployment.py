@@ -10,16 +10,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import slimserve.serving_config
 import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from slimserve.serving_config.check.inspection import inspect
+from slimserve.serving_config.cli import main
 
-import serving_config
-from serving_config.check.inspection import inspect
-from serving_config.cli import main
-
-SHIPPED = Path(serving_config.__file__).parent
+SHIPPED = Path(slimserve.serving_config.__file__).parent
 DEFAULTS = [
     "render",
     "--model",

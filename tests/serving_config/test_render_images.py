@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
-
-from serving_config.cli import main
+from slimserve.serving_config.cli import main
 
 
 @pytest.fixture(autouse=True)

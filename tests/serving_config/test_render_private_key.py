@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-
-from serving_config.cli import main
+from slimserve.serving_config.cli import main
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import json
 import grpc
 import pytest
 from google.protobuf import text_format
+from slimserve.serving_config import models_config
 
-from serving_config import models_config
 from tests.serving_config.rollout_deployment import Deployment, Start, error_line
 
 

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 from google.protobuf import text_format
+from slimserve.serving_config import models_config
+from slimserve.serving_config.rollout.config_file_lock import locked
+from slimserve.serving_config.server_api import ModelService
 
-from serving_config import models_config
-from serving_config.config_file_lock import locked
-from serving_config.model_service import ModelService
 from tests.serving_config.engine_calls import listing
 from tests.serving_config.rollout_deployment import Deployment, Start, error_line
 

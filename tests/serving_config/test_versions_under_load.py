@@ -11,9 +11,9 @@ import grpc
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
+from slimserve.serving_config.cli import main
 from tensorflow_serving.apis import predict_pb2
 
-from serving_config.cli import main
 from tests.serving_config.engine_calls import AFFINE, WAIT, connect, listing, publish
 
 # y = (version + 1) * x + 1, so that an answer tells which version computed it.

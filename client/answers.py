@@ -1,0 +1,86 @@
+"""The tensors that the image signatures answer, checked and made into results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ServerError
+from .images.png import PngError, decode_gray
+from .types import Classification, Prediction
+from .wire.messages import Answer
+
+
+def read_classifications(answer: Answer, images: int) -> list[Classification]:
+    """Read `class_ids`, `class_names` and `scores` [N,k] and, if there, `probabilities` [N,C]. Raises ServerError."""
+    ids = _output(answer, "class_ids", (images, None), "iu")
+    names = _output(answer, "class_names", (images, ids.shape[1]), "O")
+    scores = _output(answer, "scores", (images, ids.shape[1]), "f")
+    if not ids.shape[1]:
+        raise ServerError("the model's answer ranks no classes")
+    probabilities: Sequence[npt.NDArray[np.float32] | None] = [None] * images
+    if "probabilities" in answer.outputs:
+        probabilities = list(_output(answer, "probabilities", (images, None), "f"))
+    return [
+        Classification(
+            [
+                Prediction(_decode_name(name), float(score), int(id))
+                for name, score, id in zip(names[image], scores[image], ids[image], strict=True)
+            ],
+            probabilities[image],
+            answer.version,
+        )
+        for image in range(images)
+    ]
+
+
+def read_label_map(answer: Answer, size: tuple[int, int]) -> npt.NDArray[Any]:
+    """Read the one `label_map` uint8 or uint16 [1,H,W] of an image of `size` (H, W). Raises ServerError."""
+    label_map: npt.NDArray[Any] = _output(answer, "label_map", (1, *size), "u")[0]
+    if label_map.itemsize > 2:  # the classes are counted by id
+        raise ServerError(f"the model's answer holds labels of type {label_map.dtype}, not uint8 or uint16")
+    return label_map
+
+
+def read_label_png(answer: Answer) -> npt.NDArray[Any]:
+    """Read the one `label_png` [1] as a label map, uint8 or uint16 [H,W]. Raises ServerError."""
+    try:
+        return decode_gray(_output(answer, "label_png", (1,), "O")[0])
+    except PngError as error:
+        raise ServerError(f"the label map in the answer cannot be read: {error}") from error
+
+
+def read_class_names(answer: Answer, classes: int) -> list[str]:
+    """Read `class_names` [classes] of the signature `labels`. Raises ServerError."""
+    return [_decode_name(name) for name in _output(answer, "class_names", (classes,), "O")]
+
+
+def read_receptive_field(answer: Answer) -> int:
+    """Read the one `receptive_field` [1] of the signature `logits`, a number of pixels. Raises ServerError."""
+    return int(_output(answer, "receptive_field", (1,), "iu")[0])
+
+
+def _decode_name(name: bytes) -> str:
+    """Decode a class name; bytes that are not UTF-8 are replaced, for a name is only shown."""
+    return name.decode(errors="replace")
+
+
+def _output(answer: Answer, name: str, shape: tuple[int | None, ...], kinds: str) -> npt.NDArray[Any]:
+    """Take an output, once its type and shape (None is any size) are what the signature promises."""
+    array = answer.outputs.get(name)
+    if array is None:
+        raise ServerError(
+            f"the model's answer lacks {name!r}: it has {', '.join(sorted(answer.outputs)) or 'nothing'}"
+        )
+    fits = array.ndim == len(shape) and all(
+        want in (None, size) for want, size in zip(shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype.kind not in kinds:
+        expected = ", ".join("?" if size is None else str(size) for size in shape)
+        raise ServerError(
+            f"the model's answer holds {name!r} as {array.dtype} {list(array.shape)} where [{expected}] is expected"
+        )
+    return array

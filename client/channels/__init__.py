@@ -1,0 +1,1 @@
+"""Connections, and one call over them."""

@@ -1,0 +1,132 @@
+"""Arguments, errors and exit codes of `python -m client`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import TLS, Client, InvalidInput, ServingError, Unavailable
+from . import bench, pictures, segmentation, server
+
+_EPILOG = """\
+examples:
+  python -m client classify cat.jpg dogs/
+  python -m client segment street.jpg -o out --label-map
+  python -m client segment photos/ -o out --report out/report.html
+  python -m client segment aerial.png -o out --tile 1024
+  python -m client classify photos/ --json > answers.jsonl
+  python -m client status --server gpu1:8500 --model vgg_16
+  python -m client segment street.jpg -o out --server vgg.example:443 --tls-ca ca.pem --token-file token.txt
+
+A folder is searched for JPEG, PNG, GIF, BMP and WebP files, its subfolders too. With --json the answer
+is one JSON object a line, one for each image. `segment` over several images that is stopped, or run again,
+does those that are left, have changed, or were done by another server or version of the model.
+
+exit codes: 0 all answered, 1 an error, 2 wrong usage, 130 Ctrl-C"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be text
+    try:
+        with _connect(options) as client:
+            return int(options.run(client, options))
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ServingError, OSError) as error:
+        if options.debug:
+            raise
+        hint = "; is the server running, and --server right?" if isinstance(error, Unavailable) else ""
+        print(f"error: {error}{hint}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m client",
+        description="Classify and segment images by a model on a TensorFlow Serving.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    common = _common()
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in (pictures, segmentation, server, bench):
+        module.add_parsers(commands, common)
+    return parser
+
+
+def _common() -> argparse.ArgumentParser:
+    """Options that every command has."""
+    common = argparse.ArgumentParser(add_help=False)
+    group = common.add_argument_group("server")
+    group.add_argument(
+        "--server",
+        default="localhost:8500",
+        metavar="HOST:PORT",
+        help="or several with commas between, or dns:///NAME:PORT for all addresses of a name (%(default)s)",
+    )
+    group.add_argument(
+        "--model", default="vgg_16", metavar="NAME", help="the model's name there (%(default)s)"
+    )
+    version = group.add_mutually_exclusive_group()
+    version.add_argument("--version", type=int, metavar="N", help="ask this version, not the newest")
+    version.add_argument(
+        "--version-label", metavar="LABEL", help="ask the version with this label, such as stable"
+    )
+    group.add_argument(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="deadline of each request (%(default)s)",
+    )
+    group.add_argument("--tls", action="store_true", help="use TLS, trusting the usual authorities")
+    group.add_argument(
+        "--tls-ca", type=Path, metavar="FILE", help="use TLS, trusting this CA certificate (PEM)"
+    )
+    group.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="the client's certificate, for mutual TLS (PEM)"
+    )
+    group.add_argument(
+        "--tls-key", type=Path, metavar="FILE", help="the key of the client's certificate (PEM)"
+    )
+    group.add_argument("--tls-server-name", metavar="NAME", help="the name in the server's certificate")
+    group.add_argument("--token-file", type=Path, metavar="FILE", help="send the bearer token in this file")
+    group.add_argument("--compression", choices=["gzip", "deflate"], help="compress requests")
+    common.add_argument("--json", action="store_true", help="write JSON, one object a line")
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return common
+
+
+def _connect(options: argparse.Namespace) -> Client:
+    tls = TLS(options.tls_ca, options.tls_cert, options.tls_key, options.tls_server_name)
+    return Client(
+        options.server,
+        model=options.model,
+        version=options.version,
+        version_label=options.version_label,
+        timeout=options.timeout,
+        tls=tls if options.tls or tls != TLS() else False,
+        token=_read_token(options.token_file) if options.token_file else None,
+        compression=options.compression,
+    )
+
+
+def _read_token(path: Path) -> str:
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except UnicodeDecodeError:  # not as the cause: it holds the token
+        raise InvalidInput(f"the token file {path} holds bytes that cannot be sent in a header") from None
+    if not token:
+        raise InvalidInput(f"the token file {path} is empty")
+    return token

@@ -1,0 +1,183 @@
+"""`segment`: pictures of the regions of images, of folders of them, of images too large for one request."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .. import Client, InvalidInput
+from ..channels.connection import parse_addresses
+from ..images import pillow as _pillow
+from ..tiles.tiling import Tiling, overlap_for
+from . import display, files
+from .concurrency import positive
+from .journal import FILE as JOURNAL
+from .journal import Journal, observe
+from .pictures import Row, add_parser, answer_each, exit_code
+
+_SHOWN_AREAS = 5
+
+
+def add_parsers(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    """Add the command."""
+    text = "find the class of every pixel; write pictures of the regions"
+    parser = add_parser(commands, common, "segment", text)
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="the folder to write to; not searched for images",
+    )
+    parser.add_argument(
+        "--label-map",
+        action="store_true",
+        help="also write the class ids as a PNG: a palette image up to 256 classes, 16-bit gray beyond",
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="also write one HTML page with every picture in it"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="do all images of a folder again, not those left or changed"
+    )
+    parser.add_argument(
+        "--tile",
+        type=positive,
+        metavar="PIXELS",
+        help="send larger images in tiles with sides of at most that, --concurrency tiles at a time",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=positive,
+        metavar="PIXELS",
+        help="shared by neighbouring tiles (default: what the model's network sees around a pixel, so that the labels "
+        "are those of the whole image; less is faster)",
+    )
+    parser.set_defaults(run=segment)
+
+
+def segment(client: Client, options: argparse.Namespace) -> int:
+    """Write an overlay, and on request the label map, of each image; then the report, if there is to be one."""
+    _pillow.require("drawing the overlays")
+    images = files.find_images(options.images, options.out)
+    kinds = ["overlay", "labels"] if options.label_map else ["overlay"]
+    results = files.name_results(images, options.out, kinds)
+    if options.report:
+        _check_report(options, images, results)
+    if options.tile:
+        options.overlap = options.overlap or overlap_for(client.receptive_field())
+        Tiling(options.tile, options.overlap, options.concurrency)  # refuses what no image could be cut by
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.report:
+        options.report.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        journal = stack.enter_context(_journal(client, options)) if len(images) > 1 else None
+        bars = stack.enter_context(display.progress(as_json=options.json))
+        try:
+            rows = _segment_each(client, images, results, journal, bars, options)
+        except KeyboardInterrupt:
+            if journal is None:
+                raise
+            command = "the same command without --overwrite" if options.overwrite else "the same command"
+            done = f"stopped: {journal.added} images were done; {command} goes on from there"
+            raise KeyboardInterrupt(done) from None
+        if options.report:
+            from .report.page import write_report
+
+            write_report(options.report, rows, options.model, bars)
+    if options.report and not options.json:
+        print(options.report)
+    return exit_code(rows)
+
+
+def _check_report(
+    options: argparse.Namespace, images: Sequence[Path], results: Sequence[Mapping[str, Path]]
+) -> None:
+    """Raise InvalidInput where the report would take the place of another file of the run."""
+    report: Path = options.report
+    if report.is_dir():
+        raise InvalidInput(f"the report {report} is a folder: name a file")
+    written = [path for paths in results for path in paths.values()]
+    others = {path.resolve() for path in (*images, *written, options.out / JOURNAL)}
+    if files.is_image_name(report.name) or report.resolve() in others:
+        raise InvalidInput(
+            f"the report {report} would overwrite an image or the journal, or be taken for an image: "
+            "name it as in --report report.html"
+        )
+
+
+def _journal(client: Client, options: argparse.Namespace) -> Journal:
+    settings = {
+        "servers": sorted(parse_addresses(options.server)),
+        "model": options.model,
+        "model_version": client.metadata().version,
+        "tile": options.tile,
+        "overlap": options.overlap,
+    }
+    return Journal(options.out, settings, afresh=options.overwrite)
+
+
+def _segment_each(
+    client: Client,
+    images: Sequence[Path],
+    results: Sequence[Mapping[str, Path]],
+    journal: Journal | None,
+    bars: display.Bars,
+    options: argparse.Namespace,
+) -> list[Row]:
+    # Tiles are requests too: where images are cut, they are taken one by one, and their tiles at once.
+    images_at_once, tiles_at_once = (1, options.concurrency) if options.tile else (options.concurrency, None)
+
+    def draw(index: int) -> Row:
+        paths = {kind: str(path) for kind, path in results[index].items()}
+        if journal and (answer := journal.find(images[index], results[index])):
+            return {**paths, **answer, "unchanged": True}
+        before = observe(images[index])
+        scene = client.segment(
+            images[index],
+            tile=options.tile,
+            overlap=options.overlap,
+            tiles_at_once=tiles_at_once,
+            progress=bars.of_parts(images[index].name),
+        )
+        files.save(scene.overlay(), results[index]["overlay"])
+        if options.label_map:
+            files.save(scene.label_image(), results[index]["labels"])
+        answer = {
+            "size": list(scene.label_map.shape),
+            "areas": [area._asdict() for area in scene.areas()],
+            "model_version": scene.model_version,
+        }
+        if journal:
+            journal.add(before, results[index], answer, model_version=scene.model_version)
+        return {**paths, **answer}
+
+    def show(row: Row) -> None:
+        if len(images) == 1:
+            _show_table(row)
+        elif "unchanged" not in row:
+            largest = ", ".join(
+                f"{area['name']} {100 * area['fraction']:.1f} %" for area in row["areas"][:_SHOWN_AREAS]
+            )
+            print(f"{row['image']} -> {row['overlay']}: {largest}", flush=True)
+
+    rows = answer_each(client, images, draw, show, bars, options, images_at_once)
+    unchanged = sum("unchanged" in row for row in rows)
+    if unchanged:
+        print(
+            f"{unchanged} of {len(images)} images were done before (--overwrite does them again)",
+            file=sys.stderr,
+        )
+    return rows
+
+
+def _show_table(row: Row) -> None:
+    rows = ([area["name"], str(area["id"]), f"{100 * area['fraction']:.2f} %"] for area in row["areas"])
+    display.show_table(["class", "id", "area"], rows, title=row["image"])
+    print("\n".join(row[kind] for kind in ("overlay", "labels") if kind in row))

@@ -1,0 +1,53 @@
+"""`status` and `metadata`: what the server has."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+from .. import Client
+from . import display
+
+
+def add_parsers(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    """Add both commands."""
+    for name, run, text in (
+        ("status", status, "show the model's versions and their states"),
+        ("metadata", metadata, "show the model's signatures: names, types and shapes of inputs and outputs"),
+    ):
+        parser = commands.add_parser(name, parents=[common], help=text, description=text.capitalize() + ".")
+        parser.set_defaults(run=run)
+
+
+def status(client: Client, options: argparse.Namespace) -> int:
+    """Print the versions; exit code 1 when none is available."""
+    versions = client.status()
+    if options.json:
+        for version in versions:
+            display.show_json(dataclasses.asdict(version))
+    else:
+        display.require_rich()
+        rows = ([str(version.version), version.state, version.error_message] for version in versions)
+        display.show_table(["version", "state", "error"], rows, title=options.model)
+    return 0 if any(version.state == "AVAILABLE" for version in versions) else 1
+
+
+def metadata(client: Client, options: argparse.Namespace) -> int:
+    """Print the signatures."""
+    model = client.metadata()
+    if options.json:
+        display.show_json(dataclasses.asdict(model))
+        return 0
+    display.require_rich()
+    rows = []
+    for name, signature in model.signatures.items():
+        for side, tensors in (("in", signature.inputs), ("out", signature.outputs)):
+            for tensor, spec in tensors.items():
+                rows.append([name, side, tensor, str(spec)])
+                name = ""
+    display.show_table(
+        ["signature", "", "tensor", "type and shape"], rows, f"{model.name}, version {model.version}"
+    )
+    return 0

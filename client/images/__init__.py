@@ -1,0 +1,1 @@
+"""What callers give as images, made ready to send."""

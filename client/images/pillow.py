@@ -1,0 +1,97 @@
+"""Pillow where it is installed: the client classifies and segments files and arrays without it."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InvalidInput
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+MOST_PIXELS = 1 << 28
+"""Of an encoded image: 1 GiB once it is decoded, for Pillow holds four bytes a pixel."""
+
+
+def require(purpose: str) -> None:
+    """Raise InvalidInput, naming what to install, when Pillow is missing."""
+    if importlib.util.find_spec("PIL") is None:
+        raise InvalidInput(f"{purpose} needs Pillow: pip install 'slimserve[images]'")
+
+
+def measure(data: bytes, name: str) -> tuple[int, int]:
+    """Read height and width off an encoded image's header. Raises InvalidInput."""
+    with _open(data, name) as image:
+        return image.height, image.width
+
+
+def decode(data: bytes, name: str) -> PIL.Image.Image:
+    """Decode an image, as it lies in its file and in its own mode. Raises InvalidInput."""
+    image = _open(data, name)
+    try:
+        image.load()
+    except Exception as error:  # damaged bytes lead Pillow's decoders to errors of any kind
+        raise InvalidInput(f"{name} cannot be decoded: {error}") from error
+    return image
+
+
+def to_upright(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
+    """Turn an image as its EXIF orientation says. Raises InvalidInput."""
+    from PIL import ImageOps
+
+    if 0 in image.size:
+        raise InvalidInput(f"{name} has no pixels: its size is {image.size}")
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception as error:  # as above: the image may be a file that has not been read yet
+        raise InvalidInput(f"{name} cannot be decoded: {error}") from error
+
+
+def to_rgb(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
+    """Convert to mode RGB; 16-bit gray keeps its high byte, as on the server. Raises InvalidInput."""
+    import PIL.Image
+
+    if image.mode in ("I", "F"):
+        raise InvalidInput(
+            f"{name} has Pillow mode {image.mode}, whose range is not known: convert it to 'L' or 'RGB'"
+        )
+    if image.mode.startswith("I;16"):
+        image = PIL.Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")
+
+
+def _open(data: bytes, name: str) -> PIL.Image.Image:
+    """Read the header of an image.
+
+    By the format's own reader: `PIL.Image.open` holds every image to Pillow's one limit, which belongs to the
+    application and may not be moved here.
+    """
+    try:
+        image = _read_header(data)
+    except Exception as error:  # as in decode()
+        raise InvalidInput(f"{name} cannot be decoded: {error}") from error
+    if image.width * image.height > MOST_PIXELS:
+        raise InvalidInput(
+            f"{name} has {image.width}x{image.height} pixels and is not decoded, for it may have "
+            f"{MOST_PIXELS} at most: pass its pixels, a uint8 array [H,W,3], such as a memory-mapped one"
+        )
+    return image
+
+
+def _read_header(data: bytes) -> PIL.Image.Image:
+    from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+    file = io.BytesIO(data)
+    if data.startswith(b"\xff\xd8\xff"):
+        return JpegImagePlugin.jpeg_factory(file)
+    if data.startswith(b"\x89PNG"):
+        return PngImagePlugin.PngImageFile(file)
+    if data.startswith(b"GIF8"):
+        return GifImagePlugin.GifImageFile(file)
+    if data.startswith(b"BM"):
+        return BmpImagePlugin.BmpImageFile(file)
+    return WebPImagePlugin.WebPImageFile(file)

@@ -1,0 +1,69 @@
+"""The legend of an overlay: a swatch, a name and a percentage for each class. Uses Pillow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import PIL.Image
+from PIL import ImageDraw, ImageFont
+
+from ..types import format_fraction
+from .palette import colours
+
+if TYPE_CHECKING:
+    from ..types import Area
+
+_INK, _FAINT = (32, 33, 36), (108, 112, 118)
+_SMALLEST_TEXT, _LARGEST_TEXT = 13, 64  # pixels
+_MOST_ROWS = 20  # the classes beyond are summed up in one row
+_LONGEST_NAME = 16  # in units of the text size
+
+
+class Legend:
+    """The rows of a legend, measured, in one column or in as many as fit `width` pixels."""
+
+    def __init__(self, areas: Sequence[Area], text_size: float, width: int | None) -> None:
+        self._size = max(_SMALLEST_TEXT, min(_LARGEST_TEXT, round(text_size)))
+        self._font = ImageFont.load_default(self._size)
+        self._rows: list[tuple[int | None, str, str]] = [
+            (area.id, self._shorten(area.name), format_fraction(area.fraction)) for area in areas[:_MOST_ROWS]
+        ]
+        if rest := areas[_MOST_ROWS:]:
+            share = format_fraction(sum(area.fraction for area in rest))
+            self._rows.append((None, f"and {len(rest)} more", share))
+        self._margin = round(self._size * 0.9)
+        self._name_width = math.ceil(max(self._font.getlength(name) for _, name, _ in self._rows))
+        self._share_width = math.ceil(max(self._font.getlength(share) for _, _, share in self._rows))
+        # Swatch, gap, name, gap, percentage.
+        self._column = self._size * 2 + self._name_width + self._size + self._share_width
+        columns = 1 if width is None else (width - self._margin) // (self._column + 2 * self._margin)
+        self._columns = min(max(columns, 1), len(self._rows))
+        self._row_height = round(self._size * 1.6)
+        self.width = self._columns * (self._column + 2 * self._margin)
+        self.height = 2 * self._margin + math.ceil(len(self._rows) / self._columns) * self._row_height
+
+    def draw(self, canvas: PIL.Image.Image, corner: tuple[int, int]) -> None:
+        """Draw it with its upper left corner there."""
+        draw = ImageDraw.Draw(canvas)
+        lines = math.ceil(len(self._rows) / self._columns)
+        for index, (id, name, share) in enumerate(self._rows):
+            column, line = divmod(index, lines)
+            x = corner[0] + self._margin + column * (self._column + 2 * self._margin)
+            middle = corner[1] + self._margin + line * self._row_height + self._row_height // 2
+            if id is not None:
+                half = round(self._size * 0.55)
+                swatch = (x, middle - half, x + round(self._size * 1.4), middle + half)
+                red, green, blue = colours([id])[0].tolist()
+                draw.rounded_rectangle(swatch, radius=self._size // 4, fill=(red, green, blue))
+            draw.text((x + self._size * 2, middle), name, _INK, self._font, anchor="lm")
+            draw.text((x + self._column, middle), share, _FAINT, self._font, anchor="rm")
+
+    def _shorten(self, name: str) -> str:
+        if self._font.getlength(name) <= _LONGEST_NAME * self._size:
+            return name
+        name = name[: 8 * _LONGEST_NAME]
+        while name and self._font.getlength(name + "…") > _LONGEST_NAME * self._size:
+            name = name[:-1]
+        return name.rstrip(" ,") + "…"

@@ -1,0 +1,70 @@
+"""A label map put together from the answers for an image's tiles."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..channels.calls import Flow, Together
+from ..errors import ServerError
+from ..images.given import PreparedImage
+from .tiling import Tile, Tiling
+
+Labels = npt.NDArray[Any]
+Ask = Callable[[npt.NDArray[np.uint8], int], Flow[tuple[Labels, int]]]
+"""Segment pixels [h,w,3] by a version of the model, 0 for any: the label map [h,w] and the version that answered."""
+
+
+def segment_tiles(
+    image: PreparedImage, tiles: Sequence[Tile], tiling: Tiling, ask: Ask
+) -> Flow[tuple[Labels, int]]:
+    """Segment each tile and put the labels together: uint8 or uint16 [H,W], and the version that answered.
+
+    The first tile is asked alone; the version that answers it has to answer the others. Raises what `ask` raises.
+    """
+    stitching = _Stitching(image, (tiles[-1].rows.sent.stop, tiles[-1].columns.sent.stop), ask)
+    done = itertools.count(1)
+
+    def report() -> None:
+        if tiling.progress:
+            tiling.progress(next(done), len(tiles))
+
+    first, *others = tiles
+    yield Together([stitching.begin(first)], 1, report)
+    yield Together(map(stitching.go_on, others), tiling.at_once, report)
+    return stitching.label_map, stitching.version
+
+
+class _Stitching:
+    """An image's label map while it grows."""
+
+    label_map: Labels
+    version = 0
+
+    def __init__(self, image: PreparedImage, size: tuple[int, int], ask: Ask) -> None:
+        self._read = image.window_reader()
+        self._size = size
+        self._ask = ask
+
+    def begin(self, tile: Tile) -> Flow[None]:
+        """Segment the first tile, whose answer tells the labels' type and the version."""
+        labels, self.version = yield from self._ask(self._read(tile.rows.sent, tile.columns.sent), 0)
+        self.label_map = np.empty(self._size, labels.dtype)
+        self._place(labels, tile)
+
+    def go_on(self, tile: Tile) -> Flow[None]:
+        """Segment another tile."""
+        labels, version = yield from self._ask(self._read(tile.rows.sent, tile.columns.sent), self.version)
+        if version != self.version or labels.dtype != self.label_map.dtype:
+            raise ServerError(
+                f"a tile was answered by version {version} with {labels.dtype} labels, the first one by version "
+                f"{self.version} with {self.label_map.dtype} labels"
+            )
+        self._place(labels, tile)
+
+    def _place(self, labels: Labels, tile: Tile) -> None:
+        self.label_map[tile.rows.kept, tile.columns.kept] = labels[tile.rows.inner, tile.columns.inner]

@@ -1,0 +1,168 @@
+"""Requests and answers of the four calls that the client makes, as bytes on one side and plain data on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy.typing as npt
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from ..errors import MessageTooLarge, ServerError
+from ..models import ModelMetadata, Signature, TensorSpec, VersionStatus
+from . import serving_pb2 as pb
+from .decoding import MalformedTensor, decode_tensor
+from .dtypes import dtype_name
+from .encoding import TensorParts, frame_input
+from .lifting import lift_large_values
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
+GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+
+LARGEST_MESSAGE = (1 << 31) - 1  # bytes; protobuf's limit, and that of gRPC's length checks
+
+M = TypeVar("M", bound=Message)
+
+_VALUE_FIELDS = range(5, 18)  # Tensor's fields of values
+
+
+class Servable(NamedTuple):
+    """Which model, and which of its versions: one by number, one by label, or whatever is newest."""
+
+    model: str
+    version: int | None = None
+    version_label: str | None = None
+
+    def __str__(self) -> str:
+        if self.version is not None:
+            return f"version {self.version} of model {self.model!r}"
+        if self.version_label is not None:
+            return f"version label {self.version_label!r} of model {self.model!r}"
+        return f"model {self.model!r}"
+
+    def spec(self, signature: str = "") -> pb.ModelSpec:
+        """Build the message."""
+        spec = pb.ModelSpec(name=self.model, signature_name=signature)
+        if self.version is not None:
+            spec.version.value = self.version
+        elif self.version_label is not None:
+            spec.version_label = self.version_label
+        return spec
+
+
+class Answer(NamedTuple):
+    """What a Predict call answers: its tensors, and the version of the model that made them."""
+
+    outputs: dict[str, npt.NDArray[Any]]
+    version: int
+
+
+def predict_request(
+    servable: Servable, signature: str, inputs: Mapping[str, TensorParts], outputs: Sequence[str] = ()
+) -> bytes:
+    """Encode a PredictRequest.
+
+    Raises MessageTooLarge before anything is copied.
+    """
+    request = pb.PredictRequest(model_spec=servable.spec(signature), output_filter=outputs)
+    pieces: list[bytes | memoryview] = [request.SerializeToString()]
+    for name, tensor in inputs.items():
+        check_size(tensor.nbytes)
+        pieces += frame_input(name, tensor)
+    check_size(sum(len(piece) for piece in pieces))
+    return b"".join(pieces)
+
+
+def check_size(nbytes: int) -> None:
+    """Raise MessageTooLarge when a request holds more than the protocol can carry."""
+    if nbytes > LARGEST_MESSAGE:
+        raise MessageTooLarge(
+            f"the request holds {nbytes / 2**30:.1f} GiB and a message at most 2 GiB: send fewer or smaller images"
+        )
+
+
+def predict_response(data: bytes) -> Answer:
+    """Decode a PredictResponse. Raises ServerError when it is malformed."""
+    rest, lifted = lift_large_values(data)
+    response: pb.PredictResponse | pb.TypedPredictResponse = _parse(pb.PredictResponse(), rest)
+    if any(_came_unpacked(tensor) for tensor in response.outputs.values()):
+        response, lifted = _parse(pb.TypedPredictResponse(), data), {}
+    outputs = {}
+    for name, tensor in response.outputs.items():
+        try:
+            outputs[name] = decode_tensor(tensor, lifted.get(name))
+        except MalformedTensor as error:
+            raise ServerError(f"the server's answer cannot be read: output {name!r}: {error}") from error
+    return Answer(outputs, response.model_spec.version.value)
+
+
+def _came_unpacked(tensor: pb.Tensor | pb.TypedTensor) -> bool:
+    """Tell whether values stand outside the packed fields, where the parser keeps what it does not expect."""
+    return any(field.field_number in _VALUE_FIELDS for field in UnknownFieldSet(tensor))  # type: ignore[attr-defined]
+
+
+def status_request(servable: Servable) -> bytes:
+    """Encode a GetModelStatusRequest; a label cannot be asked for, so that asks for all versions."""
+    spec = servable._replace(version_label=None).spec()
+    return pb.GetModelStatusRequest(model_spec=spec).SerializeToString()
+
+
+def status_response(data: bytes) -> list[VersionStatus]:
+    """Decode a GetModelStatusResponse, newest version first."""
+    response = _parse(pb.GetModelStatusResponse(), data)
+    states = pb.ModelVersionStatus.State
+    versions = [
+        VersionStatus(
+            version=status.version,
+            state=states.Name(status.state) if status.state in states.values() else str(status.state),
+            error_code=status.status.error_code,
+            error_message=status.status.error_message,
+        )
+        for status in response.model_version_status
+    ]
+    return sorted(versions, key=lambda status: -status.version)
+
+
+def metadata_request(servable: Servable) -> bytes:
+    """Encode a GetModelMetadataRequest for the signatures, the one field that servers know."""
+    request = pb.GetModelMetadataRequest(model_spec=servable.spec(), metadata_field=["signature_def"])
+    return request.SerializeToString()
+
+
+def metadata_response(data: bytes) -> ModelMetadata:
+    """Decode a GetModelMetadataResponse. Raises ServerError when it is malformed."""
+    response = _parse(pb.GetModelMetadataResponse(), data)
+    signatures = _parse(pb.SignatureDefMap(), response.metadata["signature_def"].value)
+    return ModelMetadata(
+        name=response.model_spec.name,
+        version=response.model_spec.version.value,
+        signatures={
+            name: Signature(
+                method=signature.method_name,
+                inputs=_specs(signature.inputs),
+                outputs=_specs(signature.outputs),
+            )
+            for name, signature in sorted(signatures.signature_def.items())
+            if name != "__saved_model_init_op"
+        },
+    )
+
+
+def _specs(tensors: Mapping[str, pb.TensorInfo]) -> dict[str, TensorSpec]:
+    return {name: TensorSpec(dtype_name(info.dtype), _shape(info)) for name, info in sorted(tensors.items())}
+
+
+def _shape(info: pb.TensorInfo) -> tuple[int | None, ...] | None:
+    if info.tensor_shape.unknown_rank:
+        return None
+    return tuple(dim.size if dim.size >= 0 else None for dim in info.tensor_shape.dim)
+
+
+def _parse(message: M, data: bytes) -> M:
+    try:
+        message.ParseFromString(data)
+    except DecodeError as error:
+        raise ServerError(f"the server's answer cannot be read: {error}") from error
+    return message

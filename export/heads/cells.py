@@ -1,0 +1,135 @@
+"""Images of any size through a fully convolutional network, and the scores of their cells back to their sizes."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from ..images.checks import refuse_unless
+from ..images.preprocessing import pad_to_grid, prepare
+from ..images.source import ImageSource
+from ..networks.network import Geometry, Layers, Network, Tensor
+from ..options import GraphOptions, Upsampling
+from .label_map import (
+    aligned_places,
+    averaged,
+    bilinear_label_map,
+    coarse_labels,
+    label_dtype,
+    nearest_label_map,
+    stretched_places,
+)
+
+
+def cell_logits(
+    image: Tensor, network: Network, layers: Layers, geometry: Geometry, output_stride: int
+) -> Tensor:
+    """Logits float32 [h, w, C] of an image uint8 [H, W, 3]; the valid geometry needs at least `network.crop` pixels."""
+    net = prepare(image, network)
+    if geometry == "aligned":
+        logits = network.logits(pad_to_grid(net, network)[None], layers, "SAME", output_stride)
+    else:
+        logits = network.logits(net[None], layers, "VALID", output_stride)
+    return tf.cast(logits[0], tf.float32)
+
+
+def full_size_labels(
+    logits: Tensor,
+    size: Tensor,
+    network: Network,
+    geometry: Geometry,
+    upsampling: Upsampling,
+    output_stride: int,
+) -> Tensor:
+    """Label map [H, W] of an image of `size` int32 [2] whose cells have `logits` [h, w, C]."""
+    if geometry == "aligned":
+        places = aligned_places(size, output_stride, network.centre)
+    else:
+        places = stretched_places(size, tf.shape(logits)[:2])
+    if upsampling == "nearest":
+        return nearest_label_map(logits, places)
+    if output_stride in network.averaged_strides:
+        logits = averaged(logits)
+    return bilinear_label_map(logits, places)
+
+
+class WholeImages:
+    """Tensors of the current graph. N images, C classes.
+
+    Attributes:
+        logits: float32 [N, h, w, C] of the cells, for images of one size.
+        labels: label [N, h, w], the best class of each cell.
+        receptive_field: int32 [N], pixels that one of the network's own cells sees, a side.
+        means: float32 [N, C], the logits of each image.
+        label_map: label [N, H, W].
+        label_png: string [N], the label maps as PNG.
+    """
+
+    def __init__(
+        self, source: ImageSource, network: Network, layers: Layers, classes: int, options: GraphOptions
+    ) -> None:
+        """Build everything for the images of `source`: one instance of the network."""
+        self._source = source
+        self._network = network
+        self._layers = layers
+        self._classes = classes
+        self._options = options
+        with tf.name_scope("whole_images"):
+            self._cells, self._sizes = source.map(
+                self._whole_image, tf.TensorSpec([None, None, classes]), tf.TensorSpec([2], tf.int32)
+            )
+            self.logits = tf.identity(self._cells.stack(), "logits")
+            self.labels = tf.identity(coarse_labels(self.logits), "labels")
+            self.receptive_field = tf.fill([source.count], network.receptive_field, "receptive_field")
+        with tf.name_scope("dense"):
+            (means,) = source.map(self._dense_logits, tf.TensorSpec([classes]))
+            self.means = means.stack()
+        with tf.name_scope("segment"):
+            (label_maps,) = source.map(self._label_map, tf.TensorSpec([None, None], label_dtype(classes)))
+            self.label_map = tf.identity(label_maps.stack(), "label_map")
+            (label_pngs,) = source.map(
+                lambda index: (tf.io.encode_png(label_maps.read(index)[..., None]),),
+                tf.TensorSpec([], tf.string),
+            )
+            self.label_png = tf.identity(label_pngs.stack(), "label_png")
+
+    def _whole_image(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [h, w, C] and size [2] of one image."""
+        image, options = self._source.image(index), self._options
+        size = tf.shape(image)[:2]
+        if options.geometry == "valid":
+            with tf.control_dependencies([self._refuse_below_window(index, size)]):
+                image = tf.identity(image)
+        return cell_logits(image, self._network, self._layers, options.geometry, options.output_stride), size
+
+    def _refuse_below_window(self, index: Tensor, size: Tensor) -> tf.Operation:
+        """Without padding, fc6 needs its whole window; a network without such a layer takes any image."""
+        side = self._network.crop if self._network.window > 1 else 1
+        return refuse_unless(
+            tf.reduce_all(size >= side),
+            "image ", index, " is ", size[1], "x", size[0], " pixels (width x height): this model was exported with "
+            f"--geometry valid and takes images of at least {side}x{side}",
+        )  # fmt: skip
+
+    def _label_map(self, index: Tensor) -> tuple[Tensor]:
+        logits, size = self._cells.read(index), self._sizes.read(index)
+        logits = tf.ensure_shape(logits, [None, None, self._classes])
+        options = self._options
+        labels = full_size_labels(
+            logits, size, self._network, options.geometry, options.upsampling, options.output_stride
+        )
+        return (labels,)
+
+    def _dense_logits(self, index: Tensor) -> tuple[Tensor]:
+        """Mean of the logits whose fc6 window lies inside the feature map, of all where there are none: [C].
+
+        Dense evaluation of arXiv:1409.1556, section 3.2. Without such a window, it is what pooling the features of all
+        positions before the last layer gives.
+        """
+        logits = self._cells.read(index)
+        if self._options.geometry == "aligned":
+            outside = (self._network.window - 1) * (self._network.stride // self._options.output_stride)
+            size = tf.shape(logits)
+            fits = tf.reduce_all(size[:2] > outside)
+            before, behind = (tf.where(fits, cells, 0) for cells in (outside // 2, outside - outside // 2))
+            logits = logits[before : size[0] - behind, before : size[1] - behind]
+        return (tf.reduce_mean(logits, axis=[0, 1]),)

@@ -1,0 +1,43 @@
+"""WebP (RFC 9649, section 2)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from ...networks.network import Tensor
+from ..checks import check_size
+from .encoded import Encoded
+
+_FLAGS = 20  # offset of the flags in an extended file
+_ALPHA, _ANIMATION = 0x10, 0x02
+
+
+def decode(file: Encoded, max_pixels: int) -> Tensor:
+    """Decode, of an animation the first frame, to uint8 [H, W, 3]."""
+    lossy_width, lossy_height, packed, extended_width, extended_height = file.unsigned(
+        (26, 2), (28, 2), (21, 4), (24, 3), (27, 3)
+    )
+    lossy = (lossy_width & 0x3FFF, lossy_height & 0x3FFF)
+    lossless = ((packed & 0x3FFF) + 1, (tf.bitwise.right_shift(packed, 14) & 0x3FFF) + 1)
+    extended = (extended_width + 1, extended_height + 1)
+    is_extended, is_lossless = file.has(12, b"VP8X"), file.has(12, b"VP8L")
+    width, height = (
+        tf.where(is_extended, of_extended, tf.where(is_lossless, of_lossless, of_lossy))
+        for of_extended, of_lossless, of_lossy in zip(extended, lossless, lossy, strict=True)
+    )
+    with tf.control_dependencies([check_size(height, width, max_pixels, file.what)]):
+        encoded = tf.cond(is_extended, lambda: _with_alpha(file), lambda: file.bytes)
+    return tf.io.decode_image(encoded, channels=0, expand_animations=False)[..., :3]
+
+
+def _with_alpha(file: Encoded) -> Tensor:
+    """The same file, but an animation says that it has alpha.
+
+    TensorFlow's decoder writes four channels of an animation into room for three where it says that it has none.
+    """
+    flags = tf.cast(file.header[_FLAGS], tf.int32)
+    is_animated = tf.bitwise.bitwise_and(flags, _ANIMATION) > 0
+    flags = tf.where(is_animated, tf.bitwise.bitwise_or(flags, _ALPHA), flags)
+    byte = tf.gather(tf.constant([bytes([value]) for value in range(256)]), flags)
+    behind = tf.minimum(tf.constant(_FLAGS + 1, tf.int64), file.length)
+    return tf.strings.join([tf.strings.substr(file.bytes, 0, _FLAGS), byte, file.part(behind, file.length)])

@@ -1,0 +1,1 @@
+"""A convolution as nodes of a graph: portable, x86, int8."""

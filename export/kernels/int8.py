@@ -1,0 +1,242 @@
+"""Layers in 8-bit integers, for networks of convolutions and maximum pools on x86 builds of TensorFlow.
+
+Activations are unsigned bytes, zero to a range that calibration found; filters are signed bytes. The first convolution
+takes the pixels as they are: what subtracting the mean adds is in its biases. The last is in float32: it takes next to
+no time and its rounding would show in the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import ExportError
+from ..networks.network import Kernel, Network, Padding, Tensor
+from ..verify.activations import Statistics
+from ..weights.folding import PLAIN_FILTER, Array, BatchNorm, StoredFilter
+from ..weights.quantization import dequantized, filter_range, quantized, rounding_error
+from ..weights.recipes import Recipe, Variables
+from .node import convolution_attributes, node
+from .padding import fixed_padding
+from .portable import Convolution, VariableLayers
+from .x86 import fused_convolution
+
+
+class Activations(NamedTuple):
+    """Values between layers: `values` times `range` / 255.
+
+    Attributes:
+        values: quint8 [N, H, W, C].
+        range: what 255 stands for.
+    """
+
+    values: Tensor
+    range: float
+
+
+class QuantizedLayers(VariableLayers):
+    """Layers over int8 filters: `Activations` between them, prepared images before and float32 scores behind them."""
+
+    def __init__(self, variables: Variables, network: Network, statistics: Mapping[str, Statistics]) -> None:
+        """Make the filters of the checkpoint's tensors; `statistics` of each convolution, by scope."""
+        super().__init__(variables, network.scope)
+        self._network = network
+        self._statistics = statistics
+
+    def conv(
+        self,
+        net: Tensor,
+        scope: str,
+        channels: int | None,
+        kernel: Kernel,
+        *,
+        stride: int = 1,
+        rate: int = 1,
+        padding: Padding = "SAME",
+        relu: bool = True,
+        norm: BatchNorm | None = None,
+        stored: StoredFilter = PLAIN_FILTER,
+    ) -> Tensor:
+        """See `Layers.conv`."""
+        recipes = self.filter_and_biases(scope, stored, norm)
+        full = f"{self._scope}/{scope}"
+        if channels is None:
+            net = tf.cast(tf.bitcast(net.values, tf.uint8), tf.float32) * (net.range / 255)
+            return fused_convolution(
+                net, *self._filter_and_biases(full, recipes), Convolution(stride, rate, padding, relu)
+            )
+        if not relu:
+            _refuse(f"{scope} without ReLU")
+        if not isinstance(net, Activations):
+            net, padding = self._pixels(net, kernel, stride, rate, padding), "VALID"
+            recipes = recipes[0], self._with_mean(*recipes)
+        if padding == "FIXED":
+            _refuse(f"{scope} with padding of its own")
+        return self._quantized_convolution(net, full, recipes, Convolution(stride, rate, padding, relu))
+
+    def _pixels(self, net: Tensor, kernel: Kernel, stride: int, rate: int, padding: Padding) -> Activations:
+        """The pixels of prepared images, padded with the mean colour."""
+        if padding == "SAME" and stride > 1:
+            _refuse("padding of images that depends on their size")
+        if padding != "VALID":
+            net = fixed_padding(net, kernel, rate)
+        preprocessing = self._network.preprocessing
+        pixels = tf.round(net * preprocessing.scale + tf.constant(preprocessing.mean_rgb))
+        return Activations(
+            tf.bitcast(tf.saturate_cast(pixels, tf.uint8), tf.quint8), 255 / preprocessing.scale
+        )
+
+    def _with_mean(self, weights: Recipe, biases: Recipe) -> Recipe:
+        """The biases less what the filter makes of the mean colour."""
+        preprocessing = self._network.preprocessing
+        mean = np.array(preprocessing.mean_rgb) / preprocessing.scale
+        count = len(biases.sources)
+
+        def less_mean(*values: Array) -> Array:
+            of_mean = np.einsum(
+                "hwio,i->o", dequantized(weights.make(*values[count:])).astype(np.float64), mean
+            )
+            return np.asarray(biases.make(*values[:count]) - of_mean, np.float32)
+
+        return Recipe(biases.shape, biases.sources + weights.sources, less_mean)
+
+    def _quantized_convolution(
+        self, net: Activations, scope: str, recipes: tuple[Recipe, Recipe], convolution: Convolution
+    ) -> Activations:
+        weights, biases = recipes
+        statistics = self._statistics[scope]
+        ranges = Recipe(biases.shape, weights.sources, lambda *values: filter_range(weights.make(*values)))
+        get = self._variables.get
+        return quantized_convolution(
+            net,
+            tf.bitcast(get(f"{scope}/weights", weights.then(quantized), tf.int8), tf.qint8),
+            tf.convert_to_tensor(get(f"{scope}/ranges", ranges)),
+            tf.convert_to_tensor(get(f"{scope}/biases", _corrected(weights, biases, statistics.inputs))),
+            convolution,
+            statistics.range,
+        )
+
+    def max_pool(
+        self, net: Activations, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
+    ) -> Activations:
+        """See `Layers.max_pool`."""
+        if rate > 1:
+            pixels = super().max_pool(
+                tf.bitcast(net.values, tf.uint8), kernel, stride=stride, rate=rate, padding=padding
+            )
+            return Activations(tf.bitcast(pixels, tf.quint8), net.range)
+        pooled, _, _ = tf.raw_ops.QuantizedMaxPool(
+            input=net.values,
+            min_input=0.0,
+            max_input=net.range,
+            ksize=[1, kernel, kernel, 1],
+            strides=[1, stride, stride, 1],
+            padding=padding,
+        )
+        return Activations(pooled, net.range)
+
+    def pad_to(self, net: Activations, side: int) -> Activations:
+        """See `Layers.pad_to`."""
+        padded = super().pad_to(tf.bitcast(net.values, tf.uint8), side)
+        return Activations(tf.bitcast(padded, tf.quint8), net.range)
+
+    def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> NoReturn:
+        """Refused."""
+        _refuse("batch normalization without a convolution")
+
+    def avg_pool(self, net: Tensor, kernel: int) -> NoReturn:
+        """Refused."""
+        _refuse("average pools")
+
+    def global_pool(self, net: Tensor) -> NoReturn:
+        """Refused."""
+        _refuse("average pools")
+
+    def concat(self, nets: Sequence[Tensor]) -> NoReturn:
+        """Refused."""
+        _refuse("branches")
+
+    def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
+        """See `Layers.add`; of scores alone, which are float32."""
+        if isinstance(net, Activations):
+            _refuse("residual blocks")
+        return super().add(net, residual, scale=scale, relu=relu)
+
+
+def _corrected(weights: Recipe, biases: Recipe, inputs: Array) -> Recipe:
+    """The biases less what rounding the filter adds where it meets the mean of its inputs.
+
+    Nagel et al., arXiv:1906.04721, section 4.2. ReLU leaves inputs whose mean is far from 0: without this, rounding
+    shifts every channel's results.
+    """
+    count = len(biases.sources)
+
+    def corrected(*values: Array) -> Array:
+        error = rounding_error(weights.make(*values[count:]))
+        return np.asarray(biases.make(*values[:count]) - inputs @ error, np.float32)
+
+    return Recipe(biases.shape, biases.sources + weights.sources, corrected)
+
+
+def quantized_convolution(
+    net: Activations,
+    weights: Tensor,
+    ranges: Tensor,
+    biases: Tensor,
+    convolution: Convolution,
+    range_: float,
+) -> Activations:
+    """Build a `_FusedQuantizedConv2D`: what it returns is rounded to the nearest and cut at 0 and `range_`.
+
+    Args:
+        net: [N, H, W, inputs].
+        weights: qint8 [h, w, inputs, channels]; as they are in the first call, they are kept.
+        ranges: float32 [channels], what 127 stands for in each channel. The kernel knows them again by their address:
+            it must be the same in every call, as a variable's is.
+        biases: float32 [channels].
+        convolution: what else it does.
+        range_: what 255 stands for in the result.
+    """
+    inputs = [
+        net.values,
+        weights,
+        biases,
+        *_constants(0.0, net.range),
+        ranges,
+        ranges,
+        *_constants(0.0, range_),
+    ]
+    outputs = [tf.quint8, tf.float32, tf.float32]
+    result, _, _ = node(
+        "_FusedQuantizedConv2D",
+        inputs,
+        outputs,
+        Tinput=tf.quint8,
+        Tfilter=tf.qint8,
+        Tbias=tf.float32,
+        Tsummand=tf.quint8,
+        out_type=tf.quint8,
+        Tdevice_inputs=[],
+        Thost_inputs=[tensor.dtype for tensor in inputs],
+        Tdevice_outputs=[],
+        Thost_outputs=outputs,
+        is_filter_const=True,
+        is_bias_const=True,
+        fused_ops=["BiasAdd", "Relu", "Requantize"],
+        **convolution_attributes(convolution),
+    )
+    return Activations(result, range_)
+
+
+def _constants(*values: float) -> list[Tensor]:
+    return [tf.constant(value, tf.float32) for value in values]
+
+
+def _refuse(what: str) -> NoReturn:
+    raise ExportError(
+        "--precision int8 is for networks of convolutions and maximum pools alone, and this one has "
+        f"{what}: choose --precision bfloat16 or another --net"
+    )

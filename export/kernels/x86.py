@@ -1,0 +1,53 @@
+"""Layers whose convolutions are oneDNN's own nodes, which x86 builds of TensorFlow have.
+
+oneDNN wants a filter in blocks that suit the processor, and the runtime keeps the reordered filter only where it is a
+constant. A constant of hundreds of megabytes is copied by every pass over the graph when a model is loaded; a variable
+is reordered on every call. So the graph holds the node that the runtime itself makes of a convolution, its bias and
+ReLU (tensorflow/core/common_runtime/mkl_layout_pass.cc), which is told that its filter is a constant although it is a
+variable: no served variable ever changes.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from ..networks.network import Tensor
+from ..weights.recipes import Recipe
+from .node import convolution_attributes, node
+from .portable import Convolution, VariableLayers
+
+
+class FusedLayers(VariableLayers):
+    """Layers in float32 or bfloat16, whichever is stored."""
+
+    def _convolve(
+        self, net: Tensor, scope: str, recipes: tuple[Recipe, Recipe], convolution: Convolution
+    ) -> Tensor:
+        weights, biases = self._filter_and_biases(scope, recipes)
+        return fused_convolution(tf.cast(net, self._stored), weights, biases, convolution)
+
+
+def fused_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
+    """Build a `_MklNativeFusedConv2D`.
+
+    Args:
+        net: [N, H, W, inputs], float32 or bfloat16, as are the others.
+        weights: [h, w, inputs, channels]; as they are in the first call, they are kept.
+        biases: [channels].
+        convolution: what else it does.
+    """
+    (net,) = node(
+        "_MklNativeFusedConv2D",
+        [net, weights, biases],
+        [net.dtype],
+        T=net.dtype,
+        TArgs=[biases.dtype],
+        num_args=1,
+        num_host_args=0,
+        filter_format="HWIO",
+        _kernel="MklNameChangeOp",
+        fused_ops=["BiasAdd", "Relu"] if convolution.relu else ["BiasAdd"],
+        is_filter_const=True,
+        **convolution_attributes(convolution),
+    )
+    return net

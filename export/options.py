@@ -1,0 +1,64 @@
+"""What the user chooses of an export's graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from .errors import ExportError
+from .networks.network import Geometry, Network
+
+Upsampling = Literal["bilinear", "nearest"]
+Target = Literal["portable", "x86"]
+Precision = Literal["float32", "bfloat16", "int8"]
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """See `python -m export --help`.
+
+    Attributes:
+        output_stride: pixels; 0 stands for the network's own.
+    """
+
+    geometry: Geometry = "aligned"
+    upsampling: Upsampling = "bilinear"
+    top_k: int = 5
+    max_pixels: int = 2048 * 2048
+    output_stride: int = 0
+    target: Target = "portable"
+    precision: Precision = "float32"
+
+    def of(self, network: Network) -> GraphOptions:
+        """Return the same, with the output stride that `network` will have.
+
+        Raises:
+            ExportError: `network` lacks what is chosen.
+        """
+        default = GraphOptions()
+        chosen = [
+            f"--{name.replace('_', '-')}"
+            for name in ("geometry", "upsampling", "output_stride")
+            if getattr(self, name) != getattr(default, name)
+        ]
+        if chosen and not network.segments:
+            raise ExportError(
+                f"{network.name} pools its features before its last layer: it classifies and cannot segment; leave "
+                f"out {' and '.join(chosen)}, or take a checkpoint of a VGG, a ResNet or an FCN"
+            )
+        if self.precision == "int8" and not network.segments:
+            raise ExportError(
+                f"--precision int8 is held against float32 in label maps, and {network.name} has none: take "
+                "--precision bfloat16"
+            )
+        options = replace(self, output_stride=self.output_stride or network.stride)
+        if network.segments and options.output_stride not in network.output_strides:
+            choices = " or ".join(map(str, network.output_strides))
+            raise ExportError(
+                f"{network.name} has no output stride of {self.output_stride}: --output-stride must be {choices}"
+            )
+        if self.geometry not in network.geometries:
+            raise ExportError(
+                f"{network.name} pads its images: --geometry must be {' or '.join(network.geometries)}"
+            )
+        return options

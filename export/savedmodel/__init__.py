@@ -1,0 +1,1 @@
+"""What is written: variables, warm-up, publication."""

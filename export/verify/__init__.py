@@ -1,0 +1,1 @@
+"""An export held against tf-slim and float32."""

@@ -1,0 +1,103 @@
+"""What 8 bits cost: the export and the float32 network on images that the ranges do not come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import ExportError
+from ..savedmodel.write import SERVE_TAG
+from ..weights.folding import Array
+from .calibration import refused_image
+from .float_model import FloatModel
+
+REQUIRED = 95.0  # per cent of the label maps' pixels
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How an export compares with the float32 network.
+
+    Attributes:
+        images: number of images compared.
+        top_1: fraction of images that `classify` puts into the same class.
+        label_map: fraction of pixels that `segment` gives the same label.
+        logit_error: norm of the logits' difference, as a fraction of the norm of float32's.
+    """
+
+    images: int
+    top_1: float
+    label_map: float
+    logit_error: float
+
+    def require(self, percent: float) -> None:
+        """Raise ExportError unless `percent` of the label maps' pixels agree."""
+        if not self.label_map * 100 >= percent:
+            raise ExportError(
+                f"8 bits and float32 agree in {self.label_map:.2%} of the pixels of {self.images} images held out "
+                f"(required: {percent:g} %), top-1 in {self.top_1:.1%}; nothing was published: calibrate on more "
+                f"images like those to be served, export with --precision bfloat16, or accept it: "
+                f"--accept-agreement {np.floor(self.label_map * 1000) / 10:g}"
+            )
+
+
+class _Answer(NamedTuple):
+    class_id: int
+    label_map: Array  # [H, W]
+    logits: Array  # [h, w, C]
+
+
+def compare_with_float(
+    folder: Path, model: FloatModel, images: Sequence[Path], progress: Callable[[float], None]
+) -> Agreement:
+    """Run both on each image, one at a time in memory.
+
+    Args:
+        folder: the SavedModel.
+        model: the float32 network.
+        images: encoded files.
+        progress: called with the fraction done.
+
+    Raises:
+        ExportError: an image can't be read.
+    """
+    same_class = same_labels = pixels = 0
+    difference = norm = 0.0
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        signatures = tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(folder)).signature_def
+        names = [
+            signatures[signature].outputs[output].name
+            for signature, output in (
+                ("classify", "class_ids"),
+                ("segment", "label_map"),
+                ("logits", "logits"),
+            )
+        ]
+        image_bytes = signatures["classify_bytes"].inputs["image_bytes"].name
+        graph = model.graph
+        assert graph.whole is not None  # GraphOptions see to it
+        fetches = [graph.crop_ranking.ids, graph.whole.label_map, graph.whole.logits]
+        for count, file in enumerate(images, 1):
+            with refused_image(file):
+                batch = [file.read_bytes()]
+                expected = _answer(model.session.run(fetches, {graph.source.image_bytes: batch}))
+                answer = _answer(session.run(names, {image_bytes: batch}))
+            same_class += answer.class_id == expected.class_id
+            same_labels += int(np.count_nonzero(answer.label_map == expected.label_map))
+            pixels += expected.label_map.size
+            difference += float(np.square(answer.logits - expected.logits, dtype=np.float64).sum())
+            norm += float(np.square(expected.logits, dtype=np.float64).sum())
+            progress(count / len(images))
+    return Agreement(
+        len(images), same_class / len(images), same_labels / pixels, (difference / (norm or 1.0)) ** 0.5
+    )
+
+
+def _answer(values: Sequence[Array]) -> _Answer:
+    class_ids, label_maps, logits = values
+    return _Answer(int(class_ids[0, 0]), label_maps[0], logits[0])

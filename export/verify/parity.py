@@ -1,0 +1,162 @@
+"""Compare a written SavedModel with the checkpoint run through tf-slim's own network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from ..checkpoint.contents import Checkpoint
+from ..errors import ExportError
+from ..graph import CROP_LOGITS
+from ..networks.network import Geometry, Network
+from ..options import GraphOptions
+from ..savedmodel.write import SERVE_TAG
+from .slim_reference import slim_logits
+
+_SIZES = ((250, 270),)  # height and width in pixels; no multiples of the stride
+_CROPS = 2
+# What rounding may change, as a fraction of the largest logit. int8 meets other images here than it is calibrated on:
+# held against float32 on its own ones, in `export.verify.agreement`.
+_ROUNDING = {"float32": 0.0, "bfloat16": 0.05, "int8": 1.0}
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far an export is from tf-slim.
+
+    Attributes:
+        difference: largest difference of two logits, as a fraction of the largest logit.
+        probability_difference: largest difference of two probabilities of `classify`, as a fraction of the same.
+        argmax_agreement: fraction of logits cells with the same best class.
+        cells: number of logits cells compared.
+        tolerance: what both differences may be at most; softmax has Lipschitz constant 1: one bound serves both.
+    """
+
+    difference: float
+    probability_difference: float
+    argmax_agreement: float
+    cells: int
+    tolerance: float
+
+    def require(self) -> None:
+        """Raise ExportError where the export differs from tf-slim by more than rounding."""
+        worst = max(self.difference, self.probability_difference)
+        if not worst <= self.tolerance:  # also true of NaN
+            raise ExportError(
+                f"the export differs from tf-slim by {worst:.2g} of the largest logit (allowed: {self.tolerance:.0e}); "
+                "nothing was published: does the checkpoint hold NaN or infinite weights?"
+            )
+
+
+def compare_with_slim(
+    folder: Path,
+    checkpoint: Checkpoint,
+    network: Network,
+    classes: int,
+    options: GraphOptions,
+) -> Parity:
+    """Run both on generated images, one network after the other in memory.
+
+    Args:
+        folder: the SavedModel.
+        checkpoint: what tf-slim's network gets its variables from, read anew.
+        network: what to build, classes: its number of logits.
+        options: of the export. tf-slim lacks the aligned geometry's fc6: the cells whose window lies inside are
+            compared; of a smaller output stride's cells, those that the network has without it.
+    """
+    images = [_image(height, width, seed) for seed, (height, width) in enumerate(_sizes(network))]
+    side = network.preprocessing.untouched_side(network.crop)
+    squares = [_image(side, side, len(_SIZES) + seed) for seed in range(_CROPS)]
+    prepared = [_padded(_prepared(image, network), network, options.geometry) for image in images]
+    crops = [_prepared(_centre(square, network.crop), network) for square in squares]
+    slim = slim_logits(checkpoint, network, classes, prepared + crops)
+    slim_cells = slim[: len(images)] + [logits.mean(axis=(0, 1)) for logits in slim[len(images) :]]
+    whole, cropped, probabilities = _exported(folder, images, squares)
+    step = network.stride // options.output_stride
+    whole = [_inside(logits[::step, ::step], network, options.geometry) for logits in whole]
+    # A last layer that training has not touched yet may be all zeros.
+    largest = max(float(np.abs(logits).max()) for logits in slim_cells) or 1.0
+    pairs = list(zip([*whole, *cropped], slim_cells, strict=True))
+    agreement = np.concatenate([np.ravel(a.argmax(-1) == b.argmax(-1)) for a, b in pairs])
+    softmax = [_softmax(logits) for logits in slim_cells[len(images) :]]
+    return Parity(
+        difference=max(float(np.abs(a - b).max()) for a, b in pairs) / largest,
+        probability_difference=float(np.abs(probabilities - softmax).max()) / largest,
+        argmax_agreement=float(agreement.mean()),
+        cells=agreement.size,
+        tolerance=max(network.tolerance, _ROUNDING[options.precision]),
+    )
+
+
+def pixels_compared(network: Network) -> int:
+    """Of the largest image on which an export is compared."""
+    side = network.preprocessing.untouched_side(network.crop)
+    return max(height * width for height, width in (*_sizes(network), (side, side)))
+
+
+def _sizes(network: Network) -> tuple[tuple[int, int], ...]:
+    return _SIZES if network.segments else ()
+
+
+def _image(height: int, width: int, seed: int) -> np.ndarray:
+    """Coarse coloured blobs under fine noise, uint8 [H, W, 3]: both large and small activations."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (height // 32 + 1, width // 32 + 1, 3))
+    blobs = np.kron(coarse, np.ones((32, 32, 1)))[:height, :width]
+    return np.clip(blobs + rng.normal(0, 24, blobs.shape), 0, 255).astype(np.uint8)
+
+
+def _centre(square: np.ndarray, side: int) -> np.ndarray:
+    margin = (len(square) - side) // 2
+    return square[margin : margin + side, margin : margin + side]
+
+
+def _prepared(image: np.ndarray, network: Network) -> np.ndarray:
+    """The pixels as the network takes them, float32 [H, W, 3]."""
+    mean = np.array(network.preprocessing.mean_rgb, np.float32)
+    return np.asarray((image - mean) / np.float32(network.preprocessing.scale))
+
+
+def _padded(image: np.ndarray, network: Network, geometry: Geometry) -> np.ndarray:
+    """The prepared image as the export's network sees it."""
+    if geometry == "valid":
+        return image
+    before, behind = network.border
+    sides = [(before, behind + -side % network.multiple) for side in image.shape[:2]]
+    return np.pad(image, [*sides, (0, 0)])
+
+
+def _inside(logits: np.ndarray, network: Network, geometry: Geometry) -> np.ndarray:
+    """The cells [h, w, C] that padding of the last feature map does not reach."""
+    if geometry == "valid":
+        return logits
+    before, behind = (network.window - 1) // 2, network.window // 2
+    return logits[before : len(logits) - behind, before : logits.shape[1] - behind]
+
+
+def _exported(
+    folder: Path, images: Sequence[np.ndarray], squares: Sequence[np.ndarray]
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """The export's logits [h, w, C] of each image, and its logits and probabilities [squares, C] of the crops."""
+    # Optimizing the graph would take longer than the few runs that it is for.
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    with tf.Graph().as_default(), tf.compat.v1.Session(config=config) as session:
+        signatures = tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(folder)).signature_def
+        pixels = signatures["classify"].inputs["images"].name
+        whole = [
+            session.run(signatures["logits"].outputs["logits"].name, {pixels: image[None]})[0]
+            for image in images
+        ]
+        probabilities = signatures["classify"].outputs["probabilities"].name
+        crops, scores = session.run([CROP_LOGITS, probabilities], {pixels: np.stack(squares)})
+        return whole, crops, scores
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(logits - logits.max())
+    return np.asarray(exponentials / exponentials.sum())

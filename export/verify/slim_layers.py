@@ -1,0 +1,93 @@
+"""Layers of tf-slim itself, normalization unfolded: what networks that `tf_slim.nets` lacks are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_slim
+
+from ..kernels.finer_cells import FinerCells
+from ..kernels.padding import fixed_padding
+from ..networks.network import Kernel, Padding, Tensor, sides
+from ..weights.folding import PLAIN_FILTER, BatchNorm, Matrix, Separable, StoredFilter
+from .slim_reference import NO_UPDATES
+
+
+class SlimLayers(FinerCells):
+    """`Layers` that makes tf-slim's model variables in the current variable scope."""
+
+    def __init__(self, classes: int) -> None:
+        """Build the last layer with `classes` channels."""
+        self._classes = classes
+
+    def conv(
+        self,
+        net: Tensor,
+        scope: str,
+        channels: int | None,
+        kernel: Kernel,
+        *,
+        stride: int = 1,
+        rate: int = 1,
+        padding: Padding = "SAME",
+        relu: bool = True,
+        norm: BatchNorm | None = None,
+        stored: StoredFilter = PLAIN_FILTER,
+    ) -> Tensor:
+        """See `Layers.conv`."""
+        options: dict[str, Any] = {"scope": scope, "activation_fn": tf.nn.relu if relu else None}
+        if norm is not None:
+            options |= {"normalizer_fn": tf_slim.batch_norm, "normalizer_params": _normalizer(norm)}
+        channels = channels or self._classes
+        if isinstance(stored, Matrix):
+            flat = tf_slim.fully_connected(tf_slim.flatten(net), channels, **options)
+            return flat[:, None, None]
+        if padding == "FIXED":
+            net, padding = fixed_padding(net, kernel, rate), "VALID"
+        options |= {"stride": stride, "rate": rate, "padding": padding}
+        if isinstance(stored, Separable):
+            return tf_slim.separable_conv2d(net, channels, sides(kernel), stored.multiplier, **options)
+        return tf_slim.conv2d(net, channels, sides(kernel), **options)
+
+    def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
+        """See `Layers.batch_norm`."""
+        return tf_slim.batch_norm(net, activation_fn=tf.nn.relu, scope=scope, **_normalizer(norm))
+
+    def max_pool(
+        self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
+    ) -> Tensor:
+        """See `Layers.max_pool`."""
+        return tf.nn.pool(
+            net, [kernel] * 2, "MAX", strides=[stride] * 2, dilations=[rate] * 2, padding=padding
+        )
+
+    def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
+        """See `Layers.avg_pool`."""
+        return tf_slim.avg_pool2d(net, kernel, stride=1, padding="SAME")
+
+    def global_pool(self, net: Tensor) -> Tensor:
+        """See `Layers.global_pool`."""
+        return tf.reduce_mean(net, [1, 2], keepdims=True)
+
+    def concat(self, nets: Sequence[Tensor]) -> Tensor:
+        """See `Layers.concat`."""
+        return tf.concat(list(nets), 3)
+
+    def upsample(self, net: Tensor) -> Tensor:
+        """See `Layers.upsample`."""
+        line = np.array([0.25, 0.75, 0.75, 0.25])
+        weights = np.einsum("h,w,io->hwio", line, line, np.eye(self._classes)).astype(np.float32)
+        shape = tf.shape(net) * [1, 2, 2, 1]
+        return tf.nn.conv2d_transpose(net, weights, shape, strides=2, padding="SAME")
+
+    def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
+        """See `Layers.add`."""
+        net += scale * residual
+        return tf.nn.relu(net) if relu else net
+
+
+def _normalizer(norm: BatchNorm) -> dict[str, Any]:
+    return {"epsilon": norm.epsilon, "scale": norm.scaled, "is_training": False, **NO_UPDATES}

@@ -1,0 +1,104 @@
+"""The variables of a SavedModel: which there are, and how each is made of the checkpoint's tensors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from ..networks.network import Tensor
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a value is made of the checkpoint's tensors.
+
+    Attributes:
+        shape: of the value.
+        sources: names of the tensors it is made of.
+        make: takes their values in that order; `np.asarray` for a copy of the only source.
+    """
+
+    shape: tuple[int, ...]
+    sources: tuple[str, ...]
+    make: Callable[..., Array]
+
+    def then(self, change: Callable[[Array], Array]) -> Recipe:
+        """Return the recipe that also applies `change`, which keeps the shape."""
+        return Recipe(self.shape, self.sources, lambda *values: change(self.make(*values)))
+
+
+class Variables(Protocol):
+    """Where layers get the values from that they work with."""
+
+    def copy_of(self, tensor: str) -> Recipe:
+        """Return the recipe of a tensor of the checkpoint as it is."""
+
+    def get(self, name: str, recipe: Recipe, dtype: tf.DType = tf.float32) -> Tensor:
+        """Return what `recipe` makes, of type `dtype`, known as `name`."""
+
+
+class ModelVariables:
+    """The variables that the layers of the current graph ask for, each once however many layers share it.
+
+    Attributes:
+        stored: how to make the variables asked for so far, by name.
+        variables: the variables themselves, by name.
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Make variables of checkpoint tensors of these shapes."""
+        self.stored: dict[str, Recipe] = {}
+        self.variables: dict[str, tf.Variable] = {}
+        self._shapes = shapes
+
+    def copy_of(self, tensor: str) -> Recipe:
+        """See `Variables.copy_of`."""
+        return Recipe(self._shapes[tensor], (tensor,), np.asarray)
+
+    def get(self, name: str, recipe: Recipe, dtype: tf.DType = tf.float32) -> Tensor:
+        """See `Variables.get`."""
+        if name not in self.variables:
+            self.stored[name] = recipe
+            self.variables[name] = tf.compat.v1.get_variable(
+                name, recipe.shape, dtype, tf.zeros_initializer(), use_resource=True
+            )
+        return self.variables[name]
+
+
+def copies(stored: Mapping[str, Recipe]) -> dict[str, str]:
+    """Return the variables that are copies of a tensor, by that tensor's name, but where others are made of it too."""
+    uses = Counter(source for recipe in stored.values() for source in recipe.sources)
+    return {
+        recipe.sources[0]: name
+        for name, recipe in stored.items()
+        if recipe.make is np.asarray and uses[recipe.sources[0]] == 1
+    }
+
+
+def make_variables(
+    stored: Mapping[str, Recipe], tensors: Iterable[tuple[str, Array]]
+) -> Iterator[tuple[str, Array]]:
+    """Yield every variable by name as soon as all that it is made of has been read.
+
+    Args:
+        stored: how to make the variables, by name.
+        tensors: of the checkpoint, in any order; each is let go once no variable waits for it.
+    """
+    waiting = dict(stored)
+    held: dict[str, Array] = {}
+    for tensor, value in tensors:
+        held[tensor] = value
+        del value
+        for name in [name for name, recipe in waiting.items() if held.keys() >= set(recipe.sources)]:
+            recipe = waiting.pop(name)
+            yield name, recipe.make(*(held[source] for source in recipe.sources))
+        needed = {source for recipe in waiting.values() for source in recipe.sources}
+        for source in held.keys() - needed:
+            del held[source]

@@ -1,0 +1,1 @@
+"""`python -m export` where slimserve is installed; the exporter itself is `slimserve.export`."""

@@ -1,0 +1,183 @@
+"""`python -m serving_config render`: its arguments, and what it prints."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ..check import inspection
+from ..check.finding import shorten
+from ..errors import ServingConfigError
+from . import compose, folder, kubernetes, settings
+from .plan import STOCK_IMAGE, Plan, Tls, model, versions
+
+_DESCRIPTION = """\
+Writes a deployment for given models from the files shipped in serving_config/, which are what it writes for
+vgg_16 with the defaults, and checks what it wrote."""
+_EPILOG = """\
+examples:
+  python -m serving_config render --model vgg_16=models/vgg_16 --for docker --out deploy
+  python -m serving_config render --model vgg_16=models/vgg_16 --versions 1,2 --replicas 4 --cpu 4 \\
+      --memory 8Gi --for kubernetes --out deploy
+  python -m serving_config render --model vgg_16=models/vgg_16 --baked --image registry.example/vgg-16:2 \\
+      --for kubernetes --out deploy
+
+Of the versions, the lowest gets the label `stable` and the highest `canary`."""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the `render` subcommand."""
+    parser = subparsers.add_parser(
+        "render",
+        help="write a Docker or Kubernetes deployment for given models",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "--model",
+        action="append",
+        required=True,
+        metavar="NAME=DIR",
+        help="a model and the folder of its versions",
+    )
+    add(
+        "--versions",
+        action="append",
+        default=[],
+        metavar="[NAME=]1,2",
+        help="versions to load; default: the newest on disk",
+    )
+    add(
+        "--for",
+        dest="targets",
+        nargs="+",
+        choices=["docker", "kubernetes"],
+        required=True,
+        help="what to write",
+    )
+    add("--out", type=Path, required=True, metavar="FOLDER", help="the folder to write")
+    add("--force", action="store_true", help="replace files that are there")
+    add("--name", default="serving", help="name of the deployment; default: serving")
+    add(
+        "--replicas",
+        type=int,
+        default=2,
+        help="least number of replicas on Kubernetes; up to 3 times as many; default: 2",
+    )
+    add("--image", default=STOCK_IMAGE, help=f"the server's image; default: {STOCK_IMAGE}")
+    add("--baked", action="store_true", help="the image holds the models (Dockerfile): mount none")
+    add("--cpu", default="2", help="CPU limit of a replica, also its threads; default: 2")
+    add(
+        "--memory",
+        help="memory limit of a replica, in Mi or Gi, which also limits its calls at once; default: room for 2 "
+        "versions of each model and 8 calls for each CPU, at least 6Gi",
+    )
+    add("--batching", action="store_true", help="turn server-side batching on (read batching.config first)")
+    add("--tls-key", type=Path, metavar="FILE", help="TLS: the server's private key, PEM")
+    add(
+        "--tls-cert",
+        type=Path,
+        metavar="FILE",
+        help="TLS: the server's certificate and its intermediates, PEM",
+    )
+    add(
+        "--client-ca",
+        type=Path,
+        metavar="FILE",
+        help="mutual TLS: the authority of the callers' certificates, PEM",
+    )
+    add("--json", action="store_true", help="print one JSON object instead of lines")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render; 0 when what was written has no fault, 1 otherwise.
+
+    Raises:
+        ServingConfigError: the arguments do not fit together, or the folder cannot be written.
+    """
+    plan = _plan(args)
+    if plan.warning:
+        print(f"warning: {plan.warning}", file=sys.stderr)
+    files = _files(plan, args.out, args.targets)
+    folder.write(args.out, files, private="tls", force=args.force)
+    result = inspection.inspect([args.out], models_root=None, model_configs=[])
+    _print(args, sorted(files), result)
+    return 1 if result.findings else 0
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    names = [argument.partition("=")[0] for argument in args.model]
+    wanted = versions(args.versions, names)
+    models = tuple(model(text, wanted.get(name, ())) for text, name in zip(args.model, names, strict=True))
+    return Plan(
+        models=models,
+        name=args.name,
+        replicas=args.replicas,
+        image=args.image,
+        cpu=args.cpu,
+        memory_asked=args.memory,
+        baked=args.baked,
+        batching=args.batching,
+        tls=_tls(args),
+    )
+
+
+def _tls(args: argparse.Namespace) -> Tls | None:
+    if not (args.tls_key or args.tls_cert or args.client_ca):
+        return None
+    if not (args.tls_key and args.tls_cert):
+        raise ServingConfigError("TLS needs both --tls-key and --tls-cert")
+    return Tls(_read(args.tls_key), _read(args.tls_cert), _read(args.client_ca) if args.client_ca else None)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError as error:
+        raise ServingConfigError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ServingConfigError(f"{path} is not PEM text: convert it, `openssl x509 -inform der`") from error
+
+
+def _files(plan: Plan, out: Path, targets: list[str]) -> dict[str, str]:
+    files = {
+        "models.config": settings.models_config(plan),
+        "monitoring.config": settings.shipped("monitoring.config"),
+    }
+    if plan.batching:
+        files["batching.config"] = settings.batching_config(plan)
+    if plan.tls:
+        files["tls/ssl.config"] = settings.ssl_config(plan.tls)
+        files["tls/.gitignore"] = "*\n"
+    if "docker" in targets:
+        files["docker-compose.yml"] = compose.render(plan, out)
+    if "kubernetes" in targets:
+        files.update(kubernetes.render(plan, str(out)))
+    if not plan.tls:  # a private key does not belong in an image
+        files["Dockerfile"] = settings.dockerfile(plan, str(out))
+    return files
+
+
+def _print(args: argparse.Namespace, files: list[str], result: inspection.Result) -> None:
+    following = {
+        "docker": f"docker compose --file {args.out / 'docker-compose.yml'} up --detach --wait",
+        "kubernetes": f"kubectl apply --kustomize {args.out}",
+    }
+    if args.json:
+        record = {
+            "folder": str(args.out),
+            "files": files,
+            "findings": [str(finding) for finding in result.findings],
+            "next": [following[target] for target in args.targets],
+        }
+        print(json.dumps(record, indent=2))
+        return
+    for name in files:
+        print(shorten(args.out / name))
+    for finding in result.findings:
+        print(finding)
+    for target in args.targets:
+        print(f"next: {following[target]}")

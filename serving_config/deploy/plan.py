@@ -1,0 +1,221 @@
+"""What a deployment is for: models, versions, replicas, image and resources, checked before anything is written."""
+
+import math
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from ..errors import ServingConfigError
+from ..models_config import version_folders
+
+STOCK_IMAGE = "tensorflow/serving:2.20.0"
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_DNS_LABEL = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")
+_CPU = re.compile(r"(?P<millis>[1-9]\d*)m|(?P<cores>\d+(\.\d{1,3})?)")
+_MEMORY = re.compile(r"[1-9]\d*[MG]i")
+# VGG-16 in float32; a call's is that of a 512x512 image. README, Sizing.
+_GB_A_VERSION, _GB_A_CALL = Decimal("1.0"), Decimal("0.2")
+_CALLS_A_THREAD = 8
+_LEAST_MEMORY_GIB = 6
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model: its name in calls, the folder of its versions, and the versions to load, rising.
+
+    The first version gets the label `stable`, the last `canary`.
+    """
+
+    name: str
+    folder: Path
+    versions: tuple[int, ...]
+
+    @property
+    def base_path(self) -> str:
+        """Where the server sees the folder."""
+        return f"/models/{self.name}"
+
+    @property
+    def build_context(self) -> str:
+        """The name as one that `docker build --build-context` takes."""
+        return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """PEM text: the server's key, its certificate chain, and the authority of callers for mutual TLS."""
+
+    key: str = field(repr=False)
+    certificate: str
+    client_ca: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One deployment. `cpu` and `memory_asked` are Kubernetes quantities, such as `2`, `500m` and `6Gi`.
+
+    Without `memory_asked` the memory follows the models and the CPUs.
+    """
+
+    models: tuple[Model, ...]
+    name: str = "serving"
+    replicas: int = 2
+    image: str = STOCK_IMAGE
+    cpu: str = "2"
+    memory_asked: str | None = None
+    baked: bool = False
+    batching: bool = False
+    tls: Tls | None = None
+
+    def __post_init__(self) -> None:
+        problem = self._problem()
+        if problem:
+            raise ServingConfigError(problem)
+
+    def _problem(self) -> str | None:
+        names = [model.name for model in self.models]
+        contexts = {model.build_context for model in self.models}
+        if len(set(names)) < len(names):
+            return "two models have the same name: give each --model its own NAME"
+        if len(contexts) < len(names) or "" in contexts:
+            return f"the names {', '.join(names)} differ too little: letters and digits must tell them apart"
+        if not _DNS_LABEL.fullmatch(self.name):
+            return f"--name {self.name}: use lowercase letters, digits and -, at most 42"
+        if not 1 <= self.replicas <= 1000:
+            return f"--replicas {self.replicas}: give it 1 or more"
+        if not _CPU.fullmatch(self.cpu) or self.cores == 0:
+            return f"--cpu {self.cpu}: write cores, such as 2 or 500m"
+        if self.memory_asked is not None and not _MEMORY.fullmatch(self.memory_asked):
+            return f"--memory {self.memory_asked}: write it in Mi or Gi, such as 6Gi"
+        if not re.fullmatch(r"[\w.:/@-]+", self.image):
+            return f"--image {self.image}: not the name of an image"
+        if self.baked and self.image == STOCK_IMAGE:
+            return "--baked needs --image, the image that holds the models (see the Dockerfile)"
+        return None
+
+    @property
+    def cores(self) -> Decimal:
+        """The CPU limit in cores."""
+        return Decimal(self.cpu[:-1]) / 1000 if self.cpu.endswith("m") else Decimal(self.cpu)
+
+    @property
+    def threads(self) -> int:
+        """Threads of the server: the CPU limit, rounded up."""
+        return math.ceil(self.cores)
+
+    @property
+    def loaded_versions(self) -> int:
+        """Versions in memory at once: a canary or a promotion holds two of a model."""
+        return sum(max(2, len(model.versions)) for model in self.models)
+
+    @property
+    def memory(self) -> str:
+        """The memory limit of a replica."""
+        fitting = _gib(self.needed_gb(_CALLS_A_THREAD * self.threads))
+        return self.memory_asked or f"{max(_LEAST_MEMORY_GIB, fitting)}Gi"
+
+    @property
+    def calls(self) -> int:
+        """Calls at once: what fits the memory, but enough for the threads, and no more than keep them busy."""
+        room = self._memory_gb - self.loaded_versions * _GB_A_VERSION
+        # One of gRPC's threads waits for the next call and answers none.
+        return max(self.threads + 1, min(_CALLS_A_THREAD * self.threads, int(room / _GB_A_CALL)))
+
+    def needed_gb(self, calls: int) -> Decimal:
+        """What the versions and so many calls need."""
+        return self.loaded_versions * _GB_A_VERSION + calls * _GB_A_CALL
+
+    @property
+    def warning(self) -> str | None:
+        """Says that the memory is too small for one call on each thread, where it is."""
+        needed = self.needed_gb(self.threads)
+        if self._memory_gb >= needed:
+            return None
+        return (
+            f"--memory {self.memory} is less than the {needed} GB that {self.loaded_versions} versions of VGG-16 and "
+            f"a 512x512 call on each CPU need: give it {_gib(needed)}Gi, unless the models are smaller"
+        )
+
+    @property
+    def _memory_gb(self) -> Decimal:
+        unit = 2**30 if self.memory.endswith("Gi") else 2**20
+        return Decimal(self.memory[:-2]) * unit / 10**9
+
+    @property
+    def compose_memory(self) -> str:
+        """The memory limit as compose writes it."""
+        return self.memory.removesuffix("i").lower()
+
+    @property
+    def flags(self) -> dict[str, str]:
+        """The server's flags that depend on the plan."""
+        return {
+            "tensorflow_intra_op_parallelism": str(self.threads),
+            "tensorflow_inter_op_parallelism": str(self.threads),
+            "grpc_max_threads": str(self.calls),
+        }
+
+    @property
+    def extra_flags(self) -> list[tuple[str, str]]:
+        """Further flags, each after the comment that explains it."""
+        extra = []
+        if self.tls:
+            extra.append(("TLS on the gRPC port.", "--ssl_config_file=/tls/ssl.config"))
+        if self.batching:
+            extra.append(
+                ("Batching; batching.config says which signatures it suits.", "--enable_batching=true")
+            )
+            extra.append(("", "--batching_parameters_file=/config/batching.config"))
+        return extra
+
+    @property
+    def health_check(self) -> str:
+        """A line of bash that succeeds when every model has a version AVAILABLE."""
+        return " && ".join(
+            "exec 3<>/dev/tcp/127.0.0.1/8501 && "
+            rf"printf 'GET /v1/models/{model.name} HTTP/1.0\r\n\r\n' >&3 && grep -q AVAILABLE <&3"
+            for model in self.models
+        )
+
+
+def _gib(gigabytes: Decimal) -> int:
+    return math.ceil(gigabytes * 10**9 / 2**30)
+
+
+def model(argument: str, versions: tuple[int, ...]) -> Model:
+    """The model of a `NAME=DIR` argument; without `versions` the newest on disk.
+
+    Raises:
+        ServingConfigError: the argument is not of that form, or DIR lacks the versions.
+    """
+    name, _, folder_text = argument.partition("=")
+    if not folder_text or not _MODEL.fullmatch(name):
+        raise ServingConfigError(f"--model {argument}: write NAME=DIR, such as vgg_16=models/vgg_16")
+    folder = Path(folder_text)
+    on_disk = list(version_folders(folder)) if folder.is_dir() else []
+    if not versions and not on_disk:
+        advice = "export a model there, or name the versions with --versions"
+        raise ServingConfigError(f"no version of {name} in {folder}: {advice}")
+    missing = [number for number in versions if number not in on_disk] if on_disk else []
+    if missing:
+        raise ServingConfigError(f"{folder} has no version {missing[0]}: export it, or correct --versions")
+    return Model(name, folder, tuple(sorted(set(versions))) or (on_disk[-1],))
+
+
+def versions(arguments: list[str], names: list[str]) -> dict[str, tuple[int, ...]]:
+    """The versions of each model from `NAME=1,2` arguments (`1,2` where there is one model).
+
+    Raises:
+        ServingConfigError: an argument is of another form, or names no model.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for argument in arguments:
+        name, equals, text = argument.rpartition("=")
+        name = name if equals else names[0]
+        if name not in names or (not equals and len(names) > 1):
+            raise ServingConfigError(f"--versions {argument}: write NAME=1,2 with one of {', '.join(names)}")
+        if not re.fullmatch(r"\d+(,\d+)*", text):
+            raise ServingConfigError(f"--versions {argument}: write version numbers, such as {name}=1,2")
+        found[name] = tuple(int(number) for number in text.split(","))
+    return found

@@ -1,0 +1,91 @@
+"""A models.config that is kept in step with the server: read, changed, and replaced whole."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from google.protobuf import text_format
+from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
+
+from .. import models_config
+from ..errors import ServingConfigError
+
+
+class ConfigFile:
+    """The file at `path`; `config` is its content until `save` replaces it.
+
+    Raises:
+        ServingConfigError: the file cannot be read, or is no list of models.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # A link is followed, so that the rename replaces the file and not the link.
+        self.path = path.resolve()
+        # Before the parsed content: a change between the two is then found, and not taken for what was read.
+        self._bytes = self._read()
+        self.config = models_config.read(path)
+
+    def model(self, name: str | None) -> ModelConfig:
+        """The model of that name, or the only one.
+
+        Raises:
+            ServingConfigError: there is none, or the choice is open.
+        """
+        models = self.config.model_config_list.config
+        names = ", ".join(sorted(model.name for model in models))
+        if name is None and len(models) > 1:
+            raise ServingConfigError(f"{self.path} lists {names}: say which with --model")
+        for model in models:
+            if name in (None, model.name):
+                return model
+        raise ServingConfigError(f"{self.path} lists no model {name}: it has {names}")
+
+    def check_unchanged(self) -> None:
+        """Refuse to go on with a copy that is out of date.
+
+        Raises:
+            ServingConfigError: the file has been changed, replaced or removed since it was read.
+        """
+        if self._read() != self._bytes:
+            raise ServingConfigError(
+                f"{self.path} was changed by someone else in the meantime: it is left as it is, and the server "
+                "with the versions and labels that it has now; look at the file, and repeat the command"
+            )
+
+    def save(self, config: ModelServerConfig) -> None:
+        """Replace the file in one step, keeping the comment at its head; a crash leaves the old one whole.
+
+        Raises:
+            ServingConfigError: the folder cannot be written, or the file was changed since it was read.
+        """
+        self.check_unchanged()
+        text = (_head(self._bytes.decode()) + text_format.MessageToString(config)).encode()
+        try:
+            with tempfile.NamedTemporaryFile(dir=self.path.parent, prefix=".models-", delete=False) as new:
+                new.write(text)
+                new.flush()
+                os.fsync(new.fileno())
+            os.chmod(new.name, self.path.stat().st_mode)
+            os.replace(new.name, self.path)
+        except OSError as error:
+            raise ServingConfigError(
+                f"{self.path}: cannot be replaced ({error.strerror}): the server has the new labels, but a restart "
+                "would bring back the old ones; make the folder writable and repeat the command"
+            ) from error
+        self._bytes = text
+        self.config = config
+
+    def _read(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except OSError:
+            return b""
+
+
+def _head(text: str) -> str:
+    lines = []
+    for line in text.splitlines(keepends=True):
+        if line.strip() and not line.lstrip().startswith("#"):
+            break
+        lines.append(line)
+    return "".join(lines)

@@ -1,0 +1,143 @@
+"""The command that starts TensorFlow Serving: the program itself, or Docker with its image.
+
+Each flag is one that TensorFlow Serving 2.20 knows; `tensorflow_model_server --help` explains them.
+"""
+
+import hashlib
+import ipaddress
+import math
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf import text_format
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+from .. import models_config, ports
+from ..errors import ServingConfigError
+
+PROGRAM = "tensorflow_model_server"
+IMAGE = "tensorflow/serving:2.20.0"
+
+
+@dataclass(frozen=True)
+class Server:
+    """What to serve, and where.
+
+    Attributes:
+        config: the models; `config_file` is the same on disk.
+        models_root: what base paths under /models stand for on this machine (Docker only).
+        threads: of TensorFlow within one operation; 0 for the server's default.
+    """
+
+    config: ModelServerConfig
+    config_file: Path
+    host: str
+    port: int
+    tensor_content: bool
+    poll_seconds: float
+    threads: int = 0
+    ssl_config: Path | None = None
+    models_root: Path = models_config.MODELS
+    image: str = IMAGE
+
+
+def binary(server: Server, program: str) -> list[str]:
+    """The program on this machine. It listens on every interface: TensorFlow Serving has no flag for less."""
+    return [program, *_flags(server)]
+
+
+def docker(server: Server) -> list[str]:
+    """A container that ends with this command, published on `host` alone.
+
+    Every path is mounted, read-only, under its own name, so that one models.config serves all engines.
+
+    Raises:
+        ServingConfigError: `host` is a name that cannot be looked up.
+    """
+    command = ["docker", "run", "--rm", "--init", f"--name={container(server)}"]
+    command.append(f"--publish={ports.address(_ip_address(server.host), server.port)}:{server.port}")
+    # A path that is missing is an error of --mount; --volume would make an empty folder.
+    for target, source in _mounts(server).items():
+        command.append(f"--mount=type=bind,source={source},target={target},readonly")
+    # The image's own entry point is a shell script that keeps signals to itself.
+    command += [f"--entrypoint=/usr/bin/{PROGRAM}", server.image]
+    return [*command, *_flags(server)]
+
+
+def _ip_address(host: str) -> str:
+    # --publish takes no names.
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return str(socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])
+    except (OSError, UnicodeError) as error:
+        raise ServingConfigError(
+            f"--host {host} cannot be looked up: give this machine's address, such as 127.0.0.1"
+        ) from error
+
+
+def container(server: Server) -> str:
+    """The container's name: one per port."""
+    return f"slimserve-{server.port}"
+
+
+def generated_config(config: ModelServerConfig) -> Path:
+    """A file that holds `config`, in the user's cache folder, named after its content.
+
+    Raises:
+        ServingConfigError: it cannot be written.
+    """
+    text = text_format.MessageToString(config)
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slimserve"
+    except RuntimeError as error:
+        raise ServingConfigError(
+            "this user has no home folder to keep the list of models in: give one with --models-config"
+        ) from error
+    path = cache / f"models-{hashlib.sha256(text.encode()).hexdigest()[:12]}.config"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    except OSError as error:
+        raise ServingConfigError(
+            f"{path}: cannot write the list of models ({error.strerror}): give one with --models-config"
+        ) from error
+    return path
+
+
+def _flags(server: Server) -> list[str]:
+    flags = [
+        f"--port={server.port}",
+        "--rest_api_port=0",
+        f"--model_config_file={server.config_file}",
+        f"--file_system_poll_wait_seconds={math.ceil(server.poll_seconds)}",
+        # Without it, a label on a version that is still to load stops the server.
+        "--allow_version_labels_for_unavailable_models=true",
+        "--enable_grpc_healthcheck_service=true",
+        f"--enable_serialization_as_tensor_content={str(server.tensor_content).lower()}",
+        # The profiler's calls would be open to everyone who reaches the port.
+        "--enable_profiler=false",
+        # The largest message that protobuf allows, both ways.
+        "--grpc_channel_arguments=grpc.max_receive_message_length=-1,grpc.max_send_message_length=-1",
+    ]
+    if server.threads:
+        flags.append(f"--tensorflow_intra_op_parallelism={server.threads}")
+    if server.ssl_config:
+        flags.append(f"--ssl_config_file={server.ssl_config}")
+    return flags
+
+
+def _mounts(server: Server) -> dict[str, Path]:
+    """What lies where on this machine, by its path in the container."""
+    mounts = {}
+    for model in server.config.model_config_list.config:
+        folder = models_config.on_this_machine(model.base_path, server.models_root)
+        mounts[model.base_path] = folder.resolve()
+    for file in (server.config_file, server.ssl_config):
+        if file:
+            mounts[str(file)] = file
+    return mounts
