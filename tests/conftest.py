@@ -109,8 +109,8 @@ def models(demo_checkpoint: Path, made_once: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def small_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of 6 MB, of a network that `python -m tests.small_network` exports."""
-    from tests.small_network import small_checkpoint
+    """A checkpoint of 6 MB, of a network that `python -m tests.support.small_network` exports."""
+    from tests.support.small_network import small_checkpoint
 
     return small_checkpoint(tmp_path_factory.mktemp("small_network") / "small.ckpt")
 
@@ -121,7 +121,13 @@ def small_models(small_network: Path, made_once: Callable[..., Path]) -> Path:
     return made_once(
         "small_models",
         lambda folder: run_module(
-            "tests.small_network", "--net", "small", "--ckpt", small_network, "--out", folder / "small"
+            "tests.support.small_network",
+            "--net",
+            "small",
+            "--ckpt",
+            small_network,
+            "--out",
+            folder / "small",
         ),
     )
 

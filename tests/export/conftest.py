@@ -14,7 +14,7 @@ from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.demo.random_weights import random_checkpoint
 
-from tests.saved_model import SavedModel
+from tests.support.saved_model import SavedModel
 
 
 def export_here(*arguments: str | Path) -> None:

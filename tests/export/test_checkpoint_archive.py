@@ -14,9 +14,9 @@ import pytest
 from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.errors import ExportError
 
-from tests import archives
-from tests.archives import archive, member
-from tests.checkpoints import flip, small_tensors, tensorflow_v1, tensorflow_v2
+from tests.support import archives
+from tests.support.archives import archive, member
+from tests.support.checkpoints import flip, small_tensors, tensorflow_v1, tensorflow_v2
 
 TENSORS = small_tensors()
 

@@ -14,7 +14,7 @@ from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.errors import ExportError
 from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 
-from tests.checkpoints import (
+from tests.support.checkpoints import (
     WRITERS,
     crafted_v1,
     crafted_v2,

@@ -16,8 +16,8 @@ import tensorflow as tf
 from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.errors import ExportError
 
-from tests.checkpoints import WRITERS, small_tensors, tensorflow_v1, tensorflow_v2
 from tests.conftest import ROOT
+from tests.support.checkpoints import WRITERS, small_tensors, tensorflow_v1, tensorflow_v2
 
 TENSORS = small_tensors()
 
@@ -260,7 +260,7 @@ READ_ALL = """
 import sys
 import tensorflow
 from slimserve.export.checkpoint.contents import open_checkpoint
-from tests.memory import peak
+from tests.support.memory import peak
 with open_checkpoint(sys.argv[1]) as checkpoint:
     before = peak()
     for name, array in checkpoint.read_all(checkpoint.tensors):

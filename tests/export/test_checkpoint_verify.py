@@ -11,7 +11,7 @@ from slimserve.export.checkpoint.contents import open_checkpoint, verify
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import find_network
 
-from tests.checkpoints import small_tensors, tensorflow_v1, tensorflow_v2
+from tests.support.checkpoints import small_tensors, tensorflow_v1, tensorflow_v2
 
 TENSORS = small_tensors()
 EXPECTED: dict[str, tuple[int | None, ...]] = {

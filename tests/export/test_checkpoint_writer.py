@@ -12,7 +12,7 @@ import tensorflow as tf
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.errors import ExportError
 
-from tests.checkpoints import small_tensors
+from tests.support.checkpoints import small_tensors
 
 TENSORS = small_tensors() | {
     "scalar": np.array(-1.5, np.float32),

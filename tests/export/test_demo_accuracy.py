@@ -8,7 +8,7 @@ from slimserve.export.demo.landscape import demo_scene
 from slimserve.export.demo.scenes import CLASS_NAMES, random_scene
 from slimserve.export.demo.textures import TEXTURES
 
-from tests.saved_model import SavedModel
+from tests.support.saved_model import SavedModel
 
 SCENES, SINGLES = 50, 5
 

@@ -8,7 +8,7 @@ from slimserve.export.demo.readout import best_scale, ridge
 from slimserve.export.demo.scenes import CLASS_NAMES
 from slimserve.export.demo.training import cell_areas, cell_scores
 
-from tests.numpy_reference import resize_bilinear
+from tests.support.numpy_reference import resize_bilinear
 
 ROWS, FEATURES, CLASSES = 40, 60, 3
 

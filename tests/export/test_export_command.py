@@ -25,8 +25,8 @@ from slimserve.export.networks import NETWORKS
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tests.conftest import ROOT, run_module
-from tests.saved_model import SavedModel
-from tests.small_network import SMALL, small_weights
+from tests.support.saved_model import SavedModel
+from tests.support.small_network import SMALL, small_weights
 
 SIGNATURES = {
     "serving_default", "classify", "classify_bytes", "classify_examples",
@@ -254,7 +254,8 @@ def test_output_below_a_file_is_refused(
 
 def command(checkpoint: Path, out: Path) -> list[str]:
     return [
-        sys.executable, "-m", "tests.small_network", "--ckpt", str(checkpoint), "--net", "small", "--out", str(out)
+        sys.executable, "-m", "tests.support.small_network",
+        "--ckpt", str(checkpoint), "--net", "small", "--out", str(out)
     ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.networks import NETWORKS
 from slimserve.export.savedmodel import publication
 
-from tests.small_network import CLASSES, SMALL, small_weights
+from tests.support.small_network import CLASSES, SMALL, small_weights
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from PIL import Image
 from slimserve.export.images.decoding import ImageDecoder
 from slimserve.export.images.source import ImageSource
 
-from tests.saved_model import SavedModel
+from tests.support.saved_model import SavedModel
 
 MAX_PIXELS = 200 * 200
 

@@ -13,7 +13,7 @@ from slimserve.export.networks.network import Layers, Padding, Tensor
 from slimserve.export.pipeline import export_checkpoint
 
 from tests.conftest import ROOT
-from tests.small_network import SMALL, small_weights
+from tests.support.small_network import SMALL, small_weights
 
 LIMIT = 6e9  # bytes
 VGG_16 = 553e6  # bytes of its weights
@@ -21,8 +21,8 @@ VGG_16 = 553e6  # bytes of its weights
 _SEGMENT_2048 = """
 import sys
 import numpy as np
-from tests.memory import peak
-from tests.saved_model import SavedModel
+from tests.support.memory import peak
+from tests.support.saved_model import SavedModel
 from pathlib import Path
 blocks = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
 image = blocks.repeat(32, axis=1).repeat(32, axis=2)

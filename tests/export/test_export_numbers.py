@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import numpy_reference as reference
-from tests.saved_model import SavedModel
+from tests.support import numpy_reference as reference
+from tests.support.saved_model import SavedModel
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:

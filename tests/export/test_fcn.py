@@ -24,10 +24,10 @@ from slimserve.export.networks.network import Network
 from slimserve.export.options import GraphOptions
 
 from benchmarks.quality.scores import boundary_f_score
-from tests import numpy_reference as reference
 from tests.export.conftest import export_here
-from tests.narrow import narrow_weights
-from tests.saved_model import SavedModel
+from tests.support import numpy_reference as reference
+from tests.support.narrow import narrow_weights
+from tests.support.saved_model import SavedModel
 
 CLASSES = 5
 

@@ -12,7 +12,7 @@ from slimserve.export.options import GraphOptions
 from slimserve.export.pipeline import _Source
 from slimserve.export.weights.labels import Labels, find_labels
 
-from tests.small_network import SMALL, small_weights
+from tests.support.small_network import SMALL, small_weights
 
 
 def read(tmp_path: Path, content: str | bytes, classes: int = 3) -> Labels:

@@ -24,9 +24,9 @@ from slimserve.export.pipeline import export_checkpoint
 from slimserve.export.report import report
 from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_grpc
 
-from tests import slim_preprocessing as reference
 from tests.conftest import ROOT, run_module
-from tests.slim_checkpoints import SlimNetwork
+from tests.support import slim_preprocessing as reference
+from tests.support.slim_checkpoints import SlimNetwork
 
 CLASSES = 7
 # What differs most: padded by its page and by pre-activation, cells and crop alone; the rest behind `make soak`.

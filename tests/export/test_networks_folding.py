@@ -8,7 +8,7 @@ from slimserve.export.kernels.portable import VariableLayers
 from slimserve.export.weights.folding import PLAIN_FILTER, BatchNorm, Matrix, Separable
 from slimserve.export.weights.recipes import Recipe
 
-from tests.numpy_reference import convolve
+from tests.support.numpy_reference import convolve
 
 RANDOM = np.random.default_rng(5)
 IMAGE = RANDOM.normal(size=(9, 8, 3)).astype(np.float32)

@@ -14,7 +14,7 @@ from slimserve.export.options import GraphOptions
 from slimserve.export.pipeline import export_checkpoint
 from slimserve.export.weights.labels import find_labels
 
-from tests.checkpoints import tensorflow_v2
+from tests.support.checkpoints import tensorflow_v2
 
 
 def checkpoint(path: Path, *names: str) -> Path:

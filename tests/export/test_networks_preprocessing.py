@@ -8,7 +8,7 @@ import tensorflow as tf
 from slimserve.export.images.preprocessing import central_crop, pad_to_grid, prepare
 from slimserve.export.networks import NETWORKS
 
-from tests import slim_preprocessing as reference
+from tests.support import slim_preprocessing as reference
 
 SIZES = ((1, 1), (7, 500), (256, 256), (300, 400), (342, 341), (601, 333))
 # Preprocessing in slim's preprocessing_factory.py and README: which, and the side of the crop.

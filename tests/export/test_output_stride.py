@@ -21,9 +21,9 @@ from slimserve.export.networks.vgg import VGG_16
 from slimserve.export.verify.activations import RecordingLayers, statistics
 
 from benchmarks.quality.procedures import PROCEDURES, Segmenter
-from tests import numpy_reference as reference
-from tests.narrow import narrow_weights
-from tests.saved_model import SavedModel
+from tests.support import numpy_reference as reference
+from tests.support.narrow import narrow_weights
+from tests.support.saved_model import SavedModel
 
 CLASSES = 5
 # One logits cell sees 404 pixels: its 224 pixels window and 90 more on each side, through the 3x3 convolutions.

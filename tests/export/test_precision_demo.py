@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from slimserve.export.demo.scenes import random_scene
 
-from tests.saved_model import SavedModel
+from tests.support.saved_model import SavedModel
 
 pytestmark = pytest.mark.soak
 CALIBRATION, SCENES = 10, 16

@@ -22,9 +22,9 @@ from slimserve.export.verify.agreement import Agreement
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel as SavedModelProto
 
-from tests.processor import has_bfloat16
-from tests.saved_model import SavedModel
-from tests.small_network import SMALL, small_weights
+from tests.support.processor import has_bfloat16
+from tests.support.saved_model import SavedModel
+from tests.support.small_network import SMALL, small_weights
 
 CONVOLUTIONS, INSTANCES = 7, 2
 

@@ -25,8 +25,8 @@ from slimserve.export.weights.quantization import (
 )
 from slimserve.export.weights.recipes import Recipe
 
-from tests.processor import has_bfloat16
-from tests.small_network import SMALL
+from tests.support.processor import has_bfloat16
+from tests.support.small_network import SMALL
 
 RANDOM = np.random.default_rng(11)
 FILTER = RANDOM.normal(0, 0.2, (3, 3, 3, 8)).astype(np.float32)

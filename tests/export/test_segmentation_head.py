@@ -112,7 +112,7 @@ def test_aligned_places_are_those_of_a_resize_where_the_cells_tile_the_pixels(ce
 _WORST_CASE = """
 import numpy as np, tensorflow as tf
 from slimserve.export.heads.label_map import bilinear_label_map, stretched_places
-from tests.memory import peak
+from tests.support.memory import peak
 with tf.Graph().as_default(), tf.compat.v1.Session() as session:
     logits = tf.compat.v1.placeholder(tf.float32, [None, None, 1000])
     label_map = bilinear_label_map(logits, stretched_places(tf.constant([512, 512]), tf.shape(logits)[:2]))

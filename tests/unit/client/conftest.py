@@ -1,0 +1,189 @@
+"""Real gRPC servers whose answers a test decides, for what no model server can be made to do."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grpc
+import numpy as np
+import pytest
+from tensorflow_serving.apis import predict_pb2
+
+CONFORMANCE = Path(__file__).parents[2] / "contract" / "recorded"
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
+GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+Answer = Callable[[bytes, grpc.ServicerContext], bytes]
+
+
+class Case(NamedTuple):
+    """One recorded exchange with TensorFlow Serving."""
+
+    name: str
+    rpc: str
+    request: bytes
+    code: str
+    message: str
+    response: bytes
+
+
+def recorded_cases(file: str = "cases.jsonl") -> list[Case]:
+    """The exchanges of one file, `cases.jsonl` or `cases_tensor_content.jsonl`."""
+    rows = map(json.loads, (CONFORMANCE / file).read_text().splitlines())
+    return [
+        Case(**{**row, "request": b64decode(row["request"]), "response": b64decode(row["response"])})
+        for row in rows
+    ]
+
+
+class ScriptedServer(grpc.GenericRpcHandler):
+    """A gRPC server that answers each method as a function of the test says; `calls` lists the methods called."""
+
+    def __init__(
+        self, credentials: grpc.ServerCredentials | None = None, port: int = 0, largest_request: int = -1
+    ) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.calls: list[str] = []
+        self.metadata: list[dict[str, Any]] = []
+        options = [("grpc.max_receive_message_length", largest_request), ("grpc.max_send_message_length", -1)]
+        self.server = grpc.server(futures.ThreadPoolExecutor(8), options=[*options, ("grpc.so_reuseport", 0)])
+        self.server.add_generic_rpc_handlers((self,))
+        address = f"127.0.0.1:{port}"
+        self.port = (
+            self.server.add_secure_port(address, credentials)
+            if credentials
+            else self.server.add_insecure_port(address)
+        )
+        self.server.start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        method = handler_call_details.method
+        if method not in self.answers:
+            return None
+
+        def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+            self.calls.append(method)
+            self.metadata.append(dict(context.invocation_metadata()))
+            return self.answers[method](request, context)
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+    def close(self) -> None:
+        self.server.stop(0).wait()
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., ScriptedServer]]:
+    """Starts scripted servers that end with the test."""
+    started: list[ScriptedServer] = []
+
+    def start(**options: Any) -> ScriptedServer:
+        started.append(ScriptedServer(**options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+def refusing(code: grpc.StatusCode, details: str = "") -> Answer:
+    """An answer that is that status."""
+
+    def refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.abort(code, details)
+
+    return refuse
+
+
+def predict_answer(**outputs: Any) -> bytes:
+    """A PredictResponse of version 1, by the official stubs."""
+    import tensorflow as tf
+
+    response = predict_pb2.PredictResponse()
+    response.model_spec.version.value = 1
+    for name, value in outputs.items():
+        response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return response.SerializeToString()
+
+
+@pytest.fixture
+def scene_pixels() -> np.ndarray:
+    """uint8 [48,64,3]: something with structure, from a fixed seed."""
+    generator = np.random.default_rng(20)
+    return np.kron(generator.integers(0, 256, (6, 8, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
+
+
+class Proxy:
+    """A TCP proxy that counts what passes, and cuts a connection after `limit` bytes of answer."""
+
+    def __init__(self, port: int, limit: int | None = None) -> None:
+        self.limit, self.target = limit, port
+        self.sent = self.answered = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.threads: list[threading.Thread] = []
+        self._run(self._accept)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def _run(self, function: Callable[..., None], *arguments: Any) -> None:
+        self.threads.append(threading.Thread(target=function, args=arguments, daemon=True))
+        self.threads[-1].start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.listener.accept()
+                far = socket.create_connection(("127.0.0.1", self.target))
+                self._run(self._pump, near, far, False)
+                self._run(self._pump, far, near, True)
+
+    def _pump(self, source: socket.socket, sink: socket.socket, answer: bool) -> None:
+        passed = 0
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                passed += len(data)
+                if answer:
+                    self.answered += len(data)
+                else:
+                    self.sent += len(data)
+                if answer and self.limit is not None and passed > self.limit:
+                    break
+                sink.sendall(data)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+@pytest.fixture
+def proxy() -> Iterator[Callable[..., Proxy]]:
+    """Starts proxies that end with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(port: int, **options: Any) -> Proxy:
+            started = Proxy(port, **options)
+            stack.callback(started.close)
+            return started
+
+        yield start

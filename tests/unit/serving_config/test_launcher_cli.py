@@ -1,0 +1,46 @@
+"""The command line as a whole: what it imports, and how it says that something failed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from slimserve.serving_config.cli import COMMANDS, main
+
+ROOT = Path(__file__).parents[3]
+
+
+def python(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_help_does_not_wait_for_tensorflow(command: str) -> None:
+    run = python(
+        "import sys; from serving_config.cli import main\n"
+        f"try: main([{command!r}, '--help'])\n"
+        "finally: assert 'tensorflow' not in sys.modules"
+    )
+    assert run.returncode == 0, run.stderr
+    assert f"usage: python -m serving_config {command}" in run.stdout
+
+
+def test_a_package_that_is_missing_is_one_line() -> None:
+    run = python(
+        "import sys; sys.modules['tensorflow_serving'] = None\n"
+        "from serving_config.cli import main; sys.exit(main(['up']))"
+    )
+    assert run.returncode == 1
+    assert run.stderr == ("error: tensorflow_serving is not installed: pip install 'slimserve[serve]'\n")
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "--models-config", "nowhere.config", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([])
+    assert caught.value.code == 2
+    assert "usage: python -m serving_config" in capsys.readouterr().err
