@@ -96,6 +96,19 @@ def demo_checkpoint(made_once: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def checkpoint_1000(made_once: Callable[..., Path]) -> Path:
+    """A V1 checkpoint with random weights and ImageNet's number of classes."""
+
+    def make(folder: Path) -> None:
+        from slimserve.export.demo.checkpoint_writer import write_checkpoint
+        from slimserve.export.demo.random_weights import random_checkpoint
+
+        write_checkpoint(folder / "vgg_16.ckpt", random_checkpoint(1000), "V1")
+
+    return made_once("checkpoint_1000", make) / "vgg_16.ckpt"
+
+
+@pytest.fixture(scope="session")
 def models(demo_checkpoint: Path, made_once: Callable[..., Path]) -> Path:
     """A folder with vgg_16/1, exported from the demo checkpoint as the README says, with default options."""
 

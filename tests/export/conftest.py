@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from slimserve.export import cli
 from slimserve.export.checkpoint.contents import open_checkpoint
-from slimserve.export.demo.checkpoint_writer import write_checkpoint
-from slimserve.export.demo.random_weights import random_checkpoint
 
 from tests.support.saved_model import SavedModel
 
@@ -55,16 +53,6 @@ def valid(export_demo: Callable[..., Path]) -> Iterator[SavedModel]:
     """The demo checkpoint exported as the slim tutorial segments."""
     with SavedModel(export_demo("--geometry", "valid", "--upsampling", "nearest")) as model:
         yield model
-
-
-@pytest.fixture(scope="session")
-def checkpoint_1000(made_once: Callable[..., Path]) -> Path:
-    """A V1 checkpoint with random weights and ImageNet's number of classes."""
-
-    def make(folder: Path) -> None:
-        write_checkpoint(folder / "vgg_16.ckpt", random_checkpoint(1000), "V1")
-
-    return made_once("checkpoint_1000", make) / "vgg_16.ckpt"
 
 
 @pytest.fixture(scope="session")

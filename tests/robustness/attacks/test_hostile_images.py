@@ -22,7 +22,7 @@ from tests.robustness.attacks.crafted_images import crafted_images
 from tests.robustness.attacks.crafted_jpeg_webp import segment, with_segments
 from tests.robustness.attacks.image_mutants import mutants, sound_images
 from tests.robustness.attacks.pictures import encoded, picture
-from tests.unit.serving_config.conftest import Serving
+from tests.support.serving import Serving
 
 SEED = 6
 DEADLINE = 200.0  # seconds: several times what the largest image that the model takes costs on one slow core

@@ -23,8 +23,8 @@ from tensorflow_serving.apis import (
 
 from tests.robustness.attacks.fuzzing import fuzz
 from tests.robustness.attacks.wire_messages import damaged, message
-from tests.unit.client.conftest import recorded_cases
-from tests.unit.serving_config.conftest import CONFORMANCE, Serving
+from tests.support.recorded import RECORDED, recorded_cases
+from tests.support.serving import Serving
 
 DEADLINE = 20.0  # seconds; the models answer in milliseconds
 PREDICTION, MODEL = "/tensorflow.serving.PredictionService/", "/tensorflow.serving.ModelService/"
@@ -37,7 +37,9 @@ REQUESTS: dict[str, type[Message]] = {
     HEALTH: health_pb2.HealthCheckRequest,
     RELOAD: model_management_pb2.ReloadConfigRequest,
 }
-RECORDED = {method: [case.request for case in recorded_cases() if case.rpc == method] for method in REQUESTS}
+REQUESTS_RECORDED = {
+    method: [case.request for case in recorded_cases() if case.rpc == method] for method in REQUESTS
+}
 
 
 def words_of(kind: type[Message], request: bytes, words: dict[str, list[bytes]]) -> None:
@@ -63,7 +65,7 @@ def words_of(kind: type[Message], request: bytes, words: dict[str, list[bytes]])
 def known_words(models: Path) -> dict[str, list[bytes]]:
     """What the recorded requests say, and where the models are."""
     words: dict[str, list[bytes]] = {}
-    for method, requests in RECORDED.items():
+    for method, requests in REQUESTS_RECORDED.items():
         for request in requests:
             words_of(REQUESTS[method], request, words)
     paths = [models / name for name in ("affine", "images", "classifier", "missing")]
@@ -83,9 +85,9 @@ class Target:
 
     def __init__(self, folder: Path) -> None:
         self.models = folder / "models"
-        shutil.copytree(CONFORMANCE / "models", self.models)
+        shutil.copytree(RECORDED / "models", self.models)
         config = folder / "models.config"
-        config.write_text((CONFORMANCE / "models.config").read_text().replace("MODELS", str(self.models)))
+        config.write_text((RECORDED / "models.config").read_text().replace("MODELS", str(self.models)))
         self.words = known_words(self.models)
         self.server = Serving("--engine", "embedded", "--models-config", config, "--port", 0)
         self.channel = self.server.channel()
@@ -94,11 +96,11 @@ class Target:
     def request(self, source: random.Random, method: str) -> bytes:
         """A request that the method may or may not understand."""
         descriptor: Descriptor = REQUESTS[method].DESCRIPTOR
-        if RECORDED[method] and source.random() < 0.5:
-            data = source.choice(RECORDED[method])
+        if REQUESTS_RECORDED[method] and source.random() < 0.5:
+            data = source.choice(REQUESTS_RECORDED[method])
             if source.random() < 0.3:
                 data += source.choice(
-                    [source.choice(RECORDED[method]), message(source, descriptor, self.words)]
+                    [source.choice(REQUESTS_RECORDED[method]), message(source, descriptor, self.words)]
                 )
             return damaged(source, data)
         return damaged(source, message(source, descriptor, self.words))

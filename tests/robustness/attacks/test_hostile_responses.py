@@ -22,13 +22,13 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from tests.robustness.attacks.fuzzing import fuzz
 from tests.robustness.attacks.wire_messages import BYTES, damaged, message, tagged
+from tests.support.recorded import recorded_cases
 from tests.unit.client.conftest import (
     GET_MODEL_METADATA,
     GET_MODEL_STATUS,
     PREDICT,
     ScriptedServer,
     predict_answer,
-    recorded_cases,
 )
 
 Array = npt.NDArray[Any]

@@ -14,7 +14,7 @@ import pytest_asyncio
 from slimserve import AsyncClient, Client
 
 from tests.robustness.faults.proxy import Proxy
-from tests.unit.serving_config.conftest import Serving
+from tests.support.serving import Serving
 
 
 def write_counting_model(path: Path) -> None:

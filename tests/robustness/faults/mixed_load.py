@@ -22,7 +22,7 @@ import grpc
 import numpy as np
 
 from tests.robustness.faults.mixed_requests import Request, requests
-from tests.unit.serving_config.conftest import UNLIMITED, Serving
+from tests.support.serving import UNLIMITED, Serving
 
 CALLERS = 4
 CALLS_PER_CONNECTION = 50

@@ -12,7 +12,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from tests.robustness.faults.conftest import inputs, write_counting_model
 from tests.robustness.faults.mixed_load import Process
-from tests.unit.serving_config.conftest import UNLIMITED, Serving
+from tests.support.serving import UNLIMITED, Serving
 
 pytestmark = pytest.mark.soak
 

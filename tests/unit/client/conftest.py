@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import threading
-from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 from tensorflow_serving.apis import predict_pb2
 
-CONFORMANCE = Path(__file__).parents[2] / "contract" / "recorded"
-
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
 GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 Answer = Callable[[bytes, grpc.ServicerContext], bytes]
-
-
-class Case(NamedTuple):
-    """One recorded exchange with TensorFlow Serving."""
-
-    name: str
-    rpc: str
-    request: bytes
-    code: str
-    message: str
-    response: bytes
-
-
-def recorded_cases(file: str = "cases.jsonl") -> list[Case]:
-    """The exchanges of one file, `cases.jsonl` or `cases_tensor_content.jsonl`."""
-    rows = map(json.loads, (CONFORMANCE / file).read_text().splitlines())
-    return [
-        Case(**{**row, "request": b64decode(row["request"]), "response": b64decode(row["response"])})
-        for row in rows
-    ]
 
 
 class ScriptedServer(grpc.GenericRpcHandler):

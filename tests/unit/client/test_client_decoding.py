@@ -16,7 +16,7 @@ from slimserve.wire.messages import predict_response
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from tests.unit.client.conftest import recorded_cases
+from tests.support.recorded import recorded_cases
 
 ANSWERED = [
     pytest.param(case.response, id=f"{case.name}-{encoding}")

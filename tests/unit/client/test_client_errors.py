@@ -10,13 +10,12 @@ import pytest
 import slimserve
 from slimserve import Client, InvalidInput, MessageTooLarge, ModelNotFound, ServerError, SignatureNotFound
 
+from tests.support.recorded import Case, recorded_cases
 from tests.unit.client.conftest import (
     GET_MODEL_METADATA,
     GET_MODEL_STATUS,
     PREDICT,
-    Case,
     ScriptedServer,
-    recorded_cases,
     refusing,
 )
 

@@ -17,7 +17,9 @@ from tensorflow_serving.apis import (
 )
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-AFFINE = Path(__file__).parents[2] / "contract" / "recorded" / "models" / "affine"
+from tests.support.recorded import RECORDED
+
+AFFINE = RECORDED / "models" / "affine"
 State = get_model_status_pb2.ModelVersionStatus.State
 WAIT = 30.0
 

@@ -12,7 +12,7 @@ from slimserve import Client
 
 from tests.robustness.faults.conftest import inputs, write_counting_model
 from tests.robustness.faults.mixed_load import Process
-from tests.unit.serving_config.conftest import Serving
+from tests.support.serving import Serving
 
 BALLAST = 20_000_000  # bytes of a request
 AT_ONCE = 8

@@ -14,7 +14,7 @@ from slimserve.serving_config.engine.admission import usable_cores
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
 from tests.robustness.faults.proxy import Proxy
-from tests.unit.serving_config.conftest import Serving
+from tests.support.serving import Serving
 from tests.unit.serving_config.engine_calls import WAIT, Caller, connect, listing, publish
 
 Start = Callable[..., Caller]

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -17,7 +16,8 @@ from tensorflow_serving.apis import (
     predict_pb2,
 )
 
-CONFORMANCE = Path(__file__).parents[2] / "contract" / "recorded"
+from tests.support.recorded import RECORDED
+
 RESPONSES = {
     "Predict": predict_pb2.PredictResponse,
     "Classify": classification_pb2.ClassificationResponse,
@@ -28,7 +28,7 @@ RESPONSES = {
 
 
 def cases(name: str) -> list:
-    lines = (CONFORMANCE / name).read_text().splitlines()
+    lines = (RECORDED / name).read_text().splitlines()
     return [pytest.param(case, id=case["name"]) for case in map(json.loads, lines)]
 
 
