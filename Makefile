@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Wheels of the client and its three dependencies: a test installs them into an empty environment, offline.
 WHEELS := $(VENV)/wheels
 
-.PHONY: help setup demo test soak lint bench quality clean
+.PHONY: help setup demo test soak lint docs bench quality clean
 help:  ## what there is to type
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
 
@@ -34,6 +34,9 @@ lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(READY)  ## the pages under docs/ as a site, in site/
+	$(BIN)/python -m mkdocs build --strict --quiet
+
 bench: $(READY)  ## speed and memory, side by side
 	$(BIN)/python -m benchmarks
 
@@ -41,4 +44,4 @@ quality: $(READY)  ## how good each way to segment is, on generated scenes
 	$(BIN)/python -m benchmarks.quality
 
 clean:  ## remove the environment and everything generated
-	rm -rf $(VENV) build models demo *.egg-info
+	rm -rf $(VENV) build models demo site *.egg-info
