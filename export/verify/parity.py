@@ -30,7 +30,8 @@ class Parity:
 
     Attributes:
         difference: largest difference of two logits, as a fraction of the largest logit.
-        probability_difference: largest difference of two probabilities of `classify`, as a fraction of the same.
+        probability_difference: largest difference of two probabilities of `classify`, as a fraction of the same where
+            that is above 1: probabilities lie between 0 and 1, however small the logits are.
         argmax_agreement: fraction of logits cells with the same best class.
         cells: number of logits cells compared.
         tolerance: what both differences may be at most; softmax has Lipschitz constant 1: one bound serves both.
@@ -45,10 +46,15 @@ class Parity:
     def require(self) -> None:
         """Raise ExportError where the export differs from tf-slim by more than rounding."""
         worst = max(self.difference, self.probability_difference)
-        if not worst <= self.tolerance:  # also true of NaN
+        if not np.isfinite(worst):
+            raise ExportError(
+                "the network computes NaN or infinite logits of ordinary images, although every weight is finite; "
+                "nothing was published: export an earlier checkpoint of the training"
+            )
+        if worst > self.tolerance:
             raise ExportError(
                 f"the export differs from tf-slim by {worst:.2g} of the largest logit (allowed: {self.tolerance:.0e}); "
-                "nothing was published: does the checkpoint hold NaN or infinite weights?"
+                "nothing was published: this is a fault of the exporter, please report it with the checkpoint's network"
             )
 
 
@@ -85,7 +91,7 @@ def compare_with_slim(
     softmax = [_softmax(logits) for logits in slim_cells[len(images) :]]
     return Parity(
         difference=max(float(np.abs(a - b).max()) for a, b in pairs) / largest,
-        probability_difference=float(np.abs(probabilities - softmax).max()) / largest,
+        probability_difference=float(np.abs(probabilities - softmax).max()) / max(largest, 1.0),
         argmax_agreement=float(agreement.mean()),
         cells=agreement.size,
         tolerance=max(network.tolerance, _ROUNDING[options.precision]),

@@ -1,11 +1,13 @@
 """Class names: from a file, from beside the checkpoint, ImageNet's, or numbers.
 
 A labels file has a line for each class, in the order of the logits: `name`, `identifier<TAB>name` (as slim's
-ImageNet synsets), or `number:name` (as the labels.txt of slim's own datasets).
+ImageNet synsets), or `number:name` (as the labels.txt of slim's own datasets), in the order of the numbers. Names may
+repeat, as ImageNet's two cranes do; identifiers may not, and are numbers where a file of repeated names has none.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -14,6 +16,7 @@ from pathlib import Path
 from ..errors import ExportError
 
 _BACKGROUND = "background"
+_NUMBERED = re.compile(r"(\d{1,6})\s*:(.*)")
 
 
 @dataclass(frozen=True)
@@ -85,20 +88,42 @@ def _parse(text: str, classes: int, source: str) -> Labels:
             f"{source} has {len(lines)} lines but the checkpoint has {classes} classes: one line a class is needed"
             + _about_background(len(lines), classes)
         )
-    if all(line.startswith(f"{number}:") for number, line in enumerate(lines)):
-        lines = [line.replace(":", "\t", 1) for line in lines]
+    lines = _without_numbers(lines, source)
+    fields = [tuple(part.strip(" \r") for part in line.partition("\t")) for line in lines]
+    firsts = [first for first, _, _ in fields]
+    numbered = not any(tab for _, tab, _ in fields) and len(set(firsts)) < len(firsts)
     identifiers: dict[str, int] = {}
     names = []
-    for number, line in enumerate(lines, 1):
-        identifier, tab, name = (part.strip(" \r") for part in line.partition("\t"))
-        name = name if tab else identifier
+    for number, (first, tab, second) in enumerate(fields, 1):
+        name = second if tab else first
+        identifier = str(number - 1) if numbered else first
         if not name:
             raise ExportError(f"{source}, line {number} is empty: each class needs a name")
         if identifier in identifiers:
-            advice = "give it one of its own" if tab else "put a unique identifier and a tab before each name"
             raise ExportError(
-                f"{source}, line {number} repeats {identifier!r} of line {identifiers[identifier]}: {advice}"
+                f"{source}, line {number} repeats the identifier {identifier!r} of line {identifiers[identifier]}: "
+                "give it one of its own"
             )
         identifiers[identifier] = number
         names.append(name)
     return Labels(tuple(identifiers), tuple(names), source)
+
+
+def _without_numbers(lines: list[str], source: str) -> list[str]:
+    """Lines of `number:name` as `number<TAB>name` in the order of the numbers; lines without numbers as they are.
+
+    A name may have digits behind a colon ("1:24 model"); a number with a name behind it says which class is meant.
+    """
+    found = [_NUMBERED.fullmatch(line.strip()) for line in lines]
+    numbers = [int(match[1]) for match in found if match]
+    if sorted(numbers) == list(range(len(lines))):
+        by_number = {int(match[1]): match[2] for match in found if match}
+        return [f"{number}\t{by_number[number].strip()}" for number in range(len(lines))]
+    for line, match in enumerate(found, 1):
+        if match and not match[2].strip()[:1].isdigit():
+            raise ExportError(
+                f"{source}, line {line} numbers its class {match[1]}, and the numbers of all lines are not 0 to "
+                f"{len(lines) - 1}, each once: number the classes as the network's outputs, from 0, or leave the "
+                "numbers out"
+            )
+    return lines

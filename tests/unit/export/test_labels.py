@@ -40,15 +40,45 @@ def test_number_without_a_name_is_refused(tmp_path: Path) -> None:
         read(tmp_path, "0:daisy\n1:\n2:tulip\n")
 
 
-def test_repeated_name_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(
-        ExportError, match="line 3 repeats 'crane' of line 1: put a unique identifier and a tab"
-    ):
-        read(tmp_path, "crane\nheron\ncrane\n")
+def test_numbers_that_do_not_come_in_order_say_which_class_is_meant(tmp_path: Path) -> None:
+    assert read(tmp_path, "2:tree\n0: road\r\n1:house\n").names == ("road", "house", "tree")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            "5:grass\n6:road\n7:sky\n",
+            "line 1 numbers its class 5, and the numbers of all lines are not 0 to 2",
+        ),
+        ("1:grass\n2:road\n3:sky\n", "line 1 numbers its class 1"),
+        ("0:grass\n1:road\n1:sky\n", "line 1 numbers its class 0"),
+        ("grass\n5: road\nsky\n", "line 2 numbers its class 5"),
+    ],
+)
+def test_numbers_that_are_not_those_of_the_classes_are_refused(
+    content: str, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match=says):
+        read(tmp_path, content)
+
+
+def test_names_may_repeat_and_are_told_apart_by_numbers(tmp_path: Path) -> None:
+    labels = read(tmp_path, "crane\nheron\ncrane\n")
+    assert labels.names == ("crane", "heron", "crane")
+    assert labels.identifiers == ("0", "1", "2")
+
+
+def test_names_beside_identifiers_may_repeat(tmp_path: Path) -> None:
+    labels = read(tmp_path, "n1\tcrane\nn2\theron\nn3\tcrane\n")
+    assert labels.names == ("crane", "heron", "crane")
+    assert labels.identifiers == ("n1", "n2", "n3")
 
 
 def test_repeated_identifier_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="line 2 repeats 'n1' of line 1: give it one of its own"):
+    with pytest.raises(
+        ExportError, match="line 2 repeats the identifier 'n1' of line 1: give it one of its own"
+    ):
         read(tmp_path, "n1\tcrane\nn1\theron\nn3\tstork\n")
 
 
