@@ -15,8 +15,9 @@ import numpy.typing as npt
 from . import varint
 from .dtypes import BFLOAT16, ELEMENT_TYPES, HALF, INT4, UINT4, ElementType
 from .lifting import Lifted
-from .serving_pb2 import Tensor, TypedTensor
+from .protocol import message_classes
 
+_PACKED = message_classes(packed_as_bytes=True).TensorProto
 _MOST_DIMENSIONS = 64  # numpy's limit
 _LARGEST_FILL = 64 << 20  # bytes of an array made by repeating the last of several values
 
@@ -25,13 +26,12 @@ class MalformedTensor(ValueError):
     """The message does not hold the tensor that it describes."""
 
 
-def decode_tensor(tensor: Tensor | TypedTensor, lifted: Lifted | None = None) -> npt.NDArray[Any]:
-    """Read `tensor`, whose values may have been lifted out of it, as a numpy array of its shape.
+def decode_tensor(tensor: Any, lifted: Lifted | None = None) -> npt.NDArray[Any]:
+    """Read a TensorProto, whose values may have been lifted out of it, as a numpy array of its shape.
 
     The array is a read-only view of the message wherever its bytes can be used as they are (then it may begin at
-    any byte: numpy copes, at little cost). bfloat16 comes as
-    float32 (exact), strings as an object array of bytes, quantised and 4-bit integers as the integers they are
-    stored in.
+    any byte: numpy copes, at little cost). bfloat16 comes as float32 (exact), strings as an object array of bytes,
+    quantised and 4-bit integers as the integers they are stored in.
 
     Raises MalformedTensor when shape, type and values do not fit together.
     """
@@ -43,11 +43,11 @@ def decode_tensor(tensor: Tensor | TypedTensor, lifted: Lifted | None = None) ->
     content: bytes | memoryview = tensor.tensor_content
     given = getattr(tensor, element.field)
     if lifted is not None:
-        content = lifted.get(Tensor.TENSOR_CONTENT_FIELD_NUMBER, [b""])[-1]
-        given = lifted.get(Tensor.DESCRIPTOR.fields_by_name[element.field].number, [])
+        content = lifted.get(_PACKED.TENSOR_CONTENT_FIELD_NUMBER, [b""])[-1]
+        given = lifted.get(_PACKED.DESCRIPTOR.fields_by_name[element.field].number, [])
     if content:
         values = _from_content(content, element, elements)
-    elif isinstance(tensor, Tensor):
+    elif isinstance(tensor, _PACKED):
         values = _from_packed(given, element, elements)
     else:
         values = _from_list(given, element, elements)
@@ -58,7 +58,7 @@ def decode_tensor(tensor: Tensor | TypedTensor, lifted: Lifted | None = None) ->
     return _fill(values, shape, elements)
 
 
-def _shape(tensor: Tensor | TypedTensor) -> tuple[int, ...]:
+def _shape(tensor: Any) -> tuple[int, ...]:
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     # unknown_rank says nothing of a tensor's values, and TensorFlow reads past it.
     if len(shape) > _MOST_DIMENSIONS or any(size < 0 for size in shape):

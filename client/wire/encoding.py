@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .dtypes import NUMBER_OF_DTYPE, STRING
-from .serving_pb2 import Tensor, TensorShape
+from .protocol import message_classes
 
-_TENSOR_CONTENT, _STRING_VAL = 4, 8  # fields of Tensor
+_PROTOCOL = message_classes(packed_as_bytes=True)
+_TENSOR_CONTENT, _STRING_VAL = 4, 8  # fields of TensorProto
 _INPUTS = 2  # of PredictRequest
 _KEY, _VALUE = 1, 2  # of a map's entry
 
@@ -63,10 +64,8 @@ def tensor_of_strings(strings: Sequence[bytes]) -> TensorParts:
 
 def frame_input(name: str, tensor: TensorParts) -> list[bytes | memoryview]:
     """Frame one entry of `PredictRequest.inputs`: pieces that, joined, are its bytes on the wire."""
-    header = Tensor(
-        dtype=tensor.dtype,
-        tensor_shape=TensorShape(dim=[TensorShape.Dim(size=size) for size in tensor.shape]),
-    ).SerializeToString()
+    shape = {"dim": [{"size": size} for size in tensor.shape]}
+    header = _PROTOCOL.TensorProto(dtype=tensor.dtype, tensor_shape=shape).SerializeToString()
     if tensor.dtype == STRING:
         values = [piece for value in tensor.buffers for piece in frame(_STRING_VAL, [value])]
     else:

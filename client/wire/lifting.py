@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from .encoding import frame
-from .serving_pb2 import PredictResponse, Tensor
+from .protocol import message_classes
 
 Lifted: TypeAlias = Mapping[int, list[memoryview]]  # records of a tensor by field number, in order
 
@@ -18,14 +18,14 @@ LARGE = 1 << 16  # bytes of a tensor's message
 _MOST_RECORDS = 64  # in it; many strings are protobuf's business
 
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5  # wire types
-_OUTPUTS = PredictResponse.OUTPUTS_FIELD_NUMBER
+_PROTOCOL = message_classes(packed_as_bytes=True)
+_OUTPUTS = _PROTOCOL.PredictResponse.OUTPUTS_FIELD_NUMBER
 _KEY, _VALUE = 1, 2  # of a map's entry
-_NOT_VALUES = {
-    Tensor.DTYPE_FIELD_NUMBER,
-    Tensor.TENSOR_SHAPE_FIELD_NUMBER,
-    Tensor.VERSION_NUMBER_FIELD_NUMBER,
+_VALUES = {
+    field.number
+    for field in _PROTOCOL.TensorProto.DESCRIPTOR.fields
+    if field.name not in ("dtype", "tensor_shape", "version_number")
 }
-_VALUES = {field.number for field in Tensor.DESCRIPTOR.fields} - _NOT_VALUES
 
 
 class _Unusual(Exception):

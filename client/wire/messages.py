@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy.typing as npt
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from ..errors import MessageTooLarge, ServerError
 from ..models import ModelMetadata, Signature, TensorSpec, VersionStatus
-from . import serving_pb2 as pb
 from .decoding import MalformedTensor, decode_tensor
 from .dtypes import dtype_name
 from .encoding import TensorParts, frame_input
 from .lifting import lift_large_values
+from .protocol import message_classes
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
@@ -23,9 +23,8 @@ GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
 LARGEST_MESSAGE = (1 << 31) - 1  # bytes; protobuf's limit, and that of gRPC's length checks
 
-M = TypeVar("M", bound=Message)
-
-_VALUE_FIELDS = range(5, 18)  # Tensor's fields of values
+_PROTOCOL = message_classes(packed_as_bytes=True)
+_VALUE_FIELDS = range(5, 18)  # TensorProto's fields of values
 
 
 class Servable(NamedTuple):
@@ -42,9 +41,9 @@ class Servable(NamedTuple):
             return f"version label {self.version_label!r} of model {self.model!r}"
         return f"model {self.model!r}"
 
-    def spec(self, signature: str = "") -> pb.ModelSpec:
+    def spec(self, signature: str = "") -> Any:
         """Build the message."""
-        spec = pb.ModelSpec(name=self.model, signature_name=signature)
+        spec = _PROTOCOL.ModelSpec(name=self.model, signature_name=signature)
         if self.version is not None:
             spec.version.value = self.version
         elif self.version_label is not None:
@@ -66,7 +65,7 @@ def predict_request(
 
     Raises MessageTooLarge before anything is copied.
     """
-    request = pb.PredictRequest(model_spec=servable.spec(signature), output_filter=outputs)
+    request = _PROTOCOL.PredictRequest(model_spec=servable.spec(signature), output_filter=outputs)
     pieces: list[bytes | memoryview] = [request.SerializeToString()]
     for name, tensor in inputs.items():
         check_size(tensor.nbytes)
@@ -86,9 +85,9 @@ def check_size(nbytes: int) -> None:
 def predict_response(data: bytes) -> Answer:
     """Decode a PredictResponse. Raises ServerError when it is malformed."""
     rest, lifted = lift_large_values(data)
-    response: pb.PredictResponse | pb.TypedPredictResponse = _parse(pb.PredictResponse(), rest)
+    response = _parse(_PROTOCOL.PredictResponse, rest)
     if any(_came_unpacked(tensor) for tensor in response.outputs.values()):
-        response, lifted = _parse(pb.TypedPredictResponse(), data), {}
+        response, lifted = _parse(message_classes().PredictResponse, data), {}
     outputs = {}
     for name, tensor in response.outputs.items():
         try:
@@ -98,7 +97,7 @@ def predict_response(data: bytes) -> Answer:
     return Answer(outputs, response.model_spec.version.value)
 
 
-def _came_unpacked(tensor: pb.Tensor | pb.TypedTensor) -> bool:
+def _came_unpacked(tensor: Any) -> bool:
     """Tell whether values stand outside the packed fields, where the parser keeps what it does not expect."""
     return any(field.field_number in _VALUE_FIELDS for field in UnknownFieldSet(tensor))  # type: ignore[attr-defined]
 
@@ -106,13 +105,14 @@ def _came_unpacked(tensor: pb.Tensor | pb.TypedTensor) -> bool:
 def status_request(servable: Servable) -> bytes:
     """Encode a GetModelStatusRequest; a label cannot be asked for, so that asks for all versions."""
     spec = servable._replace(version_label=None).spec()
-    return pb.GetModelStatusRequest(model_spec=spec).SerializeToString()
+    request: bytes = _PROTOCOL.GetModelStatusRequest(model_spec=spec).SerializeToString()
+    return request
 
 
 def status_response(data: bytes) -> list[VersionStatus]:
     """Decode a GetModelStatusResponse, newest version first."""
-    response = _parse(pb.GetModelStatusResponse(), data)
-    states = pb.ModelVersionStatus.State
+    response = _parse(_PROTOCOL.GetModelStatusResponse, data)
+    states = _PROTOCOL.ModelVersionStatus.State
     versions = [
         VersionStatus(
             version=status.version,
@@ -127,14 +127,15 @@ def status_response(data: bytes) -> list[VersionStatus]:
 
 def metadata_request(servable: Servable) -> bytes:
     """Encode a GetModelMetadataRequest for the signatures, the one field that servers know."""
-    request = pb.GetModelMetadataRequest(model_spec=servable.spec(), metadata_field=["signature_def"])
-    return request.SerializeToString()
+    message = _PROTOCOL.GetModelMetadataRequest(model_spec=servable.spec(), metadata_field=["signature_def"])
+    request: bytes = message.SerializeToString()
+    return request
 
 
 def metadata_response(data: bytes) -> ModelMetadata:
     """Decode a GetModelMetadataResponse. Raises ServerError when it is malformed."""
-    response = _parse(pb.GetModelMetadataResponse(), data)
-    signatures = _parse(pb.SignatureDefMap(), response.metadata["signature_def"].value)
+    response = _parse(_PROTOCOL.GetModelMetadataResponse, data)
+    signatures = _parse(_PROTOCOL.SignatureDefMap, response.metadata["signature_def"].value)
     return ModelMetadata(
         name=response.model_spec.name,
         version=response.model_spec.version.value,
@@ -150,19 +151,18 @@ def metadata_response(data: bytes) -> ModelMetadata:
     )
 
 
-def _specs(tensors: Mapping[str, pb.TensorInfo]) -> dict[str, TensorSpec]:
+def _specs(tensors: Mapping[str, Any]) -> dict[str, TensorSpec]:
     return {name: TensorSpec(dtype_name(info.dtype), _shape(info)) for name, info in sorted(tensors.items())}
 
 
-def _shape(info: pb.TensorInfo) -> tuple[int | None, ...] | None:
+def _shape(info: Any) -> tuple[int | None, ...] | None:
     if info.tensor_shape.unknown_rank:
         return None
     return tuple(dim.size if dim.size >= 0 else None for dim in info.tensor_shape.dim)
 
 
-def _parse(message: M, data: bytes) -> M:
+def _parse(message_class: Any, data: bytes) -> Any:
     try:
-        message.ParseFromString(data)
+        return message_class.FromString(data)
     except DecodeError as error:
         raise ServerError(f"the server's answer cannot be read: {error}") from error
-    return message

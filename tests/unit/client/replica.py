@@ -5,10 +5,10 @@ import sys
 from concurrent import futures
 
 import grpc
-from slimserve.wire.serving_pb2 import Int64Value, ModelSpec, PredictResponse, Tensor, TensorShape
+from slimserve.wire.protocol import PredictResponse, TensorProto
 
-PROCESS = Tensor(dtype=9, tensor_shape=TensorShape(), tensor_content=os.getpid().to_bytes(8, "little"))
-RESPONSE = PredictResponse(model_spec=ModelSpec(version=Int64Value(value=1)), outputs={"process": PROCESS})
+PROCESS = TensorProto(dtype=9, tensor_shape={}, tensor_content=os.getpid().to_bytes(8, "little"))
+RESPONSE = PredictResponse(model_spec={"version": {"value": 1}}, outputs={"process": PROCESS})
 
 
 class Replica(grpc.GenericRpcHandler):

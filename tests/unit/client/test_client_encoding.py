@@ -1,28 +1,21 @@
-"""Requests as the official messages and TensorFlow read them; the messages beside the official ones."""
+"""Requests as the official messages and TensorFlow read them."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from google.protobuf import descriptor_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from slimserve import MessageTooLarge
-from slimserve.wire import messages, serving_pb2
+from slimserve.wire import messages
 from slimserve.wire.encoding import tensor_of_array, tensor_of_images, tensor_of_strings
 from slimserve.wire.messages import Servable
-from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2
-from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
-
-ROOT = Path(__file__).parents[3]
+from tensorflow.core.framework import tensor_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
 
 def sent(value: object) -> tuple[tensor_pb2.TensorProto, np.ndarray]:
@@ -123,58 +116,6 @@ def test_a_request_over_two_gib_is_refused_before_it_is_copied() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 20
-
-
-@pytest.mark.parametrize(
-    ("ours", "official"),
-    [
-        (serving_pb2.ModelSpec, model_pb2.ModelSpec),
-        (serving_pb2.TensorShape, tensor_shape_pb2.TensorShapeProto),
-        (serving_pb2.TensorShape.Dim, tensor_shape_pb2.TensorShapeProto.Dim),
-        (serving_pb2.Tensor, tensor_pb2.TensorProto),
-        (serving_pb2.TypedTensor, tensor_pb2.TensorProto),
-        (serving_pb2.PredictRequest, predict_pb2.PredictRequest),
-        (serving_pb2.PredictResponse, predict_pb2.PredictResponse),
-        (serving_pb2.TypedPredictResponse, predict_pb2.PredictResponse),
-        (serving_pb2.GetModelStatusRequest, get_model_status_pb2.GetModelStatusRequest),
-        (serving_pb2.GetModelStatusResponse, get_model_status_pb2.GetModelStatusResponse),
-        (serving_pb2.ModelVersionStatus, get_model_status_pb2.ModelVersionStatus),
-        (serving_pb2.GetModelMetadataRequest, get_model_metadata_pb2.GetModelMetadataRequest),
-        (serving_pb2.GetModelMetadataResponse, get_model_metadata_pb2.GetModelMetadataResponse),
-        (serving_pb2.SignatureDefMap, get_model_metadata_pb2.SignatureDefMap),
-        (serving_pb2.SignatureDef, meta_graph_pb2.SignatureDef),
-        (serving_pb2.TensorInfo, meta_graph_pb2.TensorInfo),
-    ],
-    ids=lambda message: message.DESCRIPTOR.full_name,
-)
-def test_fields_have_the_numbers_of_the_api(ours: type, official: type) -> None:
-    numbers = {field.name: field.number for field in official.DESCRIPTOR.fields}
-    for field in ours.DESCRIPTOR.fields:
-        assert numbers[field.name] == field.number
-
-
-def test_the_generated_code_is_that_of_the_proto_file(tmp_path: Path) -> None:
-    compiled = tmp_path / "descriptors"
-    # A process of its own: the compiler and TensorFlow do not bear each other.
-    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{ROOT}", f"--descriptor_set_out={compiled}"]
-    subprocess.run([*protoc, "client/_wire/serving.proto"], cwd=ROOT, check=True)
-    expected = descriptor_pb2.FileDescriptorSet.FromString(compiled.read_bytes()).file[0]
-    committed = descriptor_pb2.FileDescriptorProto()
-    serving_pb2.DESCRIPTOR.CopyToProto(committed)
-    for file in (expected, committed):
-        for message in file.message_type:
-            for field in [
-                *message.field,
-                *(field for nested in message.nested_type for field in nested.field),
-            ]:
-                field.ClearField("json_name")
-    assert committed == expected
-
-
-def test_the_generated_code_warns_of_nothing() -> None:
-    subprocess.run(
-        [sys.executable, "-W", "error", "-c", "import client._wire.serving_pb2"], cwd=ROOT, check=True
-    )
 
 
 @pytest.mark.parametrize(

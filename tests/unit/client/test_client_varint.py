@@ -6,7 +6,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 from slimserve.wire import varint
-from slimserve.wire.serving_pb2 import TypedTensor
+from slimserve.wire.protocol import TensorProto
 
 
 def encode(value: int, padding: int = 0) -> bytes:
@@ -27,7 +27,7 @@ def decode(data: bytes, dtype: str) -> np.ndarray:
 
 def official(data: bytes, field: str, number: int) -> list[int]:
     """What protobuf reads from a packed field of those bytes."""
-    return list(getattr(TypedTensor.FromString(encode(number << 3 | 2) + encode(len(data)) + data), field))
+    return list(getattr(TensorProto.FromString(encode(number << 3 | 2) + encode(len(data)) + data), field))
 
 
 values = st.integers(0, 63).flatmap(lambda bits: st.integers(0, 2 ** (bits + 1) - 1))
@@ -56,7 +56,7 @@ def test_any_value_but_zero_is_true_as_in_protobuf(data: bytes) -> None:
 def test_a_long_sequence_is_decoded_across_blocks(largest: int) -> None:
     expected = np.random.default_rng(largest % 1009).integers(0, largest, 150_000, np.uint64)
     body = b"".join(encode(int(value)) for value in expected)
-    assert TypedTensor(uint64_val=expected.tolist()).SerializeToString().endswith(body)
+    assert TensorProto(uint64_val=expected.tolist()).SerializeToString().endswith(body)
     assert (decode(body, "<u8") == expected).all()
 
 

@@ -1,0 +1,261 @@
+"""The messages of TensorFlow Serving's API and of its configuration files, stated once for every protobuf.
+
+The statement is proto3, as in TensorFlow Serving 2.20, TensorFlow 2.21 and gRPC's health service. Fields and messages
+that nothing here sends or reads are left out. It is read when the first message is asked for: code that protoc
+generates runs only beside the versions of protobuf that it was generated for. The messages live in a pool of their
+own, so they keep their official names beside the official stubs in one process.
+
+The file serves two packages: `serving_config/protocol.py` is a link to it, and an install holds two copies.
+
+    from .protocol import PredictRequest
+    PredictRequest(model_spec={"name": "vgg_16"}).SerializeToString()
+"""
+
+import re
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+
+STATEMENT = """
+package google.protobuf;
+message Any { string type_url = 1; bytes value = 2; }
+message BoolValue { bool value = 1; }
+message Int64Value { int64 value = 1; }
+message StringValue { string value = 1; }
+
+package tensorflow;
+// tensorflow/core/framework/tensor_shape.proto, tensor.proto; tensorflow/core/protobuf/meta_graph.proto
+message TensorShapeProto {
+  message Dim { int64 size = 1; string name = 2; }
+  repeated Dim dim = 2;
+  bool unknown_rank = 3;
+}
+message TensorProto {
+  int32 dtype = 1;  // DataType
+  TensorShapeProto tensor_shape = 2;
+  int32 version_number = 3;
+  bytes tensor_content = 4;
+  repeated int32 half_val = 13;
+  repeated float float_val = 5;
+  repeated double double_val = 6;
+  repeated int32 int_val = 7;
+  repeated bytes string_val = 8;
+  repeated float scomplex_val = 9;
+  repeated int64 int64_val = 10;
+  repeated bool bool_val = 11;
+  repeated double dcomplex_val = 12;
+  repeated uint32 uint32_val = 16;
+  repeated uint64 uint64_val = 17;
+}
+message TensorInfo {
+  oneof encoding { string name = 1; }
+  int32 dtype = 2;  // DataType
+  TensorShapeProto tensor_shape = 3;
+}
+message SignatureDef {
+  map<string, TensorInfo> inputs = 1;
+  map<string, TensorInfo> outputs = 2;
+  string method_name = 3;
+}
+
+package tensorflow.serving;
+// tensorflow_serving/apis/model.proto, predict.proto, get_model_metadata.proto
+message ModelSpec {
+  string name = 1;
+  oneof version_choice { google.protobuf.Int64Value version = 2; string version_label = 4; }
+  string signature_name = 3;
+}
+message PredictRequest {
+  ModelSpec model_spec = 1;
+  map<string, TensorProto> inputs = 2;
+  repeated string output_filter = 3;
+}
+message PredictResponse {
+  ModelSpec model_spec = 2;
+  map<string, TensorProto> outputs = 1;
+}
+message SignatureDefMap { map<string, SignatureDef> signature_def = 1; }
+message GetModelMetadataRequest { ModelSpec model_spec = 1; repeated string metadata_field = 2; }
+message GetModelMetadataResponse { ModelSpec model_spec = 1; map<string, google.protobuf.Any> metadata = 2; }
+// util/status.proto, apis/get_model_status.proto, apis/model_management.proto
+message StatusProto { int32 error_code = 1; string error_message = 2; }  // error_code: tensorflow.error.Code
+message ModelVersionStatus {
+  enum State { UNKNOWN = 0; START = 10; LOADING = 20; AVAILABLE = 30; UNLOADING = 40; END = 50; }
+  int64 version = 1;
+  State state = 2;
+  StatusProto status = 3;
+}
+message GetModelStatusRequest { ModelSpec model_spec = 1; }
+message GetModelStatusResponse { repeated ModelVersionStatus model_version_status = 1; }
+message Metric { string name = 1; oneof value_increase { int64 int64_value_increase = 2; } }
+message ReloadConfigRequest { ModelServerConfig config = 1; repeated string metric_names = 2; }
+message ReloadConfigResponse { StatusProto status = 1; repeated Metric metric = 2; }
+// config/model_server_config.proto, file_system_storage_path_source.proto
+enum ModelType { MODEL_TYPE_UNSPECIFIED = 0; TENSORFLOW = 1; OTHER = 2; }
+message ModelServerConfig {
+  oneof config { ModelConfigList model_config_list = 1; google.protobuf.Any custom_model_config = 2; }
+}
+message ModelConfigList { repeated ModelConfig config = 1; }
+message ModelConfig {
+  string name = 1;
+  string base_path = 2;
+  ModelType model_type = 3;
+  string model_platform = 4;
+  FileSystemStoragePathSourceConfig.ServableVersionPolicy model_version_policy = 7;
+  map<string, int64> version_labels = 8;
+  LoggingConfig logging_config = 6;
+}
+message FileSystemStoragePathSourceConfig {
+  message ServableVersionPolicy {
+    message Latest { uint32 num_versions = 1; }
+    message All {}
+    message Specific { repeated int64 versions = 1; }
+    oneof policy_choice { Latest latest = 100; All all = 101; Specific specific = 102; }
+  }
+  message ServableToMonitor {
+    string servable_name = 1;
+    string base_path = 2;
+    ServableVersionPolicy servable_version_policy = 4;
+  }
+  repeated ServableToMonitor servables = 5;
+  int64 file_system_poll_wait_seconds = 3;
+  bool fail_if_zero_versions_at_startup = 4;
+  bool servable_versions_always_present = 6;
+}
+// config/logging_config.proto, log_collector_config.proto, platform_config.proto
+message LoggingConfig {
+  LogCollectorConfig log_collector_config = 1;
+  SamplingConfig sampling_config = 2;
+  google.protobuf.Any custom_logging_config = 3;
+}
+message LogCollectorConfig { string type = 1; string filename_prefix = 2; }
+message SamplingConfig {
+  enum Attributes { ATTR_DEFAULT = 0; ATTR_REQUEST_ORIGIN = 1; ATTR_REQUEST_CRITICALITY = 2; }
+  double sampling_rate = 1;
+  repeated PerTaskSamplingConfig per_task_sampling_configs = 3;
+  int32 attributes = 2;
+}
+message PerTaskSamplingConfig { string dc = 1; int32 task_index = 2; double sampling_rate = 3; }
+message PlatformConfigMap { map<string, PlatformConfig> platform_configs = 1; }
+message PlatformConfig { google.protobuf.Any source_adapter_config = 1; }
+// servables/tensorflow/session_bundle_config.proto, config/monitoring_config.proto, config/ssl_config.proto
+message BatchingParameters {
+  google.protobuf.Int64Value max_batch_size = 1;
+  google.protobuf.Int64Value batch_timeout_micros = 2;
+  google.protobuf.Int64Value max_enqueued_batches = 3;
+  google.protobuf.Int64Value num_batch_threads = 4;
+  google.protobuf.StringValue thread_pool_name = 5;
+  google.protobuf.BoolValue enable_large_batch_splitting = 8;
+  google.protobuf.Int64Value max_execution_batch_size = 9;
+  repeated int64 allowed_batch_sizes = 6;
+  bool pad_variable_length_inputs = 7;
+}
+message MonitoringConfig { PrometheusConfig prometheus_config = 1; }
+message PrometheusConfig { bool enable = 1; string path = 2; }
+message SSLConfig { string server_key = 1; string server_cert = 2; string custom_ca = 3; bool client_verify = 4; }
+
+package grpc.health.v1;
+message HealthCheckRequest { string service = 1; }
+message HealthCheckResponse {
+  enum ServingStatus { UNKNOWN = 0; SERVING = 1; NOT_SERVING = 2; SERVICE_UNKNOWN = 3; }
+  ServingStatus status = 1;
+}
+"""
+
+_SCALARS = {name.removeprefix("TYPE_").lower(): number for name, number in FieldDescriptorProto.Type.items()}
+_ITEM = re.compile(
+    r"//.*"
+    r"|package (?P<package>[\w.]+);"
+    r"|(?P<block>message|enum|oneof) (?P<block_name>\w+) \{"
+    r"|(?P<end>\})"
+    r"|(?P<value>\w+) = (?P<value_number>\d+);"
+    r"|(?P<repeated>repeated )?(?:map<string, )?(?P<type>[\w.]+)(?P<map>>)? (?P<name>\w+) = (?P<number>\d+);"
+)
+
+
+@cache
+def message_classes(*, packed_as_bytes: bool = False) -> Any:
+    """Give the message classes as attributes by their short names, such as `.PredictRequest`.
+
+    With `packed_as_bytes`, the packed numbers of a TensorProto are declared as bytes. Both are length-delimited on the
+    wire, so the values arrive as one buffer (several where the sender split them) that numpy reads as it is, without a
+    Python object for each value.
+    """
+    pool = descriptor_pool.DescriptorPool()
+    classes = {}
+    for file in read_statement(packed_as_bytes):
+        pool.AddSerializedFile(file.SerializeToString())
+        for message in file.message_type:
+            descriptor = pool.FindMessageTypeByName(f"{file.package}.{message.name}")
+            classes[message.name] = message_factory.GetMessageClass(descriptor)
+    return SimpleNamespace(**classes)
+
+
+def __getattr__(name: str) -> Any:
+    """Make `from .protocol import PredictRequest` work, without a list of all names."""
+    try:
+        return getattr(message_classes(), name)
+    except AttributeError:
+        raise AttributeError(f"{__name__} states no message {name}") from None
+
+
+def read_statement(packed_as_bytes: bool) -> list[FileDescriptorProto]:
+    """Read the statement: the descriptor of a file for each package, which may use those before it."""
+    files: list[FileDescriptorProto] = []
+    blocks: list[Any] = []  # the messages and the enum that the item stands in, outermost first
+    oneof = False
+    for item in _ITEM.finditer(STATEMENT):
+        if package := item["package"]:
+            before = [file.name for file in files]
+            files.append(
+                FileDescriptorProto(name=package, package=package, syntax="proto3", dependency=before)
+            )
+            blocks = [files[-1]]
+        elif item["block"] == "message":
+            nested = blocks[-1].nested_type if len(blocks) > 1 else blocks[-1].message_type
+            blocks.append(nested.add(name=item["block_name"]))
+        elif item["block"] == "enum":
+            blocks.append(blocks[-1].enum_type.add(name=item["block_name"]))
+        elif item["block"] == "oneof":
+            blocks[-1].oneof_decl.add(name=item["block_name"])
+            oneof = True
+        elif item["value"]:
+            blocks[-1].value.add(name=item["value"], number=int(item["value_number"]))
+        elif item["number"]:
+            field = _add_field(blocks[-1], item, packed_as_bytes)
+            if oneof:
+                field.oneof_index = len(blocks[-1].oneof_decl) - 1
+        elif item["end"] and oneof:
+            oneof = False
+        elif item["end"]:
+            blocks.pop()
+    return files
+
+
+def _add_field(message: DescriptorProto, item: re.Match[str], packed_as_bytes: bool) -> FieldDescriptorProto:
+    name, kind = item["name"], item["type"]
+    if item["map"]:  # on the wire, and for protobuf: a repeated message of a key and a value
+        entry = message.nested_type.add(
+            name=f"{name.title().replace('_', '')}Entry", options={"map_entry": True}
+        )
+        _set_type(entry.field.add(name="key", number=1), "string")
+        _set_type(entry.field.add(name="value", number=2), kind)
+        kind = entry.name
+    field = message.field.add(name=name, number=int(item["number"]))
+    if packed_as_bytes and message.name == "TensorProto" and item["repeated"]:
+        kind = "bytes"
+    _set_type(field, kind)
+    if item["repeated"] or item["map"]:
+        field.label = FieldDescriptorProto.LABEL_REPEATED
+    return field
+
+
+def _set_type(field: FieldDescriptorProto, kind: str) -> None:
+    field.label = FieldDescriptorProto.LABEL_OPTIONAL
+    if kind in _SCALARS:
+        field.type = _SCALARS[kind]
+    else:
+        field.type_name = kind  # of a message or an enum, which the pool finds out

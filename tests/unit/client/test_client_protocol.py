@@ -1,0 +1,213 @@
+"""The stated messages against the official descriptors, and their reader against protoc."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import any_pb2, descriptor_pb2, text_format, wrappers_pb2
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from grpc_health.v1 import health_pb2
+from slimserve import serving_config
+from slimserve.wire import protocol
+from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_management_pb2,
+    model_pb2,
+    predict_pb2,
+    status_pb2,
+)
+from tensorflow_serving.config import (
+    file_system_storage_path_source_pb2,
+    log_collector_config_pb2,
+    logging_config_pb2,
+    model_server_config_pb2,
+    platform_config_pb2,
+)
+
+OFFICIAL = (
+    any_pb2,
+    file_system_storage_path_source_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    health_pb2,
+    log_collector_config_pb2,
+    logging_config_pb2,
+    meta_graph_pb2,
+    model_management_pb2,
+    model_pb2,
+    model_server_config_pb2,
+    platform_config_pb2,
+    predict_pb2,
+    status_pb2,
+    tensor_pb2,
+    tensor_shape_pb2,
+    wrappers_pb2,
+)
+NOT_IN_THE_STUBS = {"BatchingParameters", "MonitoringConfig", "PrometheusConfig", "SSLConfig"}
+LEFT_OUT = {  # fields that nothing here sends or reads
+    "tensorflow.SignatureDef": {"defaults"},
+    "tensorflow.TensorInfo": {"coo_sparse", "composite_tensor"},
+    "tensorflow.TensorProto": {"resource_handle_val", "variant_val", "float8_val"},
+    "tensorflow.serving.PredictRequest": {"predict_streamed_options", "client_id", "request_options"},
+}
+ENUMS_AS_NUMBERS = {"tensorflow.DataType", "tensorflow.error.Code"}  # int32 is the same on the wire
+
+
+def stated(messages: Any) -> dict[str, Descriptor]:
+    return {name: message.DESCRIPTOR for name, message in vars(messages).items()}
+
+
+def official(name: str) -> Descriptor:
+    return next(
+        descriptor
+        for module in OFFICIAL
+        if (descriptor := module.DESCRIPTOR.message_types_by_name.get(name)) is not None
+    )
+
+
+def values(enum: EnumDescriptor) -> dict[str, int]:
+    return {value.name: value.number for value in enum.values}
+
+
+def shape(field: FieldDescriptor) -> tuple[object, ...]:
+    """All that decides how the field is written, on the wire and as text."""
+    kind: object = field.type
+    if field.message_type is not None:
+        kind = field.message_type.full_name
+    elif field.enum_type is not None:
+        kind = (
+            FieldDescriptor.TYPE_INT32
+            if field.enum_type.full_name in ENUMS_AS_NUMBERS
+            else (field.enum_type.full_name, values(field.enum_type))
+        )
+    oneof = field.containing_oneof
+    choice = oneof.name if oneof is not None and not oneof.name.startswith("_") else None
+    return field.number, kind, field.is_repeated, field.is_packed, choice
+
+
+def assert_same(ours: Descriptor, theirs: Descriptor) -> None:
+    assert ours.full_name == theirs.full_name
+    assert ours.GetOptions().map_entry == theirs.GetOptions().map_entry
+    expected = {field.name: shape(field) for field in theirs.fields}
+    for name in LEFT_OUT.get(ours.full_name, set()):
+        del expected[name]
+    assert {field.name: shape(field) for field in ours.fields} == expected
+    assert {e.name: values(e) for e in ours.enum_types} == {e.name: values(e) for e in theirs.enum_types}
+    for nested in ours.nested_types:
+        assert_same(nested, theirs.nested_types_by_name[nested.name])
+
+
+@pytest.mark.parametrize("name", sorted(stated(protocol.message_classes()).keys() - NOT_IN_THE_STUBS))
+def test_a_message_is_the_official_one(name: str) -> None:
+    assert_same(stated(protocol.message_classes())[name], official(name))
+
+
+def test_packed_numbers_as_bytes_are_all_that_differs() -> None:
+    plain, packed = (stated(protocol.message_classes(packed_as_bytes=as_bytes)) for as_bytes in (False, True))
+    different = {
+        field.name
+        for name, message in plain.items()
+        for field in message.fields
+        if shape(field) != shape(packed[name].fields_by_name[field.name])
+    }
+    assert different == {
+        field.name
+        for field in tensor_pb2.TensorProto.DESCRIPTOR.fields
+        if field.is_packed and field.name not in LEFT_OUT["tensorflow.TensorProto"]
+    }
+    assert {packed["TensorProto"].fields_by_name[name].type for name in different} == {
+        FieldDescriptor.TYPE_BYTES
+    }
+
+
+def test_the_statement_is_read_as_protoc_reads_it(tmp_path: Path) -> None:
+    packages = re.findall(r"package ([\w.]+);(.*?)(?=package|\Z)", protocol.STATEMENT, re.DOTALL)
+    for index, (package, text) in enumerate(packages):
+        imports = "".join(f'import "{before}";\n' for before, _ in packages[:index])
+        (tmp_path / package).write_text(f'syntax = "proto3";\n{imports}package {package};\n{text}')
+    # A process of its own: the compiler and TensorFlow do not bear each other.
+    names = [package for package, _ in packages]
+    subprocess.run(
+        [sys.executable, "-m", "grpc_tools.protoc", "-I.", "--descriptor_set_out=compiled", *names],
+        cwd=tmp_path,
+        check=True,
+    )
+    compiled = descriptor_pb2.FileDescriptorSet.FromString((tmp_path / "compiled").read_bytes())
+
+    assert [file.package for file in compiled.file] == names
+    for ours, theirs in zip(protocol.read_statement(packed_as_bytes=False), compiled.file, strict=True):
+        for theirs_message, ours_message in zip(theirs.message_type, ours.message_type, strict=True):
+            assert_read_alike(ours_message, theirs_message)
+        assert ours.enum_type == theirs.enum_type
+
+
+def assert_read_alike(ours: Any, theirs: Any) -> None:
+    """Compare two messages of descriptors; ours leaves the kind of a named type, and its full name, to the pool."""
+    assert ours.name == theirs.name
+    for our_field, their_field in zip(ours.field, theirs.field, strict=True):
+        their_field.ClearField("json_name")
+        if our_field.type_name:
+            assert their_field.type_name.endswith(f".{our_field.type_name}")
+            our_field.type_name, our_field.type = their_field.type_name, their_field.type
+        assert our_field == their_field
+    assert (ours.options, ours.enum_type, ours.oneof_decl) == (
+        theirs.options,
+        theirs.enum_type,
+        theirs.oneof_decl,
+    )
+    for our_nested, their_nested in zip(ours.nested_type, theirs.nested_type, strict=True):
+        assert_read_alike(our_nested, their_nested)
+
+
+def test_every_line_of_the_statement_is_read() -> None:
+    left = re.sub(protocol._ITEM, "", protocol.STATEMENT)
+    assert left.split() == []
+
+
+def test_text_that_the_official_message_writes_is_read_the_same() -> None:
+    text = """
+        model_config_list { config {
+          name: "vgg_16" base_path: "/models/vgg_16" model_platform: "tensorflow"
+          model_version_policy { specific { versions: 3 versions: 4 } }
+          version_labels { key: "stable" value: 3 }
+          logging_config { sampling_config { sampling_rate: 0.5 } }
+        } }
+    """
+    theirs = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    ours = text_format.Parse(text_format.MessageToString(theirs), protocol.ModelServerConfig())
+    assert ours.SerializeToString(deterministic=True) == theirs.SerializeToString(deterministic=True)
+    assert text_format.MessageToString(ours) == text_format.MessageToString(theirs)
+
+
+def test_both_packages_have_the_one_statement() -> None:
+    theirs = importlib.import_module(f"{serving_config.__name__}.protocol")
+    assert theirs.STATEMENT == protocol.STATEMENT
+
+
+def test_a_message_that_is_not_stated_is_missed_by_name() -> None:
+    with pytest.raises(ImportError, match="RegressionRequest"):
+        from slimserve.wire.protocol import RegressionRequest  # noqa: F401
+
+
+@pytest.mark.parametrize("implementation", ["upb", "python"])
+def test_protobuf_in_c_and_in_python_read_the_statement(implementation: str) -> None:
+    script = """
+from slimserve.wire.protocol import message_classes
+from slimserve.wire.encoding import tensor_of_array
+from slimserve.wire.messages import Servable, predict_request
+request = predict_request(Servable("m", 3), "s", {"x": tensor_of_array([1.5, 2.5])})
+read = message_classes().PredictRequest.FromString(request)
+assert read.model_spec.version.value == 3 and len(read.inputs["x"].tensor_content) == 16
+"""
+    environment = {**os.environ, "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": implementation}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
