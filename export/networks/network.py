@@ -194,7 +194,6 @@ class Network:
             as behind; the finer ones of `refine` lie between such.
         averaged_strides: output strides at which a bilinear label map is made of scores averaged over neighbouring
             cells; the logits themselves are not.
-        tolerance: largest difference to tf-slim allowed, as a fraction of the largest logit.
     """
 
     name: str
@@ -213,7 +212,6 @@ class Network:
     window: int = 1
     receptive_field: int = 0
     averaged_strides: tuple[int, ...] = ()
-    tolerance: float = 1e-5
 
     def expected_variables(self) -> dict[str, VariableShape]:
         """Shapes by full variable name, as in a checkpoint, in the order of the network."""

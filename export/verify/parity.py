@@ -13,15 +13,13 @@ from ..checkpoint.contents import Checkpoint
 from ..errors import ExportError
 from ..graph import CROP_LOGITS
 from ..networks.network import Geometry, Network
+from ..networks.rounding import tolerance
 from ..options import GraphOptions
 from ..savedmodel.write import SERVE_TAG
 from .slim_reference import slim_logits
 
 _SIZES = ((250, 270),)  # height and width in pixels; no multiples of the stride
 _CROPS = 2
-# What rounding may change, as a fraction of the largest logit. int8 meets other images here than it is calibrated on:
-# held against float32 on its own ones, in `export.verify.agreement`.
-_ROUNDING = {"float32": 0.0, "bfloat16": 0.05, "int8": 1.0}
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,8 @@ class Parity:
             )
         if worst > self.tolerance:
             raise ExportError(
-                f"the export differs from tf-slim by {worst:.2g} of the largest logit (allowed: {self.tolerance:.0e}); "
+                f"the export differs from tf-slim by {worst:.2g} of the largest logit "
+                f"(rounding explains {self.tolerance:.1g}); "
                 "nothing was published: this is a fault of the exporter, please report it with the checkpoint's network"
             )
 
@@ -94,7 +93,7 @@ def compare_with_slim(
         probability_difference=float(np.abs(probabilities - softmax).max()) / max(largest, 1.0),
         argmax_agreement=float(agreement.mean()),
         cells=agreement.size,
-        tolerance=max(network.tolerance, _ROUNDING[options.precision]),
+        tolerance=tolerance(network, options.precision),
     )
 
 

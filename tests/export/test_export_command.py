@@ -92,7 +92,7 @@ def test_record_identifies_the_checkpoint(record: dict, demo_checkpoint: Path) -
 
 
 def test_record_states_the_parity_with_slim(record: dict) -> None:
-    assert record["parity"]["difference"] <= record["parity"]["tolerance"] == 1e-5
+    assert record["parity"]["difference"] <= record["parity"]["tolerance"] < 2e-4
     assert record["parity"]["argmax_agreement"] == 1
 
 

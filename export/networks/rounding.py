@@ -1,0 +1,40 @@
+"""How far rounding alone may take a network's logits: the tolerance of whatever is compared with them.
+
+Every processor adds the products of a convolution in another order, and no order is the right one. A sum of n products
+in float32 errs by about sqrt(n) unit roundoffs, n at the very worst (Higham, Accuracy and Stability of Numerical
+Algorithms, 2nd edition, section 4.2), and what a layer errs passes on through those behind it.
+"""
+
+from __future__ import annotations
+
+import math
+
+from .network import Network
+
+_FLOAT32 = 2.0**-24  # unit roundoffs
+_BFLOAT16 = 2.0**-9
+
+
+def tolerance(network: Network, precision: str) -> float:
+    """Return the largest difference of two logits that rounding explains, as a fraction of the largest logit.
+
+    One side is computed in float32, the other with `precision`, each on any processor.
+
+    float32: both sides err by the sum over all layers, those beside each other included.
+    bfloat16: every layer rounds its filter and its result, independently of the others, so that the errors add up as
+    their squares do; four times that, for the largest of many logits. The sums themselves are in float32.
+    int8: no bound follows from the network; `export.verify.agreement` holds it against float32 on the images that it is
+    calibrated on, which are not those of the other comparisons.
+    """
+    products = _products(network)
+    if precision == "int8":
+        return 1.0
+    float32 = 2 * _FLOAT32 * sum(map(math.sqrt, products))
+    bfloat16 = 4 * _BFLOAT16 * math.sqrt(2 * len(products))
+    return float32 + (bfloat16 if precision == "bfloat16" else 0)
+
+
+def _products(network: Network) -> list[int]:
+    """How many products one output of each convolution adds up."""
+    sizes = [shape[:-1] for shape in network.expected_variables().values() if len(shape) > 1]
+    return [math.prod(size or 1 for size in inputs) for inputs in sizes]
