@@ -1,8 +1,13 @@
-"""`python -m client`."""
+"""`python -m client` in a checkout: the client's verbs; `python -m slimserve` where it is installed: all verbs."""
 
 import sys
 
-from .cli.main import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    if __package__ == "slimserve":
+        from .cli.command import main
+
+        sys.exit(main(prog="python -m slimserve"))
+    else:
+        from .cli.main import main
+
+        sys.exit(main())

@@ -6,14 +6,18 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .argument_types import whole_number
-from .command_line import run_command
-from .networks import NETWORKS, find_network
+from .command_line import SERVE_COMMAND, run_command
 from .savedmodel.publication import LARGEST_VERSION
 from .tensorflow_import import import_tensorflow
+
+if TYPE_CHECKING:
+    from .networks import Network
 
 _DESCRIPTION = """\
 Turn a slim checkpoint into a SavedModel that TensorFlow Serving runs.
@@ -24,26 +28,26 @@ classifies only. The result is compared with tf-slim's own network before it is 
 
 _EPILOG = """\
 examples:
-  python -m export --ckpt vgg_16.ckpt
+  %(prog)s --ckpt vgg_16.ckpt
       writes models/vgg_16/1, the next time models/vgg_16/2
-  python -m export --ckpt vgg_16_2016_08_28.tar.gz --labels names.txt --out models/streets
+  %(prog)s --ckpt vgg_16_2016_08_28.tar.gz --labels names.txt --out models/streets
       reads the checkpoint from its archive and names the classes, one a line
-  python -m export --ckpt resnet_v1_50.ckpt --output-stride 8
+  %(prog)s --ckpt resnet_v1_50.ckpt --output-stride 8
       another network of slim, recognised by its variables, with finer label maps
-  python -m export --ckpt train/ --geometry valid --upsampling nearest
+  %(prog)s --ckpt train/ --geometry valid --upsampling nearest
       the newest checkpoint of a training folder, segmented as the slim tutorial does
-  python -m export --ckpt vgg_16.ckpt --target x86 --precision bfloat16
+  %(prog)s --ckpt vgg_16.ckpt --target x86 --precision bfloat16
       twice as fast on servers whose processors multiply in bfloat16
-  python -m export --ckpt vgg_16.ckpt --precision int8 --calibrate street_photos/
+  %(prog)s --ckpt vgg_16.ckpt --precision int8 --calibrate street_photos/
       a quarter of the size and the fastest, calibrated on photos like those to come
 
-then serve it:  python -m serving_config up --model vgg_16=models/vgg_16"""
+then serve it:  {serve} --model vgg_16=models/vgg_16"""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "python -m export") -> int:
     """Export as the command line says; return the exit code: 0, 1 for an error, 2 for usage, 130 for Ctrl-C."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    parser = _parser(prog)
+    options = parser.parse_args(argv)
     _check_precision(parser, options)
     published: list[Path] = []
 
@@ -53,11 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_command(lambda: _export(options, published), undone=undone, debug=options.debug)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str) -> argparse.ArgumentParser:
+    networks = _networks()
+    names = ", ".join(sorted(networks)) or "install slimserve[export] to see their names"
+    classifiers = ", ".join(sorted(name for name, network in networks.items() if not network.segments))
     parser = argparse.ArgumentParser(
-        prog="python -m export",
+        prog=prog,
         description=_DESCRIPTION,
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(serve=SERVE_COMMAND),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -70,10 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, metavar="DIR", help="the model's folder (default: models/<net>)")
     parser.add_argument(
         "--net",
-        choices=sorted(NETWORKS),
+        choices=sorted(networks) or None,
         metavar="NETWORK",
-        help=f"the network (default: the one whose variables the checkpoint holds): {', '.join(sorted(NETWORKS))}; "
-        f"these classify and do not segment: {', '.join(_classifiers())}",
+        help=f"the network (default: the one whose variables the checkpoint holds): {names}"
+        + (f"; these classify and do not segment: {classifiers}" if classifiers else ""),
     )
     parser.add_argument(
         "--labels",
@@ -163,8 +170,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _classifiers() -> list[str]:
-    return sorted(network.name for network in NETWORKS.values() if not network.segments)
+def _networks() -> Mapping[str, Network]:
+    """The networks by name; none where NumPy is missing, for --help works without it."""
+    with suppress(ModuleNotFoundError):
+        from .networks import NETWORKS
+
+        return NETWORKS
+    return {}
 
 
 def _version(text: str) -> int:
@@ -203,6 +215,7 @@ def _check_precision(parser: argparse.ArgumentParser, options: argparse.Namespac
 def _export(options: argparse.Namespace, published: list[Path]) -> None:
     # TensorFlow takes seconds to import: not before the arguments are known to be right.
     import_tensorflow()
+    from .networks import find_network
     from .options import GraphOptions
     from .pipeline import export_checkpoint
     from .report import print_report, progress_bar, report

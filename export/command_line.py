@@ -11,6 +11,9 @@ from types import FrameType, TracebackType
 
 from .errors import ExportError
 
+SERVE_COMMAND = "slimserve up" if __package__ == "slimserve.export" else "python -m serving_config up"
+"""What serves an export: where slimserve is installed, and in a checkout."""
+
 _interrupts: list[int] = []  # signals that came while a command ran
 
 
@@ -30,17 +33,23 @@ def run_command(act: Callable[[], None], *, undone: Callable[[], str], debug: bo
         with _quiet_where_interrupts_get_lost():
             act()
         sys.stdout.flush()
-    except (ExportError, OSError, MemoryError) as error:
+    except (ExportError, OSError, MemoryError, ModuleNotFoundError) as error:
         if debug:
             raise
         if not isinstance(error, BrokenPipeError):  # as in `| head`
-            print(f"error: {str(error) or 'there is not enough memory'}", file=sys.stderr)
+            print(f"error: {_line(error)}", file=sys.stderr)
         _give_up_output()
         return 1
     except KeyboardInterrupt:
         print(f"stopped: {undone()}", file=sys.stderr)
         return 130
     return 0
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"{error.name} is not installed: pip install 'slimserve[export]'"
+    return str(error) or "there is not enough memory"
 
 
 def _give_up_output() -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from . import pipeline as exporter
-from .command_line import stop_if_interrupted
+from .command_line import SERVE_COMMAND, stop_if_interrupted
 from .verify.agreement import Agreement
 
 
@@ -88,7 +88,7 @@ def print_report(result: exporter.Export) -> None:
         console.print(f"{name:>15}  {text}", highlight=False, markup=False)
     model = result.path.parent
     console.print(
-        f"\nnext: python -m serving_config up --model {record['network']}={model}",
+        f"\nnext: {SERVE_COMMAND} --model {record['network']}={model}",
         highlight=False,
         markup=False,
     )

@@ -8,25 +8,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import ExportError
-
 
 def import_tensorflow() -> None:
-    """Import TensorFlow and tf-slim; a user who sets TF_CPP_MIN_LOG_LEVEL sees their messages.
-
-    Raises:
-        ExportError: one of them is not installed.
-    """
+    """Import TensorFlow and tf-slim; a user who sets TF_CPP_MIN_LOG_LEVEL sees their messages."""
     wanted = "TF_CPP_MIN_LOG_LEVEL" in os.environ
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Keras comes along: it would obey what its user set for other projects, and write to his home or to /tmp.
     os.environ |= {"KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow"}
-    try:
-        with _stderr_kept(wanted):
-            import tensorflow as tf
-            import tf_slim  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ExportError(f"{error.name} is not installed: pip install 'slimserve[export]'") from error
+    with _stderr_kept(wanted):
+        import tensorflow as tf
+        import tf_slim  # noqa: F401
     # All this lives until the end: a garbage collection would take 0.2 s to find that out.
     gc.freeze()
     if not wanted:

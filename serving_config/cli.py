@@ -22,14 +22,15 @@ COMMANDS = {
     "canary": ".rollout.canary",
     "rollback": ".rollout.rollback",
 }
+_OF_THE_ENGINE = ("grpc_health", "tensorflow", "tensorflow_serving")
 
 
-def parser(names: Sequence[str]) -> argparse.ArgumentParser:
+def parser(names: Sequence[str], prog: str) -> argparse.ArgumentParser:
     """The parser that knows the subcommands `names`."""
     top = argparse.ArgumentParser(
-        prog="python -m serving_config",
+        prog=prog,
         description="Serve exported models over gRPC, and look after the server's configuration.",
-        epilog="`python -m serving_config COMMAND --help` explains one command.",
+        epilog="`%(prog)s COMMAND --help` explains one command.",
     )
     subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in names:
@@ -39,12 +40,12 @@ def parser(names: Sequence[str]) -> argparse.ArgumentParser:
     return top
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "python -m serving_config") -> int:
     """Run one subcommand; 0 when it worked, 1 with a line on stderr when not, 130 after Ctrl-C."""
     words = sys.argv[1:] if argv is None else argv
     typed = words[0] if words and words[0] in COMMANDS else None
     try:
-        args = parser([typed] if typed else list(COMMANDS)).parse_args(words)
+        args = parser([typed] if typed else list(COMMANDS), prog).parse_args(words)
         return int(args.run(args))
     except KeyboardInterrupt:
         return 130
@@ -60,7 +61,7 @@ def _line(error: Exception) -> str:
     if isinstance(error, ServingConfigError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):
-        return (
-            f"{(error.name or str(error)).partition('.')[0]} is not installed: pip install 'slimserve[serve]'"
-        )
+        package = (error.name or str(error)).partition(".")[0]
+        extra = "engine" if package in _OF_THE_ENGINE else "ops"
+        return f"{package} is not installed: pip install 'slimserve[{extra}]'"
     return f"{type(error).__name__}: {' '.join(str(error).split())} (--debug shows where)"

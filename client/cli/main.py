@@ -1,4 +1,4 @@
-"""Arguments, errors and exit codes of `python -m client`."""
+"""Arguments, errors and exit codes of the client's verbs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from . import bench, pictures, segmentation, server
 
 _EPILOG = """\
 examples:
-  python -m client classify cat.jpg dogs/
-  python -m client segment street.jpg -o out --label-map
-  python -m client segment photos/ -o out --report out/report.html
-  python -m client segment aerial.png -o out --tile 1024
-  python -m client classify photos/ --json > answers.jsonl
-  python -m client status --server gpu1:8500 --model vgg_16
-  python -m client segment street.jpg -o out --server vgg.example:443 --tls-ca ca.pem --token-file token.txt
+  %(prog)s classify cat.jpg dogs/
+  %(prog)s segment street.jpg -o out --label-map
+  %(prog)s segment photos/ -o out --report out/report.html
+  %(prog)s segment aerial.png -o out --tile 1024
+  %(prog)s classify photos/ --json > answers.jsonl
+  %(prog)s status --server gpu1:8500 --model vgg_16
+  %(prog)s segment street.jpg -o out --server vgg.example:443 --tls-ca ca.pem --token-file token.txt
 
 A folder is searched for JPEG, PNG, GIF, BMP and WebP files, its subfolders too. With --json the answer
 is one JSON object a line, one for each image. `segment` over several images that is stopped, or run again,
@@ -29,9 +29,9 @@ does those that are left, have changed, or were done by another server or versio
 exit codes: 0 all answered, 1 an error, 2 wrong usage, 130 Ctrl-C"""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "python -m client") -> int:
     """Run one command; return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parser(prog).parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be text
     try:
@@ -51,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m client",
+        prog=prog,
         description="Classify and segment images by a model on a TensorFlow Serving.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -18,9 +18,9 @@ kustomizations against their schemas and against each other.
 One line per fault: file:line: what is wrong, what to do."""
 _EPILOG = """\
 examples:
-  python -m serving_config check                                  every file in serving_config/
-  python -m serving_config check --models-config my/models.config --models-root models
-  python -m serving_config check deploy/                          what `render` wrote
+  %(prog)s                                  every file in serving_config/
+  %(prog)s --models-config my/models.config --models-root models
+  %(prog)s deploy/                          what `render` wrote
 
 Exit status: 0 no fault, 1 faults found, 2 wrong usage."""
 

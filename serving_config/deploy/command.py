@@ -16,10 +16,10 @@ Writes a deployment for given models from the files shipped in serving_config/, 
 vgg_16 with the defaults, and checks what it wrote."""
 _EPILOG = """\
 examples:
-  python -m serving_config render --model vgg_16=models/vgg_16 --for docker --out deploy
-  python -m serving_config render --model vgg_16=models/vgg_16 --versions 1,2 --replicas 4 --cpu 4 \\
+  %(prog)s --model vgg_16=models/vgg_16 --for docker --out deploy
+  %(prog)s --model vgg_16=models/vgg_16 --versions 1,2 --replicas 4 --cpu 4 \\
       --memory 8Gi --for kubernetes --out deploy
-  python -m serving_config render --model vgg_16=models/vgg_16 --baked --image registry.example/vgg-16:2 \\
+  %(prog)s --model vgg_16=models/vgg_16 --baked --image registry.example/vgg-16:2 \\
       --for kubernetes --out deploy
 
 Of the versions, the lowest gets the label `stable` and the highest `canary`."""

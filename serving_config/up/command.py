@@ -24,9 +24,9 @@ engines:
   auto      the first of these that this machine has (default)"""
 _EPILOG = """\
 examples:
-  python -m serving_config up
-  python -m serving_config up --engine docker --models-config serving_config/models.config
-  python -m serving_config up --model vgg_16=models/vgg_16 --port 0 --json"""
+  %(prog)s
+  %(prog)s --engine docker --models-config serving_config/models.config
+  %(prog)s --model vgg_16=models/vgg_16 --port 0 --json"""
 
 _MOST_SECONDS = 2**31 - 1  # TensorFlow Serving reads them as an int32
 
