@@ -44,4 +44,4 @@ quality: $(READY)  ## how good each way to segment is, on generated scenes
 	$(BIN)/python -m benchmarks.quality
 
 clean:  ## remove the environment and everything generated
-	rm -rf $(VENV) build models demo site *.egg-info
+	rm -rf $(VENV) .cache build models demo site *.egg-info

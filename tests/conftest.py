@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.kept import Keeper
+from tests.support.sources import ROOT, digest
+
+Make = Callable[[Path], subprocess.CompletedProcess[str] | None]
+Keep = Callable[..., Path]  # the fixture `kept` says of what
 
 # The longest first, so that no worker is left with one of them while the other has nothing to do.
 LONG = (
@@ -68,35 +71,46 @@ def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., subprocess.Complet
 
 
 @pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[..., Path]:
-    """Make a folder that all workers of this run share: the first to ask for it makes it."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
+def kept() -> Iterator[Keep]:
+    """Make a folder, or take the one that an earlier run or another worker made of the same sources."""
+    keeper = Keeper()
 
-    def once(name: str, make: Callable[[Path], subprocess.CompletedProcess[str] | None]) -> Path:
-        folder = shared / name
-        with (shared / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not folder.exists():
-                draft = shared / f"{name}.draft"
-                draft.mkdir()
-                result = make(draft)
-                assert not result or result.returncode == 0, result.stderr
-                draft.rename(folder)
-        return folder
+    def keep(name: str, make: Make, modules: Sequence[str], *arguments: str | Path) -> Path:
+        """Return the folder, and make it if need be.
 
-    return once
+        Args:
+            name: of what is made.
+            make: fills an empty folder; a result, if it returns one, must be a success.
+            modules: what makes it; it depends on all that they import.
+            arguments: what else it depends on; of a kept folder, its path, which has the key of its own.
+        """
+
+        def made(folder: Path) -> None:
+            result = make(folder)
+            assert not result or result.returncode == 0, result.stderr
+
+        return keeper.get(re.sub(r"\W+", "_", name), digest(modules, *map(str, arguments)), made)
+
+    yield keep
+    keeper.close()
 
 
 @pytest.fixture(scope="session")
-def demo_checkpoint(made_once: Callable[..., Path]) -> Path:
+def demo_checkpoint(kept: Keep) -> Path:
     """A full-size V1 checkpoint with its classes' names beside it."""
-    folder = made_once("demo_checkpoint", lambda folder: run_module("export.demo", folder / "vgg_16.ckpt"))
-    return folder / "vgg_16.ckpt"
+    modules = ["slimserve.export.demo.training", "slimserve.export.demo.checkpoint_writer"]
+    command = (
+        ROOT / "export" / "demo" / "__main__.py"
+    ).read_text()  # without the exporter, whose report it prints
+
+    def make(folder: Path) -> subprocess.CompletedProcess[str]:
+        return run_module("export.demo", folder / "vgg_16.ckpt")
+
+    return kept("demo", make, modules, command) / "vgg_16.ckpt"
 
 
 @pytest.fixture(scope="session")
-def checkpoint_1000(made_once: Callable[..., Path]) -> Path:
+def checkpoint_1000(kept: Keep) -> Path:
     """A V1 checkpoint with random weights and ImageNet's number of classes."""
 
     def make(folder: Path) -> None:
@@ -105,11 +119,12 @@ def checkpoint_1000(made_once: Callable[..., Path]) -> Path:
 
         write_checkpoint(folder / "vgg_16.ckpt", random_checkpoint(1000), "V1")
 
-    return made_once("checkpoint_1000", make) / "vgg_16.ckpt"
+    modules = ["slimserve.export.demo.checkpoint_writer", "slimserve.export.demo.random_weights"]
+    return kept("random_of_1000", make, modules) / "vgg_16.ckpt"
 
 
 @pytest.fixture(scope="session")
-def models(demo_checkpoint: Path, made_once: Callable[..., Path]) -> Path:
+def models(demo_checkpoint: Path, kept: Keep) -> Path:
     """A folder with vgg_16/1, exported from the demo checkpoint as the README says, with default options."""
 
     def make(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -117,7 +132,7 @@ def models(demo_checkpoint: Path, made_once: Callable[..., Path]) -> Path:
             (folder / f"vgg_16.ckpt{suffix}").symlink_to(f"{demo_checkpoint}{suffix}")
         return run_module("export", "--ckpt", "vgg_16.ckpt", cwd=folder)
 
-    return made_once("exported_by_default", make) / "models"
+    return kept("exported_by_default", make, ["slimserve.export.__main__"], demo_checkpoint) / "models"
 
 
 @pytest.fixture(scope="session")
@@ -129,20 +144,11 @@ def small_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_models(small_network: Path, made_once: Callable[..., Path]) -> Path:
+def small_models(small_network: Path, kept: Keep) -> Path:
     """A folder with small/1, exported from it."""
-    return made_once(
-        "small_models",
-        lambda folder: run_module(
-            "tests.support.small_network",
-            "--net",
-            "small",
-            "--ckpt",
-            small_network,
-            "--out",
-            folder / "small",
-        ),
-    )
+    arguments = ("--net", "small", "--ckpt", small_network, "--out")
+    module = "tests.support.small_network"
+    return kept("small_models", lambda folder: run_module(module, *arguments, folder / "small"), [module])
 
 
 @pytest.fixture(scope="session")

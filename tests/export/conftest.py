@@ -12,6 +12,7 @@ import pytest
 from slimserve.export import cli
 from slimserve.export.checkpoint.contents import open_checkpoint
 
+from tests.conftest import Keep
 from tests.support.saved_model import SavedModel
 
 
@@ -29,14 +30,22 @@ def weights(demo_checkpoint: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def export_demo(demo_checkpoint: Path, made_once: Callable[..., Path]) -> Callable[..., Path]:
+def export_demo(
+    demo_checkpoint: Path, kept: Keep, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
     """Export the demo checkpoint with these options; return the version folder."""
 
     def export(*options: str) -> Path:
         def make(folder: Path) -> None:
             export_here("--ckpt", demo_checkpoint, "--out", folder / "vgg_16", *options)
 
-        return made_once(("exported" + "".join(options)).replace("/", "-"), make) / "vgg_16" / "1"
+        if any(Path(option).is_absolute() for option in options):  # on files of this run
+            folder = tmp_path_factory.mktemp("exported")
+            make(folder)
+        else:
+            name = "exported" + "".join(options)
+            folder = kept(name, make, ["slimserve.export.cli"], demo_checkpoint, *options)
+        return folder / "vgg_16" / "1"
 
     return export
 
@@ -56,10 +65,10 @@ def valid(export_demo: Callable[..., Path]) -> Iterator[SavedModel]:
 
 
 @pytest.fixture(scope="session")
-def model_1000(checkpoint_1000: Path, made_once: Callable[..., Path]) -> Path:
+def model_1000(checkpoint_1000: Path, kept: Keep) -> Path:
     """The version folder exported from `checkpoint_1000`."""
 
     def make(folder: Path) -> None:
         export_here("--ckpt", checkpoint_1000, "--out", folder / "vgg_16")
 
-    return made_once("model_1000", make) / "vgg_16" / "1"
+    return kept("model_1000", make, ["slimserve.export.cli"], checkpoint_1000) / "vgg_16" / "1"
