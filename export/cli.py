@@ -11,10 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .argument_types import whole_number
-from .command_line import SERVE_COMMAND, run_command
+from .command_line import SERVE_COMMAND, import_tensorflow, run_command, whole_number
 from .savedmodel.publication import LARGEST_VERSION
-from .tensorflow_import import import_tensorflow
 
 if TYPE_CHECKING:
     from .networks import Network

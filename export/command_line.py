@@ -1,7 +1,9 @@
-"""How the commands of this package end: exit codes, one line for an error, Ctrl-C."""
+"""How the commands of this room begin and end: arguments, TensorFlow's import, exit codes, Ctrl-C."""
 
 from __future__ import annotations
 
+import argparse
+import gc
 import os
 import signal
 import sys
@@ -15,6 +17,56 @@ SERVE_COMMAND = "slimserve up" if __package__ == "slimserve.export" else "python
 """What serves an export: where slimserve is installed, and in a checkout."""
 
 _interrupts: list[int] = []  # signals that came while a command ran
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Return what reads a whole number of at least `least`, and refuses others in words."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number, {least} or more, not {text!r}")
+        return number
+
+    return read
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow and tf-slim; a user who sets TF_CPP_MIN_LOG_LEVEL sees their messages."""
+    wanted = "TF_CPP_MIN_LOG_LEVEL" in os.environ
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Keras comes along: it would obey what its user set for other projects, and write to his home or to /tmp.
+    os.environ |= {"KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow"}
+    with _stderr_kept(wanted):
+        import tensorflow as tf
+        import tf_slim  # noqa: F401
+    # All this lives until the end: a garbage collection would take 0.2 s to find that out.
+    gc.freeze()
+    if not wanted:
+        tf.get_logger().setLevel("ERROR")
+    # On a GPU its 10-bit mantissas would pass for an error of the export.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+@contextmanager
+def _stderr_kept(kept: bool) -> Iterator[None]:
+    """Send file descriptor 2, to which C++ writes, to nowhere unless `kept`."""
+    if kept:
+        yield
+        return
+    sys.stderr.flush()
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def run_command(act: Callable[[], None], *, undone: Callable[[], str], debug: bool) -> int:

@@ -11,8 +11,10 @@ from .heads.cells import WholeImages
 from .images.checks import refuse_unless
 from .images.preprocessing import central_crop
 from .images.source import ImageSource
-from .networks.network import Layers, Network, Tensor
+from .networks import Network
+from .networks.layers import Layers
 from .options import GraphOptions
+from .types import Tensor
 
 _CROPS_AT_ONCE = 8  # enough to fill a processor; each takes some 50 MB of feature maps
 CROP_LOGITS = "classify/logits:0"  # the tensor [N, C] behind `classify`, which no signature returns

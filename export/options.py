@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from .errors import ExportError
-from .networks.network import Geometry, Network
+from .networks import Network
+from .types import Geometry
 
 Upsampling = Literal["bilinear", "nearest"]
 Target = Literal["portable", "x86"]

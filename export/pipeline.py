@@ -20,23 +20,22 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from .checkpoint.contents import Checkpoint, open_checkpoint, verify
 from .checkpoint.recognition import network_of
 from .errors import ExportError
-from .kernels.feasible import feasible
+from .kernels.choice import feasible
 from .networks import Network
 from .options import GraphOptions
 from .record import export_record
 from .savedmodel.publication import draft_version
 from .savedmodel.warmup import write_warmup_requests
 from .savedmodel.write import Model, build_saved_model, with_graph_of, write_saved_model
-from .verify.activations import Statistics
+from .types import Progress, Shape, StepProgress
 from .verify.agreement import REQUIRED, Agreement, compare_with_float
-from .verify.calibration import PERCENTILE, Images, calibrate, find_images
-from .verify.float_model import FloatModel
+from .verify.calibration import PERCENTILE, FloatModel, Images, calibrate, find_images
 from .verify.parity import Parity, compare_with_slim, pixels_compared
 from .weights.labels import Labels, find_labels
+from .weights.quantization import Statistics
 
 _ROOM = 16 * 2**20  # bytes beside the variables: graph, assets, warm-up requests
 _MOST_PIXELS = 2**31 - 1  # tensors of the graph are indexed by int32
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ class _Source:
     network: Network
     labels: Labels
     options: GraphOptions
-    shapes: Mapping[str, tuple[int, ...]]
+    shapes: Mapping[str, Shape]
 
     @classmethod
     def of(
@@ -211,7 +210,7 @@ class _Calibration:
     model: FloatModel
     statistics: Mapping[str, Statistics]
 
-    def compare(self, folder: Path, progress: Callable[[float], None]) -> Agreement:
+    def compare(self, folder: Path, progress: StepProgress) -> Agreement:
         """Compare the SavedModel with float32 on the images held out."""
         return compare_with_float(folder, self.model, self.images.held_out, progress)
 
@@ -225,9 +224,7 @@ class _Calibration:
         }
 
 
-def _calibrated(
-    source: _Source, images: Images, stack: ExitStack, progress: Callable[[float], None]
-) -> _Calibration:
+def _calibrated(source: _Source, images: Images, stack: ExitStack, progress: StepProgress) -> _Calibration:
     # Refuses networks that 8 bits are not for, before the images take their time.
     source.model(defaultdict(lambda: Statistics(1.0, np.zeros(1))))
     model = stack.enter_context(
@@ -236,7 +233,7 @@ def _calibrated(
     return _Calibration(images, model, calibrate(model, images.calibrating, progress))
 
 
-def _write(folder: Path, source: _Source, model: Model, progress: Callable[[float], None]) -> None:
+def _write(folder: Path, source: _Source, model: Model, progress: StepProgress) -> None:
     """Write all of the version but its record."""
     write_saved_model(folder, model, source.checkpoint, progress)
     (folder / "assets").mkdir()
@@ -263,7 +260,7 @@ class _Clock:
         self._progress = progress
 
     @contextmanager
-    def step(self, name: str) -> Iterator[Callable[[float], None]]:
+    def step(self, name: str) -> Iterator[StepProgress]:
         """Time what is done inside; yield what to call with the fraction of it that is done."""
         start = monotonic()
         done = partial(self._progress, name)

@@ -7,7 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from .checkpoint.contents import Checkpoint
-from .kernels.feasible import runs_on
+from .kernels.choice import runs_on
 from .networks import Network
 from .options import GraphOptions
 from .verify.parity import Parity

@@ -9,17 +9,19 @@ from typing import Any
 import tensorflow as tf
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from . import pipeline as exporter
 from .command_line import SERVE_COMMAND, stop_if_interrupted
+from .pipeline import Export
+from .types import Progress
 from .verify.agreement import Agreement
 
 
 @contextmanager
-def progress_bar(enabled: bool) -> Iterator[exporter.Progress]:
+def progress_bar(enabled: bool) -> Iterator[Progress]:
     """Show a bar on stderr; yield the function that moves it, or stops the command where Ctrl-C got lost.
 
     Steps that can't be measured pulse.
@@ -31,7 +33,7 @@ def progress_bar(enabled: bool) -> Iterator[exporter.Progress]:
         TextColumn("{task.percentage:>3.0f}%"),
         TimeElapsedColumn(),
     )
-    with Progress(
+    with Bar(
         *columns, console=console, transient=True, disable=not enabled or not console.is_terminal
     ) as bar:
         tasks: dict[str, Any] = {}
@@ -46,7 +48,7 @@ def progress_bar(enabled: bool) -> Iterator[exporter.Progress]:
         yield move
 
 
-def report(result: exporter.Export) -> dict[str, Any]:
+def report(result: Export) -> dict[str, Any]:
     """The report for scripts."""
     return {
         "path": str(result.path),
@@ -65,7 +67,7 @@ def report(result: exporter.Export) -> dict[str, Any]:
     }
 
 
-def print_report(result: exporter.Export) -> None:
+def print_report(result: Export) -> None:
     """The report for people, on stdout; ends with the next command to type."""
     console = Console(soft_wrap=True)
     console.print(_signature_table(result.signatures))

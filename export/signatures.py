@@ -7,7 +7,7 @@ from tensorflow.core.framework import tensor_shape_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from .graph import Ranking, ServingGraph
-from .networks.network import Tensor
+from .types import Tensor
 
 PREDICT = "tensorflow/serving/predict"
 CLASSIFY = "tensorflow/serving/classify"

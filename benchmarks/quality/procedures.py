@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from slimserve.export.demo.constants import Constants
 from slimserve.export.heads.cells import cell_logits, full_size_labels
 from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.networks import Network
 from slimserve.export.networks.fcn import FCN_8S, FCN_16S
-from slimserve.export.networks.network import Network, Tensor
 from slimserve.export.networks.vgg import VGG_16
 from slimserve.export.options import GraphOptions
+from slimserve.export.types import Tensor
 
 Tensors = Mapping[str, NDArray[Any]]
 

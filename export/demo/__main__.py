@@ -11,10 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..argument_types import whole_number
-from ..command_line import run_command
+from ..command_line import import_tensorflow, run_command, whole_number
 from ..errors import ExportError
-from ..tensorflow_import import import_tensorflow
 
 _DESCRIPTION = """\
 Write a VGG-16 or FCN checkpoint that tells generated textures apart: brick, grass, water and others.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from ..networks.network import Tensor
-from ..weights.recipes import Array, Recipe
+from ..types import Array, Tensor
+from ..weights.recipes import Recipe
 from .random_weights import Tensors
 
 

@@ -7,21 +7,21 @@ how the scores of fc8 are best mixed.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from ..images.preprocessing import prepare
 from ..kernels.portable import VariableLayers
-from ..networks.network import Network, Tensor
+from ..networks import Network
+from ..networks.layers import Convolution
 from ..networks.vgg import VGG_16
+from ..types import Progress, Tensor
 from .constants import Constants
 from .random_weights import Tensors
 from .readout import ridge
 from .scenes import compose
-from .training import REGIONS, Progress, cell_scores
+from .training import REGIONS, cell_scores
 
 SCENES = 60
 """Pictures to fit."""
@@ -33,8 +33,8 @@ STRENGTH = 0.03
 class _SkipFeatures(VariableLayers):
     """A network whose score layers let their features through, and whose sums lay them side by side."""
 
-    def conv(self, net: Tensor, scope: str, *shape: Any, **options: Any) -> Tensor:
-        return net if scope.endswith("_fc") else super().conv(net, scope, *shape, **options)
+    def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
+        return net if convolution.scope.endswith("_fc") else super().conv(net, convolution)
 
     def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
         return self.concat([net, residual])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -12,16 +11,14 @@ from numpy.typing import NDArray
 
 from ..images.preprocessing import central_crop, pad_to_grid, prepare
 from ..kernels.portable import VariableLayers
-from ..networks.network import Tensor
+from ..networks.layers import Convolution
 from ..networks.vgg import VGG_16
+from ..types import Progress, Tensor
 from .constants import Constants
 from .random_weights import Tensors, random_checkpoint
 from .readout import best_scale, ridge
 from .scenes import CLASS_NAMES, compose
 from .textures import TEXTURES
-
-Progress = Callable[[str, float], None]
-"""Called with the name of a step and the fraction of it that is done."""
 
 SCENES, SINGLES = 65, 1
 """Pictures to fit: scenes, and single textures of each class."""
@@ -42,8 +39,8 @@ Example = tuple[NDArray[np.float32], NDArray[np.uint8]]
 class _LayersBelowFc8(VariableLayers):
     """The network up to fc7's output."""
 
-    def conv(self, net: Tensor, scope: str, *shape: Any, **options: Any) -> Tensor:
-        return net if scope == "fc8" else super().conv(net, scope, *shape, **options)
+    def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
+        return net if convolution.scope == "fc8" else super().conv(net, convolution)
 
 
 def _window() -> NDArray[np.float32]:

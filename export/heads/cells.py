@@ -7,8 +7,10 @@ import tensorflow as tf
 from ..images.checks import refuse_unless
 from ..images.preprocessing import pad_to_grid, prepare
 from ..images.source import ImageSource
-from ..networks.network import Geometry, Layers, Network, Tensor
+from ..networks import Network
+from ..networks.layers import Layers
 from ..options import GraphOptions, Upsampling
+from ..types import Geometry, Tensor
 from .label_map import (
     aligned_places,
     averaged,

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from ..networks.network import Tensor
-from .interpolation import lerp
+from ..images.preprocessing import lerp
+from ..types import Tensor
 
 _SCORES_AT_ONCE = 2 * 2**20  # float32 values of the patches that are interpolated together: 8 MB
 # Rounding may lift an interpolated score this far, relative to the scores, above its corners.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from ..networks.network import Tensor
+from ..types import Tensor
 
 # The network pads a shorter side: without this rule an image of 1x4000000 pixels would cost what 32x4000000 do.
 _SHORTEST_SIDE = 32

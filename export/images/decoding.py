@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from ..networks.network import Tensor
+from ..types import Tensor
 from .checks import refuse_unless
 from .formats import bmp, gif, jpeg, png, webp
 from .formats.encoded import Encoded

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from ..heads.interpolation import lerp
-from ..networks.network import Network, Tensor
+from ..networks import Network
+from ..types import Tensor
 
 
 def prepare(image: Tensor, network: Network) -> Tensor:
@@ -43,6 +43,14 @@ def central_crop(image: Tensor, network: Network) -> Tensor:
         offset = (tf.cast(resized, tf.int32) - side) // 2
         samples = _samples(offset + tf.range(side), sides / resized, size)
     return prepare(tf.ensure_shape(_interpolated(image, samples), [side, side, 3]), network)
+
+
+def lerp(lower: Tensor, upper: Tensor, share: Tensor) -> Tensor:
+    """Go from `lower` to `upper` by `share`, 0 to 1; shapes broadcast.
+
+    The order of operations, and so every bit, is that of TensorFlow's ResizeBilinear kernel.
+    """
+    return lower + (upper - lower) * share
 
 
 class _Samples(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from ..networks.network import Tensor
+from ..types import Tensor
 from .checks import check_size, refuse_unless
 from .decoding import ImageDecoder
 

@@ -8,20 +8,21 @@ no time and its rounding would show in the scores.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 import numpy as np
 import tensorflow as tf
 
 from ..errors import ExportError
-from ..networks.network import Kernel, Network, Padding, Tensor
-from ..verify.activations import Statistics
-from ..weights.folding import PLAIN_FILTER, Array, BatchNorm, StoredFilter
-from ..weights.quantization import dequantized, filter_range, quantized, rounding_error
+from ..networks import Network
+from ..networks.layers import Convolution
+from ..types import Array, Padding, Tensor
+from ..weights.folding import BatchNorm
+from ..weights.quantization import Statistics, dequantized, filter_range, quantized, rounding_error
 from ..weights.recipes import Recipe, Variables
 from .node import convolution_attributes, node
-from .padding import fixed_padding
-from .portable import Convolution, VariableLayers
+from .portable import VariableLayers, with_fixed_padding
 from .x86 import fused_convolution
 
 
@@ -46,48 +47,32 @@ class QuantizedLayers(VariableLayers):
         self._network = network
         self._statistics = statistics
 
-    def conv(
-        self,
-        net: Tensor,
-        scope: str,
-        channels: int | None,
-        kernel: Kernel,
-        *,
-        stride: int = 1,
-        rate: int = 1,
-        padding: Padding = "SAME",
-        relu: bool = True,
-        norm: BatchNorm | None = None,
-        stored: StoredFilter = PLAIN_FILTER,
-    ) -> Tensor:
+    def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
         """See `Layers.conv`."""
-        recipes = self.filter_and_biases(scope, stored, norm)
-        full = f"{self._scope}/{scope}"
-        if channels is None:
+        weights, biases = self.filter_and_biases(convolution)
+        if convolution.channels is None:
             net = tf.cast(tf.bitcast(net.values, tf.uint8), tf.float32) * (net.range / 255)
-            return fused_convolution(
-                net, *self._filter_and_biases(full, recipes), Convolution(stride, rate, padding, relu)
-            )
-        if not relu:
-            _refuse(f"{scope} without ReLU")
+            return fused_convolution(net, *self._stored_values(convolution, (weights, biases)), convolution)
+        if not convolution.relu:
+            _refuse(f"{convolution.scope} without ReLU")
         if not isinstance(net, Activations):
-            net, padding = self._pixels(net, kernel, stride, rate, padding), "VALID"
-            recipes = recipes[0], self._with_mean(*recipes)
-        if padding == "FIXED":
-            _refuse(f"{scope} with padding of its own")
-        return self._quantized_convolution(net, full, recipes, Convolution(stride, rate, padding, relu))
+            net, convolution = self._pixels(net, convolution)
+            biases = self._with_mean(weights, biases)
+        if convolution.padding == "FIXED":
+            _refuse(f"{convolution.scope} with padding of its own")
+        return self._convolve(net, convolution, (weights, biases))
 
-    def _pixels(self, net: Tensor, kernel: Kernel, stride: int, rate: int, padding: Padding) -> Activations:
-        """The pixels of prepared images, padded with the mean colour."""
-        if padding == "SAME" and stride > 1:
-            _refuse("padding of images that depends on their size")
-        if padding != "VALID":
-            net = fixed_padding(net, kernel, rate)
+    def _pixels(self, net: Tensor, convolution: Convolution) -> tuple[Activations, Convolution]:
+        """The pixels of prepared images, padded with the mean colour, and the convolution without padding."""
+        if convolution.padding == "SAME":
+            if convolution.stride > 1:
+                _refuse("padding of images that depends on their size")
+            convolution = replace(convolution, padding="FIXED")
+        net, convolution = with_fixed_padding(net, convolution)
         preprocessing = self._network.preprocessing
         pixels = tf.round(net * preprocessing.scale + tf.constant(preprocessing.mean_rgb))
-        return Activations(
-            tf.bitcast(tf.saturate_cast(pixels, tf.uint8), tf.quint8), 255 / preprocessing.scale
-        )
+        values = tf.bitcast(tf.saturate_cast(pixels, tf.uint8), tf.quint8)
+        return Activations(values, 255 / preprocessing.scale), convolution
 
     def _with_mean(self, weights: Recipe, biases: Recipe) -> Recipe:
         """The biases less what the filter makes of the mean colour."""
@@ -103,10 +88,11 @@ class QuantizedLayers(VariableLayers):
 
         return Recipe(biases.shape, biases.sources + weights.sources, less_mean)
 
-    def _quantized_convolution(
-        self, net: Activations, scope: str, recipes: tuple[Recipe, Recipe], convolution: Convolution
+    def _convolve(
+        self, net: Activations, convolution: Convolution, recipes: tuple[Recipe, Recipe]
     ) -> Activations:
         weights, biases = recipes
+        scope = f"{self._scope}/{convolution.scope}"
         statistics = self._statistics[scope]
         ranges = Recipe(biases.shape, weights.sources, lambda *values: filter_range(weights.make(*values)))
         get = self._variables.get

@@ -8,8 +8,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.framework.attr_value_pb2 import AttrValue
 
-from ..networks.network import Tensor
-from .portable import Convolution
+from ..networks.layers import Convolution
+from ..types import Tensor
 
 
 def node(op: str, inputs: Sequence[Tensor], outputs: Sequence[tf.DType], **attributes: Any) -> list[Tensor]:

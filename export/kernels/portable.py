@@ -1,32 +1,43 @@
-"""A network's layers over variables that a SavedModel holds."""
+"""A network's layers in stock TensorFlow ops, over variables that a SavedModel holds."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
 
-from ..networks.network import Kernel, Padding, Tensor
-from ..weights.folding import PLAIN_FILTER, Array, BatchNorm, StoredFilter
+from ..networks.layers import Convolution
+from ..types import Array, Padding, Shape, Tensor
+from ..weights.folding import PLAIN_FILTER, BatchNorm
 from ..weights.recipes import Recipe, Variables
-from .finer_cells import FinerCells
-from .padding import fixed_padding
 
 
-class Convolution(NamedTuple):
-    """How a filter is applied; see `Layers.conv`."""
+class FinerCells:
+    """The two of the `Layers` that put scores closer together than a network's own."""
 
-    stride: int
-    rate: int
-    padding: Padding
-    relu: bool
+    def pad_to(self, net: Tensor, side: int) -> Tensor:
+        """See `Layers.pad_to`."""
+        rows, columns = (tf.maximum(side - tf.shape(net)[axis], 0) for axis in (1, 2))
+        return tf.pad(net, [[0, 0], [0, rows], [0, columns], [0, 0]])
+
+    def refine(self, net: Tensor, inner: Tensor, factor: int, margin: int) -> Tensor:
+        """See `Layers.refine`."""
+        size = (tf.shape(net)[1:3] - 1) * factor + 1
+        around = tf.raw_ops.ResizeBilinear(images=net, size=size, align_corners=True)  # always float32
+        inner = tf.cast(inner, tf.float32)
+        inside = []
+        for axis in (1, 2):
+            place = tf.range(size[axis - 1]) - margin * factor
+            inside.append((place >= 0) & (place < size[axis - 1] - 2 * margin * factor))
+            inner = tf.gather(inner, tf.clip_by_value(place, 0, tf.shape(inner)[axis] - 1), axis=axis)
+        return tf.where((inside[0][:, None] & inside[1])[..., None], inner, around)
 
 
 class VariableLayers(FinerCells):
-    """Layers of stock TensorFlow ops, portable to every build of TensorFlow Serving.
+    """Layers that every build of TensorFlow Serving runs.
 
     They work in the dtype that is stored: a bfloat16 filter that is cast to float32 on every call takes longer.
     """
@@ -37,10 +48,9 @@ class VariableLayers(FinerCells):
         self._scope = scope
         self._stored = stored
 
-    def filter_and_biases(
-        self, scope: str, stored: StoredFilter, norm: BatchNorm | None
-    ) -> tuple[Recipe, Recipe]:
-        """How the filter [h, w, inputs, channels] and the biases [channels] of a convolution are made, float32."""
+    def filter_and_biases(self, convolution: Convolution) -> tuple[Recipe, Recipe]:
+        """How the filter [h, w, inputs, channels] and the biases [channels] are made, float32."""
+        scope, stored, norm = convolution.scope, convolution.stored, convolution.norm
         names, shapes = self._tensors(scope, stored.names)
         shape = stored.shape(*shapes)
         if norm is None:
@@ -61,42 +71,26 @@ class VariableLayers(FinerCells):
         names, (shape, *_) = self._tensors(scope, norm.names)
         return Recipe(shape, names, norm.factor), Recipe(shape, names, norm.offset)
 
-    def _tensors(
-        self, scope: str, names: Sequence[str]
-    ) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
+    def _tensors(self, scope: str, names: Sequence[str]) -> tuple[tuple[str, ...], tuple[Shape, ...]]:
         """Full names and shapes of a layer's tensors."""
         full = tuple(f"{self._scope}/{scope}/{name}" for name in names)
         return full, tuple(self._variables.copy_of(name).shape for name in full)
 
-    def conv(
-        self,
-        net: Tensor,
-        scope: str,
-        channels: int | None,
-        kernel: Kernel,
-        *,
-        stride: int = 1,
-        rate: int = 1,
-        padding: Padding = "SAME",
-        relu: bool = True,
-        norm: BatchNorm | None = None,
-        stored: StoredFilter = PLAIN_FILTER,
-    ) -> Tensor:
+    def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
         """See `Layers.conv`."""
-        if padding == "FIXED":
-            net, padding = fixed_padding(net, kernel, rate), "VALID"
-        recipes = self.filter_and_biases(scope, stored, norm)
-        convolution = Convolution(stride, rate, padding, relu)
-        return self._convolve(net, f"{self._scope}/{scope}", recipes, convolution)
+        recipes = self.filter_and_biases(convolution)
+        return self._convolve(*with_fixed_padding(net, convolution), recipes)
 
-    def _convolve(
-        self, net: Tensor, scope: str, recipes: tuple[Recipe, Recipe], convolution: Convolution
-    ) -> Tensor:
-        """Convolve with a filter and biases that `recipes` make, known below `scope`."""
-        weights, biases = self._filter_and_biases(scope, recipes)
+    def _convolve(self, net: Tensor, convolution: Convolution, recipes: tuple[Recipe, Recipe]) -> Tensor:
+        """Convolve with the filter and biases that `recipes` make; the padding is TensorFlow's."""
+        weights, biases = self._stored_values(convolution, recipes)
         return stock_convolution(tf.cast(net, self._stored), weights, biases, convolution)
 
-    def _filter_and_biases(self, scope: str, recipes: tuple[Recipe, Recipe]) -> tuple[Tensor, Tensor]:
+    def _stored_values(
+        self, convolution: Convolution, recipes: tuple[Recipe, Recipe]
+    ) -> tuple[Tensor, Tensor]:
+        """The filter and the biases in the dtype that is stored."""
+        scope = f"{self._scope}/{convolution.scope}"
         weights, biases = (
             tf.convert_to_tensor(self._variables.get(f"{scope}/{name}", self._rounded(recipe), self._stored))
             for name, recipe in zip(("weights", "biases"), recipes, strict=True)
@@ -151,15 +145,13 @@ class VariableLayers(FinerCells):
         return tf.nn.relu(net) if relu else net
 
 
-def _doubled(net: Tensor, axis: int) -> Tensor:
-    """Two positions along `axis` for each of [N, H, W, C]: a quarter of a step before its centre, and behind it."""
-    shape = tf.unstack(tf.shape(net))
-    zeros = tf.zeros_like(tf.gather(net, [0], axis=axis))
-    padded = tf.concat([zeros, net, zeros], axis)
-    before, behind = (tf.gather(padded, tf.range(shape[axis]) + shift, axis=axis) for shift in (0, 2))
-    pairs = tf.stack([0.75 * net + 0.25 * before, 0.75 * net + 0.25 * behind], axis + 1)
-    shape[axis] *= 2
-    return tf.reshape(pairs, shape)
+def with_fixed_padding(net: Tensor, convolution: Convolution) -> tuple[Tensor, Convolution]:
+    """Return both as they are, or where the padding is "FIXED" [N, H, W, C] padded with zeros and "VALID"."""
+    if convolution.padding != "FIXED":
+        return net, convolution
+    total = [(side - 1) * convolution.rate for side in convolution.sides]
+    net = tf.pad(net, [[0, 0], *([side // 2, side - side // 2] for side in total), [0, 0]])
+    return net, replace(convolution, padding="VALID")
 
 
 def stock_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
@@ -169,6 +161,17 @@ def stock_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution:
     )
     net = tf.nn.bias_add(net, biases)
     return tf.nn.relu(net) if convolution.relu else net
+
+
+def _doubled(net: Tensor, axis: int) -> Tensor:
+    """Two positions along `axis` for each of [N, H, W, C]: a quarter of a step before its centre, and behind it."""
+    shape = tf.unstack(tf.shape(net))
+    zeros = tf.zeros_like(tf.gather(net, [0], axis=axis))
+    padded = tf.concat([zeros, net, zeros], axis)
+    before, behind = (tf.gather(padded, tf.range(shape[axis]) + shift, axis=axis) for shift in (0, 2))
+    pairs = tf.stack([0.75 * net + 0.25 * before, 0.75 * net + 0.25 * behind], axis + 1)
+    shape[axis] *= 2
+    return tf.reshape(pairs, shape)
 
 
 def _to_float32(values: Array) -> Array:

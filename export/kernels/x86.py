@@ -11,20 +11,31 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from ..networks.network import Tensor
+from ..networks.layers import Convolution
+from ..types import Tensor
 from ..weights.recipes import Recipe
 from .node import convolution_attributes, node
-from .portable import Convolution, VariableLayers
+from .portable import VariableLayers, stock_convolution
 
 
 class FusedLayers(VariableLayers):
     """Layers in float32 or bfloat16, whichever is stored."""
 
-    def _convolve(
-        self, net: Tensor, scope: str, recipes: tuple[Recipe, Recipe], convolution: Convolution
-    ) -> Tensor:
-        weights, biases = self._filter_and_biases(scope, recipes)
+    def _convolve(self, net: Tensor, convolution: Convolution, recipes: tuple[Recipe, Recipe]) -> Tensor:
+        weights, biases = self._stored_values(convolution, recipes)
         return fused_convolution(tf.cast(net, self._stored), weights, biases, convolution)
+
+
+class EmulatedLayers(VariableLayers):
+    """Layers of stock ops that round where `FusedLayers` round, for machines that can't run those.
+
+    A convolution adds up in float32. What goes in and what comes out is rounded to the dtype that is stored.
+    """
+
+    def _convolve(self, net: Tensor, convolution: Convolution, recipes: tuple[Recipe, Recipe]) -> Tensor:
+        values = (tf.cast(net, self._stored), *self._stored_values(convolution, recipes))
+        net, weights, biases = (tf.cast(value, tf.float32) for value in values)
+        return tf.cast(stock_convolution(net, weights, biases, convolution), self._stored)
 
 
 def fused_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:

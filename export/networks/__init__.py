@@ -4,9 +4,9 @@ import importlib
 import pkgutil
 
 from ..errors import ExportError
-from .network import Layers, Network
+from .network import Network
 
-__all__ = ["NETWORKS", "Layers", "Network", "find_network"]
+__all__ = ["NETWORKS", "Network", "find_network"]
 
 
 def _networks() -> dict[str, Network]:

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .network import VGG_PREPROCESSING, BuildLogits, Layers, Network, Padding, Tensor
+from ..types import Padding, Tensor
+from .layers import BuildLogits, Convolution, Layers
+from .network import Network
+from .preprocessing import VGG_PREPROCESSING
 from .vgg import AVERAGED_STRIDES, CONFIGURATION_D, class_scores, pooled_blocks
 
 _VGG_16 = "vgg_16/"
@@ -30,7 +33,7 @@ def _with_skips(blocks: Iterable[int]) -> BuildLogits:
         pools, rate = pooled_blocks(images, layers, CONFIGURATION_D, scope=_VGG_16)
         scores = class_scores(pools[-1], layers, rate, "SAME", _VGG_16)
         for block in blocks:
-            skip = layers.conv(pools[block - 1], f"pool{block}_fc", None, 1, relu=False)
+            skip = layers.conv(pools[block - 1], Convolution(f"pool{block}_fc", None, 1, relu=False))
             scores = layers.add(layers.upsample(scores), skip)
         return scores
 

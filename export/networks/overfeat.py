@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from .network import VGG_PREPROCESSING, Layers, Network, Padding, SlimReference, Tensor
+from ..types import Padding, Tensor
+from .layers import Convolution, Layers
+from .network import Network, SlimReference
+from .preprocessing import VGG_PREPROCESSING
 
 
 def _logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
-    net = layers.conv(images, "conv1", 64, 11, stride=4, padding="VALID")
+    net = layers.conv(images, Convolution("conv1", 64, 11, stride=4, padding="VALID"))
     net = layers.max_pool(net)
-    net = layers.conv(net, "conv2", 256, 5, padding="VALID")
+    net = layers.conv(net, Convolution("conv2", 256, 5, padding="VALID"))
     net = layers.max_pool(net)
-    net = layers.conv(net, "conv3", 512, 3)
-    net = layers.conv(net, "conv4", 1024, 3)
-    net = layers.conv(net, "conv5", 1024, 3)
+    net = layers.conv(net, Convolution("conv3", 512, 3))
+    net = layers.conv(net, Convolution("conv4", 1024, 3))
+    net = layers.conv(net, Convolution("conv5", 1024, 3))
     net = layers.max_pool(net)
-    net = layers.conv(net, "fc6", 3072, 6, padding=head_padding)
-    net = layers.conv(net, "fc7", 4096, 1)
-    return layers.conv(net, "fc8", None, 1, relu=False)
+    net = layers.conv(net, Convolution("fc6", 3072, 6, padding=head_padding))
+    net = layers.conv(net, Convolution("fc7", 4096, 1))
+    return layers.conv(net, Convolution("fc8", None, 1, relu=False))
 
 
 # Without padding up to fc6, n cells need 32n+39 pixels. The first is centred 35.5 pixels from their edge; fc6, whose

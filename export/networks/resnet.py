@@ -9,16 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ..types import Padding, Tensor
 from ..weights.folding import BatchNorm
-from .network import (
-    INCEPTION_PREPROCESSING,
-    VGG_PREPROCESSING,
-    Layers,
-    Network,
-    Padding,
-    SlimReference,
-    Tensor,
-)
+from .layers import Convolution, Layers
+from .network import Network, SlimReference
+from .preprocessing import INCEPTION_PREPROCESSING, VGG_PREPROCESSING
 
 _NORM = BatchNorm(epsilon=1e-5, scaled=True)
 _CHANNELS = (64, 128, 256, 512)  # of the bottleneck in each block
@@ -63,12 +58,12 @@ def _unit_v1(net: Tensor, layers: Layers, unit: _Unit) -> Tensor:
     scope, channels = unit.scope, unit.channels
     if unit.projected:
         shortcut = layers.conv(
-            net, f"{scope}/shortcut", 4 * channels, 1, stride=unit.stride, relu=False, norm=_NORM
+            net, Convolution(f"{scope}/shortcut", 4 * channels, 1, stride=unit.stride, relu=False, norm=_NORM)
         )
     else:
         shortcut = _subsample(net, layers, unit.stride)
     net = _bottleneck(net, layers, unit)
-    residual = layers.conv(net, f"{scope}/conv3", 4 * channels, 1, relu=False, norm=_NORM)
+    residual = layers.conv(net, Convolution(f"{scope}/conv3", 4 * channels, 1, relu=False, norm=_NORM))
     return layers.add(shortcut, residual, relu=True)
 
 
@@ -77,12 +72,12 @@ def _unit_v2(net: Tensor, layers: Layers, unit: _Unit) -> Tensor:
     normalized = layers.batch_norm(net, f"{scope}/preact", _NORM)
     if unit.projected:
         shortcut = layers.conv(
-            normalized, f"{scope}/shortcut", 4 * channels, 1, stride=unit.stride, relu=False
+            normalized, Convolution(f"{scope}/shortcut", 4 * channels, 1, stride=unit.stride, relu=False)
         )
     else:
         shortcut = _subsample(net, layers, unit.stride)
     net = _bottleneck(normalized, layers, unit)
-    return layers.add(shortcut, layers.conv(net, f"{scope}/conv3", 4 * channels, 1, relu=False))
+    return layers.add(shortcut, layers.conv(net, Convolution(f"{scope}/conv3", 4 * channels, 1, relu=False)))
 
 
 def _subsample(net: Tensor, layers: Layers, stride: int) -> Tensor:
@@ -90,34 +85,36 @@ def _subsample(net: Tensor, layers: Layers, stride: int) -> Tensor:
 
 
 def _bottleneck(net: Tensor, layers: Layers, unit: _Unit) -> Tensor:
-    net = layers.conv(net, f"{unit.scope}/conv1", unit.channels, 1, norm=_NORM)
+    net = layers.conv(net, Convolution(f"{unit.scope}/conv1", unit.channels, 1, norm=_NORM))
     return layers.conv(
         net,
-        f"{unit.scope}/conv2",
-        unit.channels,
-        3,
-        stride=unit.stride,
-        rate=unit.rate,
-        padding="FIXED",
-        norm=_NORM,
+        Convolution(
+            f"{unit.scope}/conv2",
+            unit.channels,
+            3,
+            stride=unit.stride,
+            rate=unit.rate,
+            padding="FIXED",
+            norm=_NORM,
+        ),
     )
 
 
 def _logits_v1(depth: int, images: Tensor, layers: Layers, output_stride: int) -> Tensor:
-    net = layers.conv(images, "conv1", 64, 7, stride=2, padding="FIXED", norm=_NORM)
+    net = layers.conv(images, Convolution("conv1", 64, 7, stride=2, padding="FIXED", norm=_NORM))
     net = layers.max_pool(net, 3, stride=2, padding="SAME")
     for unit in _units(depth, 1, output_stride):
         net = _unit_v1(net, layers, unit)
-    return layers.conv(net, "logits", None, 1, relu=False)
+    return layers.conv(net, Convolution("logits", None, 1, relu=False))
 
 
 def _logits_v2(depth: int, images: Tensor, layers: Layers, output_stride: int) -> Tensor:
-    net = layers.conv(images, "conv1", 64, 7, stride=2, padding="FIXED", relu=False)
+    net = layers.conv(images, Convolution("conv1", 64, 7, stride=2, padding="FIXED", relu=False))
     net = layers.max_pool(net, 3, stride=2, padding="SAME")
     for unit in _units(depth, 2, output_stride):
         net = _unit_v2(net, layers, unit)
     net = layers.batch_norm(net, "postnorm", _NORM)
-    return layers.conv(net, "logits", None, 1, relu=False)
+    return layers.conv(net, Convolution("logits", None, 1, relu=False))
 
 
 def _network(version: int, depth: int) -> Network:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .network import VGG_PREPROCESSING, Layers, Network, Padding, SlimReference, Tensor
+from ..types import Padding, Tensor
+from .layers import Convolution, Layers
+from .network import Network, SlimReference
+from .preprocessing import VGG_PREPROCESSING
 
 CONFIGURATION_D = (2, 2, 3, 3, 3)  # VGG-16: convolutions of each block
 _CHANNELS = (64, 128, 256, 512, 512)
@@ -23,7 +26,7 @@ def pooled_blocks(
     stride = rate = 1
     for block, (count, channels) in enumerate(zip(convolutions, _CHANNELS, strict=True), 1):
         for i in range(1, count + 1):
-            net = layers.conv(net, f"{scope}conv{block}/conv{block}_{i}", channels, 3, rate=rate)
+            net = layers.conv(net, Convolution(f"{scope}conv{block}/conv{block}_{i}", channels, 3, rate=rate))
         if stride < output_stride:
             net = layers.max_pool(net)
             stride *= 2
@@ -51,9 +54,9 @@ def class_scores(net: Tensor, layers: Layers, rate: int, padding: Padding, scope
 
 
 def _class_scores(net: Tensor, layers: Layers, rate: int, padding: Padding, scope: str) -> Tensor:
-    net = layers.conv(net, f"{scope}fc6", 4096, _WINDOW, rate=rate, padding=padding)
-    net = layers.conv(net, f"{scope}fc7", 4096, 1)
-    return layers.conv(net, f"{scope}fc8", None, 1, relu=False)
+    net = layers.conv(net, Convolution(f"{scope}fc6", 4096, _WINDOW, rate=rate, padding=padding))
+    net = layers.conv(net, Convolution(f"{scope}fc7", 4096, 1))
+    return layers.conv(net, Convolution(f"{scope}fc8", None, 1, relu=False))
 
 
 def _network(name: str, convolutions: tuple[int, ...], receptive_field: int) -> Network:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, model_pb2, predict_pb2, prediction_log_pb2
 
-from ..networks.network import Network
+from ..networks import Network
 
 
 def write_warmup_requests(folder: Path, network: Network) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,12 @@ from tensorflow.core.protobuf import saved_model_pb2
 from ..checkpoint.contents import Checkpoint
 from ..checkpoint.v2 import data_file
 from ..graph import ServingGraph
-from ..kernels.layer_choice import layers_of
-from ..networks.network import Network
+from ..kernels.choice import layers_of
+from ..networks import Network
 from ..options import GraphOptions
 from ..signatures import signature_defs
-from ..verify.activations import Statistics
+from ..types import Shape, StepProgress
+from ..weights.quantization import Statistics
 from ..weights.recipes import ModelVariables, Recipe, copies, make_variables
 from .bundle_writer import BundleWriter
 
@@ -42,7 +43,7 @@ class Model:
 
 def build_saved_model(
     network: Network,
-    shapes: Mapping[str, tuple[int, ...]],
+    shapes: Mapping[str, Shape],
     class_names: Sequence[str],
     options: GraphOptions,
     statistics: Mapping[str, Statistics] | None = None,
@@ -51,7 +52,7 @@ def build_saved_model(
 ) -> Model:
     """Build the serving graph over checkpoint tensors of these names and shapes; no value is read.
 
-    `statistics` and `emulated` are explained in `export.kernels.layer_choice`.
+    `statistics` and `emulated` are explained in `export.kernels.choice.layers_of`.
     """
     with tf.Graph().as_default():
         variables = ModelVariables(shapes)
@@ -85,7 +86,7 @@ def write_saved_model(
     folder: Path,
     model: Model,
     checkpoint: Checkpoint,
-    progress: Callable[[float], None] = lambda fraction: None,
+    progress: StepProgress = lambda fraction: None,
 ) -> None:
     """Write `saved_model.pb` and `variables/` into `folder`.
 

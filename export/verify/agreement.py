@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +12,8 @@ import tensorflow as tf
 
 from ..errors import ExportError
 from ..savedmodel.write import SERVE_TAG
-from ..weights.folding import Array
-from .calibration import refused_image
-from .float_model import FloatModel
+from ..types import Array, StepProgress
+from .calibration import FloatModel, refused_image
 
 REQUIRED = 95.0  # per cent of the label maps' pixels
 
@@ -53,7 +52,7 @@ class _Answer(NamedTuple):
 
 
 def compare_with_float(
-    folder: Path, model: FloatModel, images: Sequence[Path], progress: Callable[[float], None]
+    folder: Path, model: FloatModel, images: Sequence[Path], progress: StepProgress
 ) -> Agreement:
     """Run both on each image, one at a time in memory.
 

@@ -12,10 +12,11 @@ import tensorflow as tf
 from ..checkpoint.contents import Checkpoint
 from ..errors import ExportError
 from ..graph import CROP_LOGITS
-from ..networks.network import Geometry, Network
+from ..networks import Network
 from ..networks.rounding import tolerance
 from ..options import GraphOptions
 from ..savedmodel.write import SERVE_TAG
+from ..types import Geometry
 from .slim_reference import slim_logits
 
 _SIZES = ((250, 270),)  # height and width in pixels; no multiples of the stride

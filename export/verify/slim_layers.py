@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_slim
 
-from ..kernels.finer_cells import FinerCells
-from ..kernels.padding import fixed_padding
-from ..networks.network import Kernel, Padding, Tensor, sides
-from ..weights.folding import PLAIN_FILTER, BatchNorm, Matrix, Separable, StoredFilter
-from .slim_reference import NO_UPDATES
+from ..kernels.portable import FinerCells, with_fixed_padding
+from ..networks.layers import Convolution
+from ..types import Padding, Tensor
+from ..weights.folding import BatchNorm, Matrix, Separable
+
+# Where updates of the statistics are to be collected, which matters in training only, tf-slim 1.1 takes a layer of
+# Keras 2 that TensorFlow no longer finds.
+NO_UPDATES: Mapping[str, Any] = {"updates_collections": None}
 
 
 class SlimLayers(FinerCells):
@@ -23,34 +26,31 @@ class SlimLayers(FinerCells):
         """Build the last layer with `classes` channels."""
         self._classes = classes
 
-    def conv(
-        self,
-        net: Tensor,
-        scope: str,
-        channels: int | None,
-        kernel: Kernel,
-        *,
-        stride: int = 1,
-        rate: int = 1,
-        padding: Padding = "SAME",
-        relu: bool = True,
-        norm: BatchNorm | None = None,
-        stored: StoredFilter = PLAIN_FILTER,
-    ) -> Tensor:
+    def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
         """See `Layers.conv`."""
-        options: dict[str, Any] = {"scope": scope, "activation_fn": tf.nn.relu if relu else None}
-        if norm is not None:
-            options |= {"normalizer_fn": tf_slim.batch_norm, "normalizer_params": _normalizer(norm)}
-        channels = channels or self._classes
-        if isinstance(stored, Matrix):
+        net, convolution = with_fixed_padding(net, convolution)
+        channels = convolution.channels or self._classes
+        options: dict[str, Any] = {
+            "scope": convolution.scope,
+            "activation_fn": tf.nn.relu if convolution.relu else None,
+        }
+        if convolution.norm:
+            options |= {
+                "normalizer_fn": tf_slim.batch_norm,
+                "normalizer_params": _normalizer(convolution.norm),
+            }
+        if isinstance(convolution.stored, Matrix):
             flat = tf_slim.fully_connected(tf_slim.flatten(net), channels, **options)
             return flat[:, None, None]
-        if padding == "FIXED":
-            net, padding = fixed_padding(net, kernel, rate), "VALID"
-        options |= {"stride": stride, "rate": rate, "padding": padding}
-        if isinstance(stored, Separable):
-            return tf_slim.separable_conv2d(net, channels, sides(kernel), stored.multiplier, **options)
-        return tf_slim.conv2d(net, channels, sides(kernel), **options)
+        options |= {
+            "stride": convolution.stride,
+            "rate": convolution.rate,
+            "padding": convolution.padding,
+        }
+        if isinstance(convolution.stored, Separable):
+            multiplier = convolution.stored.multiplier
+            return tf_slim.separable_conv2d(net, channels, convolution.sides, multiplier, **options)
+        return tf_slim.conv2d(net, channels, convolution.sides, **options)
 
     def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
         """See `Layers.batch_norm`."""

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tf_slim
+from tf_slim.layers.utils import ops
 
 from ..checkpoint.contents import Checkpoint
-from ..networks.network import Network, Tensor
+from ..networks import Network
+from ..types import Tensor
+from .slim_layers import NO_UPDATES, SlimLayers
 
 _AT_ONCE = 32 * 2**20  # bytes
-# Where updates of the statistics are to be collected, which matters in training only, tf-slim 1.1 takes a layer of
-# Keras 2 that TensorFlow no longer finds.
-NO_UPDATES: Mapping[str, Any] = {"updates_collections": None}
 
 
 def slim_logits(
@@ -33,8 +34,6 @@ def slim_logits(
     Returns:
         float32 [h, w, classes] for each image.
     """
-    import tf_slim  # slow, and only the comparison needs it
-
     with tf.Graph().as_default():
         pixels = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3])
         logits = build_in_slim(network, pixels, classes)
@@ -69,14 +68,10 @@ def load(
 
 def build_in_slim(network: Network, pixels: Tensor, classes: int) -> Tensor:
     """Build the network in the current graph: prepared pixels [N, H, W, 3] to logits [N, h, w, classes]."""
-    import tf_slim
-
     with warnings.catch_warnings(), _tensor_where_slim_looks_for_it():
         warnings.simplefilter("ignore")  # of tf-slim about Keras, about which our user can do nothing
         reference = network.reference
         if reference is None:
-            from .slim_layers import SlimLayers
-
             with tf.compat.v1.variable_scope(network.scope):
                 return network.logits(pixels, SlimLayers(classes), "VALID", network.stride)
         module = importlib.import_module(reference.module)
@@ -102,8 +97,6 @@ def _without_updates(defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, dic
 @contextmanager
 def _tensor_where_slim_looks_for_it() -> Iterator[None]:
     """The batch normalization of tf-slim 1.1 asks whether something is an `ops.Tensor`, since moved by TensorFlow."""
-    from tf_slim.layers.utils import ops
-
     missing = not hasattr(ops, "Tensor")
     if missing:
         ops.Tensor = tf.Tensor

@@ -8,13 +8,11 @@ biases and perhaps ReLU.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
-VariableShape = tuple[int | None, ...]  # None stands for the number of classes
-Shape = tuple[int, ...]
+from ..types import Array, Shape, VariableShape
 
 
 class StoredFilter(Protocol):

@@ -7,13 +7,27 @@ uses its 8 bits as far as no such pair of values adds up to more, and the answer
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from .folding import Array
+from ..types import Array
 
 LARGEST = 127  # the largest magnitude of a value; in oneDNN the range of a filter stands for it
 LARGEST_SUM = 128  # of the values of input channels 2k and 2k + 1, which are multiplied at once
 _BELOW_SUM = 127.99  # what the sum is scaled to: both values may be rounded up
+
+
+class Statistics(NamedTuple):
+    """What calibration finds of a convolution.
+
+    Attributes:
+        range: of its results, which begins at 0: what 255 stands for.
+        inputs: mean of each input channel, float64 [inputs].
+    """
+
+    range: float
+    inputs: Array
 
 
 def filter_range(filter_values: Array) -> Array:

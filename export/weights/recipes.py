@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from ..networks.network import Tensor
-
-Array = np.ndarray[Any, Any]
+from ..types import Array, Shape, Tensor
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Recipe:
         make: takes their values in that order; `np.asarray` for a copy of the only source.
     """
 
-    shape: tuple[int, ...]
+    shape: Shape
     sources: tuple[str, ...]
     make: Callable[..., Array]
 
@@ -52,7 +50,7 @@ class ModelVariables:
         variables: the variables themselves, by name.
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(self, shapes: Mapping[str, Shape]) -> None:
         """Make variables of checkpoint tensors of these shapes."""
         self.stored: dict[str, Recipe] = {}
         self.variables: dict[str, tf.Variable] = {}

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
-from slimserve.export.networks.network import Layers, Padding, Tensor
+from slimserve.export.networks.layers import Convolution, Layers
 from slimserve.export.pipeline import export_checkpoint
+from slimserve.export.types import Padding, Tensor
 
 from tests.conftest import ROOT
 from tests.support.small_network import SMALL, small_weights
@@ -35,11 +36,12 @@ print(peak())
 
 def _logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
     """The first block, whose feature maps are the largest, and the cells of VGG-16; a small network in between."""
-    net = layers.conv(layers.conv(images, "conv1_1", 64, 3), "conv1_2", 64, 3)
+    net = layers.conv(images, Convolution("conv1_1", 64, 3))
+    net = layers.conv(net, Convolution("conv1_2", 64, 3))
     for block in range(2, 6):
-        net = layers.conv(layers.max_pool(net), f"conv{block}", 8, 3)
-    net = layers.conv(layers.max_pool(net), "fc6", 4096, 7, padding=head_padding)
-    return layers.conv(net, "fc8", None, 1, relu=False)
+        net = layers.conv(layers.max_pool(net), Convolution(f"conv{block}", 8, 3))
+    net = layers.conv(layers.max_pool(net), Convolution("fc6", 4096, 7, padding=head_padding))
+    return layers.conv(net, Convolution("fc8", None, 1, relu=False))
 
 
 def peak_at_2048x2048(folder: Path) -> int:

@@ -19,8 +19,8 @@ from slimserve.export.demo.constants import Constants
 from slimserve.export.demo.scenes import CLASS_NAMES, compose
 from slimserve.export.errors import ExportError
 from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.networks import Network
 from slimserve.export.networks.fcn import FCN_8S, FCN_16S, FCN_32S
-from slimserve.export.networks.network import Network
 from slimserve.export.options import GraphOptions
 
 from benchmarks.quality.scores import boundary_f_score

@@ -18,7 +18,7 @@ from slimserve.export.kernels.int8 import QuantizedLayers
 from slimserve.export.kernels.portable import VariableLayers
 from slimserve.export.kernels.x86 import FusedLayers
 from slimserve.export.networks.vgg import VGG_16
-from slimserve.export.verify.activations import RecordingLayers, statistics
+from slimserve.export.verify.calibration import RecordingLayers, statistics
 
 from benchmarks.quality.procedures import PROCEDURES, Segmenter
 from tests.support import numpy_reference as reference

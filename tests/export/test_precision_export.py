@@ -15,9 +15,10 @@ from PIL import Image
 from slimserve.export import cli
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS
-from slimserve.export.networks.network import Layers, Padding
+from slimserve.export.networks.layers import Layers
 from slimserve.export.options import GraphOptions
 from slimserve.export.pipeline import Export, export_checkpoint
+from slimserve.export.types import Padding
 from slimserve.export.verify.agreement import Agreement
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel as SavedModelProto

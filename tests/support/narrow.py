@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from slimserve.export.networks.network import Network
+from slimserve.export.networks import Network
 
 NARROWER = 16
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from slimserve.export.cli import main
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
-from slimserve.export.networks import NETWORKS
-from slimserve.export.networks.network import Layers, Network, Padding, Tensor
+from slimserve.export.networks import NETWORKS, Network
+from slimserve.export.networks.layers import Convolution, Layers
 from slimserve.export.networks.vgg import VGG_16
+from slimserve.export.types import Padding, Tensor
 
 CLASSES = 3
 
@@ -24,9 +25,9 @@ CLASSES = 3
 def _logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
     net = images
     for block in range(1, 6):
-        net = layers.max_pool(layers.conv(net, f"conv{block}", 8, 3))
-    net = layers.conv(net, "fc6", 4096, 7, padding=head_padding)
-    return layers.conv(net, "fc8", None, 1, relu=False)
+        net = layers.max_pool(layers.conv(net, Convolution(f"conv{block}", 8, 3)))
+    net = layers.conv(net, Convolution("fc6", 4096, 7, padding=head_padding))
+    return layers.conv(net, Convolution("fc8", None, 1, relu=False))
 
 
 SMALL = replace(

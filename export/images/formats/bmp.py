@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from ...networks.network import Tensor
+from ...types import Tensor
 from ..checks import check_size, refuse_unless
 from .encoded import Encoded
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from ...networks.network import Tensor
+from ...types import Tensor
 from ..checks import refuse_unless
 
 # A BMP's headers and its largest colour table; the other formats need 33 bytes.

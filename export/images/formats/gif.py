@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from ...networks.network import Tensor
+from ...types import Tensor
 from ..checks import check_size, refuse_unless
 from .encoded import Encoded, Walk, unsigned
 

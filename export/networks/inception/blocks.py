@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ...types import Kernel, Padding, Tensor
 from ...weights.folding import BatchNorm
-from ..network import INCEPTION_PREPROCESSING, Kernel, Layers, Network, Padding, SlimReference, Tensor
+from ..layers import Convolution, Layers
+from ..network import Network, SlimReference
+from ..preprocessing import INCEPTION_PREPROCESSING
 
 NORM = BatchNorm(epsilon=0.001, scaled=False)
 
@@ -36,12 +39,14 @@ class Conv:
         """See `Step`."""
         return layers.conv(
             net,
-            f"{scope}/{self.scope}" if scope else self.scope,
-            self.channels,
-            self.kernel,
-            stride=self.stride,
-            padding=self.padding,
-            norm=NORM,
+            Convolution(
+                f"{scope}/{self.scope}" if scope else self.scope,
+                self.channels,
+                self.kernel,
+                stride=self.stride,
+                padding=self.padding,
+                norm=NORM,
+            ),
         )
 
 

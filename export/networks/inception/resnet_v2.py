@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...types import Tensor
 from ...weights.folding import Matrix
-from ..network import Layers, Tensor
+from ..layers import Convolution, Layers
 from .blocks import AvgPool, Branch, Conv, MaxPool, chain, classifier, mixed
 
 _STEM = (
@@ -79,7 +80,7 @@ def _residual(
 ) -> Tensor:
     """Add what the branches find, brought to the channels of `net` and scaled down (section 3.3)."""
     found = mixed(net, layers, scope, *branches)
-    found = layers.conv(found, f"{scope}/Conv2d_1x1", channels, 1, relu=False)
+    found = layers.conv(found, Convolution(f"{scope}/Conv2d_1x1", channels, 1, relu=False))
     return layers.add(net, found, scale=scale, relu=relu)
 
 
@@ -97,7 +98,7 @@ def _logits(images: Tensor, layers: Layers) -> Tensor:
     net = _residual(net, layers, "Block8", _BLOCK_8, 2080, 1.0, relu=False)
     net = Conv("Conv2d_7b_1x1", 1536, 1)(net, layers, "")
     net = layers.global_pool(net)
-    return layers.conv(net, "Logits/Logits", None, 1, relu=False, stored=Matrix())
+    return layers.conv(net, Convolution("Logits/Logits", None, 1, relu=False, stored=Matrix()))
 
 
 INCEPTION_RESNET_V2 = classifier("inception_resnet_v2", "InceptionResnetV2", 299, _logits)

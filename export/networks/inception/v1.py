@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..network import Layers, SlimReference, Tensor
+from ...types import Tensor
+from ..layers import Convolution, Layers
+from ..network import SlimReference
 from .blocks import Conv, MaxPool, chain, classifier, mixed
 
 _STEM = (
@@ -43,7 +45,7 @@ def _logits(images: Tensor, layers: Layers) -> Tensor:
             [MaxPool(), Conv("Conv2d_0b_1x1", projection, 1)],
         )
     net = layers.global_pool(net)
-    return layers.conv(net, "Logits/Conv2d_0c_1x1", None, 1, relu=False)
+    return layers.conv(net, Convolution("Logits/Conv2d_0c_1x1", None, 1, relu=False))
 
 
 INCEPTION_V1 = classifier(

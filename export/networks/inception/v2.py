@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ...types import Tensor
 from ...weights.folding import Separable
-from ..network import Layers, SlimReference, Tensor
+from ..layers import Convolution, Layers
+from ..network import SlimReference
 from .blocks import AvgPool, Branch, Conv, MaxPool, chain, classifier, mixed
 
 _STEM = (MaxPool(stride=2), Conv("Conv2d_2b_1x1", 64, 1), Conv("Conv2d_2c_3x3", 192, 3), MaxPool(stride=2))
@@ -58,12 +60,12 @@ _MIXED = {
 
 def _logits(images: Tensor, layers: Layers) -> Tensor:
     # Slim's separable convolution has biases; its arg_scope normalizes the plain ones.
-    net = layers.conv(images, "Conv2d_1a_7x7", 64, 7, stride=2, stored=Separable(8))
+    net = layers.conv(images, Convolution("Conv2d_1a_7x7", 64, 7, stride=2, stored=Separable(8)))
     net = chain(net, layers, _STEM)
     for scope, branches in _MIXED.items():
         net = mixed(net, layers, scope, *branches)
     net = layers.global_pool(net)
-    return layers.conv(net, "Logits/Conv2d_1c_1x1", None, 1, relu=False)
+    return layers.conv(net, Convolution("Logits/Conv2d_1c_1x1", None, 1, relu=False))
 
 
 INCEPTION_V2 = classifier(

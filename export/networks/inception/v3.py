@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..network import Layers, SlimReference, Tensor
+from ...types import Tensor
+from ..layers import Convolution, Layers
+from ..network import SlimReference
 from .blocks import AvgPool, Branch, Conv, Fork, MaxPool, chain, classifier, mixed
 
 _STEM = (
@@ -101,7 +103,7 @@ def _logits(images: Tensor, layers: Layers) -> Tensor:
     for scope, branches in _MIXED.items():
         net = mixed(net, layers, scope, *branches)
     net = layers.global_pool(net)
-    return layers.conv(net, "Logits/Conv2d_1c_1x1", None, 1, relu=False)
+    return layers.conv(net, Convolution("Logits/Conv2d_1c_1x1", None, 1, relu=False))
 
 
 INCEPTION_V3 = classifier(

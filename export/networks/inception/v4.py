@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ...types import Tensor
 from ...weights.folding import Matrix
-from ..network import Layers, Tensor
+from ..layers import Convolution, Layers
 from .blocks import AvgPool, Branch, Conv, Fork, MaxPool, chain, classifier, mixed
 
 _FIRST = (
@@ -101,7 +102,7 @@ def _logits(images: Tensor, layers: Layers) -> Tensor:
     for scope, branches in _MIXED.items():
         net = mixed(net, layers, scope, *branches)
     net = layers.global_pool(net)
-    return layers.conv(net, "Logits/Logits", None, 1, relu=False, stored=Matrix())
+    return layers.conv(net, Convolution("Logits/Logits", None, 1, relu=False, stored=Matrix()))
 
 
 INCEPTION_V4 = classifier("inception_v4", "InceptionV4", 299, _logits)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slimserve.export.cli import main as export_command
-from slimserve.export.tensorflow_import import import_tensorflow
+from slimserve.export.command_line import import_tensorflow
 
 DRAFT = "/.exporting-"  # begins the name of the folder that a version is written in
 KEPT = 3  # versions; older ones are pruned, as an operator would

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from slimserve.export.kernels.portable import VariableLayers
-from slimserve.export.weights.folding import PLAIN_FILTER, BatchNorm, Matrix, Separable
+from slimserve.export.networks.layers import Convolution
+from slimserve.export.weights.folding import BatchNorm, Matrix, Separable
 from slimserve.export.weights.recipes import Recipe
 
 from tests.support.numpy_reference import convolve
@@ -72,7 +73,7 @@ def test_batch_normalization_is_folded_into_filter_and_biases(scaled: bool) -> N
         f"net/layer/BatchNorm/{name}": value for name, value in values.items()
     }
     stock = Tensors(tensors)
-    recipes = VariableLayers(stock, "net").filter_and_biases("layer", PLAIN_FILTER, norm)
+    recipes = VariableLayers(stock, "net").filter_and_biases(Convolution("layer", 4, 3, norm=norm))
     folded, biases = (stock.get("", recipe) for recipe in recipes)
     plain = convolve(IMAGE, weights, np.zeros(4, np.float32), 0).astype(np.float64)
     normalized = (plain - values["moving_mean"]) / np.sqrt(values["moving_variance"] + 0.01)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from slimserve.export.networks import NETWORKS, Network
+from slimserve.export.networks.layers import Convolution
 
 SEGMENTING = [network for network in NETWORKS.values() if network.segments]
 CASES = [(network, stride) for network in SEGMENTING for stride in network.output_strides]
@@ -39,10 +40,9 @@ class Line:
 class Axis:
     """Layers that follow one axis: a tensor is a `Line`."""
 
-    def conv(self, net: Line, scope: str, channels: int | None, kernel: int, **options: Any) -> Line:
-        return self._seen(
-            net, kernel, **{key: options[key] for key in ("stride", "rate", "padding") if key in options}
-        )
+    def conv(self, net: Line, convolution: Convolution) -> Line:
+        side, _ = convolution.sides
+        return self._seen(net, side, convolution.stride, convolution.rate, convolution.padding)
 
     def max_pool(
         self, net: Line, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: str = "VALID"

@@ -9,15 +9,17 @@ import pytest
 import tensorflow as tf
 from slimserve.export.errors import ExportError
 from slimserve.export.kernels import x86 as fused_layers
-from slimserve.export.kernels.feasible import Obstacle, obstacle
+from slimserve.export.kernels.choice import Obstacle, obstacle
 from slimserve.export.kernels.int8 import Activations, QuantizedLayers, quantized_convolution
-from slimserve.export.kernels.portable import Convolution, VariableLayers
+from slimserve.export.kernels.portable import VariableLayers
 from slimserve.export.kernels.x86 import FusedLayers, fused_convolution
+from slimserve.export.networks.layers import Convolution
 from slimserve.export.options import GraphOptions
-from slimserve.export.verify.activations import Recorded, RecordingLayers, Statistics, statistics
+from slimserve.export.verify.calibration import Recorded, RecordingLayers, statistics
 from slimserve.export.weights.quantization import (
     LARGEST,
     LARGEST_SUM,
+    Statistics,
     dequantized,
     filter_range,
     quantized,
@@ -71,7 +73,7 @@ def same(net: np.ndarray) -> np.ndarray:
 def test_fused_convolution_is_that_of_numpy(stride: int, rate: int, relu: bool) -> None:
     net = RANDOM.normal(0, 1, (13, 17, 3)).astype(np.float32)
     with tf.Graph().as_default():
-        convolution = Convolution(stride, rate, "VALID", relu)
+        convolution = Convolution("conv1", 8, 3, stride, rate, "VALID", relu)
         found = run(fused_convolution(*map(tf.constant, (net[None], FILTER, BIASES)), convolution))[0]
     expected = convolve(net, FILTER, stride, rate) + BIASES
     np.testing.assert_allclose(found, np.maximum(expected, 0) if relu else expected, atol=1e-5)
@@ -80,7 +82,7 @@ def test_fused_convolution_is_that_of_numpy(stride: int, rate: int, relu: bool) 
 def test_fused_convolution_is_the_node_that_the_runtime_makes() -> None:
     with tf.Graph().as_default() as graph:
         layers = FusedLayers(VARIABLES, "small", tf.bfloat16)
-        net = layers.conv(tf.zeros([1, 9, 9, 3]), "conv1", 8, 3)
+        net = layers.conv(tf.zeros([1, 9, 9, 3]), Convolution("conv1", 8, 3))
         (node,) = [node for node in graph.as_graph_def().node if "Conv" in node.op]
     attributes = {
         name: value.ListFields()[0][1] if value.ListFields() else None for name, value in node.attr.items()
@@ -151,7 +153,7 @@ def test_largest_filters_on_largest_activations_do_not_saturate(kernel: int, inp
             tf.bitcast(tf.constant(weights), tf.qint8),
             tf.fill([8], np.float32(LARGEST)),
             tf.constant(100 - sums, tf.float32),
-            Convolution(1, rate, "VALID", relu=True),
+            Convolution("largest", 8, kernel, rate=rate, padding="VALID"),
             255.0,
         )
         found = run(tf.bitcast(result.values, tf.uint8))
@@ -180,7 +182,7 @@ def test_quantized_convolution_is_that_of_integers(channels: int) -> None:
             filter_values,
             tf.constant(ranges),
             tf.constant(BIASES),
-            Convolution(1, 1, "SAME", relu=True),
+            Convolution("conv1", 8, 3),
             range_out,
         )
         found = run(tf.bitcast(result.values, tf.uint8))[0]
@@ -201,7 +203,7 @@ def test_first_convolution_takes_the_pixels_and_knows_the_mean(padding: str) -> 
     with tf.Graph().as_default():
         known = Statistics(float(expected.max()), prepared.mean(axis=(0, 1)))
         layers = QuantizedLayers(VARIABLES, SMALL, {"small/conv1": known})
-        result = layers.conv(tf.constant(prepared[None]), "conv1", 8, 3, padding=padding)
+        result = layers.conv(tf.constant(prepared[None]), Convolution("conv1", 8, 3, padding=padding))
         found = run(tf.bitcast(result.values, tf.uint8))[0] * (result.range / 255)
     assert np.abs(found - expected).max() <= 0.02 * expected.max()
 
@@ -216,7 +218,7 @@ def test_biases_make_up_for_what_rounding_the_filter_shifts() -> None:
     with tf.Graph().as_default():
         layers = QuantizedLayers(variables, SMALL, {"small/conv2": Statistics(float(expected.max()), inputs)})
         activations = Activations(tf.bitcast(tf.constant(net[None]), tf.quint8), 255.0)
-        result = layers.conv(activations, "conv2", 8, 3, padding="VALID")
+        result = layers.conv(activations, Convolution("conv2", 8, 3, padding="VALID"))
         found = run(tf.bitcast(result.values, tf.uint8))[0] * (result.range / 255)
     shift = np.abs((found - expected).mean(axis=(0, 1)))
     assert shift.max() <= 0.1 * np.abs(inputs @ rounding_error(filter_values)).max()
@@ -250,7 +252,7 @@ def recorded() -> tuple[np.ndarray, np.ndarray, Recorded]:
     net = RANDOM.exponential(30, (1, 60, 70, 3)).astype(np.float32)
     with tf.Graph().as_default():
         layers = RecordingLayers(VARIABLES, "small")
-        activations = layers.conv(tf.constant(net), "conv1", 8, 3)
+        activations = layers.conv(tf.constant(net), Convolution("conv1", 8, 3))
         with tf.compat.v1.Session() as session:
             values, once = session.run([activations, layers.recorded["small/conv1"]])
     return net, values, once.plus(once)
@@ -275,7 +277,9 @@ def test_mean_of_the_inputs_is_that_of_numpy(recorded: tuple[np.ndarray, np.ndar
 
 def test_stock_layers_in_bfloat16_compute_in_it() -> None:
     with tf.Graph().as_default() as graph:
-        net = VariableLayers(VARIABLES, "small", tf.bfloat16).conv(tf.zeros([1, 9, 9, 3]), "conv1", 8, 3)
+        net = VariableLayers(VARIABLES, "small", tf.bfloat16).conv(
+            tf.zeros([1, 9, 9, 3]), Convolution("conv1", 8, 3)
+        )
         operations = {node.op for node in graph.as_graph_def().node}
     assert net.dtype == tf.bfloat16
     assert {"Conv2D", "BiasAdd", "Relu"} <= operations

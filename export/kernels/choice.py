@@ -1,7 +1,8 @@
-"""Whether this machine can run what `--target x86` exports, and where else it runs."""
+"""Which layers an export is written in, where they run, and whether this machine can run them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 
@@ -9,11 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import ExportError
-from ..networks.network import Tensor
+from ..networks import Network
+from ..networks.layers import Convolution, Layers
 from ..options import GraphOptions
-from .int8 import Activations, quantized_convolution
-from .portable import Convolution
-from .x86 import fused_convolution
+from ..types import Tensor
+from ..weights.quantization import Statistics
+from ..weights.recipes import Variables
+from .int8 import Activations, QuantizedLayers, quantized_convolution
+from .portable import VariableLayers
+from .x86 import EmulatedLayers, FusedLayers, fused_convolution
 
 _X86 = "x86 builds of TensorFlow with oneDNN"
 _RUNS_ON = {
@@ -23,7 +28,31 @@ _RUNS_ON = {
     ("x86", "bfloat16"): f"{_X86}, on processors with AVX-512 (fast with AVX512_BF16 or AMX)",
     ("x86", "int8"): f"{_X86}, on processors with AVX2 (fastest with VNNI), with the same answers on all",
 }
-_CONVOLUTION = Convolution(stride=1, rate=1, padding="SAME", relu=True)
+_CONVOLUTION = Convolution("tried", 16, 3)
+
+
+def layers_of(
+    options: GraphOptions,
+    variables: Variables,
+    network: Network,
+    statistics: Mapping[str, Statistics] | None = None,
+    *,
+    emulated: bool = False,
+) -> Layers:
+    """Layers over `variables`.
+
+    Args:
+        options: say which.
+        variables: what the layers store.
+        network: that is built.
+        statistics: of the convolutions, by full scope, where the precision is int8.
+        emulated: stock ops that round where the layers of --target x86 do, to be run where those can't.
+    """
+    if options.precision == "int8":
+        assert statistics is not None
+        return QuantizedLayers(variables, network, statistics)
+    kinds = {"portable": VariableLayers, "x86": EmulatedLayers if emulated else FusedLayers}
+    return kinds[options.target](variables, network.scope, tf.as_dtype(options.precision))
 
 
 def runs_on(options: GraphOptions) -> str:

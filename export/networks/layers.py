@@ -1,0 +1,117 @@
+"""The layers that a network is written in. Each way to run a network implements them once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..types import Kernel, Padding, Tensor
+from ..weights.folding import PLAIN_FILTER, BatchNorm, StoredFilter
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution with its biases or normalization, and its ReLU.
+
+    Attributes:
+        scope: of its variables, below the network's, such as "conv1/conv1_1".
+        channels: of the result; None stands for the number of classes.
+        kernel: size of the filter.
+        stride: distance of the result's positions.
+        rate: distance of the filter's taps (dilation).
+        padding: of the image or feature map.
+        relu: whether ReLU follows.
+        norm: batch normalization, its variables below `scope`/BatchNorm; without it there are biases.
+        stored: how the checkpoint stores the filter.
+    """
+
+    scope: str
+    channels: int | None
+    kernel: Kernel
+    stride: int = 1
+    rate: int = 1
+    padding: Padding = "SAME"
+    relu: bool = True
+    norm: BatchNorm | None = None
+    stored: StoredFilter = PLAIN_FILTER
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of the filter."""
+        return (self.kernel, self.kernel) if isinstance(self.kernel, int) else self.kernel
+
+
+class Layers(Protocol):
+    """Layers over tensors [N, H, W, C]."""
+
+    def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
+        """Convolve, add the biases or normalize, apply ReLU."""
+
+    def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
+        """Normalize with the statistics of `scope` and apply ReLU, where no convolution comes first."""
+
+    def max_pool(
+        self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
+    ) -> Tensor:
+        """Take the maximum of `kernel` x `kernel` positions that lie `rate` apart.
+
+        Args:
+            net: [N, H, W, C].
+            kernel: side of the square window.
+            stride: distance of the result's positions; 1 where `rate` is above 1.
+            rate: distance of the window's positions (dilation).
+            padding: "SAME" or "VALID"; "VALID" where `rate` is above 1.
+        """
+
+    def pad_to(self, net: Tensor, side: int) -> Tensor:
+        """Append rows and columns of zeros until there are `side` or more of each."""
+
+    def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
+        """Take the mean of the `kernel` x `kernel` positions around each; at the border, of those that exist."""
+
+    def global_pool(self, net: Tensor) -> Tensor:
+        """Take the mean of all positions: [N, 1, 1, C]."""
+
+    def concat(self, nets: Sequence[Tensor]) -> Tensor:
+        """Concatenate the channels of tensors with the same positions."""
+
+    def upsample(self, net: Tensor) -> Tensor:
+        """Double rows and columns by interpolating bilinearly between positions and the zeros beyond the border.
+
+        It is a transposed convolution with stride 2 and the bilinear 4x4 filter for each channel (Long et al.,
+        arXiv:1411.4038, section 3.3).
+        """
+
+    def refine(self, net: Tensor, inner: Tensor, factor: int, margin: int) -> Tensor:
+        """Interpolate scores bilinearly to positions that lie closer together, and put known ones in their places.
+
+        Args:
+            net: [N, h, w, C], scores all over the image.
+            inner: the known scores, at the new distance: those between the centres of `net`, without `margin` of its
+                rows and columns on each side. They are not used where `net` has at most twice `margin` of them.
+            factor: how many times closer the new positions lie.
+            margin: rows and columns of `net`.
+
+        Returns:
+            [N, (h - 1) * factor + 1, (w - 1) * factor + 1, C].
+        """
+
+    def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
+        """Add `scale` times `residual` to `net`, which has the same shape; apply ReLU where `relu` says so."""
+
+
+class BuildLogits(Protocol):
+    """A network as a function of its images."""
+
+    def __call__(self, images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
+        """Build logits [N, h, w, classes] of prepared images [N, H, W, 3]; h and w are 1 behind a global pooling.
+
+        Args:
+            images: [N, H, W, 3].
+            layers: that the network is built of.
+            head_padding: of the layer that replaces the first fully connected one, such as fc6 of VGG.
+            output_stride: distance of neighbouring logits cells, pixels. Below the network's own stride, the last
+                layers with a stride lose it and those behind them are dilated. Every (stride / output_stride)th cell
+                is one of the network as it is.
+        """

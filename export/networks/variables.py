@@ -1,0 +1,50 @@
+"""Which variables a network has: it is built of layers that only note them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..types import VariableShape
+from ..weights.folding import BatchNorm
+from .layers import BuildLogits, Convolution
+
+
+def variables_of(logits: BuildLogits, scope: str, stride: int) -> dict[str, VariableShape]:
+    """Shapes by full name, in the order of the network, of the variables that `logits` uses below `scope`."""
+    noted = _NotedVariables(scope)
+    layers: Any = noted
+    logits(3, layers, "SAME", stride)
+    return noted.shapes
+
+
+class _NotedVariables:
+    """`Layers` whose tensors are numbers of channels."""
+
+    def __init__(self, scope: str) -> None:
+        self.shapes: dict[str, VariableShape] = {}
+        self._scope = scope
+
+    def _note(self, scope: str, variables: Mapping[str, VariableShape]) -> None:
+        self.shapes |= {f"{self._scope}/{scope}/{name}": shape for name, shape in variables.items()}
+
+    def conv(self, inputs: Any, convolution: Convolution) -> Any:
+        scope, channels = convolution.scope, convolution.channels
+        self._note(scope, convolution.stored.variables(convolution.sides, inputs, channels))
+        if convolution.norm:
+            self._note(f"{scope}/BatchNorm", dict.fromkeys(convolution.norm.names, (channels,)))
+        else:
+            self._note(scope, {"biases": (channels,)})
+        return channels
+
+    def batch_norm(self, channels: Any, scope: str, norm: BatchNorm) -> Any:
+        self._note(scope, dict.fromkeys(norm.names, (channels,)))
+        return channels
+
+    def concat(self, channels: Sequence[Any]) -> Any:
+        return sum(channels)
+
+    def _keep(self, channels: Any, *arguments: Any, **options: Any) -> Any:
+        return channels
+
+    max_pool = pad_to = avg_pool = global_pool = upsample = refine = add = _keep
