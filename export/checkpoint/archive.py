@@ -21,7 +21,10 @@ from typing import IO, cast
 
 from ..errors import ExportError
 from ..savedmodel.temporary_folder import sweep, temporary_folder
-from .locate import DATA_FILE, TABLE_START, starts_like_table
+from .foreign import HEAD, described
+from .locate import TABLE_START, starts_like_table
+from .state_file import STATE_FILE
+from .v2 import DATA_FILE
 
 CHUNK = 1 << 20
 PREFIX = ".slimserve-unpacking-"  # of the temporary folder: like nothing that a user would call his own
@@ -59,6 +62,7 @@ def unpack(path: Path, cleanup: ExitStack, progress: Progress | None = None) -> 
     folder: Path | None = None
     unpacked = 0
     with _explained(path), path.open("rb") as packed:
+        _refuse_other_than_tar(path, packed)
         stream = _Headers(_decompressed(packed))
         with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
             for number, member in enumerate(tar, 1):
@@ -114,6 +118,22 @@ def _decompressed(packed: IO[bytes]) -> IO[bytes]:
     return cast(IO[bytes], gzip.GzipFile(fileobj=packed, mode="rb")) if magic == b"\x1f\x8b" else packed
 
 
+def _refuse_other_than_tar(path: Path, packed: IO[bytes]) -> None:
+    """Refuse what was packed by gzip alone."""
+    head = _decompressed(packed).read(HEAD)
+    packed.seek(0)
+    if head[257:262] == b"ustar" or not head[:512].strip(b"\0"):
+        return
+    try:
+        tarfile.TarInfo.frombuf(head[:512], "utf-8", "surrogateescape")
+    except tarfile.HeaderError as error:
+        name = path.name.removesuffix(".gz")
+        what = "holds a checkpoint" if starts_like_table(head) else described(head, name)
+        raise ExportError(
+            f"{path} is compressed by gzip but no tar archive, and {what}; unpack it (gunzip) and give the checkpoint"
+        ) from error
+
+
 def _refuse_dangerous(path: Path, member: tarfile.TarInfo, number: int) -> None:
     name = PurePosixPath(member.name.replace("\\", "/"))
     if name.is_absolute() or ".." in name.parts or ":" in member.name:
@@ -129,9 +149,11 @@ def _refuse_dangerous(path: Path, member: tarfile.TarInfo, number: int) -> None:
 
 
 def _is_part_of_checkpoint(member: tarfile.TarInfo, data: IO[bytes]) -> bool:
-    """Tell by the content, except for the bare data of V2 checkpoints, which only its name tells."""
-    head = cast(io.BufferedReader, data).peek(TABLE_START)
-    return starts_like_table(head) or bool(DATA_FILE.fullmatch(PurePosixPath(member.name).name))
+    """Tell by the content, except for bare data and for what names the latest, which only their names tell."""
+    name = PurePosixPath(member.name).name
+    if name == STATE_FILE or DATA_FILE.fullmatch(name):
+        return True
+    return starts_like_table(cast(io.BufferedReader, data).peek(TABLE_START))
 
 
 def _temporary_folder(path: Path, size: int, cleanup: ExitStack) -> Path:

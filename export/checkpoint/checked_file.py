@@ -36,6 +36,10 @@ class UnsupportedError(FormatError):
     """The bytes are sound, but of a kind that this project does not read."""
 
 
+class IncompleteError(FormatError):
+    """One of the files is not there; the message says what to do."""
+
+
 class ReadError(FormatError):
     """The system does not give the bytes."""
 

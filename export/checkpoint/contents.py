@@ -19,10 +19,11 @@ import numpy.typing as npt
 
 from ..errors import ExportError
 from .archive import is_archive, unpack
-from .checked_file import FormatError, ReadError, Sink, UnsupportedError
+from .checked_file import FormatError, IncompleteError, ReadError, Sink, UnsupportedError
+from .foreign import refuse_address
 from .locate import Format, Located, locate
 from .tensor_spec import TensorSpec
-from .v1 import V1File
+from .v1 import V1Files
 from .v2 import V2Bundle
 
 __all__ = ["Checkpoint", "TensorSpec", "open_checkpoint", "verify"]
@@ -41,15 +42,17 @@ class Checkpoint:
     Attributes:
         path: what the user gave.
         file: the V1 file or V2 prefix that is read; in a temporary folder when `path` is an archive.
+        notes: what was chosen or passed over to find it, a sentence each.
         format: "V1" or "V2".
         tensors: shape and dtype of everything in it, by name.
         size: bytes of its files.
     """
 
-    def __init__(self, path: Path, located: Located, reader: V1File | V2Bundle, cleanup: ExitStack) -> None:
+    def __init__(self, path: Path, located: Located, reader: V1Files | V2Bundle, cleanup: ExitStack) -> None:
         self.path = path
         self.format: Format = located.format
         self.file = located.file
+        self.notes = located.notes
         self.tensors: Mapping[str, TensorSpec] = reader.tensors
         self.size = sum(file.stat().st_size for file in reader.files)
         self._reader = reader
@@ -130,10 +133,13 @@ def open_checkpoint(path: str | Path, progress: Callable[[int, int], None] | Non
     Raises:
         ExportError: there is no checkpoint, or it is damaged.
     """
+    refuse_address(str(path))
     path = Path(path)
+    if not path.exists():
+        path = path.expanduser()  # the shell leaves a ~ behind --ckpt= as it is
     with _explained(path), ExitStack() as cleanup:
         located = _unpacked(path, cleanup, progress) if is_archive(path) else locate(path)
-        reader = V1File(located.file) if located.format == "V1" else V2Bundle(located.file)
+        reader = V1Files(located.shards) if located.format == "V1" else V2Bundle(located.file)
         cleanup.callback(reader.close)
         return Checkpoint(path, located, reader, cleanup.pop_all())
 
@@ -251,12 +257,14 @@ def _damage_explained(path: Path) -> Iterator[None]:
         where = f"{error.tensor} in {path}" if error.tensor else f"{path}"
         if isinstance(error, UnsupportedError | ReadError):
             raise ExportError(f"{where} cannot be read: {error}") from error
+        if isinstance(error, IncompleteError):
+            raise ExportError(f"{path} is incomplete: {error}") from error
         raise ExportError(f"{where} is damaged: {error}; download or copy it again") from error
 
 
 def _unpacked(path: Path, cleanup: ExitStack, progress: Callable[[int, int], None] | None) -> Located:
     folder = unpack(path, cleanup, progress)
     try:
-        return locate(folder)
+        return locate(folder, unpacked=True)
     except ExportError as error:
         raise ExportError(str(error).replace(str(folder), str(path))) from error

@@ -1,20 +1,33 @@
-"""V1 checkpoints: one table, with a message of names, shapes and types, then a SavedTensorSlices per tensor.
+"""V1 checkpoints: tables, with a message of names, shapes and types, then a SavedTensorSlices per slice of a tensor.
 
-The messages are tensorflow/core/util/saved_tensor_slice.proto; saved_tensor_slice_util.cc there makes the keys.
-Floats lie packed in the message and are read straight into the array; protobuf would hold them three times.
+There is one file, or one for each device of `Saver(sharded=True)`. The messages are
+tensorflow/core/util/saved_tensor_slice.proto. Floats lie packed in the message and are read straight into the array;
+protobuf would hold them three times.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .checked_file import Bytes, CheckedFile, FormatError, Sink, Target, UnsupportedError, as_bytes, naming
+from .checked_file import (
+    Bytes,
+    CheckedFile,
+    FormatError,
+    Sink,
+    Target,
+    UnsupportedError,
+    as_bytes,
+    naming,
+    pieces,
+)
+from .slices import Piece, pieces_of, require_whole
 from .sstable import Handle, Table, varint
 from .tensor_spec import STRINGS, TensorSpec, tensor_spec
 
@@ -22,104 +35,172 @@ MOST_FIELDS = 16  # of one message; a saved tensor has three
 PACKED_FIELDS = {np.dtype("<f4"): 5, np.dtype("<f8"): 6}  # TensorProto.float_val, .double_val
 
 
-def tensor_key(name: str, rank: int) -> bytes:
-    """Return the key of a whole tensor: 0, its name, its rank, and (0, to the end) for each dimension."""
-    text = name.encode().replace(b"\xff", b"\xff\x00").replace(b"\x00", b"\x00\xff")
-    return b"\x00" + text + b"\x00\x01" + (bytes([1, rank]) if rank else b"\x00") + b"\x80\x7f" * rank
+class _Stored(NamedTuple):
+    """A piece of a tensor, and where its data is to go."""
+
+    name: str
+    spec: TensorSpec
+    piece: Piece
+    whole: bool
+
+    @property
+    def packed(self) -> bool:
+        return self.spec.dtype in PACKED_FIELDS
 
 
-class V1File:
+class V1Files:
     """An open V1 checkpoint.
 
     Attributes:
         tensors: what is in it.
-        files: the file.
+        files: its files, one for each shard.
 
     Raises:
-        FormatError: damaged, or it claims more than the file can hold.
+        FormatError: damaged, or it claims more than the files can hold.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.files = [path]
-        self._file = CheckedFile(path)
-        try:
-            self._table = Table(self._file)
-            self.tensors, self._sliced = _contents(self._table.value(b""))
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.files = list(paths)
+        self.tensors: dict[str, TensorSpec] = {}
+        self._stored: dict[str, list[tuple[int, Piece]]] = defaultdict(list)
+        self._shards: list[_Shard] = []
+        with ExitStack() as stack:
+            for number, path in enumerate(paths):
+                self._shards.append(shard := _Shard(path))
+                stack.callback(shard.close)
+                for name, (spec, found) in shard.contents().items():
+                    with naming(name):
+                        if self.tensors.setdefault(name, spec) != spec:
+                            raise FormatError("its shape or type differs between the shards")
+                    self._stored[name] += [(number, piece) for piece in found]
             # Every number takes at least a byte of the file, a float all of its bytes.
             least = sum(
                 spec.nbytes if spec.dtype in PACKED_FIELDS else spec.elements
                 for spec in self.tensors.values()
             )
-            if least > self._file.size:
-                raise FormatError(f"it claims {least:,} bytes of tensors in a file of {self._file.size:,}")
+            held = sum(shard.size for shard in self._shards)
+            if least > held:
+                raise FormatError(f"it claims {least:,} bytes of tensors in a file of {held:,}")
+            self._cleanup = stack.pop_all()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._cleanup.close()
+
+    def read(
+        self, names: Iterable[str], progress: Callable[[int], None] | None, sinks: Mapping[str, Sink]
+    ) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Yield the named tensors in the files' order, but for those that go to `sinks`, which are of floats.
+
+        Every block is read once, however many tensors it has pieces of. `progress` gets each step's bytes.
+
+        Raises:
+            FormatError: a tensor is damaged; its name is in the error's `tensor`.
+        """
+        blocks: dict[tuple[int, Handle], list[_Stored]] = defaultdict(list)
+        left: dict[str, int] = {}
+        for name in sorted(names):
+            found, spec = self._stored[name], self.tensors[name]
+            with naming(name):
+                require_whole(spec.shape, [piece for _, piece in found])
+                left[name] = len(found)
+                for number, piece in found:
+                    block = self._shards[number].table.block_of(piece.key)
+                    blocks[number, block].append(_Stored(name, spec, piece, len(found) == 1))
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for (number, block), wanted in sorted(blocks.items(), key=lambda item: item[0]):
+            with naming(_one_of(sorted({stored.name for stored in wanted}))):
+                self._shards[number].read(block, wanted, arrays, progress, sinks)
+            for stored in wanted:
+                name = stored.name
+                left[name] -= 1
+                if left[name] or name not in arrays:
+                    continue
+                if name in sinks:
+                    for part in pieces(as_bytes(arrays.pop(name))):
+                        sinks[name](part)
+                else:
+                    yield name, arrays.pop(name)
+
+
+class _Shard:
+    """One file of a V1 checkpoint."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = CheckedFile(path)
+        self.size = self._file.size
+        try:
+            self.table = Table(self._file)
         except FormatError:
             self.close()
             raise
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()
 
+    def contents(self) -> dict[str, tuple[TensorSpec, list[Piece]]]:
+        """Return what the file lists: the tensors, and the pieces of them that it holds."""
+        from google.protobuf.message import DecodeError
+        from tensorflow.core.util.saved_tensor_slice_pb2 import SavedTensorSlices
+
+        try:
+            saved = SavedTensorSlices.FromString(self.table.value(b"")).meta.tensor
+        except DecodeError as error:
+            raise FormatError("its metadata is malformed") from error
+        tensors: dict[str, tuple[TensorSpec, list[Piece]]] = {}
+        for tensor in saved:
+            with naming(tensor.name):
+                if tensor.name in tensors:
+                    raise FormatError("it is listed twice")
+                spec = tensor_spec(tensor.shape, tensor.type)
+                tensors[tensor.name] = spec, pieces_of(tensor.name, spec.shape, tensor.slice)
+        return tensors
+
     def read(
-        self, names: Iterable[str], progress: Callable[[int], None] | None, sinks: Mapping[str, Sink]
-    ) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Yield the named tensors in the file's order, but for those that go to `sinks`, which are of floats.
-
-        `progress` gets each step's bytes.
-
-        Raises:
-            FormatError: a tensor is damaged; its name is in the error's `tensor`.
-        """
-        blocks: dict[Handle, list[str]] = defaultdict(list)
-        for name in sorted(names):
-            with naming(name):
-                if name in self._sliced:
-                    raise UnsupportedError("it is stored in slices: save it unpartitioned")
-                blocks[self._table.block_of(self._key(name))].append(name)
-        for block in sorted(blocks):
-            with naming(_one_of(blocks[block])):
-                arrays = self._read_block(block, blocks[block], progress, sinks)
-            while arrays:
-                yield arrays.popitem()
-
-    def _key(self, name: str) -> bytes:
-        return tensor_key(name, len(self.tensors[name].shape))
-
-    def _read_block(
         self,
         block: Handle,
-        names: list[str],
+        wanted: Sequence[_Stored],
+        arrays: dict[str, npt.NDArray[Any]],
         progress: Callable[[int], None] | None,
         sinks: Mapping[str, Sink],
-    ) -> Any:
-        keys = {self._key(name): name for name in names}
-        places = {
-            keys[key]: (offset, size) for key, offset, size in self._table.entries(block) if key in keys
-        }
-        arrays: dict[str, npt.NDArray[Any]] = {}
+    ) -> None:
+        """Read a block's pieces into the arrays of their tensors, made where they are not there yet, or to sinks."""
+        places = {key: (offset, size) for key, offset, size in self.table.entries(block)}
         targets: list[Target] = []
-        for name in reversed(names):
-            spec = self.tensors[name]
-            with naming(name):
-                if name not in places:
+        copies: list[tuple[_Stored, npt.NDArray[Any]]] = []
+        for stored in wanted:
+            with naming(stored.name):
+                if stored.piece.key not in places:
                     raise FormatError("its data is missing")
-                offset, size = places[name]
-                if spec.dtype in PACKED_FIELDS:
-                    start, stop = self._packed(spec, offset, offset + size)
-                    if stop - start != spec.nbytes:
-                        raise FormatError(f"it has {stop - start:,} bytes of data instead of {spec.nbytes:,}")
-                    if name in sinks:
-                        targets.append(Target.sink(start, spec.nbytes, sinks[name]))
-                        continue
-                    arrays[name] = spec.empty()
+                offset, size = places[stored.piece.key]
+                part = stored.spec._replace(shape=stored.piece.shape)
+                if stored.packed:
+                    offset, end = self._packed(part, offset, offset + size)
+                    if end - offset != part.nbytes:
+                        raise FormatError(f"it has {end - offset:,} bytes of data instead of {part.nbytes:,}")
+                if stored.packed and stored.whole and stored.name in sinks:
+                    targets.append(Target.sink(offset, part.nbytes, sinks[stored.name]))
+                    continue
+                if stored.name not in arrays and stored.packed:
+                    arrays[stored.name] = stored.spec.empty()
+                if stored.packed and (view := stored.piece.of(arrays[stored.name])).flags.c_contiguous:
+                    into = view
                 else:
-                    start, arrays[name] = offset, np.empty(size, np.uint8)
-            targets.append(Target.array(start, as_bytes(arrays[name])))
-        self._table.read_block(block, targets, progress)
-        return {
-            name: array if self.tensors[name].dtype in PACKED_FIELDS else _parsed(array, self.tensors[name])
-            for name, array in arrays.items()
-        }
+                    into = part.empty() if stored.packed else np.empty(size, np.uint8)
+                    copies.append((stored, into))
+            targets.append(Target.array(offset, as_bytes(into)))
+        self.table.read_block(block, targets, progress)
+        for stored, data in copies:
+            with naming(stored.name):
+                part = stored.spec._replace(shape=stored.piece.shape)
+                if not stored.packed:
+                    data = _parsed(data, part)
+                if stored.whole:
+                    arrays[stored.name] = data
+                    continue
+                if stored.name not in arrays:
+                    arrays[stored.name] = stored.spec.empty()
+                stored.piece.of(arrays[stored.name])[...] = data
 
     def _packed(self, spec: TensorSpec, start: int, end: int) -> tuple[int, int]:
         """Return the range of the floats in the message at [start, end): data.data.float_val."""
@@ -159,27 +240,6 @@ def _one_of(names: list[str]) -> str:
     if len(names) > 3:
         return f"one of {names[0]} to {names[-1]}"
     return " or ".join(names)
-
-
-def _contents(metadata: bytes) -> tuple[dict[str, TensorSpec], set[str]]:
-    """Return the tensors, and the names of those stored in slices, from the SavedTensorSlices message."""
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.util.saved_tensor_slice_pb2 import SavedTensorSlices
-
-    try:
-        saved = SavedTensorSlices.FromString(metadata).meta.tensor
-    except DecodeError as error:
-        raise FormatError("its metadata is malformed") from error
-    tensors: dict[str, TensorSpec] = {}
-    sliced = set()
-    for tensor in saved:
-        with naming(tensor.name):
-            if tensor.name in tensors:
-                raise FormatError("it is listed twice")
-            tensors[tensor.name] = tensor_spec(tensor.shape, tensor.type)
-        if len(tensor.slice) != 1 or any(extent.HasField("length") for extent in tensor.slice[0].extent):
-            sliced.add(tensor.name)
-    return tensors, sliced
 
 
 def _parsed(message: Bytes, spec: TensorSpec) -> npt.NDArray[Any]:

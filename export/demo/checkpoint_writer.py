@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..checkpoint.checked_file import as_bytes
+from ..checkpoint.slices import tensor_key
 from ..checkpoint.sstable_writer import TableWriter, encode_varint
-from ..checkpoint.v1 import PACKED_FIELDS, tensor_key
+from ..checkpoint.v1 import PACKED_FIELDS
 from ..checkpoint.v2 import data_file
 from ..errors import ExportError
 from ..savedmodel.bundle_writer import BundleWriter

@@ -123,7 +123,7 @@ def test_a_damaged_checkpoint_in_an_archive_is_told_by_the_archives_name(
         (archives.twice_the_same, "is in the archive twice"),
         (archives.truncated, "is a damaged archive"),
         (archives.flipped, "damaged"),
-        (archives.gzip_of_something_else, "is a damaged archive"),
+        (archives.gzip_of_something_else, "is compressed by gzip but no tar archive"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )

@@ -207,21 +207,6 @@ def test_a_v2_checkpoint_in_several_data_files_is_read(tmp_path: Path) -> None:
         assert all(same(array, TENSORS[name]) for name, array in checkpoint.read_all(names))
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_partitioned_variable_is_refused_by_name(version: int, tmp_path: Path) -> None:
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        partitioner = tf.compat.v1.fixed_size_partitioner(2)
-        tf.compat.v1.get_variable("split", [10, 4], partitioner=partitioner)
-        session.run(tf.compat.v1.global_variables_initializer())
-        saver = tf.compat.v1.train.Saver(write_version=version)
-        saver.save(session, str(tmp_path / "model"), write_meta_graph=False, write_state=False)
-    with (
-        open_checkpoint(tmp_path / "model") as checkpoint,
-        pytest.raises(ExportError, match=r"split in .* slices"),
-    ):
-        checkpoint.read("split")
-
-
 @pytest.mark.parametrize("format", ["V1", "V2"])
 def test_a_tensor_of_strings_is_listed_and_refused(format: str, tmp_path: Path) -> None:
     tensors = {"graph": np.array([b"abc"]), "x": np.ones(2, np.float32)}

@@ -1,0 +1,389 @@
+"""Which files a path means: state files, renamed, copied and moved checkpoints, and what is no checkpoint at all."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import pickle
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.errors import ExportError
+
+from tests.support.archives import archive, member
+from tests.support.checkpoints import tensorflow_v1, tensorflow_v2
+
+OLD = {"vgg_16/x": np.zeros(3, np.float32)}
+NEW = {"vgg_16/x": np.ones(3, np.float32)}
+
+
+@pytest.fixture(autouse=True)
+def temporary_files_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "unpacked").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "unpacked"))
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Path:
+    """An empty training folder."""
+    (tmp_path / "train").mkdir()
+    return tmp_path / "train"
+
+
+def state(folder: Path, path: str | Path, name: str = "checkpoint") -> Path:
+    """Write a `checkpoint` file as TensorFlow does."""
+    quoted = str(path).replace("\\", "\\\\")
+    (folder / name).write_text(f'model_checkpoint_path: "{quoted}"\nall_model_checkpoint_paths: "{quoted}"\n')
+    return folder / name
+
+
+def is_new(path: str | Path) -> bool:
+    """Whether the checkpoint that is read is the new one of the two."""
+    with open_checkpoint(path) as checkpoint:
+        return bool(checkpoint.read("vgg_16/x").all())
+
+
+def notes(path: Path) -> str:
+    with open_checkpoint(path) as checkpoint:
+        return "; ".join(checkpoint.notes)
+
+
+def refusal(path: str | Path) -> str:
+    with pytest.raises(ExportError) as caught:
+        open_checkpoint(path)
+    assert "\n" not in str(caught.value)
+    assert ".meta?" not in str(caught.value)
+    return str(caught.value)
+
+
+class TestStateFile:
+    @pytest.fixture
+    def original(self, tmp_path: Path) -> Path:
+        (tmp_path / "original").mkdir()
+        tensorflow_v2(tmp_path / "original" / "model.ckpt-3000", OLD)
+        return tmp_path / "original" / "model.ckpt-3000"
+
+    @pytest.mark.parametrize("write", [tensorflow_v1, tensorflow_v2])
+    def test_what_lies_beside_it_comes_before_the_old_path(
+        self, write: Callable[..., Path], original: Path, train: Path
+    ) -> None:
+        write(train / "model.ckpt-3000", NEW)
+        state(train, original)
+        assert is_new(train)
+        assert notes(train).endswith("model.ckpt-3000 beside it is read")
+
+    def test_the_old_path_is_read_where_nothing_lies_beside_and_said(
+        self, original: Path, train: Path
+    ) -> None:
+        state(train, original)
+        assert not is_new(train)
+        assert notes(train).endswith(f"{original} is read")
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "D:\\train\\model.ckpt-3000",
+            "D:/train/model.ckpt-3000",
+            "\\\\nas\\train\\model.ckpt-3000",
+            "runs\\model.ckpt-3000",
+        ],
+    )
+    def test_a_path_of_windows_means_the_name_behind_the_last_separator(self, path: str, train: Path) -> None:
+        tensorflow_v2(train / "model.ckpt-3000", NEW)
+        state(train, path)
+        assert is_new(train)
+
+    def test_backslashes_that_an_editor_left_alone_are_none_of_escapes(self, train: Path) -> None:
+        tensorflow_v2(train / "new.ckpt-3000", NEW)
+        (train / "checkpoint").write_bytes(
+            b'\xef\xbb\xbfmodel_checkpoint_path: "D:\\train\\new.ckpt-3000"\r\n'
+        )
+        assert is_new(train)
+
+    def test_one_that_powershell_wrote_is_read(self, train: Path) -> None:
+        tensorflow_v2(train / "model.ckpt-3000", NEW)
+        (train / "checkpoint").write_bytes('model_checkpoint_path: "model.ckpt-3000"\r\n'.encode("utf-16"))
+        assert is_new(train)
+
+    def test_a_relative_path_below_the_folder_is_followed(self, train: Path) -> None:
+        (train / "best").mkdir()
+        tensorflow_v2(train / "best" / "model.ckpt-1", NEW)
+        tensorflow_v2(train / "model.ckpt-1", OLD)
+        state(train, "best/model.ckpt-1")
+        assert is_new(train)
+
+    @pytest.mark.parametrize("name", ["checkpoint", "checkpoint.txt"])
+    def test_given_itself_it_means_what_its_folder_means(self, name: str, train: Path) -> None:
+        tensorflow_v2(train / "model.ckpt-1", NEW)
+        tensorflow_v2(train / "model.ckpt-2", OLD)
+        assert is_new(state(train, "model.ckpt-1", name))
+
+    def test_one_that_names_what_is_gone_brings_up_what_is_there(self, train: Path) -> None:
+        for step in (5, 900, 1000):
+            tensorflow_v2(train / f"model.ckpt-{step}", OLD)
+        state(train, "model.ckpt-2000")
+        assert refusal(train).endswith(
+            f"names model.ckpt-2000, which is not there: name one of those that are there ({train}/model.ckpt-1000, "
+            f"{train}/model.ckpt-900, {train}/model.ckpt-5)"
+        )
+
+    @pytest.mark.parametrize("named", ["checkpoint", ".", "../train", ""])
+    def test_one_that_names_itself_or_a_folder_is_refused(self, named: str, train: Path) -> None:
+        state(train, named)
+        assert "checkpoint" in refusal(train)
+
+    def test_a_checkpoint_called_checkpoint_is_one(self, train: Path) -> None:
+        assert is_new(tensorflow_v1(train / "checkpoint", NEW).parent)
+
+
+class TestArchive:
+    def packed(self, folder: Path, name: str = "train.tar.gz") -> Path:
+        members = (member(f"train/{file.name}", file.read_bytes()) for file in sorted(folder.iterdir()))
+        return archive(folder.parent / name, *members)
+
+    def test_the_state_file_of_a_training_folder_in_it_is_obeyed(self, train: Path) -> None:
+        for step, tensors in ((1, OLD), (2, NEW), (3, OLD)):
+            tensorflow_v2(train / f"model.ckpt-{step}", tensors)
+        state(train, "/home/somebody/train/model.ckpt-2")
+        assert is_new(self.packed(train))
+
+    def test_no_state_file_in_it_leads_out_of_it(self, train: Path, tmp_path: Path) -> None:
+        outside = tensorflow_v2(tmp_path / "outside.ckpt-9", OLD)
+        tensorflow_v2(train / "model.ckpt-1", NEW)
+        tensorflow_v2(train / "model.ckpt-2", NEW)
+        state(train, outside)
+        assert "which is not there" in refusal(self.packed(train))
+
+    def test_the_only_checkpoint_in_it_is_read_whatever_the_state_file_says(self, train: Path) -> None:
+        tensorflow_v2(train / "model.ckpt-2", NEW)
+        state(train, "/gone/model.ckpt-9")
+        path = self.packed(train)
+        assert is_new(path)
+        assert "which is not in the archive: model.ckpt-2, the only one, is read" in notes(path)
+
+    def test_several_without_a_state_file_are_to_be_unpacked(self, train: Path) -> None:
+        for step in (1, 2):
+            tensorflow_v2(train / f"model.ckpt-{step}", OLD)
+        assert "holds 2 checkpoints: unpack it, then name one" in refusal(self.packed(train))
+
+    def test_v1_shards_in_it_are_read(self, train: Path) -> None:
+        for number, name in enumerate(("vgg_16/x", "vgg_16/y")):
+            tensorflow_v1(train / f"model-0000{number}-of-00002", {name: np.ones(2, np.float32)})
+        assert is_new(self.packed(train, "model.tar"))
+
+
+class TestNames:
+    @pytest.fixture(autouse=True)
+    def steps(self, train: Path) -> None:
+        for step, tensors in ((20, OLD), (3000, NEW)):
+            tensorflow_v2(train / f"model.ckpt-{step}", tensors)
+            (train / f"model.ckpt-{step}.meta").write_bytes(b"\n\x05graph")
+
+    @pytest.mark.parametrize(
+        "given", ["model.ckpt", "model.ckpt-", "model.ckpt-3000.", "model.ckpt-3001", "model-3000"]
+    )
+    def test_a_step_left_out_or_mistyped_brings_up_the_prefix(self, given: str, train: Path) -> None:
+        assert refusal(train / given).endswith(f"did you mean {train}/model.ckpt-3000?")
+
+    def test_names_far_from_all_there_are_bring_up_what_there_is(self, train: Path) -> None:
+        assert refusal(train / "x").endswith(f"{train} holds model.ckpt-3000, model.ckpt-20")
+
+    def test_an_empty_file_of_the_prefixs_name_is_passed_over(self, train: Path) -> None:
+        (train / "model.ckpt-3000").touch()
+        assert is_new(train / "model.ckpt-3000")
+        assert "model.ckpt-3000 itself is no table" in notes(train / "model.ckpt-3000")
+
+    @pytest.mark.parametrize("name", ["model.ckpt-3000", "weights.bin"])
+    def test_a_renamed_data_file_is_told_by_its_size(self, name: str, train: Path) -> None:
+        data = "model.ckpt-3000.data-00000-of-00001"
+        os.rename(train / data, train / name)
+        assert refusal(train / "model.ckpt-3000").endswith(
+            f"its data file {data} is missing; {name} beside it has the right size: rename it to {data}"
+        )
+
+    def test_a_renamed_index_is_told(self, train: Path) -> None:
+        os.rename(train / "model.ckpt-3000.index", train / "model.ckpt-3000")
+        assert "is the index of a checkpoint, without .index at the end of its name" in refusal(
+            train / "model.ckpt-3000"
+        )
+
+    def test_a_whole_checkpoint_renamed_or_moved_is_read(self, train: Path, tmp_path: Path) -> None:
+        for part in ("index", "data-00000-of-00001"):
+            os.rename(train / f"model.ckpt-3000.{part}", tmp_path / f"streets v2.{part}")
+        assert is_new(tmp_path / "streets v2")
+
+    def test_a_home_that_the_shell_did_not_write_out_is_found(
+        self, train: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(train))
+        assert is_new("~/model.ckpt-3000")
+
+    def test_a_graph_without_its_checkpoint_asks_for_it(self, tmp_path: Path) -> None:
+        (tmp_path / "model.ckpt.meta").write_bytes(b"\n\x05graph")
+        says = "a graph without weights; copy model.ckpt.index and its .data files too"
+        assert says.replace(";", ":") in refusal(tmp_path / "model.ckpt.meta")
+
+
+class TestFolder:
+    def test_data_without_its_index_asks_for_it(self, train: Path) -> None:
+        tensorflow_v2(train / "model.ckpt-3", OLD)
+        (train / "model.ckpt-3.index").unlink()
+        assert refusal(train).endswith(
+            "model.ckpt-3.data-00000-of-00001 is there, but not model.ckpt-3.index; copy it too"
+        )
+
+    def test_a_checkpoint_one_folder_below_is_pointed_to(self, train: Path) -> None:
+        tensorflow_v2(train / "model.ckpt-3", OLD)
+        assert refusal(train.parent).endswith(f"holds no checkpoint itself: give {train}")
+
+    def test_what_else_it_holds_is_named(self, train: Path) -> None:
+        (train / "vgg.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99))
+        assert "vgg.h5 is not a TensorFlow checkpoint but an HDF5 file" in refusal(train)
+
+    def test_several_checkpoints_are_named_the_latest_first(self, train: Path) -> None:
+        for step in (9, 10, 100):
+            tensorflow_v2(train / f"model.ckpt-{step}", OLD)
+        assert refusal(train).endswith("name one of them (model.ckpt-100, model.ckpt-10, model.ckpt-9)")
+
+
+def npy() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.ones(3))
+    return stream.getvalue()
+
+
+def npz() -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, fc8=np.ones(3))
+    return stream.getvalue()
+
+
+def zipped(*names: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as file:
+        for name in names:
+            file.writestr(name, bytes(100))
+    return stream.getvalue()
+
+
+def graph_def() -> bytes:
+    with tf.Graph().as_default() as graph:
+        tf.compat.v1.placeholder(tf.float32, [1], "input") + tf.constant(np.ones(1000, np.float32))
+        return graph.as_graph_def().SerializeToString()
+
+
+def saved_model() -> bytes:
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    proto = SavedModel(saved_model_schema_version=1)
+    proto.meta_graphs.add().meta_info_def.tags.append("serve")
+    return proto.SerializeToString()
+
+
+ONNX = b"\x08\x07\x12\x07pytorch\x1a\x051.9.0:\xa4\x01\n\x10conv"  # ModelProto: ir_version, producer, graph
+CAFFE = b"\n\x15VGG_ILSVRC_16_layers_1\xa2\x06\x10\n\x04data"  # NetParameter: name, then layers
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 553436134\n"
+PYTORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
+
+
+@pytest.mark.parametrize("name", ["model.ckpt", ""])
+@pytest.mark.parametrize(
+    ("own_name", "make", "says"),
+    [
+        ("vgg16.npy", npy, "a NumPy array: its weights are not converted; give the checkpoint"),
+        ("vgg16.npz", npz, "an archive of NumPy arrays"),
+        ("vgg.caffemodel", lambda: CAFFE, "a Caffe model"),
+        ("model.tflite", lambda: b"\x1c\0\0\0TFL3\x14\0", "a TensorFlow Lite model: .* that it was made from"),
+        ("frozen.pb", graph_def, "a frozen graph, its weights are constants in it: give the checkpoint"),
+        ("saved_model.pb", saved_model, "a SavedModel already: serve its folder as it is"),
+        ("vgg16.h5", lambda: b"\x89HDF\r\n\x1a\n" + bytes(99), r"an HDF5 file \(Keras weights\)"),
+        ("vgg.keras", lambda: zipped("metadata.json", "config.json", "model.weights.h5"), "a Keras model"),
+        ("vgg.pt", lambda: zipped("archive/data.pkl", "archive/data/0"), "a file of PyTorch"),
+        ("epoch=3.ckpt", lambda: zipped("epoch=3.ckpt/data.pkl", "epoch=3.ckpt/data/0"), "a file of PyTorch"),
+        ("old.pth", lambda: PYTORCH_LEGACY, "a pickle of Python, as PyTorch's older files are"),
+        ("weights.pkl", lambda: pickle.dumps({"fc8": 1}), "a pickle of Python"),
+        ("m.safetensors", lambda: b"\x40\0\0\0\0\0\0\0{\"fc8\":{}}", "a file of safetensors"),
+        ("vgg_16.ckpt", lambda: LFS, "a pointer of Git LFS .* run `git lfs pull`"),
+        ("m.zip", lambda: zipped("t/checkpoint", "t/model.ckpt-5.index"), "a zip archive with a checkpoint in it"),
+        ("saved.zip", lambda: zipped("1/saved_model.pb", "1/variables.index"), "a zip archive with a SavedModel"),
+        ("photos.zip", lambda: zipped("a.jpg"), "a zip archive: unpack it first"),
+        ("vgg_16.tar.bz2", lambda: bz2.compress(b"tar"), "a bzip2 archive: unpack it first"),
+        ("vgg_16.tar.xz", lambda: lzma.compress(b"tar"), "an xz archive: unpack it first"),
+        ("vgg_16.tar.zst", lambda: b"\x28\xb5\x2f\xfd\0\0", "a zstd archive"),
+        ("page.html", lambda: b"\n<!DOCTYPE html><title>404</title>", "an HTML or XML page: the download went wrong"),
+        ("denied.xml", lambda: b'\xef\xbb\xbf<?xml version="1.0"?><Error/>', "an HTML or XML page"),
+        ("error.json", lambda: b'{"error": {"code": 404}}', "JSON text, as servers answer errors"),
+        ("net.onnx", lambda: ONNX, "an ONNX model"),
+        ("cat.jpg", lambda: b"\xff\xd8\xff\xe0\0\x10JFIF", "a JPEG image"),
+        ("notes.txt", lambda: b"trained on Tuesday\n", "text: give the checkpoint"),
+        ("cut.ckpt", lambda: bytes(9999), "zeros: the download or the copy was not finished"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "." in value and " " not in value else "",
+)  # fmt: skip
+def test_what_is_no_checkpoint_is_named_by_its_first_bytes_whatever_its_name(
+    own_name: str, name: str, make: Callable[[], bytes], says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / (name or own_name)
+    path.write_bytes(make())
+    assert re.match(f"{re.escape(str(path))} is not a TensorFlow checkpoint but {says}", refusal(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("a.caffemodel", "a Caffe model"),
+        ("b.pb", "a frozen graph"),
+        ("c.onnx", "an ONNX model"),
+        ("d.weights", "Darknet"),
+    ],
+)
+def test_a_suffix_tells_where_the_bytes_do_not(name: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(bytes(range(200, 256)) * 9)
+    assert says in refusal(tmp_path / name)
+
+
+def test_a_checkpoint_packed_by_gzip_alone_is_to_be_unpacked(tmp_path: Path) -> None:
+    packed = gzip.compress(tensorflow_v1(tmp_path / "vgg_16.ckpt", OLD).read_bytes())
+    (tmp_path / "vgg_16.ckpt.gz").write_bytes(packed)
+    assert "is compressed by gzip but no tar archive, and holds a checkpoint; unpack it (gunzip)" in refusal(
+        tmp_path / "vgg_16.ckpt.gz"
+    )
+
+
+def test_a_gzip_of_something_else_says_of_what(tmp_path: Path) -> None:
+    (tmp_path / "vgg_16.npy.gz").write_bytes(gzip.compress(npy()))
+    assert "no tar archive, and is not a TensorFlow checkpoint but a NumPy array" in refusal(
+        tmp_path / "vgg_16.npy.gz"
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("http://a.org/vgg_16.ckpt", "curl -LO http://a.org/vgg_16.ckpt"),
+        ("https://me:secret@a.org/v.tar.gz?token=secret", "(curl -LO https://a.org/v.tar.gz)"),
+        ("gs://bucket/train/model.ckpt-9", "gcloud storage cp 'gs://bucket/train/model.ckpt-9*' ."),
+        (
+            "s3://bucket/train/model.ckpt-9",
+            "aws s3 cp --recursive s3://bucket/train/ . --exclude '*' --include 'model.ckpt-9*'",
+        ),
+        ("hdfs://nn/train/model.ckpt", "hdfs dfs -get"),
+        ("file:///data/model.ckpt", "is an address: give the path, /data/model.ckpt"),
+        ("abfs://container/model.ckpt", "copy the checkpoint here first, then give its path"),
+    ],
+)
+def test_an_address_says_how_to_fetch_what_lies_there(address: str, says: str) -> None:
+    said = refusal(address)
+    assert says in said
+    assert "secret" not in said
+    assert says.split()[0] in refusal(Path(address))
