@@ -1,6 +1,6 @@
 """Image classification and semantic segmentation from a TensorFlow Serving, without TensorFlow.
 
-from client import Client
+from slimserve import Client
 
 with Client("localhost:8500", model="vgg_16") as client:
     print(client.classify("cat.jpg").top.name)
@@ -8,7 +8,7 @@ with Client("localhost:8500", model="vgg_16") as client:
 """
 
 from .aio import AsyncClient
-from .channels.connection import TLS
+from .channels.tls import TLS
 from .client import Client
 from .errors import (
     DeadlineExceeded,
@@ -20,8 +20,17 @@ from .errors import (
     SignatureNotFound,
     Unavailable,
 )
-from .models import ModelMetadata, Signature, TensorSpec, VersionStatus
-from .types import Analysis, Area, Classification, Prediction, Segmentation
+from .types import (
+    Analysis,
+    Area,
+    Classification,
+    ModelMetadata,
+    Prediction,
+    Segmentation,
+    Signature,
+    TensorSpec,
+    VersionStatus,
+)
 
 __all__ = [
     "TLS",

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import grpc
 import grpc.aio
 import numpy.typing as npt
 
-from .base import BaseClient
-from .channels.calls import Flow, Pause, Step, Together
+from .arguments import BaseClient, SegmentOptions
+from .channels.calls import Attempt, Flow, Pause, Step, Together
+from .channels.replicas import Replicas, ask_each_time
 from .errors import ServingError
 from .images.given import Image
-from .models import ModelMetadata, VersionStatus
-from .tiles.tiling import Progress
-from .types import Analysis, Classification, Segmentation
+from .tasks.classify import classify
+from .tasks.segment import analyze, segment
+from .tasks.tiling import Progress
+from .types import Analysis, Classification, ModelMetadata, Segmentation, VersionStatus
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 T = TypeVar("T")
-
-_UP = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE)
 
 
 class AsyncClient(BaseClient):
@@ -32,8 +35,7 @@ class AsyncClient(BaseClient):
     """
 
     def _open(self) -> None:
-        self._channels: list[grpc.aio.Channel] = []  # opened in the event loop
-        self._turns = itertools.count()
+        self._replicas: Replicas[grpc.aio.Channel] | None = None  # opened in the event loop
         self._closed = False
 
     @overload
@@ -44,29 +46,13 @@ class AsyncClient(BaseClient):
     ) -> list[Classification]: ...
     async def classify(self, images: Any, *, timeout: float | None = None) -> Any:
         """Do as `Client.classify`."""
-        return await self._run(self._classify(images, timeout))
+        return await self._run(classify(self._model, images, timeout))
 
     @overload
-    async def segment(  # type: ignore[overload-overlap]
-        self,
-        images: Image,
-        *,
-        tile: int | None = None,
-        overlap: int | None = None,
-        tiles_at_once: int | None = None,
-        progress: Progress | None = None,
-        timeout: float | None = None,
-    ) -> Segmentation: ...
+    async def segment(self, images: Image, **options: Unpack[SegmentOptions]) -> Segmentation: ...  # type: ignore[overload-overlap]
     @overload
     async def segment(
-        self,
-        images: Iterable[Image],
-        *,
-        tile: int | None = None,
-        overlap: int | None = None,
-        tiles_at_once: int | None = None,
-        progress: Progress | None = None,
-        timeout: float | None = None,
+        self, images: Iterable[Image], **options: Unpack[SegmentOptions]
     ) -> list[Segmentation]: ...
     async def segment(
         self,
@@ -79,8 +65,8 @@ class AsyncClient(BaseClient):
         timeout: float | None = None,
     ) -> Any:
         """Do as `Client.segment`; `progress` is called in the event loop."""
-        flow = self._segment(images, timeout, tile, overlap, tiles_at_once, progress)
-        return await self._run(flow)
+        cut = self._cut(tile, overlap, tiles_at_once, progress)
+        return await self._run(segment(self._model, images, cut, timeout))
 
     @overload
     async def analyze(self, images: Image, *, timeout: float | None = None) -> Analysis: ...  # type: ignore[overload-overlap]
@@ -88,7 +74,7 @@ class AsyncClient(BaseClient):
     async def analyze(self, images: Iterable[Image], *, timeout: float | None = None) -> list[Analysis]: ...
     async def analyze(self, images: Any, *, timeout: float | None = None) -> Any:
         """Do as `Client.analyze`."""
-        return await self._run(self._analyze(images, timeout))
+        return await self._run(analyze(self._model, images, timeout))
 
     async def predict(
         self,
@@ -99,28 +85,28 @@ class AsyncClient(BaseClient):
         timeout: float | None = None,
     ) -> dict[str, npt.NDArray[Any]]:
         """Do as `Client.predict`."""
-        return await self._run(self._predict(inputs, signature, outputs, timeout))
+        return await self._run(self._model.predict(inputs, signature, outputs, timeout))
 
     async def metadata(self, *, timeout: float | None = None) -> ModelMetadata:
         """Do as `Client.metadata`."""
-        return await self._run(self._metadata(timeout))
+        return await self._run(self._model.metadata(timeout))
 
     async def receptive_field(self, *, timeout: float | None = None) -> int | None:
         """Do as `Client.receptive_field`."""
-        return await self._run(self._receptive_field(timeout))
+        return await self._run(self._model.receptive_field(timeout))
 
     async def status(self, *, timeout: float | None = None) -> list[VersionStatus]:
         """Do as `Client.status`."""
-        return await self._run(self._status(timeout))
+        return await self._run(self._model.status(timeout))
 
     async def wait_until_ready(self, timeout: float = 60.0) -> None:
         """Do as `Client.wait_until_ready`."""
-        await self._run(self._wait_until_ready(timeout))
+        await self._run(self._model.wait_until_ready(timeout))
 
     async def close(self) -> None:
         """Close the connections; calls in flight end with ServingError (CANCELLED)."""
         self._closed = True
-        for channel in self._channels:
+        for channel in self._replicas.channels if self._replicas else ():
             await channel.close(None)
 
     async def __aenter__(self) -> AsyncClient:
@@ -132,42 +118,37 @@ class AsyncClient(BaseClient):
         await self.close()
 
     async def _run(self, flow: Flow[T]) -> T:
-        """Drive a flow: send what it yields, hand it what comes back; its own work is done in a thread."""
+        """Drive a flow: do each step that it yields, and hand it the outcome; its own work is done in a thread."""
         finished: list[T] = []
 
-        def advance(resume: Callable[[Any], Step], outcome: Any) -> Step | None:
+        def advance(resume: Callable[[], Step]) -> Step | None:
             try:
-                return resume(outcome)
+                return resume()
             except StopIteration as stop:  # it cannot cross a future
                 finished.append(stop.value)
                 return None
 
-        step = await asyncio.to_thread(advance, flow.send, None)
-        while step is not None:
-            if isinstance(step, Pause):
-                await asyncio.sleep(step.seconds)
-                step = await asyncio.to_thread(advance, flow.send, b"")
-                continue
-            if isinstance(step, Together):
-                try:
-                    await self._run_together(step)
-                except ServingError as error:
-                    step = await asyncio.to_thread(advance, flow.throw, error)
-                else:
-                    step = await asyncio.to_thread(advance, flow.send, b"")
-                continue
-            call = self._next_channel().unary_unary(step.method, None, None)
+        resume = functools.partial(flow.send, None)  # type: ignore[arg-type]
+        while step := await asyncio.to_thread(advance, resume):
             try:
-                answer = await _outcome(
-                    call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
-                )
-            except grpc.RpcError as error:
-                step = await asyncio.to_thread(advance, flow.throw, error)
-            else:
-                step = await asyncio.to_thread(advance, flow.send, answer)
+                resume = functools.partial(flow.send, await self._do(step))
+            except (grpc.RpcError, ServingError) as error:
+                resume = functools.partial(flow.throw, error)
         return finished[0]
 
-    async def _run_together(self, together: Together) -> None:
+    async def _do(self, step: Step) -> bytes:
+        if isinstance(step, Attempt):
+            call = self._next_channel().unary_unary(step.method, None, None)
+            return await _outcome(
+                call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
+            )
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+        else:
+            await self._do_together(step)
+        return b""
+
+    async def _do_together(self, together: Together) -> None:
         flows = iter(together.flows)
 
         async def work() -> None:
@@ -184,17 +165,11 @@ class AsyncClient(BaseClient):
             await asyncio.gather(*workers, return_exceptions=True)
 
     def _next_channel(self) -> grpc.aio.Channel:
-        """Give the channels in turn; those that are down only when all are."""
         if self._closed:
             raise RuntimeError("the client is closed")
-        if not self._channels:
-            self._channels = self._connection.open_async()
-        turn = next(self._turns) % len(self._channels)
-        in_turn = self._channels[turn:] + self._channels[:turn]
-        if len(in_turn) == 1:
-            return in_turn[0]
-        up = (channel for channel in in_turn if channel.get_state(try_to_connect=True) in _UP)
-        return next(up, in_turn[0])
+        if self._replicas is None:
+            self._replicas = ask_each_time(self._connection.open_async())
+        return self._replicas.next()
 
 
 async def _outcome(call: Awaitable[bytes]) -> bytes:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import grpc
 import numpy.typing as npt
 
-from .base import BaseClient
-from .channels.calls import Flow, Pause, Together
+from .arguments import BaseClient, SegmentOptions
+from .channels.calls import Attempt, Flow, Pause, Step, Together
+from .channels.replicas import watch
 from .errors import ServingError
 from .images.given import Image
-from .models import ModelMetadata, VersionStatus
-from .tiles.tiling import Progress
-from .types import Analysis, Classification, Segmentation
+from .tasks.classify import classify
+from .tasks.segment import analyze, segment
+from .tasks.tiling import Progress
+from .types import Analysis, Classification, ModelMetadata, Segmentation, VersionStatus
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 T = TypeVar("T")
 
@@ -28,7 +32,8 @@ class Client(BaseClient):
     __doc__ = f"{BaseClient.__doc__}\n    Threads may share a client. Close it, or use it as a context manager.\n    "
 
     def _open(self) -> None:
-        self._channels = _Channels(self._connection.open())
+        self._replicas = watch(self._connection.open())
+        self._closed = False
 
     @overload
     def classify(self, images: Image, *, timeout: float | None = None) -> Classification: ...  # type: ignore[overload-overlap]
@@ -37,33 +42,16 @@ class Client(BaseClient):
     def classify(self, images: Any, *, timeout: float | None = None) -> Any:
         """Rank the classes of an image, or of each of several.
 
-        Several images go in requests of up to eight, each with the deadline. Raises InvalidInput, naming the image,
-        and the other errors of this package.
+        The model looks at one crop from the middle of an image, prepared as the network was trained and evaluated;
+        `analyze` looks at the whole image, and may rank other classes. Several images go in requests of up to eight,
+        each with the deadline. Raises InvalidInput, naming the image, and the other errors of this package.
         """
-        return self._run(self._classify(images, timeout))
+        return self._run(classify(self._model, images, timeout))
 
     @overload
-    def segment(  # type: ignore[overload-overlap]
-        self,
-        images: Image,
-        *,
-        tile: int | None = None,
-        overlap: int | None = None,
-        tiles_at_once: int | None = None,
-        progress: Progress | None = None,
-        timeout: float | None = None,
-    ) -> Segmentation: ...
+    def segment(self, images: Image, **options: Unpack[SegmentOptions]) -> Segmentation: ...  # type: ignore[overload-overlap]
     @overload
-    def segment(
-        self,
-        images: Iterable[Image],
-        *,
-        tile: int | None = None,
-        overlap: int | None = None,
-        tiles_at_once: int | None = None,
-        progress: Progress | None = None,
-        timeout: float | None = None,
-    ) -> list[Segmentation]: ...
+    def segment(self, images: Iterable[Image], **options: Unpack[SegmentOptions]) -> list[Segmentation]: ...
     def segment(
         self,
         images: Any,
@@ -87,8 +75,8 @@ class Client(BaseClient):
 
         Raises InvalidInput, naming the image, and the other errors of this package.
         """
-        flow = self._segment(images, timeout, tile, overlap, tiles_at_once, progress)
-        return self._run(flow)
+        cut = self._cut(tile, overlap, tiles_at_once, progress)
+        return self._run(segment(self._model, images, cut, timeout))
 
     @overload
     def analyze(self, images: Image, *, timeout: float | None = None) -> Analysis: ...  # type: ignore[overload-overlap]
@@ -97,9 +85,10 @@ class Client(BaseClient):
     def analyze(self, images: Any, *, timeout: float | None = None) -> Any:
         """Classify and segment in one pass of the network, at the image's full size.
 
-        Pixels are sent, so that encoded images need Pillow. Raises as `segment` does.
+        The ranking is that of the whole image, not that of the crop which `classify` looks at. Pixels are sent, so
+        that encoded images need Pillow. Raises as `segment` does.
         """
-        return self._run(self._analyze(images, timeout))
+        return self._run(analyze(self._model, images, timeout))
 
     def predict(
         self,
@@ -115,30 +104,32 @@ class Client(BaseClient):
         Arrays of the answer are read-only views of it where they can be. `outputs` asks for some of them only; an
         empty `signature` is `serving_default`.
         """
-        return self._run(self._predict(inputs, signature, outputs, timeout))
+        return self._run(self._model.predict(inputs, signature, outputs, timeout))
 
     def metadata(self, *, timeout: float | None = None) -> ModelMetadata:
         """Ask for the model's version and signatures."""
-        return self._run(self._metadata(timeout))
+        return self._run(self._model.metadata(timeout))
 
     def receptive_field(self, *, timeout: float | None = None) -> int | None:
         """Ask how many pixels, a side, decide the scores of a cell of the label map; None where the model won't say."""
-        return self._run(self._receptive_field(timeout))
+        return self._run(self._model.receptive_field(timeout))
 
     def status(self, *, timeout: float | None = None) -> list[VersionStatus]:
         """Ask for the states of the model's versions, newest first; of the pinned one if there is one."""
-        return self._run(self._status(timeout))
+        return self._run(self._model.status(timeout))
 
     def wait_until_ready(self, timeout: float = 60.0) -> None:
         """Wait for the server and for the model, in the pinned version, to be available.
 
         Raises Unavailable where no server answers and ModelNotFound where it has no such model, or not yet.
         """
-        self._run(self._wait_until_ready(timeout))
+        self._run(self._model.wait_until_ready(timeout))
 
     def close(self) -> None:
         """Close the connections; calls in flight end with ServingError (CANCELLED)."""
-        self._channels.close()
+        self._closed = True
+        for channel in self._replicas.channels:
+            channel.close()
 
     def __enter__(self) -> Client:
         return self
@@ -149,34 +140,33 @@ class Client(BaseClient):
         self.close()
 
     def _run(self, flow: Flow[T]) -> T:
-        """Drive a flow: send what it yields, hand it what comes back."""
-        try:
-            step = next(flow)
-            while True:
-                if isinstance(step, Pause):
-                    time.sleep(step.seconds)
-                    step = flow.send(b"")
-                    continue
-                if isinstance(step, Together):
-                    try:
-                        self._run_together(step)
-                    except ServingError as error:
-                        step = flow.throw(error)
-                    else:
-                        step = flow.send(b"")
-                    continue
-                call = self._channels.next().unary_unary(step.method, None, None)
-                try:
-                    answer = call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
-                except grpc.RpcError as error:
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(answer)
-        except StopIteration as finished:
-            result: T = finished.value
-            return result
+        """Drive a flow: do each step that it yields, and hand it the outcome."""
+        resume = functools.partial(flow.send, None)  # type: ignore[arg-type]
+        while True:
+            try:
+                step = resume()
+            except StopIteration as finished:
+                result: T = finished.value
+                return result
+            try:
+                resume = functools.partial(flow.send, self._do(step))
+            except (grpc.RpcError, ServingError) as error:
+                resume = functools.partial(flow.throw, error)
 
-    def _run_together(self, together: Together) -> None:
+    def _do(self, step: Step) -> bytes:
+        if isinstance(step, Attempt):
+            if self._closed:
+                raise RuntimeError("the client is closed")
+            call = self._replicas.next().unary_unary(step.method, None, None)
+            answer: bytes = call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
+            return answer
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+        else:
+            self._do_together(step)
+        return b""
+
+    def _do_together(self, together: Together) -> None:
         pool = ThreadPoolExecutor(together.at_once)
         try:
             for future in as_completed([pool.submit(self._run, flow) for flow in together.flows]):
@@ -184,34 +174,3 @@ class Client(BaseClient):
                 together.after_each()
         finally:  # an error, or Ctrl-C, does not wait for the calls in flight
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-class _Channels:
-    """The channels to the replicas, used in turn; those known to be down only when all are."""
-
-    def __init__(self, channels: list[grpc.Channel]) -> None:
-        self._channels = channels
-        self._down = [False] * len(channels)
-        self._turns = itertools.count()
-        self._closed = False
-        if len(channels) > 1:
-            for index, channel in enumerate(channels):
-                channel.subscribe(functools.partial(self._note, index), try_to_connect=True)
-
-    def _note(self, index: int, state: grpc.ChannelConnectivity) -> None:
-        self._down[index] = state not in (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE)
-
-    def next(self) -> grpc.Channel:
-        """Give the channel for the next call."""
-        if self._closed:
-            raise RuntimeError("the client is closed")
-        turn = next(self._turns) % len(self._channels)
-        in_turn = range(turn, turn + len(self._channels))
-        up = (index % len(self._channels) for index in in_turn if not self._down[index % len(self._channels)])
-        return self._channels[next(up, turn)]
-
-    def close(self) -> None:
-        """Close all channels."""
-        self._closed = True
-        for channel in self._channels:
-            channel.close()

@@ -1,29 +1,41 @@
-"""Answers about images: ranked classes, label maps, or both."""
+"""What answers hold: ranked classes, label maps, and what a server says about its models.
+
+Nothing here draws. A result that is asked for a picture imports what draws it.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .images import pillow as _pillow
+from .images import pillow
 
 if TYPE_CHECKING:
     import PIL.Image
 
-    from .images.given import PreparedImage
+__all__ = [
+    "Analysis",
+    "Area",
+    "Classification",
+    "ModelMetadata",
+    "Prediction",
+    "Segmentation",
+    "Signature",
+    "TensorSpec",
+    "VersionStatus",
+]
 
-
-OPACITY = 0.55  # of the colours in an overlay
+_SHOWN = 3  # classes in a repr
 _COUNTED_AT_ONCE = 1 << 20  # pixels
 
 
 class Prediction(NamedTuple):
-    """One class of a ranking."""
+    """One class of a ranking: its name, its score (a probability, 0 to 1) and its id."""
 
     name: str
     score: float
@@ -31,14 +43,14 @@ class Prediction(NamedTuple):
 
 
 class Area(NamedTuple):
-    """One class of a label map and the fraction of the pixels that it covers."""
+    """One class of a label map, and the fraction of the pixels that it covers (0 to 1)."""
 
     name: str
     id: int
     fraction: float
 
 
-@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
+@dataclass(frozen=True, eq=False, repr=False)  # arrays do not compare to one truth value
 class Classification:
     """The classes of an image.
 
@@ -55,20 +67,162 @@ class Classification:
         """The best class."""
         return self.predictions[0]
 
-    def _repr_html_(self) -> str:
-        from .pictures import notebook as _notebook
+    def __repr__(self) -> str:
+        best = ", ".join(f"{each.name} {each.score:.1%}" for each in self.predictions[:_SHOWN])
+        return f"<Classification: {best}; version {self.model_version}>"
 
-        return _notebook.classification_html(self)
+    def _repr_html_(self) -> str:
+        from .pictures.notebook import ranking_html
+
+        return ranking_html(self.predictions, self.model_version)
 
     def _repr_png_(self) -> bytes | None:
-        from .pictures import notebook as _notebook
+        from .pictures.notebook import ranking_png
 
-        return _notebook.classification_png(self)
+        return ranking_png(self.predictions)
 
 
-def format_fraction(fraction: float) -> str:
-    """Write a part of 1 as people read it: `12.3 %`."""
-    return f"{100 * fraction:.1f} %" if fraction >= 0.001 else "< 0.1 %"
+@dataclass(frozen=True, eq=False, repr=False)
+class Segmentation:
+    """The class of every pixel of an image.
+
+    `label_map` is uint8 or uint16 [H,W] of class ids, at the image's own size as it is displayed (upright, where
+    EXIF turns it). `class_names` names the classes that occur in it. `model_version` is the version that answered.
+    """
+
+    label_map: npt.NDArray[Any]
+    class_names: Mapping[int, str]
+    model_version: int
+    _picture: Callable[[], PIL.Image.Image]
+
+    @functools.cached_property
+    def _areas(self) -> list[Area]:
+        counts = count_pixels(self.label_map)
+        ids = np.flatnonzero(counts)
+        ranked = ids[np.argsort(-counts[ids], kind="stable")].tolist()
+        return [Area(self.class_names[id], id, float(counts[id] / self.label_map.size)) for id in ranked]
+
+    def areas(self) -> list[Area]:
+        """Rank the classes by the fraction of pixels they cover, largest first."""
+        return list(self._areas)
+
+    def label_image(self) -> PIL.Image.Image:
+        """Draw the label map as an image whose pixel values are the class ids.
+
+        A palette image in the colours of `overlay()` when every id is below 256, 16-bit grayscale otherwise.
+        Needs Pillow.
+        """
+        pillow.require("label_image()")
+        from .pictures.overlay import draw_labels
+
+        return draw_labels(self.label_map)
+
+    def overlay(self, *, opacity: float = 0.55, legend: bool = True) -> PIL.Image.Image:
+        """Draw the regions over the image: a colour for each class, outlines, and a legend with the areas.
+
+        A class has the same colour in every picture. `opacity` is that of the colours, 0 to 1. The image keeps its
+        size and place at the top left; the legend stands beside it, or below a wide one. Needs Pillow.
+        """
+        pillow.require("overlay()")
+        from .pictures.overlay import draw_overlay
+
+        return draw_overlay(self._picture(), self.label_map, self._areas if legend else [], opacity)
+
+    def __repr__(self) -> str:
+        height, width = self.label_map.shape
+        largest = ", ".join(f"{area.name} {area.fraction:.1%}" for area in self._areas[:_SHOWN])
+        return f"<Segmentation: {width}x{height} pixels, {largest}; version {self.model_version}>"
+
+    def _repr_html_(self) -> str:
+        from .pictures.notebook import regions_html
+
+        return regions_html(self._picture, self.label_map, self._areas, self.model_version)
+
+    def _repr_png_(self) -> bytes | None:
+        from .pictures.notebook import regions_png
+
+        return regions_png(self._picture, self.label_map, self._areas)
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Both answers, from one pass of the network over the whole image.
+
+    The classes are those of the whole image: the scores of all places in it are averaged before they are ranked.
+    `classify` looks at one crop, and may rank other classes.
+    """
+
+    classification: Classification
+    segmentation: Segmentation
+
+    def _repr_html_(self) -> str:
+        return self.segmentation._repr_html_() + self.classification._repr_html_()
+
+    def _repr_png_(self) -> bytes | None:
+        return self.segmentation._repr_png_()
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """One version of a model on the server (tensorflow_serving/apis/get_model_status.proto).
+
+    `state` is START, LOADING, AVAILABLE, UNLOADING or END; a version that failed to load is at END with a non-zero
+    `error_code` (google.rpc.Code) and its message.
+    """
+
+    version: int
+    state: str
+    error_code: int = 0
+    error_message: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.version} is {self.state}" + (f" ({self.error_message})" if self.error_message else "")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Type and shape of an input or output; a dimension of any size is None, a shape of any rank too."""
+
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return f"{self.dtype} of any shape"
+        return f"{self.dtype} [{', '.join('?' if size is None else str(size) for size in self.shape)}]"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One way to call a model: the method it answers to, and its tensors by name."""
+
+    method: str
+    inputs: dict[str, TensorSpec]
+    outputs: dict[str, TensorSpec]
+
+    def __str__(self) -> str:
+        sides = (
+            ", ".join(f"{name} {spec}" for name, spec in side.items()) for side in (self.inputs, self.outputs)
+        )
+        return " -> ".join(sides)
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """A model's name, the version that answered, and its signatures by name; `str()` is a line for each."""
+
+    name: str
+    version: int
+    signatures: dict[str, Signature]
+
+    def __repr__(self) -> str:
+        return (
+            f"<ModelMetadata: {self.name}, version {self.version}, signatures {', '.join(self.signatures)}>"
+        )
+
+    def __str__(self) -> str:
+        lines = (f"  {name}: {signature}" for name, signature in self.signatures.items())
+        return "\n".join([f"{self.name}, version {self.version}", *lines])
 
 
 def count_pixels(label_map: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -81,76 +235,3 @@ def count_pixels(label_map: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     for start in range(0, len(label_map), rows):
         counts += np.bincount(label_map[start : start + rows].ravel(), minlength=len(counts))
     return counts
-
-
-@dataclass(frozen=True, eq=False)
-class Segmentation:
-    """The class of every pixel of an image.
-
-    `label_map` is uint8 or uint16 [H,W] of class ids, at the image's own size as it is displayed (upright, where
-    EXIF turns it). `class_names` names the classes that occur in it. `model_version` is the version that answered.
-    """
-
-    label_map: npt.NDArray[Any]
-    class_names: Mapping[int, str]
-    model_version: int
-    _image: PreparedImage = field(repr=False)
-
-    @functools.cached_property
-    def _areas(self) -> list[Area]:
-        counts = count_pixels(self.label_map)
-        ids = np.flatnonzero(counts)
-        ranked = ids[np.argsort(-counts[ids], kind="stable")]
-        return [
-            Area(self.class_names[int(id)], int(id), float(counts[id] / self.label_map.size)) for id in ranked
-        ]
-
-    def areas(self) -> list[Area]:
-        """Rank the classes by the fraction of pixels they cover, largest first."""
-        return list(self._areas)
-
-    def label_image(self) -> PIL.Image.Image:
-        """Draw the label map as an image whose pixel values are the class ids.
-
-        A palette image in the colours of `overlay()` when every id is below 256, 16-bit grayscale otherwise.
-        Needs Pillow.
-        """
-        from .pictures.overlay import draw_labels
-
-        _pillow.require("label_image()")
-        return draw_labels(self.label_map)
-
-    def overlay(self, *, opacity: float = OPACITY, legend: bool = True) -> PIL.Image.Image:
-        """Draw the regions over the image: a colour for each class, outlines, and a legend with the areas.
-
-        A class has the same colour in every picture. `opacity` is that of the colours, 0 to 1. The image keeps its
-        size and place at the top left; the legend stands beside it, or below a wide one. Needs Pillow.
-        """
-        from .pictures.overlay import draw_overlay
-
-        _pillow.require("overlay()")
-        return draw_overlay(self._image.to_pillow(), self.label_map, self._areas if legend else [], opacity)
-
-    def _repr_html_(self) -> str:
-        from .pictures import notebook as _notebook
-
-        return _notebook.segmentation_html(self)
-
-    def _repr_png_(self) -> bytes | None:
-        from .pictures import notebook as _notebook
-
-        return _notebook.segmentation_png(self)
-
-
-@dataclass(frozen=True, eq=False)
-class Analysis:
-    """Both answers, from one pass of the network."""
-
-    classification: Classification
-    segmentation: Segmentation
-
-    def _repr_html_(self) -> str:
-        return self.segmentation._repr_html_() + self.classification._repr_html_()
-
-    def _repr_png_(self) -> bytes | None:
-        return self.segmentation._repr_png_()

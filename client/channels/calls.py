@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NamedTuple, TypeAlias, TypeVar
 
 import grpc
@@ -71,58 +71,60 @@ class Caller:
         for the connect timeout. Raises the ServingError that fits.
         """
         begun = time.monotonic()
-        servers = len(self._connection.targets)
         failure: Failure | None = None
-        for attempt in range(1, 1_000_000):
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                break
-            try:
-                answer = yield Attempt(method, request, remaining)
-            except grpc.RpcError as error:
-                latest = failure_of(error)
-            else:
-                self._was_connected = True
-                return answer
-            if latest.code is grpc.StatusCode.DEADLINE_EXCEEDED and failure:
-                break
-            failure = self._explain(latest) if attempt == servers else latest
-            if not failure.never_sent:
-                self._was_connected |= failure.code is not grpc.StatusCode.DEADLINE_EXCEEDED
-                raise self._error(failure, signature)
-            if attempt % servers:
-                continue  # another server, at once
-            pause = _pause_after(attempt // servers)
+
+        def out_of_time() -> ServingError:
+            if failure is None:
+                where = self._connection
+                return DeadlineExceeded(f"no answer from {where}: the deadline had passed before the call")
+            return self._error(failure, signature, waited=time.monotonic() - begun)
+
+        for pauses, pause in enumerate(_pauses()):
+            for _ in self._connection.targets:  # another server, at once
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    raise out_of_time()
+                try:
+                    answer = yield Attempt(method, request, remaining)
+                except grpc.RpcError as error:
+                    latest = failure_of(error)
+                else:
+                    self._was_connected = True
+                    return answer
+                if latest.code is grpc.StatusCode.DEADLINE_EXCEEDED and failure:
+                    raise out_of_time()
+                failure = latest
+                if not failure.never_sent:
+                    self._was_connected |= failure.code is not grpc.StatusCode.DEADLINE_EXCEEDED
+                    raise self._error(failure, signature)
+            assert failure is not None
             limit = deadline if self._was_connected else min(deadline, begun + self._connect_timeout)
-            if failure.is_lasting or time.monotonic() + pause >= limit:
+            is_over = time.monotonic() + pause >= limit
+            if is_over or not pauses:
                 failure = self._explain(failure)
+            if is_over or failure.is_lasting:
                 break
             yield Pause(pause)
-        if failure is None:
-            raise DeadlineExceeded(
-                f"no answer from {self._connection}: the deadline had passed before the call"
-            )
-        raise self._error(failure, signature, waited=time.monotonic() - begun)
+        raise out_of_time()
 
     def wait_until_ready(self, timeout: float) -> Flow[None]:
         """Ask for the servable until it is there. Raises Unavailable or ModelNotFound, saying what is missing."""
         begun = time.monotonic()
         request = messages.metadata_request(self.servable)
         reason: ServingError | None = None
-        for attempt in range(1, 1_000_000):
+        for pause in _pauses():
             remaining = begun + timeout - time.monotonic()
             try:
                 yield Attempt(
                     messages.GET_MODEL_METADATA, request, max(min(remaining, _PROBE), _SHORTEST_PROBE)
                 )
             except grpc.RpcError as error:
-                failure = self._explain(failure_of(error)) if attempt == 1 else failure_of(error)
+                failure = failure_of(error) if reason else self._explain(failure_of(error))
             else:
                 self._was_connected = True
                 return
             if reason is None or failure.code is not grpc.StatusCode.DEADLINE_EXCEEDED:
                 reason = self._error(failure, "")
-            pause = _pause_after(attempt)
             if failure.is_lasting or not isinstance(reason, (Unavailable, DeadlineExceeded, ModelNotFound)):
                 raise reason
             left = begun + timeout - time.monotonic()
@@ -141,12 +143,8 @@ class Caller:
             answer = yield Attempt(messages.GET_MODEL_STATUS, every_version, _PROBE)
         except grpc.RpcError:
             return ""
-        versions = [
-            f"{status.version} is {status.state}"
-            + (f" ({status.error_message})" if status.error_message else "")
-            for status in messages.status_response(answer)
-        ]
-        return f"; of its versions, {', '.join(versions)}" if versions else ""
+        states = ", ".join(map(str, messages.status_response(answer)))
+        return f"; of its versions, {states}" if states else ""
 
     def _explain(self, failure: Failure) -> Failure:
         """Look closer at why no connection comes about: gRPC reports one of a name's addresses, the one it tried last.
@@ -163,6 +161,9 @@ class Caller:
         return error_of(failure, self.servable, signature, where)
 
 
-def _pause_after(attempt: int) -> float:
-    """Exponential backoff with jitter: seconds to wait after the attempt of that number, from 1."""
-    return min(_FIRST_PAUSE * 2.0 ** min(attempt - 1, 10), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)
+def _pauses() -> Iterator[float]:
+    """Give the seconds to wait after each round of attempts: exponential backoff with jitter, without end."""
+    pause = _FIRST_PAUSE
+    while True:
+        yield pause * random.uniform(0.5, 1.0)
+        pause = min(2 * pause, _LONGEST_PAUSE)

@@ -1,10 +1,8 @@
-"""Where the servers are and how to speak to them: addresses, TLS, credentials, channel options."""
+"""A connection to each server: credentials, token, compression and the channel options that make it last."""
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import os
 import re
 import socket
 from collections.abc import Iterator, Sequence
@@ -15,29 +13,15 @@ import grpc
 import grpc.aio
 
 from ..errors import InvalidInput
-from ..wire.messages import GET_MODEL_STATUS, LARGEST_MESSAGE
-
-DEFAULT_PORT = 8500
-_RESOLVERS = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "xds:")
+from ..limits import LARGEST_MESSAGE
+from ..wire.messages import GET_MODEL_STATUS
+from .addresses import is_loopback, parse_addresses
+from .tls import TLS, Security, channel_credentials
 
 _PROBE = 1.0  # seconds to find out why a connection fails
 CONNECT_ATTEMPT = 3.0  # seconds after which a connection that does not come about is given up
 
 Compression: TypeAlias = Literal["gzip", "deflate"]
-
-
-@dataclass(frozen=True)
-class TLS:
-    """TLS to the server, mutual where the client shows a certificate too.
-
-    `ca` is the file of the certificates to trust, those that gRPC carries by default; `certificate` and `key` are the
-    client's own; all PEM. `server_name` is the name in the server's certificate where it is not the address.
-    """
-
-    ca: str | os.PathLike[str] | None = None
-    certificate: str | os.PathLike[str] | None = None
-    key: str | os.PathLike[str] | None = None
-    server_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +78,7 @@ class Connection:
 
 def make_connection(
     server: str | Sequence[str],
-    tls: bool | str | os.PathLike[str] | TLS | grpc.ChannelCredentials,
+    tls: Security,
     token: str | None,
     compression: Compression | None,
 ) -> Connection:
@@ -114,77 +98,9 @@ def make_connection(
     compressions["deflate"] = grpc.Compression.Deflate
     if compression not in compressions:
         raise InvalidInput(f"compression is {compression!r} and must be 'gzip', 'deflate' or None")
-    return Connection(targets, _credentials(tls), tuple(options), tuple(metadata), compressions[compression])
-
-
-def parse_addresses(server: str | Sequence[str]) -> tuple[str, ...]:
-    """Turn `host:port`, several of them in a list or with commas between, or gRPC names into gRPC names.
-
-    Raises InvalidInput.
-    """
-    if isinstance(server, str):
-        server = [server] if server.startswith(("ipv4:", "ipv6:")) else server.split(",")
-    targets = tuple(_parse_address(address.strip()) for address in server)
-    if not targets:
-        raise InvalidInput("there is no server address")
-    return targets
-
-
-def _parse_address(address: str) -> str:
-    if address.startswith(_RESOLVERS):
-        return address
-    if "://" in address:
-        raise InvalidInput(
-            f"server address {address!r}: leave out {address.split('://')[0]}://, and use the gRPC port"
-        )
-    match = re.fullmatch(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+)(:(?P<port>\d+))?", address)
-    if match is None:
-        raise InvalidInput(f"server address {address!r} is not host:port")
-    port = int(match["port"] or DEFAULT_PORT)
-    if not 0 < port < 65536:
-        raise InvalidInput(f"server address {address!r}: there is no port {port}")
-    return f"dns:///{match['host']}:{port}"
-
-
-def is_loopback(target: str) -> bool:
-    """Tell whether calls to a gRPC name stay on this machine."""
-    if target.startswith("unix"):
-        return True
-    host = re.sub(r":\d+$", "", re.sub(r"^\w+:/*", "", target)).strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _credentials(
-    tls: bool | str | os.PathLike[str] | TLS | grpc.ChannelCredentials,
-) -> grpc.ChannelCredentials | None:
-    if tls is False:
-        return None
-    if isinstance(tls, grpc.ChannelCredentials):
-        return tls
-    files = TLS() if tls is True else tls if isinstance(tls, TLS) else TLS(ca=tls)
-    if (files.certificate is None) != (files.key is None):
-        raise InvalidInput("a client certificate and its key are needed both, or neither")
-    return grpc.ssl_channel_credentials(
-        _read_pem(files.ca, b"CERTIFICATE"),
-        _read_pem(files.key, b"KEY"),
-        _read_pem(files.certificate, b"CERTIFICATE"),
+    return Connection(
+        targets, channel_credentials(tls), tuple(options), tuple(metadata), compressions[compression]
     )
-
-
-def _read_pem(path: str | os.PathLike[str] | None, kind: bytes) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        with open(path, "rb") as file:
-            pem = file.read()
-    except OSError as error:
-        raise InvalidInput(f"TLS file {os.fspath(path)} cannot be read: {error.strerror}") from error
-    if not re.search(rb"-----BEGIN [A-Z ]*" + kind + rb"-----", pem):
-        raise InvalidInput(f"TLS file {os.fspath(path)} holds no PEM {kind.decode().lower()}")
-    return pem
 
 
 # gRPC itself retries what was sent and broke before the answer began (gRFC A6); this package retries what was

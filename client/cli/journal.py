@@ -104,9 +104,9 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 
 def _check_answer(answer: Any) -> Answer:
     """Give the parts of an answer, as what they have to be. Raises TypeError, ValueError or KeyError."""
-    height, width = answer["size"]
     return {
-        "size": [int(height), int(width)],
+        "height": int(answer["height"]),
+        "width": int(answer["width"]),
         "areas": [
             {"name": str(area["name"]), "id": int(area["id"]), "fraction": float(area["fraction"])}
             for area in answer["areas"]

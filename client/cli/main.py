@@ -90,6 +90,13 @@ def _common() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="deadline of each request (%(default)s)",
     )
+    group.add_argument(
+        "--connect-timeout",
+        type=float,
+        default=3.0,
+        metavar="SECONDS",
+        help="give up so soon where no server answers at all (%(default)s)",
+    )
     group.add_argument("--tls", action="store_true", help="use TLS, trusting the usual authorities")
     group.add_argument(
         "--tls-ca", type=Path, metavar="FILE", help="use TLS, trusting this CA certificate (PEM)"
@@ -116,6 +123,7 @@ def _connect(options: argparse.Namespace) -> Client:
         version=options.version,
         version_label=options.version_label,
         timeout=options.timeout,
+        connect_timeout=options.connect_timeout,
         tls=tls if options.tls or tls != TLS() else False,
         token=_read_token(options.token_file) if options.token_file else None,
         compression=options.compression,

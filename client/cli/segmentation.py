@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .. import Client, InvalidInput
-from ..channels.connection import parse_addresses
+from ..channels.addresses import parse_addresses
 from ..images import pillow as _pillow
-from ..tiles.tiling import Tiling, overlap_for
+from ..tasks.tiling import Tiling, overlap_for
 from . import display, files
 from .concurrency import positive
 from .journal import FILE as JOURNAL
@@ -150,7 +150,8 @@ def _segment_each(
         if options.label_map:
             files.save(scene.label_image(), results[index]["labels"])
         answer = {
-            "size": list(scene.label_map.shape),
+            "height": scene.label_map.shape[0],
+            "width": scene.label_map.shape[1],
             "areas": [area._asdict() for area in scene.areas()],
             "model_version": scene.model_version,
         }

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInput, MessageTooLarge
-from ..wire.messages import check_size
+from ..limits import check_size
 from . import exif as _exif
 from . import pillow as _pillow
 

@@ -4,38 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import PIL.Image
 from PIL import ImageDraw, ImageFont
 
-from ..types import format_fraction
 from .palette import colours
-
-if TYPE_CHECKING:
-    from ..types import Area
+from .shares import Share, rows_of
 
 _INK, _FAINT = (32, 33, 36), (108, 112, 118)
 _SMALLEST_TEXT, _LARGEST_TEXT = 13, 64  # pixels
-_MOST_ROWS = 20  # the classes beyond are summed up in one row
 _LONGEST_NAME = 16  # in units of the text size
 
 
 class Legend:
     """The rows of a legend, measured, in one column or in as many as fit `width` pixels."""
 
-    def __init__(self, areas: Sequence[Area], text_size: float, width: int | None) -> None:
+    def __init__(self, shares: Sequence[Share], text_size: float, width: int | None) -> None:
         self._size = max(_SMALLEST_TEXT, min(_LARGEST_TEXT, round(text_size)))
         self._font = ImageFont.load_default(self._size)
-        self._rows: list[tuple[int | None, str, str]] = [
-            (area.id, self._shorten(area.name), format_fraction(area.fraction)) for area in areas[:_MOST_ROWS]
-        ]
-        if rest := areas[_MOST_ROWS:]:
-            share = format_fraction(sum(area.fraction for area in rest))
-            self._rows.append((None, f"and {len(rest)} more", share))
+        self._rows = [row._replace(name=self._shorten(row.name)) for row in rows_of(shares)]
         self._margin = round(self._size * 0.9)
-        self._name_width = math.ceil(max(self._font.getlength(name) for _, name, _ in self._rows))
-        self._share_width = math.ceil(max(self._font.getlength(share) for _, _, share in self._rows))
+        self._name_width = math.ceil(max(self._font.getlength(row.name) for row in self._rows))
+        self._share_width = math.ceil(max(self._font.getlength(row.share) for row in self._rows))
         # Swatch, gap, name, gap, percentage.
         self._column = self._size * 2 + self._name_width + self._size + self._share_width
         columns = 1 if width is None else (width - self._margin) // (self._column + 2 * self._margin)

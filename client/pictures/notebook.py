@@ -9,117 +9,102 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ..images import pillow as _pillow
+import numpy.typing as npt
+
 from .palette import colours
+from .shares import Row, Share, rows_of
 
 if TYPE_CHECKING:
     import PIL.Image
 
-    from ..types import Area, Classification, Segmentation
+    Picture = Callable[[], PIL.Image.Image]
 
 _LARGEST_SIDE = 1024  # pixels of a picture, its legend aside
-_SHOWN_CLASSES = 20
+_OPACITY = 0.55  # of the colours
 
 _CELL = 'style="text-align:left;padding:.15em .8em .15em 0;border:0"'
 _NUMBER = 'style="text-align:right;padding:.15em 0;border:0"'
 
 
-def classification_html(result: Classification) -> str:
-    """Write the ranking as a table."""
-    rows = [
-        (f"<td {_CELL}>{_escape(each.name)}</td>", f"{100 * each.score:.1f} %")
-        for each in result.predictions[:_SHOWN_CLASSES]
-    ]
-    return _table(rows, f"model version {result.model_version}")
+def ranking_html(predictions: Sequence[tuple[str, float, int]], version: int) -> str:
+    """Write a ranking of names, scores and ids as a table."""
+    rows = [Row(None, name, f"{100 * score:.1f} %") for name, score, _ in predictions[:20]]
+    return _table(rows, f"model version {version}")
 
 
-def segmentation_html(result: Segmentation) -> str:
+def ranking_png(predictions: Sequence[tuple[str, float, int]]) -> bytes | None:
+    """Draw a ranking as the legend of an overlay is drawn; None without Pillow."""
+
+    def draw() -> PIL.Image.Image:
+        import PIL.Image
+
+        from .legend import Legend
+
+        legend = Legend([(name, id, score) for name, score, id in predictions], text_size=18, width=None)
+        canvas = PIL.Image.new("RGB", (legend.width, legend.height), (255, 255, 255))
+        legend.draw(canvas, (0, 0))
+        return canvas
+
+    return _png(draw)
+
+
+def regions_html(picture: Picture, label_map: npt.NDArray[Any], areas: Sequence[Share], version: int) -> str:
     """Write the picture of the regions, where it can be drawn, and the areas as a table."""
-    height, width = result.label_map.shape
-    table = _table(_area_rows(result.areas()), f"{width} × {height}, model version {result.model_version}")
-    picture = segmentation_png(result, legend=False)
-    if picture is None:
+    height, width = label_map.shape
+    table = _table(rows_of(areas), f"{width} × {height}, model version {version}")
+    drawn = regions_png(picture, label_map, [])
+    if drawn is None:
         return table
-    data = base64.b64encode(picture).decode()
+    data = base64.b64encode(drawn).decode()
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start">'
         f'<img alt="regions" style="max-width:640px;width:100%" src="data:image/png;base64,{data}">{table}</div>'
     )
 
 
-def segmentation_png(result: Segmentation, *, legend: bool = True) -> bytes | None:
-    """Draw the overlay of a large image smaller; None where it cannot be drawn."""
+def regions_png(picture: Picture, label_map: npt.NDArray[Any], areas: Sequence[Share]) -> bytes | None:
+    """Draw the overlay of a large image smaller, with a legend of `areas`; None where it cannot be drawn."""
+
+    def draw() -> PIL.Image.Image:
+        from .overlay import draw_overlay
+
+        step = -(-max(label_map.shape) // _LARGEST_SIDE)
+        small = label_map[::step, ::step]
+        image = picture()
+        if step > 1:
+            image = image.resize(small.shape[::-1], reducing_gap=2.0)
+        return draw_overlay(image, small, areas, _OPACITY)
+
+    return _png(draw)
+
+
+def _png(draw: Picture) -> bytes | None:
     try:
-        _pillow.require("a picture")
-        return _encode(_draw_small(result, legend))
+        file = io.BytesIO()
+        draw().save(file, "PNG")
+        return file.getvalue()
     except Exception:  # what shows itself does not fail: the table is there
         return None
 
 
-def classification_png(result: Classification) -> bytes | None:
-    """Draw the ranking; None without Pillow."""
-    try:
-        _pillow.require("a picture")
-        return _encode(_draw_ranking(result))
-    except Exception:  # as above
-        return None
-
-
-def _draw_small(result: Segmentation, legend: bool) -> PIL.Image.Image:
-    from ..types import OPACITY
-    from .overlay import draw_overlay
-
-    step = -(-max(result.label_map.shape) // _LARGEST_SIDE)
-    label_map = result.label_map[::step, ::step]
-    picture = result._image.to_pillow()
-    if step > 1:
-        picture = picture.resize(label_map.shape[::-1], reducing_gap=2.0)
-    return draw_overlay(picture, label_map, result.areas() if legend else [], OPACITY)
-
-
-def _draw_ranking(result: Classification) -> PIL.Image.Image:
-    """Draw the ranking as the legend of an overlay is drawn; its fractions are the scores."""
-    import PIL.Image
-
-    from ..types import Area
-    from .legend import Legend
-
-    rows = [Area(each.name, each.id, each.score) for each in result.predictions]
-    legend = Legend(rows, text_size=18, width=None)
-    canvas = PIL.Image.new("RGB", (legend.width, legend.height), (255, 255, 255))
-    legend.draw(canvas, (0, 0))
-    return canvas
-
-
-def _encode(picture: PIL.Image.Image) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
-
-
-def _area_rows(areas: Sequence[Area]) -> list[tuple[str, str]]:
-    from ..types import format_fraction
-
-    rows = []
-    for area in areas[:_SHOWN_CLASSES]:
-        colour = "#" + bytes(colours([area.id])[0]).hex()
-        swatch = f'<span style="color:{colour}">&#9632;</span>'
-        rows.append((f"<td {_CELL}>{swatch} {_escape(area.name)}</td>", format_fraction(area.fraction)))
-    if rest := areas[_SHOWN_CLASSES:]:
-        share = format_fraction(sum(area.fraction for area in rest))
-        rows.append((f"<td {_CELL}>and {len(rest)} more</td>", share))
-    return rows
-
-
-def _table(rows: Sequence[tuple[str, str]], caption: str) -> str:
-    body = "".join(f"<tr>{name}<td {_NUMBER}>{_escape(share)}</td></tr>" for name, share in rows)
+def _table(rows: Sequence[Row], caption: str) -> str:
+    body = "".join(
+        f"<tr><td {_CELL}>{_swatch(row.id)}{_escape(row.name)}</td><td {_NUMBER}>{_escape(row.share)}</td></tr>"
+        for row in rows
+    )
     return (
         f'<table><caption style="text-align:left;padding:0">{_escape(caption)}</caption>'
         f"<tbody>{body}</tbody></table>"
     )
+
+
+def _swatch(id: int | None) -> str:
+    if id is None:
+        return ""
+    return f'<span style="color:#{bytes(colours([id])[0]).hex()}">&#9632;</span> '
 
 
 def _escape(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,7 @@ from PIL import ImageEnhance
 from ..errors import ServerError
 from .legend import Legend
 from .palette import colours
-
-if TYPE_CHECKING:
-    from ..types import Area
+from .shares import Share
 
 _PAPER = (255, 255, 255)
 _OUTLINE = (255, 255, 255)
@@ -33,7 +31,7 @@ def draw_labels(label_map: npt.NDArray[Any]) -> PIL.Image.Image:
 
 
 def draw_overlay(
-    picture: PIL.Image.Image, label_map: npt.NDArray[Any], areas: Sequence[Area], opacity: float
+    picture: PIL.Image.Image, label_map: npt.NDArray[Any], areas: Sequence[Share], opacity: float
 ) -> PIL.Image.Image:
     """Draw [H,W] class ids over an RGB picture of that size, with a legend of `areas` if there are any.
 

@@ -45,12 +45,7 @@ def decode_tensor(tensor: Any, lifted: Lifted | None = None) -> npt.NDArray[Any]
     if lifted is not None:
         content = lifted.get(_PACKED.TENSOR_CONTENT_FIELD_NUMBER, [b""])[-1]
         given = lifted.get(_PACKED.DESCRIPTOR.fields_by_name[element.field].number, [])
-    if content:
-        values = _from_content(content, element, elements)
-    elif isinstance(tensor, _PACKED):
-        values = _from_packed(given, element, elements)
-    else:
-        values = _from_list(given, element, elements)
+    values = _from_content(content, element, elements) if content else _from_packed(given, element, elements)
     if tensor.dtype == BFLOAT16:
         values = (values.astype(np.uint32) << 16).view(np.float32)
     elif tensor.dtype in (INT4, UINT4):  # of whose bytes the upper half says nothing
@@ -127,21 +122,6 @@ def _from_packed(chunks: Any, element: ElementType, elements: int) -> npt.NDArra
     except varint.VarintError as error:
         raise MalformedTensor(f"its values cannot be read: {error}") from error
     return values.view(element.dtype)
-
-
-def _from_list(given: Any, element: ElementType, elements: int) -> npt.NDArray[Any]:
-    """Read the values of a field that came unpacked, as the Python numbers protobuf made of them."""
-    if element.encoding == "string":
-        return _from_packed(given, element, elements)
-    pairs = 2 if element.dtype.kind == "c" else 1
-    given = given[: len(given) // pairs * pairs]
-    _check_count(len(given) // pairs, element, elements)
-    if element.encoding == "fixed":
-        return np.array(given, element.dtype.type(0).real.dtype).view(element.dtype)
-    wide = np.array(given, np.uint64 if element.dtype == np.uint64 else np.int64)
-    if element.dtype == ELEMENT_TYPES[HALF].dtype:
-        return wide.astype("<u2").view(element.dtype)
-    return wide.astype(element.dtype)
 
 
 def _check_count(values: int, element: ElementType, elements: int) -> None:

@@ -9,8 +9,9 @@ import numpy.typing as npt
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from ..errors import MessageTooLarge, ServerError
-from ..models import ModelMetadata, Signature, TensorSpec, VersionStatus
+from ..errors import ServerError
+from ..limits import check_size
+from ..types import ModelMetadata, Signature, TensorSpec, VersionStatus
 from .decoding import MalformedTensor, decode_tensor
 from .dtypes import dtype_name
 from .encoding import TensorParts, frame_input
@@ -20,8 +21,6 @@ from .protocol import message_classes
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
 GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
-
-LARGEST_MESSAGE = (1 << 31) - 1  # bytes; protobuf's limit, and that of gRPC's length checks
 
 _PROTOCOL = message_classes(packed_as_bytes=True)
 _VALUE_FIELDS = range(5, 18)  # TensorProto's fields of values
@@ -74,20 +73,13 @@ def predict_request(
     return b"".join(pieces)
 
 
-def check_size(nbytes: int) -> None:
-    """Raise MessageTooLarge when a request holds more than the protocol can carry."""
-    if nbytes > LARGEST_MESSAGE:
-        raise MessageTooLarge(
-            f"the request holds {nbytes / 2**30:.1f} GiB and a message at most 2 GiB: send fewer or smaller images"
-        )
-
-
 def predict_response(data: bytes) -> Answer:
     """Decode a PredictResponse. Raises ServerError when it is malformed."""
     rest, lifted = lift_large_values(data)
     response = _parse(_PROTOCOL.PredictResponse, rest)
     if any(_came_unpacked(tensor) for tensor in response.outputs.values()):
-        response, lifted = _parse(message_classes().PredictResponse, data), {}
+        packed = _parse(message_classes().PredictResponse, data).SerializeToString()
+        response, lifted = _parse(_PROTOCOL.PredictResponse, packed), {}
     outputs = {}
     for name, tensor in response.outputs.items():
         try:

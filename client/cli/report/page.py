@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TextIO
 
 from ... import InvalidInput
 from ...pictures.palette import colours
-from ...types import format_fraction
+from ...pictures.shares import format_share
 from ..display import Bars
 from ..drafts import replacing
 from .thumbnails import draw_pair, picture_bytes
@@ -87,9 +87,9 @@ def _rank_classes(rows: Sequence[_Row]) -> list[_Class]:
         for area in row["areas"]:
             id = area["id"]
             names[id] = area["name"]
-            pixels[id] = pixels.get(id, 0.0) + area["fraction"] * row["size"][0] * row["size"][1]
+            pixels[id] = pixels.get(id, 0.0) + area["fraction"] * row["height"] * row["width"]
             images[id] = images.get(id, 0) + 1
-    total = sum(row["size"][0] * row["size"][1] for row in rows)
+    total = sum(row["height"] * row["width"] for row in rows)
     ranked = sorted(pixels, key=lambda id: -pixels[id])
     return [_Class(names[id], id, pixels[id] / total, images[id]) for id in ranked]
 
@@ -155,14 +155,14 @@ def _controls(classes: Sequence[_Class], images: int) -> Iterator[str]:
     for each in classes:
         title = f"in {each.images} of {images} images"
         yield f'<button type="button" data-class="{each.id}" aria-pressed="false" title="{title}">'
-        yield f"{_swatch(each.id)}{_text(each.name)}<span>{_escape(format_fraction(each.fraction))}</span></button>\n"
+        yield f"{_swatch(each.id)}{_text(each.name)}<span>{_escape(format_share(each.fraction))}</span></button>\n"
     yield "</div>\n</section>\n"
 
 
 def _card(row: _Row, folder: str, most_bytes: int) -> Iterator[str]:
     name = _name(row, folder)
     areas = row["areas"]
-    height, width = row["size"]
+    height, width = row["height"], row["width"]
     ids = " ".join(f"{area['id']}:{area['fraction']:.6f}" for area in areas)
     yield f'<article data-areas="{ids}">\n'
     try:
@@ -184,7 +184,7 @@ def _card(row: _Row, folder: str, most_bytes: int) -> Iterator[str]:
 def _areas(areas: Sequence[_Row]) -> Iterator[str]:
     yield from _list(areas[:_SHOWN_AREAS])
     if rest := areas[_SHOWN_AREAS:]:
-        share = format_fraction(sum(area["fraction"] for area in rest))
+        share = format_share(sum(area["fraction"] for area in rest))
         yield f"<details><summary>{len(rest)} more, {_escape(share)}</summary>\n"
         yield from _list(rest)
         yield "</details>\n"
@@ -193,7 +193,7 @@ def _areas(areas: Sequence[_Row]) -> Iterator[str]:
 def _list(areas: Iterable[_Row]) -> Iterator[str]:
     yield "<ul>\n"
     for area in areas:
-        share = _escape(format_fraction(area["fraction"]))
+        share = _escape(format_share(area["fraction"]))
         yield f"<li>{_swatch(area['id'])}{_text(area['name'])}<span>{share}</span></li>\n"
     yield "</ul>\n"
 

@@ -86,7 +86,7 @@ def test_segment_writes_overlays_and_label_maps(
         expected = client.segment(photos / "b.PNG")
     np.testing.assert_array_equal(np.asarray(Image.open(out / "b.PNG.labels.png")), expected.label_map)
     assert Image.open(out / "b.PNG.overlay.png").tobytes() == expected.overlay().tobytes()
-    assert rows[1]["size"] == [64, 96]
+    assert (rows[1]["height"], rows[1]["width"]) == (64, 96)
     assert rows[1]["areas"] == [area._asdict() for area in expected.areas()]
 
 
@@ -267,7 +267,7 @@ def test_without_rich_json_still_works(scripted: Start, tmp_path: Path) -> None:
         "import sys, importlib.util as util\n"
         "find = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'rich' else find(name, *rest)\n"
-        "from client._cli.main import main\n"
+        "from slimserve.cli.main import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     command = [sys.executable, "-c", script, "classify", str(tmp_path / "a.bmp"), "--server", server.address]

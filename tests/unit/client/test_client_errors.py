@@ -204,6 +204,6 @@ def test_a_name_that_is_not_text_is_refused_before_it_is_sent(
     ],
 )
 def test_addresses(server: str | list[str], targets: tuple[str, ...]) -> None:
-    from slimserve.channels.connection import parse_addresses
+    from slimserve.channels.addresses import parse_addresses
 
     assert parse_addresses(server) == targets

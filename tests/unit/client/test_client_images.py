@@ -194,7 +194,7 @@ def test_without_pillow_a_turned_image_names_what_to_install(
         "import importlib.util as util\n"
         "find = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'PIL' else find(name, *rest)\n"
-        "from client import Client, InvalidInput\n"
+        "from slimserve import Client, InvalidInput\n"
         "try: Client('localhost:1', model='m').classify(sys.argv[2])\n"
         "except InvalidInput as error: print(error)\n"
     )

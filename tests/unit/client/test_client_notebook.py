@@ -28,7 +28,9 @@ def segmented(height: int, width: int, name: str = "cat", image: PreparedImage |
     label_map = np.full((height, width), 3, np.uint8)
     label_map[:, width // 4 :] = 5
     pixels = np.full((height, width, 3), 128, np.uint8)
-    return Segmentation(label_map, {3: name, 5: "dog"}, 7, image or PreparedImage("x", pixels=pixels))
+    return Segmentation(
+        label_map, {3: name, 5: "dog"}, 7, (image or PreparedImage("x", pixels=pixels)).to_pillow
+    )
 
 
 class Page(html.parser.HTMLParser):
@@ -115,10 +117,10 @@ def test_without_pillow_the_tables_are_there() -> None:
         "find = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'PIL' else find(name, *rest)\n"
         "import numpy as np\n"
-        "from client import Classification, Prediction, Segmentation\n"
-        "from client._images import PreparedImage\n"
+        "from slimserve import Classification, Prediction, Segmentation\n"
+        "from slimserve.images.given import PreparedImage\n"
         "image = PreparedImage('x', pixels=np.zeros((4, 4, 3), np.uint8))\n"
-        "scene = Segmentation(np.zeros((4, 4), np.uint8), {0: 'cat'}, 1, image)\n"
+        "scene = Segmentation(np.zeros((4, 4), np.uint8), {0: 'cat'}, 1, image.to_pillow)\n"
         "ranking = Classification([Prediction('dog', 1.0, 0)], None, 1)\n"
         "print(scene._repr_html_(), ranking._repr_html_(), scene._repr_png_(), ranking._repr_png_())\n"
     )

@@ -18,7 +18,7 @@ NAMES = {id: f"class {id}" for id in range(70_000)}
 def scene(label_map: np.ndarray, pixels: np.ndarray | None = None) -> Segmentation:
     if pixels is None:
         pixels = np.full((*label_map.shape, 3), 128, np.uint8)
-    return Segmentation(label_map, NAMES, 1, PreparedImage("the image", pixels=pixels))
+    return Segmentation(label_map, NAMES, 1, PreparedImage("the image", pixels=pixels).to_pillow)
 
 
 def halves(height: int, width: int, left: int = 0, right: int = 1) -> np.ndarray:
@@ -91,7 +91,7 @@ def test_the_legend_sums_up_what_it_has_no_room_for() -> None:
 
 def test_long_names_do_not_widen_the_picture_without_end() -> None:
     segmentation = Segmentation(
-        halves(300, 300), {0: "a" * 500, 1: "b, " * 500}, 1, scene(halves(300, 300))._image
+        halves(300, 300), {0: "a" * 500, 1: "b, " * 500}, 1, scene(halves(300, 300))._picture
     )
     assert segmentation.overlay().width < 800
 
@@ -99,7 +99,9 @@ def test_long_names_do_not_widen_the_picture_without_end() -> None:
 def test_an_encoded_image_is_drawn_on() -> None:
     file = io.BytesIO()
     Image.new("L", (60, 40), 90).save(file, "PNG")
-    segmentation = Segmentation(halves(40, 60), NAMES, 1, PreparedImage("x", encoded=file.getvalue()))
+    segmentation = Segmentation(
+        halves(40, 60), NAMES, 1, PreparedImage("x", encoded=file.getvalue()).to_pillow
+    )
     assert segmentation.overlay(legend=False).size == (60, 40)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from slimserve import AsyncClient, Client, InvalidInput, ServerError
-from slimserve.tiles.tiling import Tiling, overlap_for
+from slimserve.tasks.tiling import Tiling, overlap_for
 
 from tests.unit.client.conftest import PREDICT, ScriptedServer, predict_answer
 from tests.unit.client.tiled_network import REACH, UNKNOWN, chart, labels_of, network_with_reach

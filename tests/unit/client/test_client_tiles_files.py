@@ -148,7 +148,7 @@ def test_a_tile_that_no_image_could_be_cut_by_is_one_clear_line(
 
 MEMORY = """
 import sys
-from client import Client
+from slimserve import Client
 from tests.support.memory import peak
 
 with Client(sys.argv[1], model="vgg_16") as client:

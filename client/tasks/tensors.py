@@ -1,4 +1,4 @@
-"""The tensors that the image signatures answer, checked and made into results."""
+"""What the image signatures take and answer: images as their inputs, their outputs checked and made into results."""
 
 from __future__ import annotations
 
@@ -8,10 +8,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ServerError
-from .images.png import PngError, decode_gray
-from .types import Classification, Prediction
-from .wire.messages import Answer
+from ..errors import InvalidInput, ServerError
+from ..images.given import PreparedImage
+from ..images.png import PngError, decode_gray
+from ..types import Classification, Prediction
+from ..wire.encoding import TensorParts, tensor_of_images, tensor_of_strings
+from ..wire.messages import Answer
+
+
+def image_inputs(task: str, batch: Sequence[PreparedImage]) -> tuple[str, dict[str, TensorParts]]:
+    """Choose the signature of `task` for the batch, and its inputs: encoded bytes, or pixels."""
+    pixels = [image.pixels for image in batch if image.pixels is not None]
+    if pixels:
+        return task, {"images": tensor_of_images(pixels)}
+    encoded = [image.encoded for image in batch if image.encoded is not None]
+    return f"{task}_bytes", {"image_bytes": tensor_of_strings(encoded)}
+
+
+def naming(error: InvalidInput, image: PreparedImage, advice: str = "") -> InvalidInput:
+    """Name the image that was refused, and what may help."""
+    return InvalidInput(f"{image.name}: {error}{advice}", code=error.code, details=error.details)
 
 
 def read_classifications(answer: Answer, images: int) -> list[Classification]:

@@ -1,0 +1,59 @@
+"""TLS: certificates and keys from files."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import grpc
+
+from ..errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class TLS:
+    """TLS to the server, mutual where the client shows a certificate too.
+
+    `ca` is the file of the certificates to trust, those that gRPC carries by default; `certificate` and `key` are the
+    client's own; all PEM. `server_name` is the name in the server's certificate where it is not the address.
+    """
+
+    ca: str | os.PathLike[str] | None = None
+    certificate: str | os.PathLike[str] | None = None
+    key: str | os.PathLike[str] | None = None
+    server_name: str | None = None
+
+
+Security: TypeAlias = "bool | str | os.PathLike[str] | TLS | grpc.ChannelCredentials"
+"""False for none, True for the authorities that gRPC trusts, the file of a CA certificate, or all of it."""
+
+
+def channel_credentials(tls: Security) -> grpc.ChannelCredentials | None:
+    """Read the files; None where there is no TLS. Raises InvalidInput for files that cannot be used."""
+    if tls is False:
+        return None
+    if isinstance(tls, grpc.ChannelCredentials):
+        return tls
+    files = TLS() if tls is True else tls if isinstance(tls, TLS) else TLS(ca=tls)
+    if (files.certificate is None) != (files.key is None):
+        raise InvalidInput("a client certificate and its key are needed both, or neither")
+    return grpc.ssl_channel_credentials(
+        _read_pem(files.ca, b"CERTIFICATE"),
+        _read_pem(files.key, b"KEY"),
+        _read_pem(files.certificate, b"CERTIFICATE"),
+    )
+
+
+def _read_pem(path: str | os.PathLike[str] | None, kind: bytes) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as file:
+            pem = file.read()
+    except OSError as error:
+        raise InvalidInput(f"TLS file {os.fspath(path)} cannot be read: {error.strerror}") from error
+    if not re.search(rb"-----BEGIN [A-Z ]*" + kind + rb"-----", pem):
+        raise InvalidInput(f"TLS file {os.fspath(path)} holds no PEM {kind.decode().lower()}")
+    return pem

@@ -1,0 +1,35 @@
+"""What gRPC and protobuf cannot carry, or refuse in words that do not name the argument."""
+
+from __future__ import annotations
+
+from .errors import InvalidInput, MessageTooLarge
+
+LARGEST_MESSAGE = (1 << 31) - 1  # bytes; protobuf's limit, and that of gRPC's length checks
+_LONGEST_TIMEOUT = (
+    1e9  # seconds, 31 years: gRPC's clock overflows some 9e9 from now, and such a call fails at once
+)
+
+
+def check_size(nbytes: int) -> None:
+    """Raise MessageTooLarge when a request holds more than the protocol can carry."""
+    if nbytes > LARGEST_MESSAGE:
+        raise MessageTooLarge(
+            f"the request holds {nbytes / 2**30:.1f} GiB and a message at most 2 GiB: send fewer or smaller images"
+        )
+
+
+def check_timeout(timeout: float) -> float:
+    """Give the seconds back. Raises InvalidInput where no call could wait for that long."""
+    if not 0 < timeout <= _LONGEST_TIMEOUT:  # nor is NaN
+        raise InvalidInput(
+            f"a timeout is a number of seconds above 0, {_LONGEST_TIMEOUT:g} at most, not {timeout!r}"
+        )
+    return timeout
+
+
+def check_text(what: str, text: str) -> None:
+    """Raise InvalidInput, which names the argument, for text that has no UTF-8 form: lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{what} {text!r} is not text: it holds halves of characters") from None

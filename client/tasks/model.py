@@ -1,0 +1,110 @@
+"""A model on a server, or on several replicas of it, and what can be asked of any model, as flows of calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..channels.calls import Caller, Flow
+from ..errors import InvalidInput, ModelNotFound, SignatureNotFound
+from ..limits import check_text, check_timeout
+from ..types import ModelMetadata, VersionStatus
+from ..wire import messages
+from ..wire.encoding import TensorParts, tensor_of_array
+from ..wire.messages import Answer, Servable
+from .tensors import read_class_names, read_receptive_field
+
+
+class Model:
+    """One servable behind a caller; `timeout` is the deadline in seconds of requests that do not bring their own."""
+
+    def __init__(self, caller: Caller, timeout: float) -> None:
+        self._caller = caller
+        self._servable = caller.servable
+        self._timeout = timeout
+        self._class_names: dict[int, dict[int, str]] = {}  # by version
+
+    def deadline(self, timeout: float | None) -> float:
+        """Give the time of `time.monotonic()` until which a request that begins now may take."""
+        return time.monotonic() + (self._timeout if timeout is None else check_timeout(timeout))
+
+    def answer(
+        self,
+        signature: str,
+        inputs: Mapping[str, TensorParts],
+        deadline: float,
+        outputs: Sequence[str] = (),
+        version: int = 0,
+    ) -> Flow[Answer]:
+        """Call a signature, of `version` where that is not 0."""
+        servable = Servable(self._servable.model, version) if version else self._servable
+        request = messages.predict_request(servable, signature, inputs, outputs)
+        answer = yield from self._caller.call(
+            messages.PREDICT, request, deadline, signature or "serving_default"
+        )
+        return messages.predict_response(answer)
+
+    def wait_until_ready(self, timeout: float) -> Flow[None]:
+        """Ask for the model until it is there."""
+        yield from self._caller.wait_until_ready(check_timeout(timeout))
+
+    def status(self, timeout: float | None) -> Flow[list[VersionStatus]]:
+        """Ask for the states of the model's versions."""
+        request = messages.status_request(self._servable)
+        answer = yield from self._caller.call(messages.GET_MODEL_STATUS, request, self.deadline(timeout))
+        return messages.status_response(answer)
+
+    def metadata(self, timeout: float | None) -> Flow[ModelMetadata]:
+        """Ask for the model's version and signatures."""
+        request = messages.metadata_request(self._servable)
+        answer = yield from self._caller.call(messages.GET_MODEL_METADATA, request, self.deadline(timeout))
+        return messages.metadata_response(answer)
+
+    def predict(
+        self,
+        inputs: Mapping[str, npt.ArrayLike],
+        signature: str,
+        outputs: Sequence[str],
+        timeout: float | None,
+    ) -> Flow[dict[str, npt.NDArray[Any]]]:
+        """Call a signature with any arrays."""
+        for what, text in (("the signature", signature), *(("output", output) for output in outputs)):
+            check_text(what, text)
+        tensors = {}
+        for name, array in inputs.items():
+            check_text("input", name)
+            try:
+                tensors[name] = tensor_of_array(array)
+            except (TypeError, ValueError) as error:  # ValueError: ragged lists, lone surrogates
+                raise InvalidInput(f"input {name!r} is not a tensor: {error}") from error
+            if tensors[name].shape[:1] == (0,):
+                raise InvalidInput(f"input {name!r} is an empty batch: its shape is {tensors[name].shape}")
+        return (yield from self.answer(signature, tensors, self.deadline(timeout), outputs)).outputs
+
+    def receptive_field(self, timeout: float | None) -> Flow[int | None]:
+        """Ask for a constant of the model; its network does not run, and the image is nothing but required."""
+        image = {"images": tensor_of_array(np.zeros((1, 1, 1, 3), np.uint8))}
+        try:
+            answer = yield from self.answer("logits", image, self.deadline(timeout), ("receptive_field",))
+        except (SignatureNotFound, InvalidInput):
+            return None
+        return read_receptive_field(answer)
+
+    def class_names(self, ids: list[int], version: int, deadline: float) -> Flow[dict[int, str]]:
+        """Name classes by the signature `labels` of the version that found them; a model may lack it."""
+        known = self._class_names.setdefault(version, {})
+        unknown = [id for id in ids if id not in known]
+        if unknown:
+            inputs = {"class_ids": tensor_of_array(np.array(unknown, np.int32))}
+            try:
+                answer = yield from self.answer("labels", inputs, deadline, version=version)
+                known.update(zip(unknown, read_class_names(answer, len(unknown)), strict=True))
+            except (SignatureNotFound, InvalidInput):
+                known.update((id, f"class {id}") for id in unknown)
+            except ModelNotFound:  # unloaded since it answered: its names may be had another time
+                return {id: known.get(id, f"class {id}") for id in ids}
+        return {id: known[id] for id in ids}
