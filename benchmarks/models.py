@@ -135,10 +135,11 @@ def export(checkpoint: str, out: str, parity: bool) -> Callable[[], dict[str, fl
 
     import_tensorflow()
     from slimserve.export import pipeline as exporter
+    from slimserve.export.options import Request
     from slimserve.export.verify.parity import Parity
 
     def step() -> dict[str, float]:
-        return exporter.export_checkpoint(checkpoint, Path(out)).seconds
+        return exporter.export_checkpoint(Request(checkpoint, Path(out))).seconds
 
     def step_without() -> dict[str, float]:
         with mock.patch.object(exporter, "compare_with_slim", return_value=Parity(0.0, 0.0, 1.0, 1, 1.0)):

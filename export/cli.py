@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--ckpt",
+        dest="checkpoint",
         required=True,
         metavar="CHECKPOINT",
         help="a V1 file, the .tar.gz it came in, a V2 prefix or .index file, or a training folder",
@@ -214,34 +216,17 @@ def _export(options: argparse.Namespace, published: list[Path]) -> None:
     # TensorFlow takes seconds to import: not before the arguments are known to be right.
     import_tensorflow()
     from .networks import find_network
-    from .options import GraphOptions
+    from .options import GraphOptions, Request
     from .pipeline import export_checkpoint
     from .report import print_report, progress_bar, report
-    from .verify.agreement import REQUIRED
 
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    graph = GraphOptions(**{field.name: given[field.name] for field in fields(GraphOptions)})
+    request = Request(**{field.name: given[field.name] for field in fields(Request) if field.name in given})
     network = find_network(options.net) if options.net else None
+    request = replace(request, network=network, graph=graph)
     with progress_bar(enabled=not options.json) as progress:
-        result = export_checkpoint(
-            options.ckpt,
-            options.out,
-            network=network,
-            labels_file=options.labels,
-            version=options.version,
-            options=GraphOptions(
-                geometry=options.geometry,
-                upsampling=options.upsampling,
-                top_k=options.top_k,
-                max_pixels=options.max_pixels,
-                output_stride=options.output_stride,
-                target=options.target,
-                precision=options.precision,
-            ),
-            calibrate_on=options.calibrate,
-            untested=options.untested,
-            required_agreement=REQUIRED if options.accept_agreement is None else options.accept_agreement,
-            progress=progress,
-            published=published.append,
-        )
+        result = export_checkpoint(request, progress, published.append)
     if result.warning:
         print(f"warning: {result.warning}", file=sys.stderr)
     if options.json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -11,9 +10,8 @@ from .heads.cells import WholeImages
 from .images.checks import refuse_unless
 from .images.preprocessing import central_crop
 from .images.source import ImageSource
-from .networks import Network
 from .networks.layers import Layers
-from .options import GraphOptions
+from .plan import Plan
 from .types import Tensor
 
 _CROPS_AT_ONCE = 8  # enough to fill a processor; each takes some 50 MB of feature maps
@@ -49,23 +47,17 @@ class ServingGraph:
         class_ids: placeholder, int32 [ids], class_names: their names, string [ids].
     """
 
-    def __init__(
-        self,
-        network: Network,
-        layers: Layers,
-        class_names: Sequence[str],
-        options: GraphOptions,
-    ) -> None:
+    def __init__(self, plan: Plan, layers: Layers) -> None:
         """Build everything in the current `tf.Graph`."""
-        self._network = network
+        self._network = network = plan.network
         self._layers = layers
-        self._options = options
-        self._names = tf.constant(list(class_names), tf.string, name="class_names")
-        self.classes = len(class_names)
-        self.source = ImageSource(options.max_pixels)
+        self._top_k = plan.options.top_k
+        self._names = tf.constant(plan.labels.names, tf.string, name="class_names")
+        self.classes = len(plan.labels.names)
+        self.source = ImageSource(plan.options.max_pixels)
         self.whole: WholeImages | None = None
         if network.segments:
-            self.whole = WholeImages(self.source, network, layers, self.classes, options)
+            self.whole = WholeImages(self.source, network, layers, self.classes, plan.options)
         with tf.name_scope("classify"):
             crop_logits = tf.identity(self._crop_logits(), "logits")
             self.crop_ranking = self._rank(crop_logits)
@@ -104,7 +96,7 @@ class ServingGraph:
 
     def _rank(self, logits: Tensor) -> Ranking:
         probabilities = tf.nn.softmax(tf.ensure_shape(logits, [None, self.classes]))
-        scores, ids = tf.math.top_k(probabilities, k=min(self._options.top_k, self.classes))
+        scores, ids = tf.math.top_k(probabilities, k=min(self._top_k, self.classes))
         return Ranking(ids, tf.gather(self._names, ids), scores, probabilities)
 
     def _look_up_names(self, ids: Tensor) -> Tensor:

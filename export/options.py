@@ -1,8 +1,9 @@
-"""What the user chooses of an export's graph."""
+"""What the user chooses. `python -m export --help` explains each choice."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from .errors import ExportError
@@ -16,7 +17,7 @@ Precision = Literal["float32", "bfloat16", "int8"]
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """See `python -m export --help`.
+    """What decides on the graph. The record of an export holds it.
 
     Attributes:
         output_stride: pixels; 0 stands for the network's own.
@@ -63,3 +64,30 @@ class GraphOptions:
                 f"{network.name} pads its images: --geometry must be {' or '.join(network.geometries)}"
             )
         return options
+
+
+@dataclass(frozen=True)
+class Request:
+    """An export that is asked for.
+
+    Attributes:
+        checkpoint: a slim checkpoint, see `export.checkpoint.contents`.
+        out: the model's folder; None for models/<network>.
+        network: None for the one whose variables the checkpoint holds.
+        labels: a file, see `export.weights.labels`.
+        version: a number that is not taken, or None for the next one.
+        calibrate: a folder of images; only for int8, which needs it.
+        accept_agreement: of int8 with float32 on images held out, per cent of the label maps' pixels.
+        untested: export for --target x86 even what this processor can't run.
+        graph: the other choices.
+    """
+
+    checkpoint: str | Path
+    out: Path | None = None
+    network: Network | None = None
+    labels: str | Path | None = None
+    version: int | None = None
+    calibrate: Path | None = None
+    accept_agreement: float = 95.0
+    untested: bool = False
+    graph: GraphOptions = field(default_factory=GraphOptions)

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
-from .checkpoint.contents import Checkpoint
+import numpy as np
+import tensorflow as tf
+
 from .kernels.choice import runs_on
-from .networks import Network
-from .options import GraphOptions
+from .plan import Plan
+from .verify.agreement import Agreement
+from .verify.calibration import PERCENTILE, Images
 from .verify.parity import Parity
-from .weights.labels import Labels
-
-_LIBRARIES = ("slimserve", "tensorflow", "tf-slim", "numpy")
+from .weights.quantization import Statistics
 
 
-def export_record(
-    checkpoint: Checkpoint,
-    sha256: str,
-    network: Network,
-    labels: Labels,
-    options: GraphOptions,
-    parity: Parity,
-    warning: str | None,
-) -> dict[str, Any]:
-    """The record of an export in float32 or bfloat16, as JSON can carry it.
+def export_record(plan: Plan, sha256: str, parity: Parity, warning: str | None) -> dict[str, Any]:
+    """What is known of every export, as JSON can carry it.
 
     `sha256` is the checkpoint's digest in hex, `warning` what the user was told.
     """
+    checkpoint, network = plan.checkpoint, plan.network
     return {
         "checkpoint": {
             "path": str(checkpoint.path),
@@ -38,11 +35,47 @@ def export_record(
         },
         "network": network.name,
         "segments": network.segments,
-        "classes": len(labels.names),
-        "labels": labels.source,
-        "options": asdict(options),
+        "classes": len(plan.labels.names),
+        "labels": plan.labels.source,
+        "options": asdict(plan.options),
         "parity": asdict(parity),
-        "versions": {name: metadata.version(name) for name in _LIBRARIES},
-        "runs_on": runs_on(options),
+        "versions": _versions(),
+        "runs_on": runs_on(plan.options),
         "warning": warning,
     }
+
+
+def calibration_record(
+    images: Images, statistics: Mapping[str, Statistics], agreement: Agreement
+) -> dict[str, Any]:
+    """What is known of an export in 8 bits in addition."""
+    return {
+        "images": len(images.calibrating),
+        "percentile": PERCENTILE,
+        "ranges": {scope: known.range for scope, known in statistics.items()},
+        "agreement": asdict(agreement),
+    }
+
+
+def _versions() -> dict[str, str]:
+    """TensorFlow and NumPy are asked themselves, as TensorFlow is distributed under several names."""
+    return {
+        "slimserve": _checkout() or _installed("slimserve"),
+        "tensorflow": tf.__version__,
+        "tf-slim": _installed("tf-slim"),
+        "numpy": np.__version__,
+    }
+
+
+def _installed(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _checkout() -> str | None:
+    """The version that the checkout states of which this file is a part, if it is part of one."""
+    project = Path(__file__).resolve().parents[1] / "pyproject.toml"
+    stated = re.search(r'^version = "(.+)"$', project.read_text("utf-8"), re.M) if project.is_file() else None
+    return stated[1] if stated else None

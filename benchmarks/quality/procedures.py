@@ -71,15 +71,9 @@ class Segmenter:
     def _label_map(self, image: Tensor, network: Network, options: GraphOptions) -> Tensor:
         layers = VariableLayers(self._constants, network.scope)
         classes = network.classes({name: value.shape for name, value in self._tensors.items()})
-        logits = cell_logits(image, network, layers, options.geometry, options.output_stride)
-        return full_size_labels(
-            tf.ensure_shape(logits, [None, None, classes]),
-            tf.shape(image)[:2],
-            network,
-            options.geometry,
-            options.upsampling,
-            options.output_stride,
-        )
+        logits = cell_logits(image, network, layers, options)
+        logits = tf.ensure_shape(logits, [None, None, classes])
+        return full_size_labels(logits, tf.shape(image)[:2], network, options)
 
 
 def _merged(checkpoints: Sequence[Tensors]) -> dict[str, NDArray[Any]]:

@@ -9,8 +9,8 @@ from ..images.preprocessing import pad_to_grid, prepare
 from ..images.source import ImageSource
 from ..networks import Network
 from ..networks.layers import Layers
-from ..options import GraphOptions, Upsampling
-from ..types import Geometry, Tensor
+from ..options import GraphOptions
+from ..types import Tensor
 from .label_map import (
     aligned_places,
     averaged,
@@ -22,34 +22,25 @@ from .label_map import (
 )
 
 
-def cell_logits(
-    image: Tensor, network: Network, layers: Layers, geometry: Geometry, output_stride: int
-) -> Tensor:
+def cell_logits(image: Tensor, network: Network, layers: Layers, options: GraphOptions) -> Tensor:
     """Logits float32 [h, w, C] of an image uint8 [H, W, 3]; the valid geometry needs at least `network.crop` pixels."""
     net = prepare(image, network)
-    if geometry == "aligned":
-        logits = network.logits(pad_to_grid(net, network)[None], layers, "SAME", output_stride)
+    if options.geometry == "aligned":
+        logits = network.logits(pad_to_grid(net, network)[None], layers, "SAME", options.output_stride)
     else:
-        logits = network.logits(net[None], layers, "VALID", output_stride)
+        logits = network.logits(net[None], layers, "VALID", options.output_stride)
     return tf.cast(logits[0], tf.float32)
 
 
-def full_size_labels(
-    logits: Tensor,
-    size: Tensor,
-    network: Network,
-    geometry: Geometry,
-    upsampling: Upsampling,
-    output_stride: int,
-) -> Tensor:
+def full_size_labels(logits: Tensor, size: Tensor, network: Network, options: GraphOptions) -> Tensor:
     """Label map [H, W] of an image of `size` int32 [2] whose cells have `logits` [h, w, C]."""
-    if geometry == "aligned":
-        places = aligned_places(size, output_stride, network.centre)
+    if options.geometry == "aligned":
+        places = aligned_places(size, options.output_stride, network.centre)
     else:
         places = stretched_places(size, tf.shape(logits)[:2])
-    if upsampling == "nearest":
+    if options.upsampling == "nearest":
         return nearest_label_map(logits, places)
-    if output_stride in network.averaged_strides:
+    if options.output_stride in network.averaged_strides:
         logits = averaged(logits)
     return bilinear_label_map(logits, places)
 
@@ -101,7 +92,7 @@ class WholeImages:
         if options.geometry == "valid":
             with tf.control_dependencies([self._refuse_below_window(index, size)]):
                 image = tf.identity(image)
-        return cell_logits(image, self._network, self._layers, options.geometry, options.output_stride), size
+        return cell_logits(image, self._network, self._layers, options), size
 
     def _refuse_below_window(self, index: Tensor, size: Tensor) -> tf.Operation:
         """Without padding, fc6 needs its whole window; a network without such a layer takes any image."""
@@ -115,11 +106,7 @@ class WholeImages:
     def _label_map(self, index: Tensor) -> tuple[Tensor]:
         logits, size = self._cells.read(index), self._sizes.read(index)
         logits = tf.ensure_shape(logits, [None, None, self._classes])
-        options = self._options
-        labels = full_size_labels(
-            logits, size, self._network, options.geometry, options.upsampling, options.output_stride
-        )
-        return (labels,)
+        return (full_size_labels(logits, size, self._network, self._options),)
 
     def _dense_logits(self, index: Tensor) -> tuple[Tensor]:
         """Mean of the logits whose fc6 window lies inside the feature map, of all where there are none: [C].

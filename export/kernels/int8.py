@@ -7,6 +7,7 @@ no time and its rounding would show in the scores.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, NoReturn
@@ -17,6 +18,7 @@ import tensorflow as tf
 from ..errors import ExportError
 from ..networks import Network
 from ..networks.layers import Convolution
+from ..options import GraphOptions
 from ..types import Array, Padding, Tensor
 from ..weights.folding import BatchNorm
 from ..weights.quantization import Statistics, dequantized, filter_range, quantized, rounding_error
@@ -150,6 +152,15 @@ class QuantizedLayers(VariableLayers):
         if isinstance(net, Activations):
             _refuse("residual blocks")
         return super().add(net, residual, scale=scale, relu=relu)
+
+
+def require_layers_in_8_bits(network: Network, variables: Variables, options: GraphOptions) -> None:
+    """Raise ExportError unless 8 bits have all layers of the network; no value is read."""
+    unknown: Mapping[str, Statistics] = defaultdict(lambda: Statistics(1.0, np.zeros(1)))
+    padding: Padding = "SAME" if options.geometry == "aligned" else "VALID"
+    with tf.Graph().as_default():
+        images = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3])
+        network.logits(images, QuantizedLayers(variables, network, unknown), padding, options.output_stride)
 
 
 def _corrected(weights: Recipe, biases: Recipe, inputs: Array) -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,9 @@ from ..checkpoint.contents import Checkpoint
 from ..checkpoint.v2 import data_file
 from ..graph import ServingGraph
 from ..kernels.choice import layers_of
-from ..networks import Network
-from ..options import GraphOptions
+from ..plan import Plan
 from ..signatures import signature_defs
-from ..types import Shape, StepProgress
+from ..types import StepProgress
 from ..weights.quantization import Statistics
 from ..weights.recipes import ModelVariables, Recipe, copies, make_variables
 from .bundle_writer import BundleWriter
@@ -42,22 +41,16 @@ class Model:
 
 
 def build_saved_model(
-    network: Network,
-    shapes: Mapping[str, Shape],
-    class_names: Sequence[str],
-    options: GraphOptions,
-    statistics: Mapping[str, Statistics] | None = None,
-    *,
-    emulated: bool = False,
+    plan: Plan, statistics: Mapping[str, Statistics] | None = None, *, emulated: bool = False
 ) -> Model:
-    """Build the serving graph over checkpoint tensors of these names and shapes; no value is read.
+    """Build the serving graph; no tensor of the checkpoint is read.
 
     `statistics` and `emulated` are explained in `export.kernels.choice.layers_of`.
     """
     with tf.Graph().as_default():
-        variables = ModelVariables(shapes)
-        layers = layers_of(options, variables, network, statistics, emulated=emulated)
-        signatures = signature_defs(ServingGraph(network, layers, class_names, options))
+        variables = ModelVariables(plan.shapes)
+        layers = layers_of(plan.options, variables, plan.network, statistics, emulated=emulated)
+        signatures = signature_defs(ServingGraph(plan, layers))
         saver = tf.compat.v1.train.Saver(variables.variables, sharded=False)
         meta_graph = tf.compat.v1.train.export_meta_graph(
             saver_def=saver.as_saver_def(), strip_default_attrs=True

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from ..errors import ExportError
 from ..savedmodel.write import SERVE_TAG
-from ..types import Array, StepProgress
+from ..types import StepProgress
 from .calibration import FloatModel, refused_image
-
-REQUIRED = 95.0  # per cent of the label maps' pixels
 
 
 @dataclass(frozen=True)
@@ -45,12 +42,6 @@ class Agreement:
             )
 
 
-class _Answer(NamedTuple):
-    class_id: int
-    label_map: Array  # [H, W]
-    logits: Array  # [h, w, C]
-
-
 def compare_with_float(
     folder: Path, model: FloatModel, images: Sequence[Path], progress: StepProgress
 ) -> Agreement:
@@ -69,34 +60,20 @@ def compare_with_float(
     difference = norm = 0.0
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         signatures = tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(folder)).signature_def
-        names = [
-            signatures[signature].outputs[output].name
-            for signature, output in (
-                ("classify", "class_ids"),
-                ("segment", "label_map"),
-                ("logits", "logits"),
-            )
-        ]
+        outputs = (("classify", "class_ids"), ("segment", "label_map"), ("logits", "logits"))
+        names = [signatures[signature].outputs[output].name for signature, output in outputs]
         image_bytes = signatures["classify_bytes"].inputs["image_bytes"].name
-        graph = model.graph
-        assert graph.whole is not None  # GraphOptions see to it
-        fetches = [graph.crop_ranking.ids, graph.whole.label_map, graph.whole.logits]
         for count, file in enumerate(images, 1):
             with refused_image(file):
-                batch = [file.read_bytes()]
-                expected = _answer(model.session.run(fetches, {graph.source.image_bytes: batch}))
-                answer = _answer(session.run(names, {image_bytes: batch}))
-            same_class += answer.class_id == expected.class_id
-            same_labels += int(np.count_nonzero(answer.label_map == expected.label_map))
+                image = file.read_bytes()
+                class_ids, label_maps, logits = session.run(names, {image_bytes: [image]})
+                expected = model.answer(image)
+            same_class += int(class_ids[0, 0] == expected.class_id)
+            same_labels += int(np.count_nonzero(label_maps[0] == expected.label_map))
             pixels += expected.label_map.size
-            difference += float(np.square(answer.logits - expected.logits, dtype=np.float64).sum())
+            difference += float(np.square(logits[0] - expected.logits, dtype=np.float64).sum())
             norm += float(np.square(expected.logits, dtype=np.float64).sum())
             progress(count / len(images))
     return Agreement(
         len(images), same_class / len(images), same_labels / pixels, (difference / (norm or 1.0)) ** 0.5
     )
-
-
-def _answer(values: Sequence[Array]) -> _Answer:
-    class_ids, label_maps, logits = values
-    return _Answer(int(class_ids[0, 0]), label_maps[0], logits[0])

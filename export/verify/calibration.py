@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,19 +19,16 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from ..checkpoint.contents import Checkpoint
 from ..errors import ExportError
-from ..graph import ServingGraph
-from ..heads.cells import cell_logits
+from ..heads.cells import cell_logits, full_size_labels
 from ..images.decoding import ImageDecoder
 from ..images.preprocessing import central_crop
 from ..kernels.portable import VariableLayers
-from ..networks import Network
 from ..networks.layers import Convolution
-from ..options import GraphOptions
+from ..plan import Plan
 from ..types import Array, StepProgress, Tensor
 from ..weights.quantization import Statistics
-from ..weights.recipes import ModelVariables, Recipe, Variables, make_variables
+from ..weights.recipes import ModelVariables, Recipe, Variables, load_variables, make_variables
 
 PERCENTILE = 99.999
 _EVERY = 5  # of the images, one in so many is held out
@@ -130,42 +127,66 @@ def percentile(histogram: Array, percent: float) -> float:
     return float(2.0 ** (_LOWEST + (min(index, _BINS - 1) + 1) / _BINS_IN_OCTAVE))
 
 
-class FloatModel:
-    """Stock layers over a checkpoint's tensors; a context manager.
+class Answer(NamedTuple):
+    """What a model says of one image.
 
     Attributes:
-        graph: what it answers with.
-        session: to run it in.
+        class_id: the best class of its crop.
+        label_map: [H, W].
+        logits: float32 [h, w, C] of its cells.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, network: Network, class_names: Sequence[str], options: GraphOptions
-    ) -> None:
+    class_id: int
+    label_map: Array
+    logits: Array
+
+
+class FloatModel:
+    """The network in float32, in a session of its own; a context manager.
+
+    It takes one encoded image, whole as it is segmented and cropped as it is classified.
+    """
+
+    def __init__(self, plan: Plan) -> None:
         """Read the network's tensors; they stay in memory until the end."""
-        shapes = {name: checkpoint.tensors[name].shape for name in network.expected_variables()}
-        with tf.Graph().as_default() as graph:
-            variables = ModelVariables(shapes)
-            layers = VariableLayers(variables, network.scope)
-            self.graph = ServingGraph(network, layers, class_names, options)
-            self._image = tf.compat.v1.placeholder(tf.string, [])
-            self._recorded = _recorded(self._image, variables, network, options)
-        self.session = tf.compat.v1.Session(graph=graph)
+        network, options = plan.network, plan.options
+        with tf.Graph().as_default():
+            variables = ModelVariables(plan.shapes)
+            layers = RecordingLayers(variables, network.scope)
+            self._encoded = tf.compat.v1.placeholder(tf.string, [])
+            image = ImageDecoder(options.max_pixels).decode(self._encoded, "the image")
+            logits = cell_logits(image, network, layers, options)
+            logits = tf.ensure_shape(logits, [None, None, len(plan.labels.names)])
+            label_map = full_size_labels(logits, tf.shape(image)[:2], network, options)
+            crop = network.logits(central_crop(image, network)[None], layers, "VALID", network.stride)
+            class_id = tf.argmax(tf.reduce_mean(crop, axis=[0, 1, 2]))
+            self._answer = Answer(class_id, label_map, logits)
+            self._recorded = layers.recorded
+            self._session = tf.compat.v1.Session()
         try:
             sources = {source for recipe in variables.stored.values() for source in recipe.sources}
-            with graph.as_default():
-                for name, value in make_variables(variables.stored, checkpoint.read_all(sources)):
-                    variables.variables[name].load(value, self.session)
+            values = make_variables(variables.stored, plan.checkpoint.read_all(sources))
+            load_variables(variables.variables, values, self._session)
         except BaseException:
-            self.session.close()
+            self._session.close()
             raise
 
-    def record(self, image: bytes) -> Mapping[str, Recorded]:
-        """Count the activations of an encoded image, whole and cropped, by scope.
+    def answer(self, image: bytes) -> Answer:
+        """Answer as an export in float32 does.
 
         Raises:
             tf.errors.InvalidArgumentError: it is no image that the model takes.
         """
-        counted: dict[str, Recorded] = self.session.run(self._recorded, {self._image: image})
+        answer: Answer = self._session.run(self._answer, {self._encoded: image})
+        return answer
+
+    def record(self, image: bytes) -> dict[str, Recorded]:
+        """Count the activations, by scope.
+
+        Raises:
+            tf.errors.InvalidArgumentError: it is no image that the model takes.
+        """
+        counted: dict[str, Recorded] = self._session.run(self._recorded, {self._encoded: image})
         return counted
 
     def __enter__(self) -> FloatModel:
@@ -174,18 +195,7 @@ class FloatModel:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.session.close()
-
-
-def _recorded(
-    encoded: Tensor, variables: ModelVariables, network: Network, options: GraphOptions
-) -> dict[str, Recorded]:
-    """Of the whole image as it is segmented, and of its crop as it is classified."""
-    image = ImageDecoder(options.max_pixels).decode(encoded, "the image")
-    whole, crop = (RecordingLayers(variables, network.scope) for _ in range(2))
-    cell_logits(image, network, whole, options.geometry, options.output_stride)
-    network.logits(central_crop(image, network)[None], crop, "VALID", network.stride)
-    return {scope: recorded.plus(crop.recorded[scope]) for scope, recorded in whole.recorded.items()}
+        self._session.close()
 
 
 def calibrate(model: FloatModel, images: Sequence[Path], progress: StepProgress) -> dict[str, Statistics]:

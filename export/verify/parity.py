@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from ..checkpoint.contents import Checkpoint
 from ..errors import ExportError
 from ..graph import CROP_LOGITS
 from ..networks import Network
 from ..networks.rounding import tolerance
-from ..options import GraphOptions
+from ..plan import Plan
 from ..savedmodel.write import SERVE_TAG
 from ..types import Geometry
 from .slim_reference import slim_logits
@@ -58,28 +57,19 @@ class Parity:
             )
 
 
-def compare_with_slim(
-    folder: Path,
-    checkpoint: Checkpoint,
-    network: Network,
-    classes: int,
-    options: GraphOptions,
-) -> Parity:
-    """Run both on generated images, one network after the other in memory.
+def compare_with_slim(folder: Path, plan: Plan) -> Parity:
+    """Run the SavedModel in `folder` and tf-slim's network on generated images, one after the other in memory.
 
-    Args:
-        folder: the SavedModel.
-        checkpoint: what tf-slim's network gets its variables from, read anew.
-        network: what to build, classes: its number of logits.
-        options: of the export. tf-slim lacks the aligned geometry's fc6: the cells whose window lies inside are
-            compared; of a smaller output stride's cells, those that the network has without it.
+    tf-slim's network gets its variables from the checkpoint, read anew. It lacks the aligned geometry's fc6: the cells
+    whose window lies inside are compared; of a smaller output stride's cells, those that the network has without it.
     """
+    network, options = plan.network, plan.options
     images = [_image(height, width, seed) for seed, (height, width) in enumerate(_sizes(network))]
     side = network.preprocessing.untouched_side(network.crop)
     squares = [_image(side, side, len(_SIZES) + seed) for seed in range(_CROPS)]
     prepared = [_padded(_prepared(image, network), network, options.geometry) for image in images]
     crops = [_prepared(_centre(square, network.crop), network) for square in squares]
-    slim = slim_logits(checkpoint, network, classes, prepared + crops)
+    slim = slim_logits(plan, prepared + crops)
     slim_cells = slim[: len(images)] + [logits.mean(axis=(0, 1)) for logits in slim[len(images) :]]
     whole, cropped, probabilities = _exported(folder, images, squares)
     step = network.stride // options.output_stride

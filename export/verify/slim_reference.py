@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,57 +13,23 @@ import tensorflow as tf
 import tf_slim
 from tf_slim.layers.utils import ops
 
-from ..checkpoint.contents import Checkpoint
 from ..networks import Network
+from ..plan import Plan
 from ..types import Tensor
+from ..weights.recipes import load_variables
 from .slim_layers import NO_UPDATES, SlimLayers
 
-_AT_ONCE = 32 * 2**20  # bytes
 
-
-def slim_logits(
-    checkpoint: Checkpoint, network: Network, classes: int, images: Sequence[np.ndarray]
-) -> list[np.ndarray]:
-    """tf-slim's logits of prepared images, at the network's own stride.
-
-    Args:
-        checkpoint: where the variables come from.
-        network: what to build, classes: its number of logits.
-        images: each float32 [H, W, 3].
-
-    Returns:
-        float32 [h, w, classes] for each image.
-    """
+def slim_logits(plan: Plan, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """tf-slim's logits float32 [h, w, classes], at the network's own stride, of prepared images float32 [H, W, 3]."""
     with tf.Graph().as_default():
         pixels = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3])
-        logits = build_in_slim(network, pixels, classes)
+        logits = build_in_slim(plan.network, pixels, len(plan.labels.names))
         variables = {variable.op.name: variable for variable in tf_slim.get_model_variables()}
         with tf.compat.v1.Session() as session:
             # TensorFlow's own V1 reader would take seconds and twice the checkpoint's size in memory.
-            load(variables, checkpoint.read_all(variables), session)
+            load_variables(variables, plan.checkpoint.read_all(variables), session)
             return [np.asarray(session.run(logits, {pixels: image[None]})[0]) for image in images]
-
-
-def load(
-    variables: Mapping[str, tf.Variable],
-    tensors: Iterable[tuple[str, np.ndarray]],
-    session: tf.compat.v1.Session,
-) -> None:
-    """Give variables of the session's graph their values, by name; some 32 MB of small ones at once, for speed."""
-    waiting: dict[str, np.ndarray] = {}
-
-    def flush() -> None:
-        initializers = [variables[name].initializer for name in waiting]
-        feed = {op.inputs[1]: value for op, value in zip(initializers, waiting.values(), strict=True)}
-        session.run(initializers, feed)
-        waiting.clear()
-
-    for name, value in tensors:
-        waiting[name] = value
-        del value
-        if sum(array.nbytes for array in waiting.values()) >= _AT_ONCE:
-            flush()
-    flush()
 
 
 def build_in_slim(network: Network, pixels: Tensor, classes: int) -> Tensor:

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from ..types import Array, Shape, Tensor
 
+_AT_ONCE = 32 * 2**20  # bytes
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -100,3 +102,25 @@ def make_variables(
         needed = {source for recipe in waiting.values() for source in recipe.sources}
         for source in held.keys() - needed:
             del held[source]
+
+
+def load_variables(
+    variables: Mapping[str, tf.Variable],
+    tensors: Iterable[tuple[str, Array]],
+    session: tf.compat.v1.Session,
+) -> None:
+    """Give variables of the session's graph their values, by name; some 32 MB of small ones at once, for speed."""
+    waiting: dict[str, Array] = {}
+
+    def flush() -> None:
+        initializers = [variables[name].initializer for name in waiting]
+        feed = {op.inputs[1]: value for op, value in zip(initializers, waiting.values(), strict=True)}
+        session.run(initializers, feed)
+        waiting.clear()
+
+    for name, value in tensors:
+        waiting[name] = value
+        del value
+        if sum(array.nbytes for array in waiting.values()) >= _AT_ONCE:
+            flush()
+    flush()

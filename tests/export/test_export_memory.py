@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.networks.layers import Convolution, Layers
+from slimserve.export.options import Request
 from slimserve.export.pipeline import export_checkpoint
 from slimserve.export.types import Padding, Tensor
 
@@ -57,7 +58,9 @@ def peak_at_2048x2048(folder: Path) -> int:
 def test_feature_maps_and_1000_classes_of_2048x2048_pixels_leave_room_for_the_weights(tmp_path: Path) -> None:
     network = replace(SMALL, name="large_maps", logits=_logits)
     write_checkpoint(tmp_path / "large_maps.ckpt", small_weights(network, 1000))
-    exported = export_checkpoint(tmp_path / "large_maps.ckpt", tmp_path / "large_maps", network=network)
+    exported = export_checkpoint(
+        Request(tmp_path / "large_maps.ckpt", tmp_path / "large_maps", network=network)
+    )
     # The weights, and once more what a layer makes of its own.
     assert peak_at_2048x2048(exported.path) < LIMIT - 2 * VGG_16
 

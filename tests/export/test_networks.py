@@ -20,6 +20,7 @@ from slimserve import Client
 from slimserve.export.demo.constants import Constants
 from slimserve.export.kernels.portable import VariableLayers
 from slimserve.export.networks import NETWORKS, Network
+from slimserve.export.options import Request
 from slimserve.export.pipeline import export_checkpoint
 from slimserve.export.report import report
 from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_grpc
@@ -78,7 +79,7 @@ Export = Callable[[Path, Path], dict[str, Any]]
 
 
 def in_this_process(checkpoint: Path, out: Path) -> dict[str, Any]:
-    return report(export_checkpoint(checkpoint, out))
+    return report(export_checkpoint(Request(checkpoint, out)))
 
 
 def by_command(checkpoint: Path, out: Path, *options: str) -> dict[str, Any]:

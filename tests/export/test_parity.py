@@ -16,20 +16,21 @@ from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.rounding import tolerance
 from slimserve.export.options import GraphOptions
+from slimserve.export.plan import Plan
 from slimserve.export.verify.parity import Parity, compare_with_slim
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.framework.types_pb2 import DT_FLOAT
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tests.support.numpy_reference import float32_rounding
-from tests.support.small_network import CLASSES, SMALL, small_weights
+from tests.support.small_network import SMALL, small_weights
 
 Tensors = dict[str, np.ndarray]
 
 
 def parity(folder: Path, checkpoint: Path, network: Network = SMALL) -> Parity:
     with open_checkpoint(checkpoint) as opened:
-        return compare_with_slim(folder, opened, network, CLASSES, GraphOptions().of(network))
+        return compare_with_slim(folder, Plan.of(opened, GraphOptions(), network))
 
 
 def refused(found: Parity) -> None:

@@ -16,7 +16,7 @@ from slimserve.export import cli
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS
 from slimserve.export.networks.layers import Layers
-from slimserve.export.options import GraphOptions
+from slimserve.export.options import GraphOptions, Request
 from slimserve.export.pipeline import Export, export_checkpoint
 from slimserve.export.types import Padding
 from slimserve.export.verify.agreement import Agreement
@@ -36,14 +36,15 @@ def exported(small_network: Path, tmp_path_factory: pytest.TempPathFactory) -> C
 
     def export(calibrate_on: Path | None = None, **options: Any) -> Export:
         out = tmp_path_factory.mktemp("exported") / "small"
-        return export_checkpoint(
+        request = Request(
             small_network,
             out,
             network=SMALL,
-            options=GraphOptions(**options),
-            calibrate_on=calibrate_on,
+            graph=GraphOptions(**options),
+            calibrate=calibrate_on,
             untested=True,
         )
+        return export_checkpoint(request)
 
     return export
 

@@ -9,7 +9,8 @@ from types import TracebackType
 import numpy as np
 import tensorflow as tf
 from slimserve.export.networks import Network
-from slimserve.export.verify.slim_reference import build_in_slim, load
+from slimserve.export.verify.slim_reference import build_in_slim
+from slimserve.export.weights.recipes import load_variables
 
 # Standard deviation of what the first convolution gives for pixels that only lose their mean.
 _FIRST_SPREAD = 85.0
@@ -38,7 +39,7 @@ class SlimNetwork:
                 (variable.op.name, random_values(variable.op.name, variable.shape.as_list(), network, rng))
                 for variable in self.variables
             )
-            load({variable.op.name: variable for variable in self.variables}, values, self._session)
+            load_variables({variable.op.name: variable for variable in self.variables}, values, self._session)
 
     def save(self, path: Path, version: int = 2) -> Path:
         """Write a checkpoint as slim does: V1 or V2, with what training leaves beside the network."""

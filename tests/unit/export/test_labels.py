@@ -9,7 +9,7 @@ from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.errors import ExportError
 from slimserve.export.options import GraphOptions
-from slimserve.export.pipeline import _Source
+from slimserve.export.plan import Plan
 from slimserve.export.weights.labels import Labels, find_labels
 
 from tests.support.small_network import SMALL, small_weights
@@ -87,5 +87,5 @@ def test_names_beside_a_prefix_are_found_however_it_is_given(tmp_path: Path, giv
     write_checkpoint(tmp_path / "model.ckpt-300", small_weights(), "V2")
     (tmp_path / "model.ckpt-300.labels.tsv").write_text("road\nhouse\ntree\n")
     with open_checkpoint(tmp_path / given) as checkpoint:
-        source = _Source.of(checkpoint, SMALL, None, GraphOptions())
-    assert source.labels.names == ("road", "house", "tree")
+        plan = Plan.of(checkpoint, GraphOptions(), SMALL)
+    assert plan.labels.names == ("road", "house", "tree")

@@ -10,7 +10,7 @@ from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.checkpoint.recognition import network_of
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS
-from slimserve.export.options import GraphOptions
+from slimserve.export.options import GraphOptions, Request
 from slimserve.export.pipeline import export_checkpoint
 from slimserve.export.weights.labels import find_labels
 
@@ -68,13 +68,13 @@ def test_a_network_below_another_scope_is_recognised(tmp_path: Path) -> None:
     with pytest.raises(
         ExportError, match="has the variables of inception_v1 below tower/: save them without"
     ):
-        export_checkpoint(path, tmp_path / "out")
+        export_checkpoint(Request(path, tmp_path / "out"))
 
 
 def test_an_incomplete_checkpoint_is_called_by_its_networks_name(tmp_path: Path) -> None:
     path = checkpoint(tmp_path / "model", "InceptionV3/Conv2d_1a_3x3/weights")
     with pytest.raises(ExportError, match=r"lacks InceptionV3/.*: it is no complete inception_v3$"):
-        export_checkpoint(path, tmp_path / "out")
+        export_checkpoint(Request(path, tmp_path / "out"))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_segmentation_is_not_asked_of_a_classifier(
 ) -> None:
     path = checkpoint(tmp_path / "model", "InceptionV4/a")
     with pytest.raises(ExportError) as caught:
-        export_checkpoint(path, tmp_path / "out", options=options)
+        export_checkpoint(Request(path, tmp_path / "out", graph=options))
     assert str(caught.value).startswith(
         "inception_v4 pools its features before its last layer: it classifies and cannot segment; "
         f"leave out {left_out}, or take"
