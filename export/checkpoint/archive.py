@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from ..errors import ExportError
-from ..savedmodel.temporary_folder import sweep, temporary_folder
+from ..temporary_folder import sweep, temporary_folder
 from .foreign import HEAD, described
 from .locate import TABLE_START, starts_like_table
 from .state_file import STATE_FILE

@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ExportError
-from .temporary_folder import sweep, temporary_folder
+from ..temporary_folder import sweep, temporary_folder
 
 LARGEST_VERSION = 2**63 - 1  # TensorFlow Serving reads int64, and passes over folders beyond
 _PREFIX = ".exporting-"
@@ -152,6 +153,8 @@ def _sync_tree(folder: Path) -> None:
 
 
 def _sync(path: Path) -> None:
+    if sys.platform == "win32":
+        return  # it syncs no folders, and no files that are open for reading only
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.savedmodel.publication import draft_version
-from slimserve.export.savedmodel.temporary_folder import sweep, temporary_folder
+from slimserve.export.temporary_folder import sweep, temporary_folder
 
 from tests.conftest import ROOT
 from tests.support.archives import archive, member
@@ -25,7 +25,7 @@ PREFIX = ".exporting-"
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from slimserve.export.savedmodel.temporary_folder import temporary_folder
+from slimserve.export.temporary_folder import temporary_folder
 with temporary_folder(Path(sys.argv[1]), ".exporting-") as folder:
     (folder / "variables").mkdir()
     (folder / "variables" / "data").write_bytes(bytes(1000))

@@ -1,19 +1,22 @@
 """Folders of one process: they go when it ends, and when it was killed, with the next process that makes one.
 
 Each is locked as long as its process lives; the system frees the lock however the process ends, so that a folder
-whose lock is free has lost its owner.
+whose lock is free has lost its owner. Windows has no such locks: what a killed process leaves stays there.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
 
 
 @contextmanager
@@ -23,6 +26,10 @@ def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
     Raises:
         OSError: `parent` can't be written.
     """
+    if sys.platform == "win32":
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True) as name:
+            yield Path(name)
+        return
     sweep(parent, prefix)
     folder, lock = _make(parent, prefix)
     try:
@@ -34,6 +41,8 @@ def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 def sweep(parent: Path, prefix: str) -> None:
     """Remove the folders of that prefix, named as `temporary_folder` names them, whose processes are gone."""
+    if sys.platform == "win32":
+        return
     ours = re.compile(re.escape(prefix) + "[a-z0-9_]{8}")
     for folder in parent.iterdir():
         if not ours.fullmatch(folder.name):
