@@ -3,18 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Wheels of the client and its three dependencies: a test installs them into an empty environment, offline.
+# Wheels of what the client and [ops] need, and the oldest of them: tests install them into empty environments, offline.
 WHEELS := $(VENV)/wheels
+DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-check -d $(WHEELS)
 
 .PHONY: help setup demo test soak lint docs bench quality clean
 help:  ## what there is to type
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
 
-$(READY): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"slimserve needs Python 3.10 to 3.13, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+$(READY): pyproject.toml setup.py constraints.txt tests/unit/packaging/oldest.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"TensorFlow and with it this environment need Python 3.10 to 3.13 (the client does not), this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	$(BIN)/python -m pip download --quiet --disable-pip-version-check -c constraints.txt -d $(WHEELS) numpy grpcio protobuf typing-extensions
+	$(DOWNLOAD) -c constraints.txt '.[ops]' && rm $(WHEELS)/slimserve-*
+	$(DOWNLOAD) -r tests/unit/packaging/oldest.txt
 	touch $@
 
 setup: $(READY)  ## make .venv with everything in it
@@ -29,10 +31,11 @@ test: $(READY)  ## every test
 soak: $(READY)  ## the long runs that `make test` leaves out: attacks, kills, full disks, half an hour of load
 	$(BIN)/python -m pytest -m soak
 
-lint: $(READY)  ## ruff and mypy
+lint: $(READY)  ## ruff, mypy, and which part may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 docs: $(READY)  ## the pages under docs/ as a site, in site/
 	$(BIN)/python -m mkdocs build --strict --quiet

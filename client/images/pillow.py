@@ -70,6 +70,7 @@ def _open(data: bytes, name: str) -> PIL.Image.Image:
     By the format's own reader: `PIL.Image.open` holds every image to Pillow's one limit, which belongs to the
     application and may not be moved here.
     """
+    require(f"decoding {name}")
     try:
         image = _read_header(data)
     except Exception as error:  # as in decode()

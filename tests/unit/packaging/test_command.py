@@ -88,7 +88,7 @@ def test_the_version_is_stated_once(capsys: pytest.CaptureFixture[str]) -> None:
     sources = [
         file for room in ("client", "export", "serving_config") for file in (ROOT / room).rglob("*.py")
     ]
-    stated = re.compile(rf"['\"]{re.escape(version[1])}['\"]|__version__")
+    stated = re.compile(rf"['\"]{re.escape(version[1])}['\"]|^__version__", re.MULTILINE)
     assert [file for file in sources if stated.search(file.read_text())] == []
 
 
