@@ -1,8 +1,8 @@
 """The command line `python -m serving_config`: finds the subcommand, runs it, turns errors into one line.
 
-A subcommand is one module with `add_parser(subparsers)`, which adds its parser and sets `run`, a function
-from the parsed arguments to the exit code. Only the module of the subcommand that was typed is imported, so
-`check` never waits for TensorFlow.
+A subcommand's module has `add_parser(subparsers)`, which adds its parser and sets `run`, a function from the parsed
+arguments to the exit code. Only the module of the subcommand that was typed is imported, so `check` never waits for
+TensorFlow.
 """
 
 import argparse
@@ -14,30 +14,22 @@ from collections.abc import Sequence
 from .errors import ServingConfigError
 
 COMMANDS = {
-    "up": ".up.command",
-    "check": ".check.command",
-    "render": ".deploy.command",
+    "up": ".up.up",
+    "check": ".check.check",
+    "render": ".deploy.render",
     "versions": ".rollout.versions",
-    "promote": ".rollout.promote",
-    "canary": ".rollout.canary",
-    "rollback": ".rollout.rollback",
+    "canary": ".rollout.label_commands",
+    "promote": ".rollout.label_commands",
+    "rollback": ".rollout.label_commands",
 }
-_OF_THE_ENGINE = ("grpc_health", "tensorflow", "tensorflow_serving")
-
-
-def parser(names: Sequence[str], prog: str) -> argparse.ArgumentParser:
-    """The parser that knows the subcommands `names`."""
-    top = argparse.ArgumentParser(
-        prog=prog,
-        description="Serve exported models over gRPC, and look after the server's configuration.",
-        epilog="`%(prog)s COMMAND --help` explains one command.",
-    )
-    subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in names:
-        importlib.import_module(COMMANDS[name], __package__).add_parser(subparsers)
-    for subparser in subparsers.choices.values():
-        subparser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return top
+# Packages of an extra, by the names that are imported.
+_EXTRAS = {
+    "engine": ("tensorflow", "tensorflow_serving", "grpc_health"),
+    "ops": (
+        *("grpc", "google", "rich", "ruamel"),
+        *("jsonschema", "check_jsonschema", "kubernetes_validate", "cryptography"),
+    ),
+}
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m serving_config") -> int:
@@ -45,7 +37,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m serving_confi
     words = sys.argv[1:] if argv is None else argv
     typed = words[0] if words and words[0] in COMMANDS else None
     try:
-        args = parser([typed] if typed else list(COMMANDS), prog).parse_args(words)
+        args = _parser([typed] if typed else list(COMMANDS), prog).parse_args(words)
         return int(args.run(args))
     except KeyboardInterrupt:
         return 130
@@ -57,11 +49,26 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m serving_confi
         return 1
 
 
+def _parser(names: Sequence[str], prog: str) -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog=prog,
+        description="Serve exported models over gRPC, and look after the server's configuration.",
+        epilog="`%(prog)s COMMAND --help` explains one command.",
+    )
+    subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in dict.fromkeys(COMMANDS[name] for name in names):
+        importlib.import_module(module, __package__).add_parser(subparsers)
+    for subparser in subparsers.choices.values():
+        subparser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return top
+
+
 def _line(error: Exception) -> str:
     if isinstance(error, ServingConfigError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):
-        package = (error.name or str(error)).partition(".")[0]
-        extra = "engine" if package in _OF_THE_ENGINE else "ops"
-        return f"{package} is not installed: pip install 'slimserve[{extra}]'"
+        package = (error.name or "").partition(".")[0]
+        for extra, packages in _EXTRAS.items():
+            if package in packages:
+                return f"{package} is not installed: pip install 'slimserve[{extra}]'"
     return f"{type(error).__name__}: {' '.join(str(error).split())} (--debug shows where)"

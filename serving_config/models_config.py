@@ -1,16 +1,12 @@
-"""The list of models to serve: from a models.config, from NAME=DIR pairs, or from what lies in models/.
-
-The messages are TensorFlow Serving's own (config/model_server_config.proto); importing them does not import
-TensorFlow.
-"""
+"""The list of models to serve: from a models.config, from NAME=DIR pairs, or from what lies in models/."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from google.protobuf import text_format
-from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
 from .errors import ServingConfigError
+from .protocol import ModelConfig, ModelServerConfig
 
 PLATFORM = "tensorflow"
 MODELS = Path("models")

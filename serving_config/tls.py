@@ -1,22 +1,32 @@
-"""TensorFlow Serving's SSLConfig: the certificates of the server, as PEM text in one file."""
+"""The certificates of a server, and TensorFlow Serving's SSLConfig, which holds them as PEM text in one file."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from google.protobuf import message_factory, text_format
+from google.protobuf import text_format
 
-from .check.messages import message
 from .errors import ServingConfigError
+from .protocol import SSLConfig
 
 
 @dataclass(frozen=True)
 class ServerTls:
     """PEM text; with `client_ca`, only callers that it has signed are answered."""
 
-    key: bytes = field(repr=False)
-    certificate: bytes
-    client_ca: bytes | None = None
+    key: str = field(repr=False)
+    certificate: str
+    client_ca: str | None = None
+
+    def fields(self) -> str:
+        """The fields of an SSLConfig text proto, a line of PEM text on each of its lines."""
+        fields = [_pem("server_key", self.key), _pem("server_cert", self.certificate)]
+        if self.client_ca is not None:
+            fields += [_pem("custom_ca", self.client_ca), "client_verify: true\n"]
+        return "".join(fields)
+
+
+def _pem(name: str, text: str) -> str:
+    return f"{name}:\n" + "".join(f'  "{line}\\n"\n' for line in text.strip().splitlines())
 
 
 def read(path: Path) -> ServerTls:
@@ -30,9 +40,8 @@ def read(path: Path) -> ServerTls:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ServingConfigError(f"{path}: cannot read the TLS configuration: {reason}") from error
-    config: Any = message_factory.GetMessageClass(message("SSLConfig"))()
     try:
-        text_format.Parse(text, config)
+        config = text_format.Parse(text, SSLConfig())
     except text_format.ParseError as error:
         # Its message quotes the line, which may be the key's.
         where = f"{error.GetLine()}:{error.GetColumn()}"
@@ -42,8 +51,5 @@ def read(path: Path) -> ServerTls:
     for name in ("server_key", "server_cert", *(["custom_ca"] if config.client_verify else [])):
         if "-----BEGIN " not in getattr(config, name):
             raise ServingConfigError(f"{path}: {name} must hold PEM text (-----BEGIN ...), not a file name")
-    return ServerTls(
-        key=config.server_key.encode(),
-        certificate=config.server_cert.encode(),
-        client_ca=config.custom_ca.encode() if config.client_verify else None,
-    )
+    client_ca = config.custom_ca if config.client_verify else None
+    return ServerTls(config.server_key, config.server_cert, client_ca)

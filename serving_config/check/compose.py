@@ -10,8 +10,8 @@ import jsonschema
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
 from . import server_flags
+from .described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
 from .finding import Finding, joined
-from .server import ENTRY_POINT, STOCK_IMAGE, Mount, Server
 from .yaml_file import Document, interpolate
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -39,9 +39,9 @@ def schema_findings(document: Document) -> Iterator[Finding]:
         yield Finding(document.path, line, message, "see the Compose Specification")
 
 
-def servers(document: Document) -> tuple[list[Server], list[Finding]]:
+def servers(document: Document) -> tuple[list[DescribedServer], list[Finding]]:
     """The TensorFlow Serving services of a compose file, and faults of each that need no other file."""
-    found: list[Server] = []
+    found: list[DescribedServer] = []
     faults: list[Finding] = []
     services = document.data.get("services")
     for name, service in services.items() if isinstance(services, dict) else ():
@@ -80,7 +80,7 @@ def _serves(service: dict[str, Any]) -> bool:
     return bool(STOCK_IMAGE.match(image)) or any(ENTRY_POINT in word for word in words)
 
 
-def _server(document: Document, name: str, service: dict[str, Any]) -> tuple[Server, list[Finding]]:
+def _server(document: Document, name: str, service: dict[str, Any]) -> tuple[DescribedServer, list[Finding]]:
     path, line = document.path, document.line("services", name)
     words: list[tuple[str, int]] = []
     for key in ("entrypoint", "command"):
@@ -93,7 +93,7 @@ def _server(document: Document, name: str, service: dict[str, Any]) -> tuple[Ser
         faults.append(
             Finding(path, line, "the image's entry point script keeps SIGTERM from the server", advice)
         )
-    server = Server(path, line, interpolate(str(service.get("image", ""))), flags)
+    server = DescribedServer(path, line, interpolate(str(service.get("image", ""))), flags)
     server.mounts = list(_mounts(document, name, service))
     test = (service.get("healthcheck") or {}).get("test")
     if test:
@@ -115,7 +115,7 @@ def _mounts(document: Document, name: str, service: dict[str, Any]) -> Iterator[
 
 
 def _service_faults(
-    document: Document, name: str, service: dict[str, Any], server: Server
+    document: Document, name: str, service: dict[str, Any], server: DescribedServer
 ) -> Iterator[Finding]:
     path = document.path
     if service.get("init") is not True:
@@ -138,7 +138,9 @@ def _service_faults(
     yield from _host_network(document, name, service, server)
 
 
-def _port_faults(document: Document, name: str, service: dict[str, Any], server: Server) -> Iterator[Finding]:
+def _port_faults(
+    document: Document, name: str, service: dict[str, Any], server: DescribedServer
+) -> Iterator[Finding]:
     encrypted = "ssl_config_file" in server.flags.given
     for index, entry in enumerate(service.get("ports") or []):
         line = document.line("services", name, "ports", index)
@@ -152,7 +154,7 @@ def _port_faults(document: Document, name: str, service: dict[str, Any], server:
 
 
 def _host_network(
-    document: Document, name: str, service: dict[str, Any], server: Server
+    document: Document, name: str, service: dict[str, Any], server: DescribedServer
 ) -> Iterator[Finding]:
     if service.get("network_mode") != "host":
         return

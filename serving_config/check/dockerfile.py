@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from . import server_flags
+from .described_server import ENTRY_POINT, DescribedServer, Mount
 from .finding import Finding
-from .server import ENTRY_POINT, Mount, Server
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def instructions(text: str) -> Iterator[Instruction]:
             pending = []
 
 
-def server(path: Path) -> tuple[Server | None, list[Finding]]:
+def server(path: Path) -> tuple[DescribedServer | None, list[Finding]]:
     """The server that the image runs, or None where it is none, and faults that need no other file."""
     steps = _last_stage(list(instructions(path.read_text(encoding="utf-8"))))
     base = next((step for step in steps if step.keyword == "FROM"), None)
@@ -97,7 +97,7 @@ def server(path: Path) -> tuple[Server | None, list[Finding]]:
     if user is None or user.rest.split(":")[0] in ("root", "0"):
         line = user.line if user else base.line
         faults.append(Finding(path, line, "the server runs as root", "add USER 65532:65532"))
-    found = Server(path, base.line, _image(base), flags, list(_copies(steps, path.parent)))
+    found = DescribedServer(path, base.line, _image(base), flags, list(_copies(steps, path.parent)))
     checks = [step for step in steps if step.keyword == "HEALTHCHECK"]
     found.scripts = [(step.rest, step.line) for step in checks]
     return found, faults

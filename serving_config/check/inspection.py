@@ -9,19 +9,19 @@ from ..errors import ServingConfigError
 from . import (
     cluster,
     compose,
+    config_rules,
+    described_server,
     dockerfile,
     kubernetes,
     kustomization,
     messages,
-    models_config,
-    server,
-    settings,
+    model_rules,
     text_proto,
     yaml_file,
 )
+from .described_server import DescribedServer
 from .finding import Finding, shorten
 from .kustomization import Kustomization
-from .server import Server
 from .text_proto import Node
 
 _CONTAINER_MODELS = PurePosixPath("/models")
@@ -33,9 +33,9 @@ _PREFIXES = {
     "platform": "PlatformConfigMap",
 }
 _RULES = {
-    "BatchingParameters": settings.batching,
-    "MonitoringConfig": settings.monitoring,
-    "SSLConfig": settings.ssl,
+    "BatchingParameters": config_rules.batching,
+    "MonitoringConfig": config_rules.monitoring,
+    "SSLConfig": config_rules.ssl,
 }
 
 
@@ -93,7 +93,7 @@ class _Inspection:
         self.result = result
         self.models_root = models_root
         self.roles = roles
-        self.servers: list[Server] = []
+        self.servers: list[DescribedServer] = []
         self.trees: dict[Path, Node | None] = {}
         self.misfits: list[yaml_file.Document] = []
 
@@ -115,7 +115,7 @@ class _Inspection:
         self.deployments()
         for found in self.servers:
             with self.guard(found.path):
-                for flag, name in server.MESSAGE_OF_FLAG.items():
+                for flag, name in described_server.MESSAGE_OF_FLAG.items():
                     file = found.file(flag)
                     if file is not None:
                         self.roles.setdefault(file.resolve(), name)
@@ -127,7 +127,7 @@ class _Inspection:
             with self.guard(found.path):
                 file = found.file("model_config_file")
                 tree = self.tree(file) if file is not None and file.is_file() else None
-                self.add(server.findings(found, server.models_of(tree)))
+                self.add(described_server.findings(found, described_server.models_of(tree)))
 
     def deployments(self) -> None:
         read: dict[Path, list[yaml_file.Document]] = {}
@@ -203,7 +203,7 @@ class _Inspection:
                 with self.guard(document.path):
                     self.add(cluster.findings(document, deployments))
 
-    def take(self, found: list[Server], faults: list[Finding]) -> None:
+    def take(self, found: list[DescribedServer], faults: list[Finding]) -> None:
         self.servers.extend(found)
         self.add(faults)
 
@@ -229,7 +229,7 @@ class _Inspection:
         if faults:
             return  # the rules below read well-formed messages
         if name == "ModelServerConfig":
-            self.add(models_config.findings(root, path, lambda base: self.locate(base, path)))
+            self.add(model_rules.findings(root, path, lambda base: self.locate(base, path)))
         elif name in _RULES:
             self.add(_RULES[name](root, path))
 

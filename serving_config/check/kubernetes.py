@@ -8,9 +8,9 @@ from typing import Any
 import kubernetes_validate
 
 from . import server_flags
+from .described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
 from .finding import Finding, joined
 from .kustomization import Kustomization
-from .server import ENTRY_POINT, STOCK_IMAGE, Mount, Server
 from .yaml_file import Document
 
 SCHEMAS = "1.32"
@@ -64,9 +64,11 @@ def _empty_items(data: Any, *keys: str | int) -> Iterator[tuple[str | int, ...]]
             yield from _empty_items(value, *keys, key)
 
 
-def servers(document: Document, kustomizations: list[Kustomization]) -> tuple[list[Server], list[Finding]]:
+def servers(
+    document: Document, kustomizations: list[Kustomization]
+) -> tuple[list[DescribedServer], list[Finding]]:
     """The TensorFlow Serving containers of a Deployment, and faults of each that need no other object."""
-    found: list[Server] = []
+    found: list[DescribedServer] = []
     faults: list[Finding] = []
     pod = get(document.data, *POD) or {}
     for index, container in enumerate(pod.get("containers") or []):
@@ -97,7 +99,7 @@ def _server(
     index: int,
     container: dict[str, Any],
     kustomizations: list[Kustomization],
-) -> tuple[Server, list[Finding]]:
+) -> tuple[DescribedServer, list[Finding]]:
     here = (*POD, "containers", index)
     words: list[tuple[str, int]] = []
     for key in ("command", "args"):
@@ -114,7 +116,9 @@ def _server(
                 document.path, line, "the image's entry point script keeps signals from the server", advice
             )
         )
-    server = Server(document.path, line, container.get("image") or "", flags, complete=bool(kustomizations))
+    server = DescribedServer(
+        document.path, line, container.get("image") or "", flags, complete=bool(kustomizations)
+    )
     volumes = {volume.get("name"): volume for volume in pod.get("volumes") or []}
     for at, mount in enumerate(container.get("volumeMounts") or []):
         mount_line = document.line(*here, "volumeMounts", at)
@@ -153,7 +157,7 @@ def _volume(
 
 
 def _container_faults(
-    document: Document, index: int, container: dict[str, Any], server: Server
+    document: Document, index: int, container: dict[str, Any], server: DescribedServer
 ) -> Iterator[Finding]:
     here = (*POD, "containers", index)
     listens = {server.port, server.rest_port}
@@ -214,7 +218,7 @@ def _drain_faults(document: Document, here: tuple[str | int, ...], stop: Any) ->
         yield Finding(document.path, line, message, "raise terminationGracePeriodSeconds above it")
 
 
-def _pod_faults(document: Document, pod: dict[str, Any], found: list[Server]) -> Iterator[Finding]:
+def _pod_faults(document: Document, pod: dict[str, Any], found: list[DescribedServer]) -> Iterator[Finding]:
     path, data = document.path, document.data
     if pod.get("shareProcessNamespace") is not True:
         advice = "add shareProcessNamespace: true"

@@ -1,106 +1,29 @@
-"""The messages of TensorFlow Serving's configuration files, and how a tree of text format is held to one.
-
-ModelServerConfig and PlatformConfigMap come from the tensorflow-serving-api package (whose config modules
-need no TensorFlow). BatchingParameters, MonitoringConfig and SSLConfig are not in it; their fields are stated
-here as of TensorFlow Serving 2.20.0: servables/tensorflow/session_bundle_config.proto,
-config/monitoring_config.proto, config/ssl_config.proto.
-"""
+"""How a tree of text format is held to a message of TensorFlow Serving: its fields, their types, repetitions."""
 
 import difflib
-import math
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
-from google.protobuf import descriptor_pb2, descriptor_pool, wrappers_pb2
+from google.protobuf import text_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
+from .. import protocol
 from .finding import Finding
-from .text_proto import Node, integer
+from .text_proto import BOOLEANS, Node, integer
 
-_STATED = {
-    "BatchingParameters": (
-        ("max_batch_size", 1, "Int64Value"),
-        ("batch_timeout_micros", 2, "Int64Value"),
-        ("max_enqueued_batches", 3, "Int64Value"),
-        ("num_batch_threads", 4, "Int64Value"),
-        ("thread_pool_name", 5, "StringValue"),
-        ("enable_large_batch_splitting", 8, "BoolValue"),
-        ("max_execution_batch_size", 9, "Int64Value"),
-        ("allowed_batch_sizes", 6, "repeated int64"),
-        ("pad_variable_length_inputs", 7, "bool"),
-    ),
-    "PrometheusConfig": (("enable", 1, "bool"), ("path", 2, "string")),
-    "MonitoringConfig": (("prometheus_config", 1, "PrometheusConfig"),),
-    "SSLConfig": (
-        ("server_key", 1, "string"),
-        ("server_cert", 2, "string"),
-        ("custom_ca", 3, "string"),
-        ("client_verify", 4, "bool"),
-    ),
-}
-_SCALARS = {
-    "int64": FieldDescriptorProto.TYPE_INT64,
-    "bool": FieldDescriptorProto.TYPE_BOOL,
-    "string": FieldDescriptorProto.TYPE_STRING,
-}
 _INTEGERS = {
     FieldDescriptor.TYPE_INT32: (-(2**31), 2**31 - 1),
     FieldDescriptor.TYPE_INT64: (-(2**63), 2**63 - 1),
     FieldDescriptor.TYPE_UINT32: (0, 2**32 - 1),
     FieldDescriptor.TYPE_UINT64: (0, 2**64 - 1),
 }
-_BOOLEANS = {"true", "false", "True", "False", "t", "f", "1", "0"}
+_STRINGS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 
 
-@cache
 def message(name: str) -> Descriptor:
     """The descriptor of a configuration message by its short name, such as `BatchingParameters`."""
-    if name == "ModelServerConfig":
-        from tensorflow_serving.config import model_server_config_pb2
-
-        official: Descriptor = model_server_config_pb2.ModelServerConfig.DESCRIPTOR
-        return official
-    if name == "PlatformConfigMap":
-        from tensorflow_serving.config import platform_config_pb2
-
-        platforms: Descriptor = platform_config_pb2.PlatformConfigMap.DESCRIPTOR
-        return platforms
-    return _stated_pool().FindMessageTypeByName(f"serving_config.{name}")
-
-
-@cache
-def _stated_pool() -> descriptor_pool.DescriptorPool:
-    # A pool and a package of their own: these descriptors never meet TensorFlow Serving's in one process.
-    pool = descriptor_pool.DescriptorPool()
-    wrappers = descriptor_pb2.FileDescriptorProto()
-    wrappers_pb2.DESCRIPTOR.CopyToProto(wrappers)
-    pool.Add(wrappers)
-    stated = descriptor_pb2.FileDescriptorProto(
-        name="serving_config/stated.proto",
-        package="serving_config",
-        syntax="proto3",
-        dependency=[wrappers.name],
-    )
-    for name, fields in _STATED.items():
-        stated_message = stated.message_type.add(name=name)
-        for field_name, number, kind in fields:
-            _add_field(stated_message, field_name, number, kind)
-    pool.Add(stated)
-    return pool
-
-
-def _add_field(parent: descriptor_pb2.DescriptorProto, name: str, number: int, kind: str) -> None:
-    label, _, kind = kind.rpartition(" ")
-    added = parent.field.add(name=name, number=number, label=FieldDescriptorProto.LABEL_OPTIONAL)
-    if label == "repeated":
-        added.label = FieldDescriptorProto.LABEL_REPEATED
-    if kind in _SCALARS:
-        added.type = _SCALARS[kind]
-    else:
-        added.type = FieldDescriptorProto.TYPE_MESSAGE
-        added.type_name = f".{'serving_config' if kind in _STATED else 'google.protobuf'}.{kind}"
+    descriptor: Descriptor = getattr(protocol, name).DESCRIPTOR
+    return descriptor
 
 
 def conform(root: Node, descriptor: Descriptor, path: Path) -> list[Finding]:
@@ -150,28 +73,26 @@ def _value_faults(node: Node, field: FieldDescriptor, path: Path) -> Iterator[Fi
 
 def _fits(node: Node, field: FieldDescriptor) -> bool:
     text = node.text or ""
-    if field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
-        return node.quoted
-    if node.quoted:
-        return False
+    if node.quoted or field.type in _STRINGS:
+        return node.quoted and field.type in _STRINGS
     if field.type == FieldDescriptor.TYPE_BOOL:
-        return text in _BOOLEANS
+        return text in BOOLEANS
     if field.enum_type is not None:
         return text in field.enum_type.values_by_name or integer(text) in field.enum_type.values_by_number
     if field.type in _INTEGERS:
         low, high = _INTEGERS[field.type]
-        number = integer(text)
-        return number is not None and low <= number <= high
+        return low <= (integer(text) or 0) <= high and integer(text) is not None
     try:
-        return not math.isnan(float(text.rstrip("f")))
+        text_format.ParseFloat(text)
     except ValueError:
         return False
+    return True
 
 
 def _wanted(field: FieldDescriptor) -> str:
     if field.type == FieldDescriptor.TYPE_BOOL:
         return "true or false"
-    if field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
+    if field.type in _STRINGS:
         return "a string in quotes"
     if field.enum_type is not None:
         return f"one of {', '.join(field.enum_type.values_by_name)}"

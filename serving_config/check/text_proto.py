@@ -23,6 +23,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _OPENERS = {"{": "}", "<": ">"}
+_TRUE = {"true", "True", "t", "1"}
+BOOLEANS = _TRUE | {"false", "False", "f", "0"}
 
 
 @dataclass
@@ -60,6 +62,10 @@ class Node:
         """The scalar at a path of names, or `default`."""
         node = self.first(*path)
         return default if node is None or node.text is None else node.text
+
+    def on(self, *path: str) -> bool:
+        """Whether the scalar at a path of names is true."""
+        return self.value(*path) in _TRUE
 
     def walk(self) -> Iterator["Node"]:
         """This node and all below it."""

@@ -2,12 +2,13 @@
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from ..errors import ServingConfigError
 from ..models_config import version_folders
+from ..tls import ServerTls
 
 STOCK_IMAGE = "tensorflow/serving:2.20.0"
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -43,15 +44,6 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Tls:
-    """PEM text: the server's key, its certificate chain, and the authority of callers for mutual TLS."""
-
-    key: str = field(repr=False)
-    certificate: str
-    client_ca: str | None
-
-
-@dataclass(frozen=True)
 class Plan:
     """One deployment. `cpu` and `memory_asked` are Kubernetes quantities, such as `2`, `500m` and `6Gi`.
 
@@ -66,7 +58,7 @@ class Plan:
     memory_asked: str | None = None
     baked: bool = False
     batching: bool = False
-    tls: Tls | None = None
+    tls: ServerTls | None = None
 
     def __post_init__(self) -> None:
         problem = self._problem()

@@ -25,10 +25,12 @@ class FreedMemory:
         self._idle_since = idle_since
         self._given_back_since: float | None = None
         # mallopt(3) and malloc_trim(3) as glibc has them; elsewhere free() does as it likes.
-        library = ctypes.CDLL(None)
-        self._trim = getattr(library, "malloc_trim", None)
-        if self._trim:
+        try:
+            library = ctypes.CDLL(None)
+            self._trim: Callable[[ctypes.c_size_t], int] = library.malloc_trim
             library.mallopt(_M_ARENA_MAX, _POOLS)
+        except (AttributeError, OSError, TypeError):
+            self._trim = lambda _: 0
 
     def give_back_when_idle(self) -> None:
         """To be called every now and then; does nothing in most calls."""
@@ -36,5 +38,4 @@ class FreedMemory:
         if since is None or since == self._given_back_since or time.monotonic() < since + _IDLE_SECONDS:
             return
         self._given_back_since = since
-        if self._trim:
-            self._trim(ctypes.c_size_t(0))
+        self._trim(ctypes.c_size_t(0))

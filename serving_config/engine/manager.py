@@ -13,9 +13,9 @@ from pathlib import Path
 
 import grpc
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
-from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
 from ..models_config import wanted_versions
+from ..protocol import ModelConfig, ModelServerConfig
 from . import reload, rpc_error
 from .servable import Servable
 

@@ -3,15 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from tensorflow_serving.config.model_server_config_pb2 import (
-    ModelConfig,
-    ModelConfigList,
-    ModelServerConfig,
-    ModelType,
-)
-
 from ..models_config import PLATFORM, wanted_versions
+from ..protocol import ModelConfig, ModelConfigList, ModelServerConfig
 from . import rpc_error
+
+_TENSORFLOW = 1  # of ModelType
 
 
 def check(config: ModelServerConfig, served: Mapping[str, ModelConfig]) -> ModelConfigList:
@@ -47,7 +43,7 @@ def _check_model(model: ModelConfig, is_new: bool) -> None:
             f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
         )
     platform = model.model_platform
-    if model.model_type == ModelType.TENSORFLOW and not platform:
+    if model.model_type == _TENSORFLOW and not platform:
         platform = PLATFORM
     if not platform:
         raise rpc_error.invalid_argument(

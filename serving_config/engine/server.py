@@ -7,10 +7,10 @@ from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from .. import ports
 from ..errors import ServingConfigError
+from ..protocol import ModelServerConfig
 from ..tls import ServerTls
 from . import rpc_error, services, warmup
 from .admission import Admission
@@ -86,8 +86,8 @@ class Engine:
         if tls is None:
             return self._server.add_insecure_port(address)
         credentials = grpc.ssl_server_credentials(
-            [(tls.key, tls.certificate)],
-            root_certificates=tls.client_ca,
+            [(tls.key.encode(), tls.certificate.encode())],
+            root_certificates=tls.client_ca.encode() if tls.client_ca else None,
             require_client_auth=tls.client_ca is not None,
         )
         return self._server.add_secure_port(address, credentials)

@@ -5,10 +5,10 @@ import tempfile
 from pathlib import Path
 
 from google.protobuf import text_format
-from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
 from .. import models_config
 from ..errors import ServingConfigError
+from ..protocol import ModelConfig, ModelServerConfig
 
 
 class ConfigFile:

@@ -1,7 +1,6 @@
 """One roll-out command at a time for each models.config."""
 
 import contextlib
-import fcntl
 import os
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,8 @@ from ..errors import ServingConfigError
 def locked(path: Path) -> Iterator[None]:
     """Keep other commands off the file while the context is open; says so on stderr when it has to wait.
 
-    What is locked is the file's folder: a lock on the file would go when the file is replaced.
+    What is locked is the file's folder: a lock on the file would go when the file is replaced. Where there are no
+    such locks (Windows, and folders on NFS) a command notices before it replaces the file that it was changed.
 
     Raises:
         ServingConfigError: the folder does not exist, or the file in it could not be replaced.
@@ -25,7 +25,15 @@ def locked(path: Path) -> Iterator[None]:
         raise ServingConfigError(
             f"{path}: the labels are written to this file, and its folder {reason}: nothing has been changed"
         )
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        import fcntl
+    except ImportError:
+        print(
+            f"note: {sys.platform} cannot lock a folder: run one roll-out command at a time", file=sys.stderr
+        )
+        yield
+        return
+    lock = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -33,7 +41,7 @@ def locked(path: Path) -> Iterator[None]:
             print(f"waiting for another command that is changing {path}", file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError:
-            pass  # NFS locks no folders; that the file has changed is noticed all the same before it is replaced
+            pass  # NFS
         yield
     finally:
         os.close(lock)

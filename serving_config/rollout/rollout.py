@@ -12,10 +12,9 @@ finds it after any restart.
 from dataclasses import dataclass
 from pathlib import Path
 
-from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
-
 from .. import models_config
 from ..errors import ServingConfigError
+from ..protocol import ModelServerConfig
 from ..server_api import ModelService
 from . import preconditions as rollout_preconditions
 from .config_file import ConfigFile

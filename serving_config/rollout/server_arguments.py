@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .. import models_config
 from ..errors import ServingConfigError
-from ..server_api import ModelService, Tls
+from ..server_api import CallerTls, ModelService
 
 _SHIPPED = Path("serving_config", "models.config")
 
@@ -15,9 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--server", default="localhost:8500", metavar="HOST:PORT", help="default: %(default)s"
     )
-    parser.add_argument("--ca", type=Path, metavar="PEM", help="TLS: the authority that signed the server")
-    parser.add_argument("--cert", type=Path, metavar="PEM", help="mutual TLS: this caller's certificate")
-    parser.add_argument("--key", type=Path, metavar="PEM", help="mutual TLS: its key")
+    for option, meaning in (
+        ("--tls-ca", "TLS: the authority that signed the server"),
+        ("--tls-cert", "mutual TLS: this caller's certificate"),
+        ("--tls-key", "mutual TLS: its key"),
+    ):
+        parser.add_argument(option, type=Path, metavar="PEM", help=meaning)
     parser.add_argument(
         "--models-config",
         type=Path,
@@ -43,11 +46,10 @@ def connect(args: argparse.Namespace) -> ModelService:
     Raises:
         ServingConfigError: a certificate file cannot be read, or is missing beside another.
     """
-    if bool(args.cert) != bool(args.key):
-        raise ServingConfigError("mutual TLS needs both: give --cert and --key")
-    if not (args.ca or args.cert):
-        return ModelService(args.server)
-    return ModelService(args.server, Tls(*(_pem(path) for path in (args.ca, args.cert, args.key))))
+    if bool(args.tls_cert) != bool(args.tls_key):
+        raise ServingConfigError("mutual TLS needs both: give --tls-cert and --tls-key")
+    files = (args.tls_ca, args.tls_cert, args.tls_key)
+    return ModelService(args.server, CallerTls(*map(_pem, files)) if any(files) else None)
 
 
 def _pem(path: Path | None) -> bytes | None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from tensorflow_serving.config.model_server_config_pb2 import ModelConfig
 
 from .. import models_config
 from ..errors import ServingConfigError
+from ..protocol import ModelConfig
 from ..server_api import ModelService, VersionStatus
 from . import server_arguments
 from .config_file import ConfigFile

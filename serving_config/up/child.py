@@ -9,17 +9,18 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from .. import models_config, ports, ready
+from .. import models_config, ports
 from ..errors import ServingConfigError
 from ..server_api import ModelService
-from .server_command import Server
+from . import ready
+from .server_command import Launch
 
 _POLL_SECONDS = 0.25
 _STOP_SECONDS = 15
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def serve(command: Sequence[str], engine: str, server: Server, clean_up: Sequence[str], as_json: bool) -> int:
+def serve(command: Sequence[str], engine: str, launch: Launch, clean_up: Sequence[str], as_json: bool) -> int:
     """Run the command until Ctrl-C or SIGTERM, its output passed on to stderr.
 
     Args:
@@ -38,8 +39,8 @@ def serve(command: Sequence[str], engine: str, server: Server, clean_up: Sequenc
         command, stdout=sys.stderr, start_new_session=True, preexec_fn=_ending_with(os.getpid())
     )
     try:
-        models = _wait_ready(process, server)
-        ready.announce(engine, ports.address(server.host, server.port), models, as_json)
+        models = _wait_ready(process, launch)
+        ready.announce(engine, ports.address(launch.host, launch.port), models, as_json)
         while process.poll() is None:
             # Not wait(): a signal that arrives just before that call blocks would go unnoticed.
             time.sleep(_POLL_SECONDS)
@@ -53,26 +54,27 @@ def serve(command: Sequence[str], engine: str, server: Server, clean_up: Sequenc
 def _ending_with(parent: int) -> Callable[[], None] | None:
     """What a child does before it becomes the server, so that it ends when its parent does, even by SIGKILL.
 
-    Linux alone can (prctl(2)). SIGTERM, because `docker run` passes it on to its container.
+    Linux alone has prctl(2). SIGTERM, because `docker run` passes it on to its container.
     """
-    if sys.platform != "linux":
+    try:
+        prctl = ctypes.CDLL(None).prctl  # here: a child between fork and exec had better not load anything
+    except (AttributeError, OSError, TypeError):
         return None
-    libc = ctypes.CDLL(None)  # here: a child between fork and exec had better not load anything
 
     def prepare() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # it has ended in between
             os._exit(1)
 
     return prepare
 
 
-def _wait_ready(process: subprocess.Popen[bytes], server: Server) -> dict[str, list[int]]:
+def _wait_ready(process: subprocess.Popen[bytes], launch: Launch) -> dict[str, list[int]]:
     """The versions that answer, by model, once every model has one."""
-    service = ModelService(ports.address(server.host, server.port), timeout=2)
+    service = ModelService(ports.address(launch.host, launch.port), timeout=2)
     try:
         while process.poll() is None:
-            models = _opened(server) if server.ssl_config else _available(service, server)
+            models = _opened(launch) if launch.ssl_config else _available(service, launch)
             if models:
                 return models
             time.sleep(_POLL_SECONDS)
@@ -81,26 +83,26 @@ def _wait_ready(process: subprocess.Popen[bytes], server: Server) -> dict[str, l
     raise ServingConfigError(f"{_ended(process)} before it was ready; its last messages stand above")
 
 
-def _available(service: ModelService, server: Server) -> dict[str, list[int]]:
+def _available(service: ModelService, launch: Launch) -> dict[str, list[int]]:
     if not service.healthy():
         return {}
-    models = {model.name: service.available(model.name) for model in server.config.model_config_list.config}
+    models = {model.name: service.available(model.name) for model in launch.config.model_config_list.config}
     return models if all(models.values()) else {}
 
 
-def _opened(server: Server) -> dict[str, list[int]]:
+def _opened(launch: Launch) -> dict[str, list[int]]:
     """With mutual TLS the server answers only to its clients, but it opens the port when all models are loaded."""
     try:
-        socket.create_connection((server.host, server.port), timeout=2).close()
+        socket.create_connection((launch.host, launch.port), timeout=2).close()
     except OSError:
         return {}
     return {
         model.name: sorted(
             models_config.wanted_versions(
-                model, models_config.on_this_machine(model.base_path, server.models_root)
+                model, models_config.on_this_machine(model.base_path, launch.models_root)
             )
         )
-        for model in server.config.model_config_list.config
+        for model in launch.config.model_config_list.config
     }
 
 

@@ -8,21 +8,22 @@ import ipaddress
 import math
 import os
 import socket
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf import text_format
-from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from .. import models_config, ports
 from ..errors import ServingConfigError
+from ..protocol import ModelServerConfig
 
 PROGRAM = "tensorflow_model_server"
 IMAGE = "tensorflow/serving:2.20.0"
 
 
 @dataclass(frozen=True)
-class Server:
+class Launch:
     """What to serve, and where.
 
     Attributes:
@@ -43,12 +44,12 @@ class Server:
     image: str = IMAGE
 
 
-def binary(server: Server, program: str) -> list[str]:
+def binary(launch: Launch, program: str) -> list[str]:
     """The program on this machine. It listens on every interface: TensorFlow Serving has no flag for less."""
-    return [program, *_flags(server)]
+    return [program, *_flags(launch)]
 
 
-def docker(server: Server) -> list[str]:
+def docker(launch: Launch) -> list[str]:
     """A container that ends with this command, published on `host` alone.
 
     Every path is mounted, read-only, under its own name, so that one models.config serves all engines.
@@ -56,14 +57,14 @@ def docker(server: Server) -> list[str]:
     Raises:
         ServingConfigError: `host` is a name that cannot be looked up.
     """
-    command = ["docker", "run", "--rm", "--init", f"--name={container(server)}"]
-    command.append(f"--publish={ports.address(_ip_address(server.host), server.port)}:{server.port}")
+    command = ["docker", "run", "--rm", "--init", f"--name={container(launch)}"]
+    command.append(f"--publish={ports.address(_ip_address(launch.host), launch.port)}:{launch.port}")
     # A path that is missing is an error of --mount; --volume would make an empty folder.
-    for target, source in _mounts(server).items():
+    for target, source in _mounts(launch).items():
         command.append(f"--mount=type=bind,source={source},target={target},readonly")
     # The image's own entry point is a shell script that keeps signals to itself.
-    command += [f"--entrypoint=/usr/bin/{PROGRAM}", server.image]
-    return [*command, *_flags(server)]
+    command += [f"--entrypoint=/usr/bin/{PROGRAM}", launch.image]
+    return [*command, *_flags(launch)]
 
 
 def _ip_address(host: str) -> str:
@@ -80,27 +81,21 @@ def _ip_address(host: str) -> str:
         ) from error
 
 
-def container(server: Server) -> str:
+def container(launch: Launch) -> str:
     """The container's name: one per port."""
-    return f"slimserve-{server.port}"
+    return f"slimserve-{launch.port}"
 
 
 def generated_config(config: ModelServerConfig) -> Path:
-    """A file that holds `config`, in the user's cache folder, named after its content.
+    """A file that holds `config`, named after its content: in the user's cache folder, or a temporary one.
 
     Raises:
         ServingConfigError: it cannot be written.
     """
     text = text_format.MessageToString(config)
+    path = _cache() / f"models-{hashlib.sha256(text.encode()).hexdigest()[:12]}.config"
     try:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slimserve"
-    except RuntimeError as error:
-        raise ServingConfigError(
-            "this user has no home folder to keep the list of models in: give one with --models-config"
-        ) from error
-    path = cache / f"models-{hashlib.sha256(text.encode()).hexdigest()[:12]}.config"
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     except OSError as error:
         raise ServingConfigError(
@@ -109,35 +104,42 @@ def generated_config(config: ModelServerConfig) -> Path:
     return path
 
 
-def _flags(server: Server) -> list[str]:
+def _cache() -> Path:
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slimserve"
+    except RuntimeError:  # a user without a home
+        return Path(tempfile.mkdtemp(prefix="slimserve-"))
+
+
+def _flags(launch: Launch) -> list[str]:
     flags = [
-        f"--port={server.port}",
+        f"--port={launch.port}",
         "--rest_api_port=0",
-        f"--model_config_file={server.config_file}",
-        f"--file_system_poll_wait_seconds={math.ceil(server.poll_seconds)}",
+        f"--model_config_file={launch.config_file}",
+        f"--file_system_poll_wait_seconds={math.ceil(launch.poll_seconds)}",
         # Without it, a label on a version that is still to load stops the server.
         "--allow_version_labels_for_unavailable_models=true",
         "--enable_grpc_healthcheck_service=true",
-        f"--enable_serialization_as_tensor_content={str(server.tensor_content).lower()}",
+        f"--enable_serialization_as_tensor_content={str(launch.tensor_content).lower()}",
         # The profiler's calls would be open to everyone who reaches the port.
         "--enable_profiler=false",
         # The largest message that protobuf allows, both ways.
         "--grpc_channel_arguments=grpc.max_receive_message_length=-1,grpc.max_send_message_length=-1",
     ]
-    if server.threads:
-        flags.append(f"--tensorflow_intra_op_parallelism={server.threads}")
-    if server.ssl_config:
-        flags.append(f"--ssl_config_file={server.ssl_config}")
+    if launch.threads:
+        flags.append(f"--tensorflow_intra_op_parallelism={launch.threads}")
+    if launch.ssl_config:
+        flags.append(f"--ssl_config_file={launch.ssl_config}")
     return flags
 
 
-def _mounts(server: Server) -> dict[str, Path]:
+def _mounts(launch: Launch) -> dict[str, Path]:
     """What lies where on this machine, by its path in the container."""
     mounts = {}
-    for model in server.config.model_config_list.config:
-        folder = models_config.on_this_machine(model.base_path, server.models_root)
+    for model in launch.config.model_config_list.config:
+        folder = models_config.on_this_machine(model.base_path, launch.models_root)
         mounts[model.base_path] = folder.resolve()
-    for file in (server.config_file, server.ssl_config):
+    for file in (launch.config_file, launch.ssl_config):
         if file:
             mounts[str(file)] = file
     return mounts

@@ -7,17 +7,16 @@ import re
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 import trustme
 from slimserve import TLS, Client, ServingError
 from slimserve.channels.connection import make_connection
-from slimserve.serving_config import server_api as model_service
 from slimserve.serving_config import tls
 from slimserve.serving_config.deploy import plan
 from slimserve.serving_config.engine.server import Options
+from slimserve.serving_config.server_api import CallerTls
 
 from tests.conftest import run_module
 from tests.unit.client.conftest import PREDICT, ScriptedServer, predict_answer, refusing, scripted  # noqa: F401
@@ -140,10 +139,8 @@ def test_an_ssl_config_with_faults_is_not_quoted(malformed: Path, capsys: pytest
 
 
 def test_settings_that_hold_a_key_do_not_show_it() -> None:
-    material: Any = KEY.encode()
-    server = tls.ServerTls(material, b"certificate")
-    held = [server, Options(tls=server), model_service.Tls(key=material), plan.Tls(KEY, "certificate", None)]
-    held.append(plan.Plan((), tls=plan.Tls(KEY, "certificate", None)))
+    server = tls.ServerTls(KEY, "certificate")
+    held = [server, Options(tls=server), CallerTls(key=KEY.encode()), plan.Plan((), tls=server)]
     assert not any(map(holds_the_key, map(repr, held)))
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import trustme
 from slimserve.serving_config.check.inspection import inspect
-from slimserve.serving_config.deploy.plan import Tls
-from slimserve.serving_config.deploy.settings import ssl_config
+from slimserve.serving_config.deploy.config_files import ssl_config
+from slimserve.serving_config.tls import ServerTls
 
 AUTHORITY = trustme.CA()
 SERVER = AUTHORITY.issue_cert("serving.example")
@@ -18,7 +18,7 @@ def pem(certificate: trustme.LeafCert) -> str:
     return b"".join(blob.bytes() for blob in certificate.cert_chain_pems).decode()
 
 
-GOOD = Tls(SERVER.private_key_pem.bytes().decode(), pem(SERVER), AUTHORITY.cert_pem.bytes().decode())
+GOOD = ServerTls(SERVER.private_key_pem.bytes().decode(), pem(SERVER), AUTHORITY.cert_pem.bytes().decode())
 
 
 def lines(folder: Path, text: str) -> list[str]:
@@ -33,14 +33,14 @@ def test_a_key_with_its_certificate_and_authority_has_no_fault(tmp_path: Path) -
 
 
 def test_finds_a_certificate_of_another_key(tmp_path: Path) -> None:
-    text = ssl_config(Tls(GOOD.key, pem(OTHER), None))
+    text = ssl_config(ServerTls(GOOD.key, pem(OTHER), None))
     assert "server_cert and server_key do not belong together" in lines(tmp_path, text)[0]
 
 
 def test_finds_an_expired_certificate(tmp_path: Path) -> None:
     past = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
     old = AUTHORITY.issue_cert("serving.example", not_after=past)
-    text = ssl_config(Tls(old.private_key_pem.bytes().decode(), pem(old), None))
+    text = ssl_config(ServerTls(old.private_key_pem.bytes().decode(), pem(old), None))
     assert "server_cert expired on 2020-01-01" in lines(tmp_path, text)[0]
 
 
@@ -52,13 +52,13 @@ def test_finds_a_file_name_where_pem_text_belongs(tmp_path: Path) -> None:
 def test_finds_an_authority_that_is_no_certificate(tmp_path: Path) -> None:
     assert (
         "custom_ca holds no PEM certificate"
-        in lines(tmp_path, ssl_config(Tls(GOOD.key, GOOD.certificate, "x")))[0]
+        in lines(tmp_path, ssl_config(ServerTls(GOOD.key, GOOD.certificate, "x")))[0]
     )
 
 
 @pytest.mark.parametrize("name", ["server_key", "server_cert"])
 def test_finds_a_missing_half_of_the_pair(name: str, tmp_path: Path) -> None:
-    text = ssl_config(Tls(GOOD.key, GOOD.certificate, None))
+    text = ssl_config(ServerTls(GOOD.key, GOOD.certificate, None))
     start, end = text.index(f"\n{name}:"), len(text)
     if name == "server_key":
         end = text.index("\nserver_cert:")
@@ -66,7 +66,7 @@ def test_finds_a_missing_half_of_the_pair(name: str, tmp_path: Path) -> None:
 
 
 def test_finds_verification_without_an_authority(tmp_path: Path) -> None:
-    text = ssl_config(Tls(GOOD.key, GOOD.certificate, None)) + "client_verify: true\n"
+    text = ssl_config(ServerTls(GOOD.key, GOOD.certificate, None)) + "client_verify: true\n"
     assert lines(tmp_path, text) == ["1: client_verify is on without custom_ca"]
 
 

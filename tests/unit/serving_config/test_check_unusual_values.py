@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from slimserve.serving_config.check import settings
+from slimserve.serving_config.check import config_rules
 
 from tests.unit.serving_config.checked_deployment import copy_deployment, lines, replace
 
@@ -95,7 +95,7 @@ def test_rules_skip_an_object_that_departs_from_its_schema(deployment: Path) -> 
 def test_a_check_that_stumbles_is_a_finding_of_its_file_alone(
     deployment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settings, "_last_size", lambda *_: 1 / 0)
+    monkeypatch.setattr(config_rules, "_last_size", lambda *_: 1 / 0)
     replace(deployment / "monitoring.config", "enable: true", "enable: yes")
 
     found = lines(deployment)

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from slimserve.serving_config.cli import main
 from slimserve.serving_config.errors import ServingConfigError
+from slimserve.serving_config.protocol import ModelServerConfig
 from slimserve.serving_config.up import server_command
-from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 
 def command(host: str, poll_seconds: float = 1) -> list[str]:
     return server_command.docker(
-        server_command.Server(
+        server_command.Launch(
             config=ModelServerConfig(),
             config_file=Path("/cache/models.config"),
             host=host,

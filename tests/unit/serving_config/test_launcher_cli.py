@@ -27,11 +27,11 @@ def test_help_does_not_wait_for_tensorflow(command: str) -> None:
 
 def test_a_package_that_is_missing_is_one_line() -> None:
     run = python(
-        "import sys; sys.modules['tensorflow_serving'] = None\n"
-        "from serving_config.cli import main; sys.exit(main(['up']))"
+        "import sys; sys.modules['rich'] = None\n"
+        "from serving_config.cli import main; sys.exit(main(['versions']))"
     )
     assert run.returncode == 1
-    assert run.stderr == ("error: tensorflow_serving is not installed: pip install 'slimserve[engine]'\n")
+    assert run.stderr == ("error: rich is not installed: pip install 'slimserve[ops]'\n")
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -203,9 +203,7 @@ def test_a_container_that_does_not_start_is_one_line(path: Callable) -> None:
 
 def test_a_container_that_outlives_its_command_is_killed(path: Callable, tmp_path: Path) -> None:
     env = {**path(docker=DOCKER), "STUBBORN": "1", "PYTHONPATH": str(ROOT)}
-    impatient = (
-        "import serving_config.child as c; c._STOP_SECONDS = 1; from serving_config.cli import main; main()"
-    )
+    impatient = "import serving_config.up.child as c; c._STOP_SECONDS = 1; from serving_config.cli import main; main()"
     command = [sys.executable, "-c", impatient, "up", "--engine", "docker", "--port", "18501"]
     with subprocess.Popen(
         [*command, "--model", f"affine={AFFINE}"], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pwd
+import tempfile
 from pathlib import Path
 
 import pytest
-from slimserve.serving_config.errors import ServingConfigError
-from slimserve.serving_config.models_config import from_folders
+from slimserve.serving_config.models_config import from_folders, read
 from slimserve.serving_config.up.exposure import is_loopback, warn
 from slimserve.serving_config.up.server_command import generated_config
 
@@ -46,12 +46,18 @@ def test_a_server_that_others_may_reach_is_warned_of(
     )
 
 
-def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_user_without_a_home_gets_a_list_of_models_in_a_temporary_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def unknown(user: int) -> None:
         raise KeyError(f"getpwuid(): uid not found: {user}")
 
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(pwd, "getpwuid", unknown)
-    with pytest.raises(ServingConfigError, match=r"no home folder .* --models-config"):
-        generated_config(from_folders([("vgg_16", tmp_path)]))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    config = from_folders([("vgg_16", tmp_path)])
+    path = generated_config(config)
+    assert path.is_relative_to(tmp_path)
+    assert path.parent.stat().st_mode & 0o077 == 0
+    assert read(path) == config

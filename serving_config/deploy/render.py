@@ -8,8 +8,9 @@ from pathlib import Path
 from ..check import inspection
 from ..check.finding import shorten
 from ..errors import ServingConfigError
-from . import compose, folder, kubernetes, settings
-from .plan import STOCK_IMAGE, Plan, Tls, model, versions
+from ..tls import ServerTls
+from . import compose_file, config_files, folder, image_build, manifests, templates
+from .plan import STOCK_IMAGE, Plan, model, versions
 
 _DESCRIPTION = """\
 Writes a deployment for given models from the files shipped in serving_config/, which are what it writes for
@@ -125,12 +126,13 @@ def _plan(args: argparse.Namespace) -> Plan:
     )
 
 
-def _tls(args: argparse.Namespace) -> Tls | None:
+def _tls(args: argparse.Namespace) -> ServerTls | None:
     if not (args.tls_key or args.tls_cert or args.client_ca):
         return None
     if not (args.tls_key and args.tls_cert):
         raise ServingConfigError("TLS needs both --tls-key and --tls-cert")
-    return Tls(_read(args.tls_key), _read(args.tls_cert), _read(args.client_ca) if args.client_ca else None)
+    client_ca = _read(args.client_ca) if args.client_ca else None
+    return ServerTls(_read(args.tls_key), _read(args.tls_cert), client_ca)
 
 
 def _read(path: Path) -> str:
@@ -144,20 +146,20 @@ def _read(path: Path) -> str:
 
 def _files(plan: Plan, out: Path, targets: list[str]) -> dict[str, str]:
     files = {
-        "models.config": settings.models_config(plan),
-        "monitoring.config": settings.shipped("monitoring.config"),
+        "models.config": config_files.models_config(plan),
+        "monitoring.config": templates.shipped("monitoring.config"),
     }
     if plan.batching:
-        files["batching.config"] = settings.batching_config(plan)
+        files["batching.config"] = config_files.batching_config(plan)
     if plan.tls:
-        files["tls/ssl.config"] = settings.ssl_config(plan.tls)
+        files["tls/ssl.config"] = config_files.ssl_config(plan.tls)
         files["tls/.gitignore"] = "*\n"
     if "docker" in targets:
-        files["docker-compose.yml"] = compose.render(plan, out)
+        files["docker-compose.yml"] = compose_file.render(plan, out)
     if "kubernetes" in targets:
-        files.update(kubernetes.render(plan, str(out)))
+        files.update(manifests.render(plan, str(out)))
     if not plan.tls:  # a private key does not belong in an image
-        files["Dockerfile"] = settings.dockerfile(plan, str(out))
+        files["Dockerfile"] = image_build.render(plan, str(out))
     return files
 
 

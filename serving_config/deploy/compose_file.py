@@ -1,43 +1,49 @@
 """docker-compose.yml of a plan."""
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from . import yaml_edit
+from . import templates
 from .plan import STOCK_IMAGE, Plan
-from .settings import with_flags
+
+_GPU_COMMAND = "up --detach --wait serving-gpu     the same on an NVIDIA GPU, on ports 8510 and 8511"
 
 
 def render(plan: Plan, out: Path) -> str:
     """The compose file that stands in the folder `out`."""
-    tree = yaml_edit.load("docker-compose.yml")
+    tree = templates.load("docker-compose.yml")
+    phrases = templates.sizing(plan)
     tree["name"] = plan.name
     services = tree["services"]
     service = services["serving"]
     service["image"] = plan.image
+    templates.set_flags(service["command"], plan)
     service["volumes"][0:1] = []
     for volume in reversed(_volumes(plan, out)):
         service["volumes"].insert(0, volume)
     service["healthcheck"]["test"][3] = plan.health_check.replace("$", "$$")
-    _gpu_image(services, plan)
+    gpu_image = _gpu_image(plan.image)
+    if gpu_image:
+        services["serving-gpu"]["image"] = gpu_image
+    else:
+        del services["serving-gpu"]
+        phrases[f"#   docker compose {_GPU_COMMAND}\n"] = ""
     for each in services.values():
         limits = each["deploy"]["resources"]["limits"]
         limits["cpus"] = DoubleQuotedScalarString(str(plan.cores))
         limits["memory"] = plan.compose_memory
-    text = with_flags(yaml_edit.dump(tree), plan)
-    return text if "serving-gpu" in services else re.sub(r"(?m)^#.*serving-gpu.*\n", "", text)
+    return templates.reworded(templates.dump(tree), phrases)
 
 
-def _gpu_image(services: Any, plan: Plan) -> None:
-    repository, _, tag = plan.image.partition(":")
-    if repository == STOCK_IMAGE.partition(":")[0] and tag and "@" not in tag:
-        services["serving-gpu"]["image"] = f"{repository}:{tag.removesuffix('-gpu')}-gpu"
-    else:
-        del services["serving-gpu"]  # what another image, or a digest, has beside it for GPUs is not known
+def _gpu_image(image: str) -> str | None:
+    """The image for GPUs beside a stock image; what another image, or a digest, has beside it is not known."""
+    repository, _, tag = image.partition(":")
+    if repository != STOCK_IMAGE.partition(":")[0] or not tag or "@" in tag:
+        return None
+    return f"{repository}:{tag.removesuffix('-gpu')}-gpu"
 
 
 def _volumes(plan: Plan, out: Path) -> list[dict[str, Any]]:

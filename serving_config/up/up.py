@@ -6,15 +6,15 @@ import shlex
 import sys
 from pathlib import Path
 
-from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
-
 from .. import models_config, ports
 from ..errors import ServingConfigError
+from ..protocol import ModelServerConfig
 from . import child, engine_choice, exposure, server_command
 
 _DESCRIPTION = """\
 Serve models over gRPC in the foreground until Ctrl-C or SIGTERM. With neither --models-config nor --model,
-every folder models/NAME with a numbered version in it is served as NAME. Once every model answers, a line
+every folder models/NAME with a numbered version in it is served as NAME: its newest version, and a newer one as
+soon as it appears. With --models-config, the file says which versions are served. Once every model answers, a line
 'ready: NAME version N on HOST:PORT' is printed for each version.
 
 engines:
@@ -56,7 +56,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=_name_and_folder,
         metavar="NAME=DIR",
-        help="serve the newest version in DIR as NAME; may be repeated",
+        help="serve the newest version in DIR as NAME, also one that appears later; may be repeated",
     )
     parser.add_argument(
         "--models-root",
@@ -121,20 +121,20 @@ def run(args: argparse.Namespace) -> int:
     for option, value in (("--max-requests", args.max_requests), ("--max-queue", args.max_queue)):
         if value is not None:
             raise ServingConfigError(f"{option} is for --engine embedded only: leave it out")
-    server = _server(config, engine, args)
-    models_config.check_on_disk(config, server.models_root if engine == "docker" else None)
+    launch = _launch(config, args)
+    models_config.check_on_disk(config, launch.models_root if engine == "docker" else None)
+    clean_up: list[str] = []
     if engine == "docker":
-        command = server_command.docker(server)
-        clean_up = ["docker", "kill", server_command.container(server)]
+        command = server_command.docker(launch)
+        clean_up = ["docker", "kill", server_command.container(launch)]
     else:
-        command = server_command.binary(server, engine_choice.program())
-        clean_up = []
+        command = server_command.binary(launch, engine_choice.program())
     if args.print_command:
         print(shlex.join(command))
         return 0
-    ports.check_free(server.host, server.port)
+    ports.check_free(launch.host, launch.port)
     exposure.warn(engine, args.host, encrypted=args.ssl_config is not None)
-    return child.serve(command, engine, server, clean_up, args.json)
+    return child.serve(command, engine, launch, clean_up, args.json)
 
 
 def requested_models(args: argparse.Namespace) -> ModelServerConfig:
@@ -152,7 +152,8 @@ def _serve_embedded(config: ModelServerConfig, args: argparse.Namespace) -> int:
     models_config.check_on_disk(config)
     if args.print_command:
         words = [word for word in sys.argv[1:] if word != "--print-command"]
-        print(shlex.join([sys.executable, "-m", "serving_config", *words]))
+        room = str(__package__).removesuffix(".up")
+        print(shlex.join([sys.executable, "-m", room, *words]))
         return 0
     ports.check_free(args.host, args.port)
     exposure.warn("embedded", args.host, encrypted=args.ssl_config is not None)
@@ -160,13 +161,13 @@ def _serve_embedded(config: ModelServerConfig, args: argparse.Namespace) -> int:
     from ..engine import tensorflow_import
 
     tensorflow_import.import_quietly()
-    from ..engine import foreground
+    from . import embedded
 
-    return foreground.serve(config, args)
+    return embedded.serve(config, args)
 
 
-def _server(config: ModelServerConfig, engine: str, args: argparse.Namespace) -> server_command.Server:
-    return server_command.Server(
+def _launch(config: ModelServerConfig, args: argparse.Namespace) -> server_command.Launch:
+    return server_command.Launch(
         config=config,
         config_file=(args.models_config or server_command.generated_config(config)).resolve(),
         host=args.host,

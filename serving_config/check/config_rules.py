@@ -33,13 +33,13 @@ def batching(root: Node, path: Path) -> Iterator[Finding]:
             )
     yield from _last_size(root, sizes, path)
     padding = root.first("pad_variable_length_inputs")
-    if padding is not None and padding.text in ("true", "True", "t", "1"):
+    if padding is not None and root.on(padding.name):
         advice = "images of different sizes would get black borders and other answers: set it to false"
         yield Finding(path, padding.line, "pad_variable_length_inputs is on", advice)
 
 
 def _last_size(root: Node, sizes: list[Node], path: Path) -> Iterator[Finding]:
-    splitting = root.value("enable_large_batch_splitting", "value") in ("true", "True", "t", "1")
+    splitting = root.on("enable_large_batch_splitting", "value")
     limit_name = "max_execution_batch_size" if splitting else "max_batch_size"
     limit = _size(root, limit_name)
     if sizes and sizes[-1].number != limit:
@@ -71,7 +71,7 @@ def ssl(root: Node, path: Path) -> Iterator[Finding]:
     for name, node in (("server_key", key), ("server_cert", certificate)):
         if node is None or not node.text:
             yield Finding(path, 1, f"{name} is missing", "TLS needs the server's key and certificate: add it")
-    verify = root.value("client_verify") in ("true", "True", "t", "1")
+    verify = root.on("client_verify")
     if verify and not root.value("custom_ca"):
         advice = "add custom_ca, the authority of the callers' certificates"
         yield Finding(path, 1, "client_verify is on without custom_ca", advice)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from . import models_config, server_flags
+from . import model_rules, server_flags
 from .finding import Finding, joined
 from .server_flags import Flags
 from .text_proto import Node
@@ -41,7 +41,7 @@ class Mount:
 
 
 @dataclass
-class Server:
+class DescribedServer:
     """One server: its flags, what its container holds, and how it is probed."""
 
     path: Path
@@ -74,7 +74,7 @@ class Server:
         return mount.locate(self.flags.value(flag)) if mount else None
 
 
-def findings(server: Server, models: list[Node] | None) -> Iterator[Finding]:
+def findings(server: DescribedServer, models: list[Node] | None) -> Iterator[Finding]:
     """Contradictions within one server; `models` are those of its configuration file, None where unknown."""
     yield from server_flags.contradictions(server.flags)
     yield from _image(server)
@@ -84,14 +84,14 @@ def findings(server: Server, models: list[Node] | None) -> Iterator[Finding]:
         yield from _models(server, models)
 
 
-def _image(server: Server) -> Iterator[Finding]:
+def _image(server: DescribedServer) -> Iterator[Finding]:
     tag = server.image.rpartition("/")[2].partition(":")[2]
     if "@" not in server.image and tag in ("", "latest") and server.image:
         advice = "the server would change under you: name a version, such as tensorflow/serving:2.20.0"
         yield Finding(server.path, server.line, f"the image {server.image} has no version", advice)
 
 
-def _files(server: Server) -> Iterator[Finding]:
+def _files(server: DescribedServer) -> Iterator[Finding]:
     for name in server_flags.FILE_FLAGS:
         if name not in server.flags.given or not server.complete:
             continue
@@ -107,7 +107,7 @@ def _files(server: Server) -> Iterator[Finding]:
             )
 
 
-def _probes(server: Server, models: list[Node] | None) -> Iterator[Finding]:
+def _probes(server: DescribedServer, models: list[Node] | None) -> Iterator[Finding]:
     for line in server.grpc_probes:
         if not server.flags.on("enable_grpc_healthcheck_service"):
             advice = "it would never succeed: add --enable_grpc_healthcheck_service=true"
@@ -127,7 +127,7 @@ def _probes(server: Server, models: list[Node] | None) -> Iterator[Finding]:
                 yield Finding(server.path, line, f"the health check asks for the model {name}", advice)
 
 
-def _models(server: Server, models: list[Node]) -> Iterator[Finding]:
+def _models(server: DescribedServer, models: list[Node]) -> Iterator[Finding]:
     line = server.flags.at("model_config_file")
     allowed = server.flags.on("allow_version_labels_for_unavailable_models")
     if any(model.all("version_labels") for model in models) and not allowed:
@@ -145,4 +145,4 @@ def _models(server: Server, models: list[Node]) -> Iterator[Finding]:
 
 def models_of(root: Node | None) -> list[Node] | None:
     """The models of a configuration's tree, or None where there is no tree."""
-    return None if root is None else models_config.models(root)
+    return None if root is None else model_rules.models(root)

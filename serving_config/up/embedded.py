@@ -8,10 +8,10 @@ import sys
 import time
 from typing import NoReturn
 
-from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
-
-from .. import ready, tls
-from .server import Engine, Options
+from .. import tls
+from ..engine.server import Engine, Options
+from ..protocol import ModelServerConfig
+from . import ready
 
 _POLL_SECONDS = 0.2
 

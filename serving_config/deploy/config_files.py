@@ -1,0 +1,39 @@
+"""models.config, batching.config and ssl.config of a plan."""
+
+from ..tls import ServerTls
+from .plan import Model, Plan
+from .templates import shipped
+
+
+def models_config(plan: Plan) -> str:
+    """models.config for the plan's models, under the shipped explanation."""
+    header = shipped("models.config").partition("model_config_list {")[0]
+    return header + "model_config_list {\n" + "".join(map(_config, plan.models)) + "}\n"
+
+
+def _config(model: Model) -> str:
+    versions = "".join(f"        versions: {number}\n" for number in model.versions)
+    return f"""\
+  config {{
+    name: "{model.name}"
+    base_path: "{model.base_path}"
+    model_platform: "tensorflow"
+    model_version_policy {{
+      specific {{
+{versions}      }}
+    }}
+    version_labels {{ key: "stable" value: {model.versions[0]} }}
+    version_labels {{ key: "canary" value: {model.versions[-1]} }}
+  }}
+"""
+
+
+def batching_config(plan: Plan) -> str:
+    """batching.config with a batch thread for each core."""
+    threads = "num_batch_threads {{ value: {} }}"
+    return shipped("batching.config", {threads.format(2): threads.format(plan.threads)})
+
+
+def ssl_config(tls: ServerTls) -> str:
+    """ssl.config with the PEM text filled in."""
+    return shipped("ssl.config.template").partition("server_key:")[0] + tls.fields()
