@@ -22,21 +22,18 @@ def findings(document: Document, deployments: dict[str, Document]) -> Iterator[F
 
 
 def _autoscaler(document: Document, deployments: dict[str, Document]) -> Iterator[Finding]:
-    target = get(document.data, "spec", "scaleTargetRef", "name")
-    line = document.line("spec", "scaleTargetRef", "name")
+    where = ("spec", "scaleTargetRef", "name")
+    target = get(document.data, *where)
     if target not in deployments:
         message = f"the autoscaler's target {target} is not there"
-        yield Finding(document.path, line, message, f"the deployments are {joined(deployments)}")
+        yield document.fault(message, f"the deployments are {joined(deployments)}", *where)
     elif get(deployments[target].data, "spec", "replicas") is not None:
-        deployment = deployments[target]
         advice = "remove it: the autoscaler owns the number and each apply would reset it"
-        yield Finding(
-            deployment.path, deployment.line("spec", "replicas"), "replicas beside an autoscaler", advice
-        )
+        yield deployments[target].fault("replicas beside an autoscaler", advice, "spec", "replicas")
     low, high = (get(document.data, "spec", key) for key in ("minReplicas", "maxReplicas"))
     if isinstance(low, int) and isinstance(high, int) and low > high:
         message = f"minReplicas {low} is above maxReplicas {high}"
-        yield Finding(document.path, document.line("spec", "minReplicas"), message, "raise maxReplicas")
+        yield document.fault(message, "raise maxReplicas", "spec", "minReplicas")
 
 
 def _selecting(document: Document, deployments: dict[str, Document]) -> Iterator[Finding]:
@@ -52,9 +49,7 @@ def _selecting(document: Document, deployments: dict[str, Document]) -> Iterator
     ]
     if not matching:
         message = f"the {kind} selects no deployment's pods"
-        yield Finding(
-            document.path, document.line("spec", *key), message, "use the labels of the pod template"
-        )
+        yield document.fault(message, "use the labels of the pod template", "spec", *key)
     if kind != "Service" or not matching:
         return
     ports: set[str] = set()
@@ -65,9 +60,4 @@ def _selecting(document: Document, deployments: dict[str, Document]) -> Iterator
         target = str(port.get("targetPort", port.get("port")))
         if target not in ports:
             message = f"targetPort {target} is no port of the pods"
-            yield Finding(
-                document.path,
-                document.line("spec", "ports", at),
-                message,
-                f"they have {joined(sorted(ports))}",
-            )
+            yield document.fault(message, f"they have {joined(sorted(ports))}", "spec", "ports", at)

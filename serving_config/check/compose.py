@@ -3,13 +3,14 @@
 import shlex
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import jsonschema
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
-from . import server_flags
+from . import command_line
+from .command_line import Words
 from .described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
 from .finding import Finding, joined
 from .yaml_file import Document, interpolate
@@ -34,9 +35,8 @@ def schema_findings(document: Document) -> Iterator[Finding]:
     for error in _validator().iter_errors(document.data):
         deepest = jsonschema.exceptions.best_match([error])
         where = ".".join(str(part) for part in deepest.absolute_path) or "the file"
-        line = document.line(*deepest.absolute_path)
         message = f"{where}: {deepest.message[:200]}"
-        yield Finding(document.path, line, message, "see the Compose Specification")
+        yield document.fault(message, "see the Compose Specification", *deepest.absolute_path)
 
 
 def servers(document: Document) -> tuple[list[DescribedServer], list[Finding]]:
@@ -45,125 +45,127 @@ def servers(document: Document) -> tuple[list[DescribedServer], list[Finding]]:
     faults: list[Finding] = []
     services = document.data.get("services")
     for name, service in services.items() if isinstance(services, dict) else ():
-        unreadable = list(_unreadable(document, name, service))
-        faults.extend(unreadable)
-        if not unreadable and _serves(service):
-            server, problems = _server(document, name, service)
-            found.append(server)
-            faults.extend(problems)
-            faults.extend(_service_faults(document, name, service, server))
+        try:
+            entry, command = (
+                _words(document, name, key, service.get(key)) for key in ("entrypoint", "command")
+            )
+        except _UnreadableError as error:
+            faults.append(error.finding)
+            continue
+        image = interpolate(str(service.get("image", "")))
+        if not STOCK_IMAGE.match(image) and not any(ENTRY_POINT in word for word, _ in entry + command):
+            continue
+        own_entry = None if service.get("entrypoint") is None else entry
+        line = document.line("services", name)
+        run = command_line.read(own_entry, command, image, _environment(service), document.path, line)
+        faults.extend(run.faults)
+        if run.flags is None:
+            continue
+        server = DescribedServer(document.path, line, image, run.flags)
+        if not run.signals:
+            advice = f'add entrypoint: ["/usr/bin/{ENTRY_POINT}"] and init: true'
+            what = "the image's entry point script" if own_entry is None else "the shell"
+            faults.append(server.fault(f"{what} keeps SIGTERM from the server", advice))
+        server.mounts = [*_volumes(document, name, service), *_settings(document, name, service)]
+        test = (service.get("healthcheck") or {}).get("test")
+        if test:
+            script = interpolate(test if isinstance(test, str) else " ".join(test))
+            server.scripts = [(script, document.line("services", name, "healthcheck", "test"))]
+        found.append(server)
+        faults.extend(_service_faults(document, name, service, server))
     return found, faults
 
 
-def _unreadable(document: Document, name: str, service: dict[str, Any]) -> Iterator[Finding]:
-    for key in ("entrypoint", "command"):
-        try:
-            _words(service.get(key))
-        except ValueError as error:
-            line = document.line("services", name, key)
-            yield Finding(
-                document.path, line, f"{key} cannot be split into words, {error}", "write it as a list"
-            )
+class _UnreadableError(Exception):
+    def __init__(self, finding: Finding):
+        super().__init__(finding)
+        self.finding = finding
 
 
-def _words(value: Any) -> list[str]:
-    return (
-        shlex.split(interpolate(value))
-        if isinstance(value, str)
-        else [interpolate(str(v)) for v in value or []]
-    )
+def _words(document: Document, name: str, key: str, value: Any) -> Words:
+    """The words of `entrypoint` or `command`, each with its line.
+
+    Raises:
+        _UnreadableError: a quote is not closed.
+    """
+    try:
+        words = shlex.split(interpolate(value)) if isinstance(value, str) else value or []
+    except ValueError as error:
+        message = f"{key} cannot be split into words, {error}"
+        raise _UnreadableError(
+            document.fault(message, "write it as a list", "services", name, key)
+        ) from error
+    return [
+        (interpolate(str(word)), document.line("services", name, key, index))
+        for index, word in enumerate(words)
+    ]
 
 
-def _serves(service: dict[str, Any]) -> bool:
-    image = interpolate(str(service.get("image", "")))
-    words = _words(service.get("entrypoint")) + _words(service.get("command"))
-    return bool(STOCK_IMAGE.match(image)) or any(ENTRY_POINT in word for word in words)
+def _environment(service: dict[str, Any]) -> dict[str, str]:
+    given = service.get("environment") or {}
+    pairs = given.items() if isinstance(given, dict) else (str(entry).split("=", 1) for entry in given)
+    return {pair[0]: interpolate(str(pair[1])) for pair in map(tuple, pairs) if len(pair) == 2}
 
 
-def _server(document: Document, name: str, service: dict[str, Any]) -> tuple[DescribedServer, list[Finding]]:
-    path, line = document.path, document.line("services", name)
-    words: list[tuple[str, int]] = []
-    for key in ("entrypoint", "command"):
-        for index, word in enumerate(_words(service.get(key))):
-            words.append((word, document.line("services", name, key, index)))
-    words = [(word, at) for word, at in words if not word.endswith(ENTRY_POINT)]
-    flags, faults = server_flags.parse(words, path, line)
-    if not any(word.endswith(ENTRY_POINT) for word in _words(service.get("entrypoint"))):
-        advice = f'add entrypoint: ["/usr/bin/{ENTRY_POINT}"] and init: true'
-        faults.append(
-            Finding(path, line, "the image's entry point script keeps SIGTERM from the server", advice)
-        )
-    server = DescribedServer(path, line, interpolate(str(service.get("image", ""))), flags)
-    server.mounts = list(_mounts(document, name, service))
-    test = (service.get("healthcheck") or {}).get("test")
-    if test:
-        script = interpolate(test if isinstance(test, str) else " ".join(test))
-        server.scripts = [(script, document.line("services", name, "healthcheck", "test"))]
-    return server, faults
-
-
-def _mounts(document: Document, name: str, service: dict[str, Any]) -> Iterator[Mount]:
+def _volumes(document: Document, name: str, service: dict[str, Any]) -> Iterator[Mount]:
     for index, volume in enumerate(service.get("volumes") or []):
-        line = document.line("services", name, "volumes", index)
-        if isinstance(volume, str):
-            source, _, rest = interpolate(volume).partition(":")
-            target = rest.partition(":")[0] or source
-        else:
-            source, target = (interpolate(str(volume.get(key, ""))) for key in ("source", "target"))
+        source, target, _ = _volume(volume)
         bind = source.startswith((".", "/", "~"))
-        yield Mount(target, document.path.parent / Path(source).expanduser() if bind else None, line)
+        here = document.path.parent / Path(source).expanduser() if bind else None
+        yield Mount(target, here, document.line("services", name, "volumes", index))
+
+
+def _volume(volume: Any) -> tuple[str, str, bool]:
+    """Source, target, and whether it is mounted writable."""
+    if isinstance(volume, str):
+        source, _, rest = interpolate(volume).partition(":")
+        target, _, options = rest.partition(":")
+        return source, target or source, "ro" not in options.split(",")
+    source, target = (interpolate(str(volume.get(key, ""))) for key in ("source", "target"))
+    return source, target, volume.get("type") == "bind" and volume.get("read_only") is not True
+
+
+def _settings(document: Document, name: str, service: dict[str, Any]) -> Iterator[Mount]:
+    """The files that a service has as `configs` and `secrets`."""
+    for key, folder in (("configs", "/"), ("secrets", "/run/secrets/")):
+        known = document.data.get(key) or {}
+        for index, entry in enumerate(service.get(key) or []):
+            given = entry if isinstance(entry, dict) else {"source": entry}
+            source = str(given["source"])
+            file = (known.get(source) or {}).get("file")
+            here = document.path.parent / interpolate(file) if file else None
+            target = str(PurePosixPath(folder) / given.get("target", source))
+            yield Mount(target, here, document.line("services", name, key, index))
 
 
 def _service_faults(
     document: Document, name: str, service: dict[str, Any], server: DescribedServer
 ) -> Iterator[Finding]:
-    path = document.path
     if service.get("init") is not True:
         advice = "add init: true, or `docker stop` waits and then kills it"
-        yield Finding(path, server.line, f"{name}: as process 1 the server ignores SIGTERM", advice)
+        yield server.fault(f"{name}: as process 1 the server ignores SIGTERM", advice)
     for index, volume in enumerate(service.get("volumes") or []):
-        line = document.line("services", name, "volumes", index)
-        if isinstance(volume, str):
-            source, _, rest = interpolate(volume).partition(":")
-            target, _, options = rest.partition(":")
-            target, writable = target or source, "ro" not in options.split(",")
-        else:
-            target = volume.get("target", "")
-            writable = volume.get("type") == "bind" and volume.get("read_only") is not True
+        _, target, writable = _volume(volume)
         if writable:
-            yield Finding(
-                path, line, f"{target} is mounted writable", "the server only reads: make it read-only"
-            )
-    yield from _port_faults(document, name, service, server)
-    yield from _host_network(document, name, service, server)
-
-
-def _port_faults(
-    document: Document, name: str, service: dict[str, Any], server: DescribedServer
-) -> Iterator[Finding]:
-    encrypted = "ssl_config_file" in server.flags.given
+            message, advice = f"{target} is mounted writable", "the server only reads: make it read-only"
+            yield document.fault(message, advice, "services", name, "volumes", index)
     for index, entry in enumerate(service.get("ports") or []):
-        line = document.line("services", name, "ports", index)
         host, target = _published(entry)
         if target not in (server.port, server.rest_port):
-            advice = f"the server listens on {server.port} (gRPC) and {server.rest_port} (REST)"
-            yield Finding(document.path, line, f"{name} publishes port {target}", advice)
-        elif host not in _LOOPBACK and not (encrypted and target == server.port):
+            message, advice = f"{name} publishes port {target}", server.listens
+        elif host not in _LOOPBACK and not (server.encrypted and target == server.port):
+            message = f"port {target} is open to other machines without TLS"
             advice = "publish it on 127.0.0.1 only, or configure TLS (gRPC) and keep REST inside"
-            yield Finding(document.path, line, f"port {target} is open to other machines without TLS", advice)
-
-
-def _host_network(
-    document: Document, name: str, service: dict[str, Any], server: DescribedServer
-) -> Iterator[Finding]:
-    if service.get("network_mode") != "host":
-        return
-    encrypted, rest = "ssl_config_file" in server.flags.given, server.rest_port != "0"
-    bare = [kind for kind, is_bare in (("gRPC", not encrypted), ("REST", rest)) if is_bare]
-    if bare:
-        line = document.line("services", name, "network_mode")
+        else:
+            continue
+        yield document.fault(message, advice, "services", name, "ports", index)
+    bare = [
+        kind for kind, open_ in (("gRPC", not server.encrypted), ("REST", server.rest_port != "0")) if open_
+    ]
+    if service.get("network_mode") == "host" and bare:
         message = f"{joined(bare)} open to other machines without TLS on the host's own network"
-        yield Finding(document.path, line, message, "remove network_mode and publish ports on 127.0.0.1")
+        advice = "remove network_mode and publish ports on 127.0.0.1"
+        yield document.fault(message, advice, "services", name, "network_mode")
 
 
 def _published(entry: Any) -> tuple[str, str]:

@@ -64,6 +64,16 @@ class DescribedServer:
         """The REST port, as text; `0` where it is off."""
         return self.flags.value("rest_api_port", "0")
 
+    @property
+    def listens(self) -> str:
+        """Where it listens, in words."""
+        return f"the server listens on {self.port} (gRPC) and {self.rest_port} (REST)"
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the gRPC port has TLS."""
+        return "ssl_config_file" in self.flags.given
+
     def mount(self, path: str) -> Mount | None:
         """The innermost mount that holds the container's `path`."""
         return max((m for m in self.mounts if m.holds(path)), key=lambda m: len(m.target), default=None)
@@ -72,6 +82,10 @@ class DescribedServer:
         """The file here that a flag names in the container, where it is known."""
         mount = self.mount(self.flags.value(flag)) if flag in self.flags.given else None
         return mount.locate(self.flags.value(flag)) if mount else None
+
+    def fault(self, message: str, advice: str, line: int | None = None) -> Finding:
+        """A finding on a line of the file, by default that on which the server begins."""
+        return Finding(self.path, self.line if line is None else line, message, advice)
 
 
 def findings(server: DescribedServer, models: list[Node] | None) -> Iterator[Finding]:
@@ -82,49 +96,47 @@ def findings(server: DescribedServer, models: list[Node] | None) -> Iterator[Fin
     yield from _probes(server, models)
     if models is not None:
         yield from _models(server, models)
+    elif "model_base_path" in server.flags.given and "model_config_file" not in server.flags.given:
+        base, line = server.flags.value("model_base_path"), server.flags.at("model_base_path")
+        yield from _base_path(server, base, server.flags.value("model_name"), line)
 
 
 def _image(server: DescribedServer) -> Iterator[Finding]:
     tag = server.image.rpartition("/")[2].partition(":")[2]
     if "@" not in server.image and tag in ("", "latest") and server.image:
         advice = "the server would change under you: name a version, such as tensorflow/serving:2.20.0"
-        yield Finding(server.path, server.line, f"the image {server.image} has no version", advice)
+        yield server.fault(f"the image {server.image} has no version", advice)
 
 
 def _files(server: DescribedServer) -> Iterator[Finding]:
     for name in server_flags.FILE_FLAGS:
-        if name not in server.flags.given or not server.complete:
-            continue
         target, line = server.flags.value(name), server.flags.at(name)
+        if name not in server.flags.given or not server.complete or target.startswith("gs://"):
+            continue
         mount, here = server.mount(target), server.file(name)
         if mount is None:
-            yield Finding(
-                server.path, line, f"--{name}: nothing puts {target} into the container", "mount it"
-            )
+            yield server.fault(f"--{name}: nothing puts {target} into the container", "mount it", line)
         elif here is not None and not here.exists():
-            yield Finding(
-                server.path, mount.line, f"{here} is not there", f"--{name} needs it: write or render it"
-            )
+            yield server.fault(f"{here} is not there", f"--{name} needs it: write or render it", mount.line)
 
 
 def _probes(server: DescribedServer, models: list[Node] | None) -> Iterator[Finding]:
     for line in server.grpc_probes:
         if not server.flags.on("enable_grpc_healthcheck_service"):
             advice = "it would never succeed: add --enable_grpc_healthcheck_service=true"
-            yield Finding(server.path, line, "a gRPC probe of a server without the health service", advice)
-        if "ssl_config_file" in server.flags.given:
+            yield server.fault("a gRPC probe of a server without the health service", advice, line)
+        if server.encrypted:
             advice = "Kubernetes' gRPC probes cannot do TLS: probe the REST port from inside"
-            yield Finding(server.path, line, "a gRPC probe of a server with TLS", advice)
+            yield server.fault("a gRPC probe of a server with TLS", advice, line)
     names = None if models is None else [model.value("name") for model in models]
     for script, line in server.scripts:
         for port in _PROBED_PORT.findall(script):
             if port not in (server.port, server.rest_port):
-                advice = f"the server listens on {server.port} (gRPC) and {server.rest_port} (REST)"
-                yield Finding(server.path, line, f"the health check asks port {port}", advice)
+                yield server.fault(f"the health check asks port {port}", server.listens, line)
         for name in _PROBED_MODEL.findall(script):
             if names is not None and name not in names:
                 advice = f"it would never succeed: the models are {joined(names)}"
-                yield Finding(server.path, line, f"the health check asks for the model {name}", advice)
+                yield server.fault(f"the health check asks for the model {name}", advice, line)
 
 
 def _models(server: DescribedServer, models: list[Node]) -> Iterator[Finding]:
@@ -132,15 +144,25 @@ def _models(server: DescribedServer, models: list[Node]) -> Iterator[Finding]:
     allowed = server.flags.on("allow_version_labels_for_unavailable_models")
     if any(model.all("version_labels") for model in models) and not allowed:
         advice = "the server stops at start: add --allow_version_labels_for_unavailable_models=true"
-        yield Finding(server.path, line, "labels on versions that are not loaded yet", advice)
+        yield server.fault("labels on versions that are not loaded yet", advice, line)
     for model in models:
         base = model.value("base_path")
-        known = server.complete and STOCK_IMAGE.match(server.image)
-        if base and known and "://" not in base and server.mount(base) is None:
-            message = f"nothing puts {base} (model {model.value('name')}) into the container"
-            yield Finding(
-                server.path, line, message, "the server would wait for it without end: mount it there"
-            )
+        if base and "://" not in base:
+            yield from _base_path(server, base, model.value("name"), line)
+
+
+def _base_path(server: DescribedServer, base: str, name: str, line: int) -> Iterator[Finding]:
+    remote = model_rules.base_path_fault(base)
+    if remote:
+        yield server.fault(*remote, line)
+    elif (
+        "://" not in base
+        and server.complete
+        and STOCK_IMAGE.match(server.image)
+        and server.mount(base) is None
+    ):
+        message = f"nothing puts {base} (model {name}) into the container"
+        yield server.fault(message, "the server would wait for it without end: mount it there", line)
 
 
 def models_of(root: Node | None) -> list[Node] | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from . import server_flags
-from .described_server import ENTRY_POINT, DescribedServer, Mount
+from . import command_line
+from .described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
 from .finding import Finding
 
 
@@ -70,37 +70,51 @@ def server(path: Path) -> tuple[DescribedServer | None, list[Finding]]:
     """The server that the image runs, or None where it is none, and faults that need no other file."""
     steps = _last_stage(list(instructions(path.read_text(encoding="utf-8"))))
     base = next((step for step in steps if step.keyword == "FROM"), None)
-    if base is None or not _image(base):
+    image = _image(base) if base else ""
+    if base is None or not image:
         line, message = (base.line, "FROM names no image") if base else (1, "no FROM instruction")
         return None, [Finding(path, line, message, "begin with FROM tensorflow/serving:2.20.0")]
     faults = list(_unreadable(steps, path))
     if faults:
         return None, faults
     entry, command = _last(steps, "ENTRYPOINT"), _last(steps, "CMD")
-    words = [(word, step.line_of(word)) for step in (entry, command) if step for word in step.words()]
-    if not any(ENTRY_POINT in word for word, _ in words) and "tensorflow/serving" not in _image(base):
+    words = [
+        [(word, step.line_of(word)) for word in step.words()] if step else None for step in (entry, command)
+    ]
+    if not any(ENTRY_POINT in word for some in words for word, _ in some or []) and not STOCK_IMAGE.match(
+        image
+    ):
         return None, []
-    flags, faults = server_flags.parse(
-        [(word, line) for word, line in words if not word.endswith(ENTRY_POINT)], path, base.line
-    )
+    run = command_line.read(words[0], words[1] or [], image, _environment(steps), path, base.line)
+    if run.flags is None:
+        return None, run.faults
+    found = DescribedServer(path, base.line, image, run.flags, list(_copies(steps, path.parent)))
+    faults = run.faults
     # An empty ENTRYPOINT takes the image's own away, and CMD is the whole command.
     first = command if entry is not None and not entry.words() else entry
-    if (
-        first is None
-        or not first.rest.startswith("[")
-        or not "".join(first.words()[:1]).endswith(ENTRY_POINT)
-    ):
+    in_a_shell = first is None or not first.rest.startswith("[")
+    if in_a_shell or not run.signals:
         advice = f'write ENTRYPOINT ["/usr/bin/{ENTRY_POINT}"]'
         line = entry.line if entry else base.line
-        faults.append(Finding(path, line, "the server is not the entry point, and gets no signals", advice))
+        faults.append(found.fault("the server is not the entry point, and gets no signals", advice, line))
     user = _last(steps, "USER")
     if user is None or user.rest.split(":")[0] in ("root", "0"):
         line = user.line if user else base.line
-        faults.append(Finding(path, line, "the server runs as root", "add USER 65532:65532"))
-    found = DescribedServer(path, base.line, _image(base), flags, list(_copies(steps, path.parent)))
-    checks = [step for step in steps if step.keyword == "HEALTHCHECK"]
-    found.scripts = [(step.rest, step.line) for step in checks]
+        faults.append(found.fault("the server runs as root", "add USER 65532:65532", line))
+    found.scripts = [(step.rest, step.line) for step in steps if step.keyword == "HEALTHCHECK"]
     return found, faults
+
+
+def _environment(steps: list[Instruction]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for step in steps:
+        if step.keyword == "ENV":
+            name, equals, _ = step.rest.partition(" ")[0].partition("=")
+            pairs = [word.partition("=") for word in shlex.split(step.rest)]
+            found |= (
+                {key: value for key, _, value in pairs} if equals else {name: step.rest.partition(" ")[2]}
+            )
+    return found
 
 
 def _last_stage(steps: list[Instruction]) -> list[Instruction]:
@@ -133,7 +147,10 @@ def _unreadable(steps: list[Instruction], path: Path) -> Iterator[Finding]:
 
 
 def _copies(steps: list[Instruction], context: Path) -> Iterator[Mount]:
+    workdir = PurePosixPath("/")
     for step in steps:
+        if step.keyword == "WORKDIR":
+            workdir /= step.rest
         if step.keyword not in ("COPY", "ADD"):
             continue
         words = step.paths()
@@ -141,8 +158,11 @@ def _copies(steps: list[Instruction], context: Path) -> Iterator[Mount]:
         *sources, target = _without_options(words)
         foreign = any(option.startswith("--from=") for option in options)
         for source in sources:
-            into = str(PurePosixPath(target) / PurePosixPath(source).name) if target.endswith("/") else target
+            into = workdir / target
+            # Of a folder the content is copied, of a file the file.
+            if (target.endswith("/") or len(sources) > 1) and not (context / source).is_dir():
+                into /= PurePosixPath(source).name
+            yield Mount(str(into), None if foreign else context / source, step.line)
             # A version's folder stands for the base path above it as well.
-            yield Mount(into, None if foreign else context / source, step.line)
-            if foreign and PurePosixPath(into).name.isdecimal():
-                yield Mount(str(PurePosixPath(into).parent), None, step.line)
+            if foreign and into.name.isdecimal():
+                yield Mount(str(into.parent), None, step.line)

@@ -98,7 +98,11 @@ class _Inspection:
         self.misfits: list[yaml_file.Document] = []
 
     def add(self, findings: "Iterator[Finding] | list[Finding]") -> None:
-        self.result.findings.extend(findings)
+        for finding in findings:
+            if finding.is_note:
+                self.result.notes.append(str(finding))
+            else:
+                self.result.findings.append(finding)
 
     @contextlib.contextmanager
     def guard(self, path: Path) -> Iterator[None]:
@@ -143,15 +147,21 @@ class _Inspection:
         patches = {
             (k.document.path.parent / name).resolve() for k in kustomizations for name, _ in k.patches()
         }
-        manifests: list[yaml_file.Document] = []
+        manifests = [
+            document
+            for documents in read.values()
+            for document in documents
+            if kubernetes.is_manifest(document)
+        ]
+        surroundings = kubernetes.Surroundings(kustomizations, manifests)
         for path, documents in read.items():
             if path.resolve() in patches:
                 self.result.notes.append(f"{shorten(path)} is a patch: objects were checked without it")
                 continue
             for document in documents:
                 with self.guard(path):
-                    self.document(document, kustomizations, manifests)
-        self.cluster(manifests)
+                    self.document(document, surroundings)
+        self.cluster([m for m in manifests if m.path.resolve() not in patches])
 
     def kustomizations(self, documents: list[yaml_file.Document]) -> list[Kustomization]:
         found: list[Kustomization] = []
@@ -163,12 +173,7 @@ class _Inspection:
                     self.add(faults)
         return found
 
-    def document(
-        self,
-        document: yaml_file.Document,
-        kustomizations: list[Kustomization],
-        manifests: list[yaml_file.Document],
-    ) -> None:
+    def document(self, document: yaml_file.Document, surroundings: kubernetes.Surroundings) -> None:
         # Rules read documents that fit their schema: others would make them stumble.
         if kustomization.is_kustomization(document):
             return
@@ -178,7 +183,6 @@ class _Inspection:
             if not faults:
                 self.take(*compose.servers(document))
         elif kubernetes.is_manifest(document):
-            manifests.append(document)
             if kubernetes.is_custom(document):
                 kind, version = document.data["kind"], document.data["apiVersion"]
                 where = f"{shorten(document.path)}:{document.line('kind')}"
@@ -188,11 +192,23 @@ class _Inspection:
             self.add(faults)
             if faults:
                 self.misfits.append(document)
+            elif document.data["kind"] == "ConfigMap":
+                self.config_map(document)
             else:
-                self.take(*kubernetes.servers(document, kustomizations))
+                self.take(*kubernetes.servers(document, surroundings))
         else:
             advice = "give it `services`, or `kind` and `apiVersion`"
             self.add([Finding(document.path, 1, "neither a compose file nor a Kubernetes object", advice)])
+
+    def config_map(self, document: yaml_file.Document) -> None:
+        for key, text in (document.data.get("data") or {}).items():
+            if _kind(Path(key)) == "text":
+                # A text of several lines begins on the line below its key.
+                first = document.line("data", key) + ("\n" in text)
+                root, faults = text_proto.read_text(text, document.path, first)
+                self.add(faults)
+                if root is not None:
+                    self.message(root, _message_name(Path(key), root))
 
     def cluster(self, manifests: list[yaml_file.Document]) -> None:
         deployments = cluster.deployments(manifests)
@@ -217,21 +233,22 @@ class _Inspection:
 
     def text(self, path: Path) -> None:
         root = self.tree(path)
-        if root is None:
-            return
-        name = self.roles.get(path.resolve()) or _message_name(path, root)
+        if root is not None:
+            self.message(root, self.roles.get(path.resolve()) or _message_name(path, root))
+
+    def message(self, root: Node, name: str | None) -> None:
         if name is None:
             advice = f"name it after what it is: {', '.join(f'{p}.config' for p in _PREFIXES)}"
-            self.add([Finding(path, 1, "not a configuration of TensorFlow Serving that is known", advice)])
+            self.add([root.fault("not a configuration of TensorFlow Serving that is known", advice)])
             return
-        faults = messages.conform(root, messages.message(name), path)
+        faults = messages.conform(root, messages.message(name))
         self.add(faults)
         if faults:
             return  # the rules below read well-formed messages
         if name == "ModelServerConfig":
-            self.add(model_rules.findings(root, path, lambda base: self.locate(base, path)))
+            self.add(model_rules.findings(root, lambda base: self.locate(base, root.path)))
         elif name in _RULES:
-            self.add(_RULES[name](root, path))
+            self.add(_RULES[name](root))
 
     def locate(self, base: str, config: Path) -> Path | None:
         inside = PurePosixPath(base)

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 
-from . import server_flags
+from . import command_line
 from .described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
 from .finding import Finding, joined
 from .kustomization import Kustomization
@@ -16,9 +17,42 @@ from .yaml_file import Document
 SCHEMAS = "1.32"
 """The Kubernetes version whose schemas manifests are held to."""
 POD = ("spec", "template", "spec")
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+_CONTENTS = ("data", "binaryData", "stringData")
 _IMAGE = "tensorflow/serving:2.20.0"
 _SLEEP = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+)(?P<unit>[smhd]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass
+class Surroundings:
+    """What stands beside a Deployment: kustomizations, and the other objects."""
+
+    kustomizations: list[Kustomization] = field(default_factory=list)
+    objects: list[Document] = field(default_factory=list)
+
+    def generated(self) -> dict[str, dict[str, Path | None]]:
+        """The ConfigMaps and Secrets by name: their files here by their keys, None where one is no file."""
+        found: dict[str, dict[str, Path | None]] = {}
+        for document in self.objects:
+            if document.data["kind"] in ("ConfigMap", "Secret"):
+                keys = [key for part in _CONTENTS for key in get(document.data, part) or ()]
+                found[str(get(document.data, "metadata", "name"))] = dict.fromkeys(keys)
+        for kustomization in self.kustomizations:
+            found.update({name: dict(files) for name, files in kustomization.generated.items()})
+        return found
+
+    def replicas(self, deployment: Document) -> int:
+        """The most replicas that a Deployment may have, by itself or by its autoscaler."""
+        name = get(deployment.data, "metadata", "name")
+        highest = [
+            get(document.data, "spec", "maxReplicas")
+            for document in self.objects
+            if document.data["kind"] == "HorizontalPodAutoscaler"
+            and get(document.data, "spec", "scaleTargetRef", "name") == name
+        ]
+        given = [number for number in highest if isinstance(number, int)]
+        return max([get(deployment.data, "spec", "replicas") or 1, *given])
 
 
 def is_manifest(document: Document) -> bool:
@@ -36,21 +70,20 @@ def schema_findings(document: Document) -> Iterator[Finding]:
     """The first place where the object departs from its schema, unknown fields included; and empty list items."""
     for key in ("apiVersion", "kind"):
         if not isinstance(document.data[key], str):
-            yield Finding(document.path, document.line(key), f"{key} is no word", f"see Kubernetes {SCHEMAS}")
+            yield document.fault(f"{key} is no word", f"see Kubernetes {SCHEMAS}", key)
             return
     for keys in _empty_items(document.data):  # which the schemas allow
-        where = ".".join(map(str, keys))
-        yield Finding(document.path, document.line(*keys), f"{where} is empty", "fill it in or remove it")
+        yield document.fault(f"{'.'.join(map(str, keys))} is empty", "fill it in or remove it", *keys)
+    kind = document.data["kind"]
     try:
         kubernetes_validate.validate(document.data, SCHEMAS, strict=True)
     except kubernetes_validate.ValidationError as error:
-        where = ".".join(str(part) for part in error.absolute_path) or document.data["kind"]
-        line = document.line(*error.absolute_path)
+        where = ".".join(str(part) for part in error.absolute_path) or kind
         message = f"{where}: {error.message[:200]}"
-        yield Finding(document.path, line, message, f"see Kubernetes {SCHEMAS}'s {document.data['kind']}")
+        yield document.fault(message, f"see Kubernetes {SCHEMAS}'s {kind}", *error.absolute_path)
     except kubernetes_validate.SchemaNotFoundError:
-        message = f"Kubernetes {SCHEMAS} has no {document.data['kind']} in {document.data['apiVersion']}"
-        yield Finding(document.path, document.line("kind"), message, "correct kind or apiVersion")
+        message = f"Kubernetes {SCHEMAS} has no {kind} in {document.data['apiVersion']}"
+        yield document.fault(message, "correct kind or apiVersion", "kind")
 
 
 def _empty_items(data: Any, *keys: str | int) -> Iterator[tuple[str | int, ...]]:
@@ -64,25 +97,21 @@ def _empty_items(data: Any, *keys: str | int) -> Iterator[tuple[str | int, ...]]
             yield from _empty_items(value, *keys, key)
 
 
-def servers(
-    document: Document, kustomizations: list[Kustomization]
-) -> tuple[list[DescribedServer], list[Finding]]:
+def servers(document: Document, surroundings: Surroundings) -> tuple[list[DescribedServer], list[Finding]]:
     """The TensorFlow Serving containers of a Deployment, and faults of each that need no other object."""
     found: list[DescribedServer] = []
     faults: list[Finding] = []
     pod = get(document.data, *POD) or {}
     for index, container in enumerate(pod.get("containers") or []):
         words = [*(container.get("command") or []), *(container.get("args") or [])]
-        if not STOCK_IMAGE.match(container.get("image") or "") and not any(
-            ENTRY_POINT in word for word in words
-        ):
-            continue
-        server, problems = _server(document, pod, index, container, kustomizations)
-        found.append(server)
-        faults.extend(problems)
-        faults.extend(_container_faults(document, index, container, server))
+        if STOCK_IMAGE.match(container.get("image") or "") or any(ENTRY_POINT in word for word in words):
+            server, problems = _server(document, pod, index, container, surroundings)
+            faults.extend(problems)
+            if server is not None:
+                found.append(server)
+                faults.extend(_container_faults(document, index, container, server))
     if found:
-        faults.extend(_pod_faults(document, pod, found))
+        faults.extend(_pod_faults(document, pod, found, surroundings))
     return found, faults
 
 
@@ -94,66 +123,63 @@ def get(data: Any, *keys: str) -> Any:
 
 
 def _server(
-    document: Document,
-    pod: dict[str, Any],
-    index: int,
-    container: dict[str, Any],
-    kustomizations: list[Kustomization],
-) -> tuple[DescribedServer, list[Finding]]:
+    document: Document, pod: dict[str, Any], index: int, container: dict[str, Any], surroundings: Surroundings
+) -> tuple[DescribedServer | None, list[Finding]]:
     here = (*POD, "containers", index)
-    words: list[tuple[str, int]] = []
-    for key in ("command", "args"):
-        for at, word in enumerate(container.get(key) or []):
-            words.append((str(word), document.line(*here, key, at)))
-    line = document.line(*here)
-    flags, faults = server_flags.parse(
-        [w for w in words if not w[0].endswith(ENTRY_POINT)], document.path, line
+    entry, command = (
+        [(str(word), document.line(*here, key, at)) for at, word in enumerate(container.get(key) or [])]
+        for key in ("command", "args")
     )
-    if not any(word.endswith(ENTRY_POINT) for word in container.get("command") or []):
-        advice = f'add command: ["/usr/bin/{ENTRY_POINT}"]'
-        faults.append(
-            Finding(
-                document.path, line, "the image's entry point script keeps signals from the server", advice
-            )
-        )
+    line, image = document.line(*here), container.get("image") or ""
+    environment = {
+        variable["name"]: str(variable["value"])
+        for variable in container.get("env") or []
+        if "value" in variable
+    }
+    run = command_line.read(entry or None, command, image, environment, document.path, line)
+    faults = run.faults
+    if run.flags is None:
+        return None, faults
     server = DescribedServer(
-        document.path, line, container.get("image") or "", flags, complete=bool(kustomizations)
+        document.path, line, image, run.flags, complete=bool(surroundings.kustomizations)
     )
+    if not run.signals:
+        what = "the shell" if entry else "the image's entry point script"
+        advice = f'add command: ["/usr/bin/{ENTRY_POINT}"]'
+        faults.append(server.fault(f"{what} keeps signals from the server", advice))
     volumes = {volume.get("name"): volume for volume in pod.get("volumes") or []}
     for at, mount in enumerate(container.get("volumeMounts") or []):
-        mount_line = document.line(*here, "volumeMounts", at)
+        where = (*here, "volumeMounts", at)
         if mount.get("name") not in volumes:
             message = f"volumeMounts names the volume {mount.get('name')}, which is not there"
-            faults.append(Finding(document.path, mount_line, message, f"volumes has {joined(volumes)}"))
+            faults.append(document.fault(message, f"volumes has {joined(volumes)}", *where))
             continue
-        source, problems = _volume(document, volumes[mount["name"]], kustomizations)
+        source, problems = _volume(document, volumes[mount["name"]], surroundings)
         faults.extend(problems)
-        target = mount.get("mountPath", "")
+        target, mount_line = mount.get("mountPath", ""), document.line(*where)
         files = [Mount(f"{target}/{name}", path, mount_line) for name, path in source.items()]
         server.mounts.extend(files or [Mount(target, None, mount_line)])
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+    for probe in PROBES:
         if get(container, probe, "grpc"):
             server.grpc_probes.append(document.line(*here, probe))
-        command = get(container, probe, "exec", "command")
-        if command:
-            server.scripts.append((" ".join(command), document.line(*here, probe)))
+        script = get(container, probe, "exec", "command")
+        if script:
+            server.scripts.append((" ".join(script), document.line(*here, probe)))
     return server, faults
 
 
 def _volume(
-    document: Document, volume: dict[str, Any], kustomizations: list[Kustomization]
-) -> tuple[dict[str, Path], list[Finding]]:
-    """The files of a ConfigMap or Secret that a kustomization generates."""
+    document: Document, volume: dict[str, Any], surroundings: Surroundings
+) -> tuple[dict[str, Path | None], list[Finding]]:
+    """The files of a ConfigMap or Secret that a kustomization generates, or that stands among the objects."""
     name = get(volume, "configMap", "name") or get(volume, "secret", "secretName")
-    if not name or not kustomizations:
+    if not name or not surroundings.kustomizations:
         return {}, []
-    for kustomization in kustomizations:
-        if name in kustomization.generated:
-            return kustomization.generated[name], []
-    known = [generated for kustomization in kustomizations for generated in kustomization.generated]
+    known = surroundings.generated()
+    if name in known:
+        return known[name], []
     message = f"the volume {volume.get('name')} wants {name}, which no kustomization generates"
-    line = document.line(*POD, "volumes")
-    return {}, [Finding(document.path, line, message, f"they generate {joined(known)}")]
+    return {}, [document.fault(message, f"they generate {joined(known)}", *POD, "volumes")]
 
 
 def _container_faults(
@@ -166,73 +192,75 @@ def _container_faults(
         number = str(port.get("containerPort"))
         named[port.get("name", number)] = number
         if number not in listens:
-            advice = f"the server listens on {server.port} (gRPC) and {server.rest_port} (REST)"
-            yield Finding(
-                document.path,
-                document.line(*here, "ports", at, "containerPort"),
-                f"containerPort {number}",
-                advice,
-            )
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            where = (*here, "ports", at, "containerPort")
+            yield document.fault(f"containerPort {number}", server.listens, *where)
+    for probe in PROBES:
         if not container.get(probe):
-            advice = "add it: a gRPC probe of the health service"
-            yield Finding(document.path, server.line, f"no {probe}", advice)
+            yield server.fault(f"no {probe}", "add it: a gRPC probe of the health service")
             continue
-        for kind, wanted in (
-            ("grpc", {server.port}),
-            ("httpGet", {server.rest_port}),
-            ("tcpSocket", listens),
-        ):
+        asked = {"grpc": {server.port}, "httpGet": {server.rest_port}, "tcpSocket": listens}
+        for kind, wanted in asked.items():
             port = get(container[probe], kind, "port")
             number = named.get(str(port), str(port))
             if port is not None and number not in wanted:
-                line = document.line(*here, probe, kind, "port")
                 advice = f"the server listens there on {joined(sorted(wanted), 'or')}"
-                yield Finding(document.path, line, f"{probe} asks port {number}", advice)
+                yield document.fault(f"{probe} asks port {number}", advice, *here, probe, kind, "port")
     if not server.image:
-        line = document.line(*here, "image")
-        yield Finding(document.path, line, "the container has no image", f"name one, such as {_IMAGE}")
+        yield document.fault("the container has no image", f"name one, such as {_IMAGE}", *here, "image")
     yield from _drain_faults(document, here, get(container, "lifecycle", "preStop"))
 
 
 def _drain_faults(document: Document, here: tuple[str | int, ...], stop: Any) -> Iterator[Finding]:
     if not stop:
         advice = "add lifecycle.preStop with a sleep, so that callers leave first"
-        yield Finding(
-            document.path, document.line(*here), "SIGTERM ends the server with its calls in flight", advice
-        )
+        yield document.fault("SIGTERM ends the server with its calls in flight", advice, *here)
         return
-    line = document.line(*here, "lifecycle", "preStop")
+    where = (*here, "lifecycle", "preStop")
     seconds = get(stop, "sleep", "seconds") or 0
     command = get(stop, "exec", "command") or [""]
     for word in command[1:] if Path(command[0]).name == "sleep" else []:
         length = _SLEEP.fullmatch(word)
         if length is None:
-            yield Finding(document.path, line, f"preStop: sleep knows no {word}", "write seconds, such as 75")
+            yield document.fault(f"preStop: sleep knows no {word}", "write seconds, such as 75", *where)
             return
         seconds += float(length["number"]) * _SECONDS[length["unit"]]
     grace = get(document.data, *POD, "terminationGracePeriodSeconds")
     grace = 30 if grace is None else grace
     if seconds >= grace:
         message = f"preStop sleeps {seconds:g} s and the pod is killed after {grace} s"
-        yield Finding(document.path, line, message, "raise terminationGracePeriodSeconds above it")
+        yield document.fault(message, "raise terminationGracePeriodSeconds above it", *where)
 
 
-def _pod_faults(document: Document, pod: dict[str, Any], found: list[DescribedServer]) -> Iterator[Finding]:
-    path, data = document.path, document.data
+def _pod_faults(
+    document: Document, pod: dict[str, Any], found: list[DescribedServer], surroundings: Surroundings
+) -> Iterator[Finding]:
+    data = document.data
     if pod.get("shareProcessNamespace") is not True:
         advice = "add shareProcessNamespace: true"
-        yield Finding(path, document.line(*POD), "as process 1 the server ignores SIGTERM", advice)
-    rolling = get(data, "spec", "strategy", "rollingUpdate") or {}
-    if data["kind"] == "Deployment" and rolling.get("maxUnavailable", "25%") not in (0, "0", "0%"):
-        line = document.line("spec", "strategy", "rollingUpdate", "maxUnavailable")
-        advice = "set maxUnavailable: 0 and maxSurge: 1"
-        yield Finding(path, line, "a rolling update takes replicas away before new ones are ready", advice)
+        yield document.fault("as process 1 the server ignores SIGTERM", advice, *POD)
+    if data["kind"] == "Deployment":
+        yield from _strategy_faults(document, surroundings.replicas(document))
     labels = get(data, "spec", "template", "metadata", "labels") or {}
     wanted = get(data, "spec", "selector", "matchLabels") or {}
     if not wanted.items() <= labels.items():
-        line = document.line("spec", "selector", "matchLabels")
-        yield Finding(path, line, "the selector does not match the template's labels", "make them equal")
-    if pod.get("hostNetwork") and any("ssl_config_file" not in server.flags.given for server in found):
-        line = document.line(*POD, "hostNetwork")
-        yield Finding(path, line, "open on the node's own network without TLS", "remove hostNetwork")
+        message = "the selector does not match the template's labels"
+        yield document.fault(message, "make them equal", "spec", "selector", "matchLabels")
+    if pod.get("hostNetwork") and not all(server.encrypted for server in found):
+        message = "open on the node's own network without TLS"
+        yield document.fault(message, "remove hostNetwork", *POD, "hostNetwork")
+
+
+def _strategy_faults(document: Document, replicas: int) -> Iterator[Finding]:
+    """A replacement of the pods that takes some away before the new ones are ready."""
+    strategy = get(document.data, "spec", "strategy") or {}
+    advice = "set maxUnavailable: 0 and maxSurge: 1"
+    if strategy.get("type") == "Recreate":
+        message = "Recreate ends every replica before the first new one starts"
+        yield document.fault(message, f"make it RollingUpdate, {advice}", "spec", "strategy", "type")
+        return
+    allowed = str((strategy.get("rollingUpdate") or {}).get("maxUnavailable", "25%"))
+    share = allowed.removesuffix("%")
+    away = replicas * int(share) // 100 if share != allowed else int(share)
+    if away:
+        message = "a rolling update takes replicas away before new ones are ready"
+        yield document.fault(message, advice, "spec", "strategy", "rollingUpdate", "maxUnavailable")

@@ -77,9 +77,9 @@ def _misshapen(document: Document) -> Iterator[Finding]:
         whole = isinstance(items, list)
         for index, item in enumerate(items) if whole else [(0, items)]:
             if not whole or not isinstance(item, kind):
-                line = document.line(name, index) if whole else document.line(name)
                 wanted = "names of files" if kind is str else "mappings"
-                yield Finding(document.path, line, f"{name} is no list of {wanted}", "write one item a line")
+                where = (name, index) if whole else (name,)
+                yield document.fault(f"{name} is no list of {wanted}", "write one item a line", *where)
 
 
 def _findings(document: Document) -> Iterator[Finding]:
@@ -88,25 +88,23 @@ def _findings(document: Document) -> Iterator[Finding]:
         if name not in _FIELDS.split():
             close = difflib.get_close_matches(name, _FIELDS.split(), n=1)
             advice = f"did you mean {close[0]}?" if close else "remove it"
-            yield Finding(path, document.line(name), f"a kustomization has no field {name}", advice)
+            yield document.fault(f"a kustomization has no field {name}", advice, name)
     for index, name in enumerate(data.get("resources") or []):
         if "://" not in str(name) and not (path.parent / str(name)).exists():
-            line = document.line("resources", index)
-            yield Finding(path, line, f"the resource {name} is not there", "write or render it")
+            yield document.fault(
+                f"the resource {name} is not there", "write or render it", "resources", index
+            )
     for generator in _GENERATORS:
         for index, entry in enumerate(data.get(generator) or []):
             for at, text in enumerate(entry.get("files") or []):
                 source = str(text).rpartition("=")[2]
                 if not (path.parent / source).is_file():
-                    line = document.line(generator, index, "files", at)
-                    yield Finding(
-                        path, line, f"{generator} names {source}, which is not there", "write or render it"
-                    )
+                    message = f"{generator} names {source}, which is not there"
+                    yield document.fault(message, "write or render it", generator, index, "files", at)
 
 
 def _patch_findings(kustomization: Kustomization) -> Iterator[Finding]:
-    path = kustomization.document.path
+    document = kustomization.document
     for name, keys in kustomization.patches():
-        if not (path.parent / name).is_file():
-            line = kustomization.document.line(*keys)
-            yield Finding(path, line, f"the patch {name} is not there", "write it or correct the name")
+        if not (document.path.parent / name).is_file():
+            yield document.fault(f"the patch {name} is not there", "write it or correct the name", *keys)

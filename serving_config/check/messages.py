@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Iterator
-from pathlib import Path
 
 from google.protobuf import text_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -26,49 +25,41 @@ def message(name: str) -> Descriptor:
     return descriptor
 
 
-def conform(root: Node, descriptor: Descriptor, path: Path) -> list[Finding]:
+def conform(root: Node, descriptor: Descriptor) -> list[Finding]:
     """Where the tree is not a `descriptor` message: unknown fields, wrong types, repetitions."""
-    return list(_message_faults(root, descriptor, path))
+    return list(_message_faults(root, descriptor))
 
 
-def _message_faults(parent: Node, descriptor: Descriptor, path: Path) -> Iterator[Finding]:
+def _message_faults(parent: Node, descriptor: Descriptor) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for node in parent.fields:
         field = descriptor.fields_by_name.get(node.name)
         if field is None:
-            yield _unknown(node, descriptor, path)
+            known = list(descriptor.fields_by_name)
+            close = difflib.get_close_matches(node.name, known, n=1)
+            advice = f"did you mean {close[0]}?" if close else f"its fields are {', '.join(known)}"
+            yield node.fault(f"{descriptor.name} has no field {node.name}", advice)
             continue
         group = field.containing_oneof.name if field.containing_oneof else node.name
         if not field.is_repeated and group in seen:
-            message_text = f"{node.name} is set although {seen[group]} already is"
-            yield Finding(path, node.line, message_text, "keep one of the two")
+            yield node.fault(f"{node.name} is set although {seen[group]} already is", "keep one of the two")
         seen[group] = node.name
-        yield from _value_faults(node, field, path)
+        yield from _value_faults(node, field)
 
 
-def _unknown(node: Node, descriptor: Descriptor, path: Path) -> Finding:
-    known = list(descriptor.fields_by_name)
-    close = difflib.get_close_matches(node.name, known, n=1)
-    advice = f"did you mean {close[0]}?" if close else f"its fields are {', '.join(known)}"
-    return Finding(path, node.line, f"{descriptor.name} has no field {node.name}", advice)
-
-
-def _value_faults(node: Node, field: FieldDescriptor, path: Path) -> Iterator[Finding]:
+def _value_faults(node: Node, field: FieldDescriptor) -> Iterator[Finding]:
     kind = field.message_type
-    if kind is not None:
-        if node.is_message:
-            yield from _message_faults(node, kind, path)
-        else:
-            inside = next(iter(kind.fields_by_name), "")
-            advice = f"write {node.name} {{ {inside}: {node.text} }}" if inside == "value" else "use { ... }"
-            yield Finding(path, node.line, f"{node.name} is a message, not a value", advice)
-        return
-    wanted = _wanted(field)
-    if node.is_message or not _fits(node, field):
+    if kind is not None and node.is_message:
+        yield from _message_faults(node, kind)
+    elif kind is not None:
+        inside = next(iter(kind.fields_by_name), "")
+        advice = f"write {node.name} {{ {inside}: {node.text} }}" if inside == "value" else "use { ... }"
+        yield node.fault(f"{node.name} is a message, not a value", advice)
+    elif node.is_message or not _fits(node, field):
         shown = "{ ... }" if node.is_message else repr(node.text) if node.quoted else node.text
         if "PRIVATE KEY-" in (node.text or ""):
             shown = "a private key"
-        yield Finding(path, node.line, f"{node.name} is {shown}", f"give it {wanted}")
+        yield node.fault(f"{node.name} is {shown}", f"give it {_wanted(field)}")
 
 
 def _fits(node: Node, field: FieldDescriptor) -> bool:

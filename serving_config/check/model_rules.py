@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from ..models_config import version_folders
 from .finding import Finding, joined
@@ -17,76 +18,93 @@ def models(root: Node) -> list[Node]:
     return [config for group in root.all("model_config_list") for config in group.all("config")]
 
 
-def findings(root: Node, path: Path, locate: Locate) -> Iterator[Finding]:
-    """Every fault of a well-formed ModelServerConfig at `path`."""
-    custom = root.first("custom_model_config")
+def findings(root: Node, locate: Locate) -> Iterator[Finding]:
+    """Every fault of a well-formed ModelServerConfig."""
+    custom, empty = root.first("custom_model_config"), root.first("model_config_list")
     if custom:
-        yield Finding(
-            path, custom.line, "the server ends at once on custom_model_config", "use model_config_list"
-        )
+        yield custom.fault("the server ends at once on custom_model_config", "use model_config_list")
     elif not models(root):
-        yield Finding(path, 1, "no model is configured", "add model_config_list { config { ... } }")
-    seen: dict[str, int] = {}
+        advice = "add model_config_list { config { ... } }"
+        if empty:
+            advice = "the server starts, and waits for a reload that names some: add config { ... }"
+        yield (empty or root).fault("no model is configured", advice).as_note(empty is not None)
+    yield from _repetitions(models(root), "name", "the model")
     for config in models(root):
-        name = config.value("name")
+        yield from _model(config, locate)
+
+
+def _repetitions(nodes: list[Node], key: str, what: str) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for node in nodes:
+        name = node.value(key)
         if name in seen:
-            advice = f"keep one; the other is on line {seen[name]}"
-            yield Finding(
-                path, (config.first("name") or config).line, f"the model {name} is there twice", advice
-            )
-        seen.setdefault(name, config.line)
-        yield from _model(config, path, locate)
+            line = node if what == "the label" else node.first(key) or node
+            yield line.fault(f"{what} {name} is there twice", f"keep one; the other is on line {seen[name]}")
+        seen.setdefault(name, node.line)
 
 
-def _model(config: Node, path: Path, locate: Locate) -> Iterator[Finding]:
+def base_path_fault(base: str) -> tuple[str, str] | None:
+    """What is wrong with an address in the place of a base path, and what to do, if anything."""
+    scheme = base.partition("://")[0] if "://" in base else "file"
+    if scheme in ("file", "gs"):
+        return None
+    advice = "it would wait without end: copy the model to a folder, or to gs://"
+    return f"the server reads no {scheme}:// (it reads folders, file:// and gs://)", advice
+
+
+def _model(config: Node, locate: Locate) -> Iterator[Finding]:
     name = config.value("name")
     if not name:
-        yield Finding(path, config.line, "a model without a name", "give it name: ...")
-    yield from _platform(config, path)
+        yield config.fault("a model without a name", "give it name: ...")
+    yield from _platform(config)
     specific = config.first("model_version_policy", "specific")
     if specific is not None and not specific.all("versions"):
-        advice = "the server would load none: add versions: ..."
-        yield Finding(path, specific.line, "specific names no version", advice)
+        yield specific.fault("specific names no version", "the server would load none: add versions: ...")
     base = config.first("base_path")
     if base is None or not base.text:
-        yield Finding(
-            path, config.line, f"the model {name} has no base_path", "name the folder of its versions"
-        )
+        yield config.fault(f"the model {name} has no base_path", "name the folder of its versions")
         return
-    if "://" in base.text:
+    remote = base_path_fault(base.text)
+    if remote:
+        yield base.fault(*remote)
+    address = urlsplit(base.text)
+    if address.scheme not in ("", "file"):
         return
-    if not PurePosixPath(base.text).is_absolute():
+    text = address.path
+    if not PurePosixPath(text).is_absolute():
         advice = "the server refuses it: write it from / on, as the server sees it"
-        yield Finding(path, base.line, f"base_path {base.text} is relative", advice)
+        yield base.fault(f"base_path {base.text} is relative", advice)
         return
-    folder = locate(base.text)
+    folder = locate(text)
     if folder is None:
         return
     if not folder.is_dir():
         advice = "the server would wait for it without end: export a model there or correct the path"
-        yield Finding(path, base.line, f"base_path {base.text} does not exist ({folder})", advice)
+        yield base.fault(f"base_path {base.text} does not exist ({folder})", advice)
         return
-    yield from _versions(config, base, folder, path)
+    yield from _versions(config, base, folder)
 
 
-def _platform(config: Node, path: Path) -> Iterator[Finding]:
+def _platform(config: Node) -> Iterator[Finding]:
     platform, kind = config.first("model_platform"), config.first("model_type")
     if platform is None and kind is None:
         advice = 'the server refuses it: add model_platform: "tensorflow"'
-        yield Finding(path, config.line, f"the model {config.value('name')} has no model_platform", advice)
+        yield config.fault(f"the model {config.value('name')} has no model_platform", advice)
     elif platform is not None and kind is not None:
-        advice = "the server refuses both: remove model_type"
-        yield Finding(path, kind.line, "model_type is set beside model_platform", advice)
+        yield kind.fault(
+            "model_type is set beside model_platform", "the server refuses both: remove model_type"
+        )
     elif platform is not None and platform.text != "tensorflow":
-        advice = 'the stock server knows "tensorflow" only'
-        yield Finding(path, platform.line, f"model_platform is {platform.text!r}", advice)
+        yield platform.fault(
+            f"model_platform is {platform.text!r}", 'the stock server knows "tensorflow" only'
+        )
 
 
-def _versions(config: Node, base: Node, folder: Path, path: Path) -> Iterator[Finding]:
+def _versions(config: Node, base: Node, folder: Path) -> Iterator[Finding]:
     on_disk = version_folders(folder)
     if not on_disk:
         advice = "the server would wait without end: export a model there"
-        yield Finding(path, base.line, f"no version in {base.text} ({folder})", advice)
+        yield base.fault(f"no version in {base.text} ({folder})", advice)
         return
     policy = config.first("model_version_policy")
     wanted = [node for node in policy.walk() if node.name == "versions"] if policy else []
@@ -94,11 +112,14 @@ def _versions(config: Node, base: Node, folder: Path, path: Path) -> Iterator[Fi
     for node in wanted:
         if node.number not in on_disk:
             advice = f"export it, or choose among {joined(on_disk)}"
-            yield Finding(path, node.line, f"version {node.text} is not in {base.text}", advice)
-    lines = {node.number: node.line for node in wanted}
+            yield node.fault(f"version {node.text} is not in {base.text}", advice)
+    named = {node.number: node for node in wanted}
     for number in served & set(on_disk):
-        yield from _complete(on_disk[number], number, path, lines.get(number, base.line))
-    yield from _labels(config, served, on_disk, path)
+        yield from _complete(on_disk[number], number, named.get(number, base))
+    labels = config.all("version_labels")
+    yield from _repetitions(labels, "key", "the label")
+    for label in labels:
+        yield from _label(label, served, on_disk)
 
 
 def _served(policy: Node | None, wanted: list[Node], on_disk: dict[int, Path]) -> set[int]:
@@ -110,45 +131,24 @@ def _served(policy: Node | None, wanted: list[Node], on_disk: dict[int, Path]) -
     return set(sorted(on_disk)[-max(count.number if count else 1, 1) :])
 
 
-def _complete(version: Path, number: int, path: Path, line: int) -> Iterator[Finding]:
-    graph = next(
-        (version / n for n in ("saved_model.pb", "saved_model.pbtxt") if (version / n).is_file()), None
-    )
+def _complete(version: Path, number: int, named: Node) -> Iterator[Finding]:
+    graphs = [version / name for name in ("saved_model.pb", "saved_model.pbtxt")]
+    graph = next((path for path in graphs if path.is_file()), None)
     if graph is None or graph.stat().st_size == 0:
-        advice = "the server cannot load it: export it again"
-        yield Finding(path, line, f"version {number} is incomplete, no saved_model.pb in {version}", advice)
-        return
-    if not graph.stat().st_mode & stat.S_IROTH or not version.stat().st_mode & stat.S_IXOTH:
+        message = f"version {number} is incomplete, no saved_model.pb in {version}"
+        yield named.fault(message, "the server cannot load it: export it again")
+    elif not graph.stat().st_mode & stat.S_IROTH or not version.stat().st_mode & stat.S_IXOTH:
         advice = f"the server runs as another user: chmod -R o+rX {version}"
-        yield Finding(path, line, f"version {number} is not readable by others", advice)
+        yield named.fault(f"version {number} is not readable by others", advice)
 
 
-def _labels(config: Node, served: set[int], on_disk: dict[int, Path], path: Path) -> Iterator[Finding]:
-    seen: dict[str, int] = {}
-    for label in config.all("version_labels"):
-        name = label.value("key")
-        if name in seen:
-            advice = f"keep one; the other is on line {seen[name]}"
-            yield Finding(path, label.line, f"the label {name} is there twice", advice)
-        seen.setdefault(name, label.line)
-        yield from _label(label, served, on_disk, path)
-
-
-def _label(label: Node, served: set[int], on_disk: dict[int, Path], path: Path) -> Iterator[Finding]:
+def _label(label: Node, served: set[int], on_disk: dict[int, Path]) -> Iterator[Finding]:
     number = label.first("value")
-    name, version = label.value("key"), number.number if number else 0
+    version = number.number if number else 0
     if version in served:
         return
+    what, advice = "is not there", f"move it to one of {joined(sorted(served), 'or')}"
     if version in on_disk:
+        what = "the policy does not load"
         advice = "add the version to model_version_policy, or move the label"
-        yield Finding(
-            path,
-            label.line,
-            f"the label {name} is on version {version}, which the policy does not load",
-            advice,
-        )
-    else:
-        advice = f"move it to one of {joined(sorted(served), 'or')}"
-        yield Finding(
-            path, label.line, f"the label {name} is on version {version}, which is not there", advice
-        )
+    yield label.fault(f"the label {label.value('key')} is on version {version}, which {what}", advice)

@@ -1,7 +1,7 @@
 """The flags of tensorflow_model_server 2.20.0 (model_servers/main.cc), and how a command line reads them."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +32,11 @@ DEFAULT_PORT = "8500"
 
 @dataclass(frozen=True)
 class Flag:
-    """A flag as it was given: its value as text, and where."""
+    """A flag as it was given: its value as text, and where; `implied` by the script of the stock image."""
 
     value: str
     line: int
+    implied: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,11 @@ class Flags:
         return self.given[name].line if name in self.given else self.line
 
 
-def parse(words: Iterable[tuple[str, int]], path: Path, line: int) -> tuple[Flags, list[Finding]]:
-    """Read a command line, as (word, line) pairs, as TensorFlow's flag parser would."""
-    given: dict[str, Flag] = {}
+def parse(
+    words: Iterable[tuple[str, int]], path: Path, line: int, implied: Mapping[str, str]
+) -> tuple[Flags, list[Finding]]:
+    """Read a command line, as (word, line) pairs after flags that are implied, as TensorFlow's flag parser would."""
+    given = {name: Flag(value, line, implied=True) for name, value in implied.items()}
     faults: list[Finding] = []
     for word, at in words:
         name, equals, value = word.removeprefix("--").partition("=")
@@ -74,7 +77,7 @@ def parse(words: Iterable[tuple[str, int]], path: Path, line: int) -> tuple[Flag
             advice = f"the server ignores it: {f'did you mean --{close[0]}?' if close else 'remove it'}"
             faults.append(Finding(path, at, f"tensorflow_model_server 2.20.0 has no flag --{name}", advice))
             continue
-        if name in given:
+        if name in given and not given[name].implied:
             faults.append(Finding(path, at, f"--{name} is given twice", "keep one"))
         given[name] = Flag(value if equals else "true", at)
         faults.extend(_type_faults(name, value, bool(equals), path, at))
@@ -115,31 +118,21 @@ def contradictions(flags: Flags) -> Iterator[Finding]:
     if "model_config_file" not in given and "model_base_path" not in given:
         yield fault("", "no model to serve", "give --model_config_file=... ")
     for name in ("model_name", "model_base_path"):
-        if name in given and "model_config_file" in given:
+        if name in given and not given[name].implied and "model_config_file" in given:
             yield fault(name, f"--{name} is ignored beside --model_config_file", "remove it")
     if flags.value("port", DEFAULT_PORT) == flags.value("rest_api_port"):
-        yield fault(
-            "rest_api_port",
-            "--port and --rest_api_port are the same",
-            "the REST API would not start: change one",
-        )
+        advice = "the REST API would not start: change one"
+        yield fault("rest_api_port", "--port and --rest_api_port are the same", advice)
     if "monitoring_config_file" in given and flags.value("rest_api_port", "0") == "0":
-        yield fault(
-            "monitoring_config_file",
-            "metrics are served by the REST API, which is off",
-            "add --rest_api_port=8501",
-        )
+        message = "metrics are served by the REST API, which is off"
+        yield fault("monitoring_config_file", message, "add --rest_api_port=8501")
     threads = [f"tensorflow_{scope}_parallelism" for scope in ("session", "intra_op", "inter_op")]
     if all(flags.value(name, "0") != "0" for name in threads):
-        yield fault(
-            threads[0], f"--{threads[0]} beside the other two", "the server stops at start: remove it"
-        )
+        message = f"--{threads[0]} beside the other two"
+        yield fault(threads[0], message, "the server stops at start: remove it")
     if flags.on("use_alts_credentials") and "ssl_config_file" in given:
-        yield fault(
-            "use_alts_credentials",
-            "--use_alts_credentials beside --ssl_config_file",
-            "the server stops at start: keep one",
-        )
+        message = "--use_alts_credentials beside --ssl_config_file"
+        yield fault("use_alts_credentials", message, "the server stops at start: keep one")
     if flags.on("enable_batching") and "platform_config_file" in given:
         yield fault(
             "enable_batching", "--enable_batching is ignored beside --platform_config_file", "remove one"

@@ -27,11 +27,23 @@ _TRUE = {"true", "True", "t", "1"}
 BOOLEANS = _TRUE | {"false", "False", "f", "0"}
 
 
+_EXAMPLE = 'write the text format: model_config_list { config { name: "..." } }'
+# What people write in the place of the text format, by a sign of it; the last one found is named.
+_OTHER_FORMATS = (
+    (r"(?m)^\s*- +\w+:|^(\s*)\w+:\s*\n\1\s+\w+:", "this is YAML", _EXAMPLE),
+    (r"^\s*[{[]", "this is JSON", _EXAMPLE),
+    (r"(?m)^\s*(//|/\*)", "a comment begins with //", "begin comments with #"),
+    ("[“”„‘’]", "typographic quotes", 'write plain ones, "..."'),
+    ("^\ufeff", "a byte order mark, on which the server ends", "save it as UTF-8 without one"),
+)
+
+
 @dataclass
 class Node:
     """One field: `text` is the scalar as written (None for a message), `fields` what a message holds."""
 
     name: str
+    path: Path
     line: int
     text: str | None = None
     quoted: bool = False
@@ -67,6 +79,10 @@ class Node:
         """Whether the scalar at a path of names is true."""
         return self.value(*path) in _TRUE
 
+    def fault(self, message: str, advice: str) -> Finding:
+        """A finding on the field's line."""
+        return Finding(self.path, self.line, message, advice)
+
     def walk(self) -> Iterator["Node"]:
         """This node and all below it."""
         yield self
@@ -100,7 +116,8 @@ class _Token:
 
 
 class _Reader:
-    def __init__(self, text: str):
+    def __init__(self, text: str, path: Path):
+        self.path = path
         self.tokens = list(_tokens(text))
         self.at = 0
 
@@ -146,17 +163,17 @@ class _Reader:
     def one(self, name: _Token, colon: bool) -> Node:
         token = self.next()
         if token.kind == "mark" and token.text in _OPENERS:
-            return Node(name.text, name.line, fields=self.message(_OPENERS[token.text]))
+            return Node(name.text, self.path, name.line, fields=self.message(_OPENERS[token.text]))
         if not colon or token.kind not in ("word", "string"):
             wanted = "a value" if colon else "`:` or `{`"
             raise TextProtoError(token.line, f"expected {wanted} after {name.text}, found {_shown(token)}")
         if token.kind == "word":
-            return Node(name.text, name.line, text=token.text)
+            return Node(name.text, self.path, name.line, text=token.text)
         parts = [token.text]
         while self.peek().kind == "string":
             parts.append(self.next().text)
         text = b"".join(text_encoding.CUnescape(part[1:-1]) for part in parts).decode("utf-8", "replace")
-        return Node(name.text, name.line, text=text, quoted=True)
+        return Node(name.text, self.path, name.line, text=text, quoted=True)
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -176,8 +193,8 @@ def _shown(token: _Token) -> str:
     return "the end of the file" if token.kind == "end" else f"`{token.text}`"
 
 
-def read(text: str) -> Node:
-    """Parse `text`.
+def read(text: str, path: Path) -> Node:
+    """Parse `text`, which is that of the file at `path`.
 
     Returns:
         The root, a message without a name.
@@ -185,7 +202,7 @@ def read(text: str) -> Node:
     Raises:
         TextProtoError: the text is not in text format.
     """
-    return Node("", 1, fields=_Reader(text).message(""))
+    return Node("", path, 1, fields=_Reader(text, path).message(""))
 
 
 def read_file(path: Path) -> tuple[Node | None, list[Finding]]:
@@ -194,10 +211,19 @@ def read_file(path: Path) -> tuple[Node | None, list[Finding]]:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         return None, [Finding(path, 0, "not UTF-8 text", "write it as plain text")]
+    return read_text(text, path)
+
+
+def read_text(text: str, path: Path, first_line: int = 1) -> tuple[Node | None, list[Finding]]:
+    """The same for a text that stands in a file from a line on."""
     try:
-        return read(text), []
+        return read("\n" * (first_line - 1) + text, path), []
     except TextProtoError as error:
+        message, advice = str(error), "see the text format of protocol buffers"
         if "PRIVATE KEY-" in text:
+            message = "not in the text format of protocol buffers"
             advice = 'put every line of the PEM text in quotes, with \\n at its end: "...\\n"'
-            return None, [Finding(path, error.line, "not in the text format of protocol buffers", advice)]
-        return None, [Finding(path, error.line, str(error), "see the text format of protocol buffers")]
+        for sign, kind, remedy in _OTHER_FORMATS:
+            if re.search(sign, text):
+                message, advice = kind, remedy
+        return None, [Finding(path, error.line, message, advice)]

@@ -37,25 +37,21 @@ class Document:
                 break
         return line
 
+    def fault(self, message: str, advice: str, *keys: str | int) -> Finding:
+        """A finding on the line of the value along a path of keys."""
+        return Finding(self.path, self.line(*keys), message, advice)
+
 
 def read(path: Path) -> tuple[list[Document], list[Finding]]:
     """The documents in a YAML file that are mappings or lists, and what is wrong with the rest."""
-    text = ""
     try:
         text = path.read_text(encoding="utf-8")
-        sources = list(YAML().load_all(text))
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        what = " ".join(str(error.problem).split())
-        return [], [Finding(path, line, f"not valid YAML, {what}", "correct it")]
-    except ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        what = f"the character U+{error.character:04X} is not allowed"
-        return [], [Finding(path, line, f"not valid YAML, {what}", "remove it")]
-    except YAMLError as error:
-        return [], [Finding(path, 0, f"not valid YAML, {' '.join(str(error).split())}", "correct it")]
     except UnicodeDecodeError:
         return [], [Finding(path, 0, "not UTF-8 text", "write it as plain text")]
+    try:
+        sources = list(YAML().load_all(text))
+    except YAMLError as error:
+        return [], [_unreadable(path, text, error)]
     documents = [
         Document(path, plain(source), source)
         for source in sources
@@ -64,6 +60,20 @@ def read(path: Path) -> tuple[list[Document], list[Finding]]:
     if len(documents) == sum(source is not None for source in sources):
         return documents, []
     return documents, [Finding(path, 1, "a document that is neither a mapping nor a list", "correct it")]
+
+
+def _unreadable(path: Path, text: str, error: YAMLError) -> Finding:
+    if "{{" in text:
+        message, advice = "a template of Helm was not checked", "check what `helm template` prints"
+        return Finding(path, 1, message, advice).as_note()
+    line, what, advice = 0, str(error), "correct it"
+    if isinstance(error, MarkedYAMLError):
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        what = str(error.problem)
+    elif isinstance(error, ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        what, advice = f"the character U+{error.character:04X} is not allowed", "remove it"
+    return Finding(path, line, f"not valid YAML, {' '.join(what.split())}", advice)
 
 
 def plain(node: Any) -> Any:

@@ -96,7 +96,8 @@ class Caller:
             time.sleep(0.02)
 
     def reload(self, config: ModelServerConfig) -> None:
-        request = model_management_pb2.ReloadConfigRequest(config=config)
+        request = model_management_pb2.ReloadConfigRequest()
+        request.config.ParseFromString(config.SerializeToString())
         self.models.HandleReloadConfigRequest(request, timeout=WAIT)
 
 

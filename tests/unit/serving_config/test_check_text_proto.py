@@ -15,10 +15,10 @@ NAMES = ["ModelServerConfig", "BatchingParameters", "MonitoringConfig", "SSLConf
 
 def accepts(text: str, name: str) -> bool:
     try:
-        root = text_proto.read(text)
+        root = text_proto.read(text, PATH)
     except text_proto.TextProtoError:
         return False
-    return not messages.conform(root, messages.message(name), PATH)
+    return not messages.conform(root, messages.message(name))
 
 
 def officially_accepts(text: str, name: str) -> bool:
@@ -125,5 +125,5 @@ def test_reports_every_fault_with_its_line() -> None:
     text = (
         "max_batch_sise { value: 8 }\n\nallowed_batch_sizes: [1,\n  x]\nnum_batch_threads { value: 'two' }\n"
     )
-    found = messages.conform(text_proto.read(text), messages.message("BatchingParameters"), PATH)
+    found = messages.conform(text_proto.read(text, PATH), messages.message("BatchingParameters"))
     assert [finding.line for finding in found] == [1, 3, 5]

@@ -127,7 +127,7 @@ def test_a_faulty_ssl_config_is_named(tmp_path: Path, text: str | None, message:
 
 def test_a_certificate_of_another_key_is_named(tmp_path: Path, authority: trustme.CA) -> None:
     config = tls.read(write_ssl_config(tmp_path / "ssl.config", authority.issue_cert("a"), authority))
-    other = authority.issue_cert("b").private_key_pem.bytes()
+    other = authority.issue_cert("b").private_key_pem.bytes().decode()
     mixed = tls.ServerTls(other, config.certificate)
     with pytest.raises(ServingConfigError, match="the key is not the certificate's"):
         Engine(Options(port=0, tls=mixed))

@@ -44,3 +44,11 @@ def test_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None
         main([])
     assert caught.value.code == 2
     assert "usage: python -m serving_config" in capsys.readouterr().err
+
+
+def test_usage_has_the_name_of_the_command_that_calls(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["check", "--help"], prog="slimserve")
+    said = capsys.readouterr().out
+    assert "usage: slimserve check" in said
+    assert "python -m serving_config" not in said

@@ -1,0 +1,81 @@
+"""The command that a container runs: the image's own script, a shell, or the server itself."""
+
+import itertools
+import shlex
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from . import server_flags
+from .described_server import ENTRY_POINT, STOCK_IMAGE
+from .finding import Finding
+from .server_flags import Flags
+
+Words = list[tuple[str, int]]
+"""Words of a command, each with its line."""
+
+_SHELLS = ("sh", "bash", "dash", "ash")
+_IMAGE_DEFAULTS = {"MODEL_NAME": "model", "MODEL_BASE_PATH": "/models"}
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """What runs: the server's `flags`, None where they cannot be known, and whether signals reach it."""
+
+    flags: Flags | None
+    faults: list[Finding]
+    signals: bool
+
+
+def read(
+    entry: Words | None, command: Words, image: str, environment: Mapping[str, str], path: Path, line: int
+) -> CommandLine:
+    """Read a command as the container's start would.
+
+    Args:
+        entry: the entry point; None where the image's own runs, which is known of the stock image.
+        command: what follows it.
+        environment: the variables that the file sets.
+        path: the file, and `line` where the server begins in it.
+    """
+    words = [*(entry or []), *command]
+    implied: dict[str, str] = {}
+    faults: list[Finding] = []
+    first = PurePosixPath(words[0][0]).name if words else ""
+    signals = first == ENTRY_POINT and bool(entry or entry == [])
+    if entry is None and STOCK_IMAGE.match(image):
+        known = {**_IMAGE_DEFAULTS, **environment}
+        base = f"{known['MODEL_BASE_PATH']}/{known['MODEL_NAME']}"
+        implied = {"port": "8500", "rest_api_port": "8501", "model_base_path": base}
+        implied["model_name"] = known["MODEL_NAME"]
+        if "MODEL_CONFIG_FILE" in environment:
+            advice = "the image's script ignores it: give the server --model_config_file=..."
+            faults.append(Finding(path, line, "MODEL_CONFIG_FILE is set", advice))
+    elif first in _SHELLS and any(word.endswith("c") and word.startswith("-") for word, _ in words[1:3]):
+        words, signals = _of_script(words[-1] if len(words) > 2 else ("", line), environment)
+        if not words:
+            message = "what the shell runs was not checked"
+            note = Finding(path, line, message, f"write the command as a list that begins with {ENTRY_POINT}")
+            return CommandLine(None, [note.as_note()], True)
+    arguments = [(word, at) for word, at in words if not word.endswith(ENTRY_POINT)]
+    flags, wrong = server_flags.parse(arguments, path, line, implied)
+    return CommandLine(flags, faults + wrong, signals)
+
+
+def _of_script(script: tuple[str, int], environment: Mapping[str, str]) -> tuple[Words, bool]:
+    """The server's words in a shell's script, none where it does not read like one, and whether the shell makes way."""
+    text = string.Template(script[0]).safe_substitute(environment).replace("\\\n", " ")
+    lexer = shlex.shlex(text.strip().replace("\n", ";"), posix=True, punctuation_chars=";&|")
+    lexer.whitespace_split, lexer.commenters = True, ""
+    try:
+        words = list(lexer)
+    except ValueError:
+        return [], False
+    starts = [index for index, word in enumerate(words) if word.endswith(ENTRY_POINT)]
+    if not starts:
+        return [], False
+    found = list(itertools.takewhile(lambda word: word.strip(";&|"), words[starts[-1] :]))
+    # A shell replaces itself by the only command of its script.
+    alone = len(found) == len(words) or words[starts[-1] - 1] == "exec"
+    return [(word, script[1]) for word in found if not word.startswith("$")], alone
