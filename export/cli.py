@@ -60,6 +60,9 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     networks = _networks()
     names = ", ".join(sorted(networks)) or "install slimserve[export] to see their names"
     classifiers = ", ".join(sorted(name for name, network in networks.items() if not network.segments))
+    strides = sorted(
+        {stride for network in networks.values() for stride in network.output_strides}, reverse=True
+    )
     parser = argparse.ArgumentParser(
         prog=prog,
         description=_DESCRIPTION,
@@ -105,11 +108,11 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--output-stride",
         type=int,
-        choices=[32, 16, 8],
+        choices=strides or None,
         default=0,
         help="pixels between the cells that are labelled: fewer follow borders more closely and take longer: "
         "vgg_16 at 512x512 about 1.3 times for 16 and 2.2 times for 8 "
-        "(default: the network's own, 32; 16 and 8 of fcn_16s and fcn_8s)",
+        "(default: the network's own)",
     )
     parser.add_argument(
         "--upsampling",

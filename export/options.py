@@ -46,7 +46,7 @@ class GraphOptions:
         if chosen and not network.segments:
             raise ExportError(
                 f"{network.name} pools its features before its last layer: it classifies and cannot segment; leave "
-                f"out {' and '.join(chosen)}, or take a checkpoint of a VGG, a ResNet or an FCN"
+                f"out {' and '.join(chosen)}, or take a checkpoint of a network that segments, such as vgg_16"
             )
         if self.precision == "int8" and not network.segments:
             raise ExportError(

@@ -8,7 +8,7 @@ no time and its rounding would show in the scores.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
@@ -20,12 +20,27 @@ from ..networks import Network
 from ..networks.layers import Convolution
 from ..options import GraphOptions
 from ..types import Array, Padding, Tensor
-from ..weights.folding import BatchNorm
 from ..weights.quantization import Statistics, dequantized, filter_range, quantized, rounding_error
 from ..weights.recipes import Recipe, Variables
 from .node import convolution_attributes, node
 from .portable import VariableLayers, with_fixed_padding
 from .x86 import fused_convolution
+
+
+def _refuse(what: str) -> NoReturn:
+    raise ExportError(
+        "--precision int8 is for networks of convolutions and maximum pools alone, and this one has "
+        f"{what}: choose --precision bfloat16 or another --net"
+    )
+
+
+def _refused(what: str) -> Callable[..., NoReturn]:
+    """A layer that 8 bits don't have."""
+
+    def layer(*arguments: Tensor, **options: Tensor) -> NoReturn:
+        _refuse(what)
+
+    return layer
 
 
 class Activations(NamedTuple):
@@ -131,21 +146,9 @@ class QuantizedLayers(VariableLayers):
         padded = super().pad_to(tf.bitcast(net.values, tf.uint8), side)
         return Activations(tf.bitcast(padded, tf.quint8), net.range)
 
-    def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> NoReturn:
-        """Refused."""
-        _refuse("batch normalization without a convolution")
-
-    def avg_pool(self, net: Tensor, kernel: int) -> NoReturn:
-        """Refused."""
-        _refuse("average pools")
-
-    def global_pool(self, net: Tensor) -> NoReturn:
-        """Refused."""
-        _refuse("average pools")
-
-    def concat(self, nets: Sequence[Tensor]) -> NoReturn:
-        """Refused."""
-        _refuse("branches")
+    batch_norm = _refused("batch normalization without a convolution")
+    avg_pool = global_pool = _refused("average pools")
+    concat = _refused("branches")
 
     def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
         """See `Layers.add`; of scores alone, which are float32."""
@@ -230,10 +233,3 @@ def quantized_convolution(
 
 def _constants(*values: float) -> list[Tensor]:
     return [tf.constant(value, tf.float32) for value in values]
-
-
-def _refuse(what: str) -> NoReturn:
-    raise ExportError(
-        "--precision int8 is for networks of convolutions and maximum pools alone, and this one has "
-        f"{what}: choose --precision bfloat16 or another --net"
-    )

@@ -6,7 +6,7 @@ both, the last unit of a block has its stride, where the papers give it to the f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..types import Padding, Tensor
@@ -54,67 +54,23 @@ def _units(depth: int, version: int, output_stride: int) -> Iterator[_Unit]:
                 rate *= stride
 
 
-def _unit_v1(net: Tensor, layers: Layers, unit: _Unit) -> Tensor:
+def _unit(net: Tensor, layers: Layers, unit: _Unit, version: int) -> Tensor:
+    """Version 1 normalizes what each convolution gives, version 2 what the unit takes and its inner ones give."""
     scope, channels = unit.scope, unit.channels
+    norm = _NORM if version == 1 else None
+    inside = net if version == 1 else layers.batch_norm(net, f"{scope}/preact", _NORM)
     if unit.projected:
-        shortcut = layers.conv(
-            net, Convolution(f"{scope}/shortcut", 4 * channels, 1, stride=unit.stride, relu=False, norm=_NORM)
+        projection = Convolution(
+            f"{scope}/shortcut", 4 * channels, 1, stride=unit.stride, relu=False, norm=norm
         )
+        shortcut = layers.conv(inside, projection)
     else:
-        shortcut = _subsample(net, layers, unit.stride)
-    net = _bottleneck(net, layers, unit)
-    residual = layers.conv(net, Convolution(f"{scope}/conv3", 4 * channels, 1, relu=False, norm=_NORM))
-    return layers.add(shortcut, residual, relu=True)
-
-
-def _unit_v2(net: Tensor, layers: Layers, unit: _Unit) -> Tensor:
-    scope, channels = unit.scope, unit.channels
-    normalized = layers.batch_norm(net, f"{scope}/preact", _NORM)
-    if unit.projected:
-        shortcut = layers.conv(
-            normalized, Convolution(f"{scope}/shortcut", 4 * channels, 1, stride=unit.stride, relu=False)
-        )
-    else:
-        shortcut = _subsample(net, layers, unit.stride)
-    net = _bottleneck(normalized, layers, unit)
-    return layers.add(shortcut, layers.conv(net, Convolution(f"{scope}/conv3", 4 * channels, 1, relu=False)))
-
-
-def _subsample(net: Tensor, layers: Layers, stride: int) -> Tensor:
-    return net if stride == 1 else layers.max_pool(net, 1, stride=stride)
-
-
-def _bottleneck(net: Tensor, layers: Layers, unit: _Unit) -> Tensor:
-    net = layers.conv(net, Convolution(f"{unit.scope}/conv1", unit.channels, 1, norm=_NORM))
-    return layers.conv(
-        net,
-        Convolution(
-            f"{unit.scope}/conv2",
-            unit.channels,
-            3,
-            stride=unit.stride,
-            rate=unit.rate,
-            padding="FIXED",
-            norm=_NORM,
-        ),
-    )
-
-
-def _logits_v1(depth: int, images: Tensor, layers: Layers, output_stride: int) -> Tensor:
-    net = layers.conv(images, Convolution("conv1", 64, 7, stride=2, padding="FIXED", norm=_NORM))
-    net = layers.max_pool(net, 3, stride=2, padding="SAME")
-    for unit in _units(depth, 1, output_stride):
-        net = _unit_v1(net, layers, unit)
-    return layers.conv(net, Convolution("logits", None, 1, relu=False))
-
-
-def _logits_v2(depth: int, images: Tensor, layers: Layers, output_stride: int) -> Tensor:
-    net = layers.conv(images, Convolution("conv1", 64, 7, stride=2, padding="FIXED", relu=False))
-    net = layers.max_pool(net, 3, stride=2, padding="SAME")
-    for unit in _units(depth, 2, output_stride):
-        net = _unit_v2(net, layers, unit)
-    net = layers.batch_norm(net, "postnorm", _NORM)
-    return layers.conv(net, Convolution("logits", None, 1, relu=False))
+        shortcut = net if unit.stride == 1 else layers.max_pool(net, 1, stride=unit.stride)
+    middle = Convolution(f"{scope}/conv2", channels, 3, unit.stride, unit.rate, "FIXED", norm=_NORM)
+    inside = layers.conv(inside, Convolution(f"{scope}/conv1", channels, 1, norm=_NORM))
+    inside = layers.conv(inside, middle)
+    residual = layers.conv(inside, Convolution(f"{scope}/conv3", 4 * channels, 1, relu=False, norm=norm))
+    return layers.add(shortcut, residual, relu=version == 1)
 
 
 def _network(version: int, depth: int) -> Network:
@@ -122,10 +78,16 @@ def _network(version: int, depth: int) -> Network:
 
     Images of 32k+1 pixels have their first and last cells on their first and last pixels; so the border.
     """
-    build: Callable[[int, Tensor, Layers, int], Tensor] = _logits_v1 if version == 1 else _logits_v2
 
     def logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
-        return build(depth, images, layers, output_stride)
+        first = version == 1
+        stem = Convolution("conv1", 64, 7, 2, padding="FIXED", relu=first, norm=_NORM if first else None)
+        net = layers.max_pool(layers.conv(images, stem), 3, stride=2, padding="SAME")
+        for unit in _units(depth, version, output_stride):
+            net = _unit(net, layers, unit, version)
+        if version == 2:
+            net = layers.batch_norm(net, "postnorm", _NORM)
+        return layers.conv(net, Convolution("logits", None, 1, relu=False))
 
     name = f"resnet_v{version}_{depth}"
     return Network(

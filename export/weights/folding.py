@@ -8,76 +8,54 @@ biases and perhaps ReLU.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 
 from ..types import Array, Shape, VariableShape
 
 
-class StoredFilter(Protocol):
-    """How a checkpoint stores the filter of a convolution.
+class StoredFilter:
+    """How a checkpoint stores the filter of a convolution: here `weights` is the filter.
 
     Attributes:
         names: of the variables, below the layer's scope.
     """
 
-    names: ClassVar[tuple[str, ...]]
+    names: ClassVar[tuple[str, ...]] = ("weights",)
 
     def variables(
         self, kernel: tuple[int, int], inputs: int, channels: int | None
     ) -> dict[str, VariableShape]:
         """Shapes by name, for a filter of that height and width, input channels and output channels."""
-
-    def shape(self, *shapes: Shape) -> Shape:
-        """Shape [h, w, inputs, channels] of the filter, from those of the variables."""
-
-    def filter(self, *values: Array) -> Array:
-        """The filter [h, w, inputs, channels], from the variables' values in order."""
-
-
-class PlainFilter:
-    """`weights` is the filter."""
-
-    names: ClassVar[tuple[str, ...]] = ("weights",)
-
-    def variables(
-        self, kernel: tuple[int, int], inputs: int, channels: int | None
-    ) -> dict[str, VariableShape]:
-        """See `StoredFilter.variables`."""
         return {"weights": (*kernel, inputs, channels)}
 
     def shape(self, *shapes: Shape) -> Shape:
-        """See `StoredFilter.shape`."""
+        """Shape [h, w, inputs, channels] of the filter, from those of the variables."""
         return shapes[0]
 
     def filter(self, *values: Array) -> Array:
-        """See `StoredFilter.filter`."""
+        """The filter [h, w, inputs, channels], from the variables' values in order."""
         return values[0]
 
 
-class Matrix:
+class Matrix(StoredFilter):
     """`weights` is the matrix [inputs, channels] of a fully connected layer, which sees one position at a time."""
 
-    names: ClassVar[tuple[str, ...]] = ("weights",)
-
-    def variables(
+    def variables(  # noqa: D102
         self, kernel: tuple[int, int], inputs: int, channels: int | None
     ) -> dict[str, VariableShape]:
-        """See `StoredFilter.variables`."""
         return {"weights": (inputs, channels)}
 
-    def shape(self, *shapes: Shape) -> Shape:
-        """See `StoredFilter.shape`."""
+    def shape(self, *shapes: Shape) -> Shape:  # noqa: D102
         return (1, 1, *shapes[0])
 
-    def filter(self, *values: Array) -> Array:
-        """See `StoredFilter.filter`."""
+    def filter(self, *values: Array) -> Array:  # noqa: D102
         return values[0][None, None]
 
 
 @dataclass(frozen=True)
-class Separable:
+class Separable(StoredFilter):
     """A separable convolution: each input channel has filters of its own, and a 1x1 convolution mixes what they give.
 
     Nothing lies between the two, so they are one convolution.
@@ -89,22 +67,19 @@ class Separable:
     names: ClassVar[tuple[str, ...]] = ("depthwise_weights", "pointwise_weights")
     multiplier: int
 
-    def variables(
+    def variables(  # noqa: D102
         self, kernel: tuple[int, int], inputs: int, channels: int | None
     ) -> dict[str, VariableShape]:
-        """See `StoredFilter.variables`."""
         return {
             "depthwise_weights": (*kernel, inputs, self.multiplier),
             "pointwise_weights": (1, 1, inputs * self.multiplier, channels),
         }
 
-    def shape(self, *shapes: Shape) -> Shape:
-        """See `StoredFilter.shape`."""
+    def shape(self, *shapes: Shape) -> Shape:  # noqa: D102
         depthwise, pointwise = shapes
         return (*depthwise[:3], pointwise[3])
 
-    def filter(self, *values: Array) -> Array:
-        """See `StoredFilter.filter`."""
+    def filter(self, *values: Array) -> Array:  # noqa: D102
         depthwise, pointwise = (value.astype(np.float64) for value in values)
         mixing = pointwise.reshape(*depthwise.shape[2:], -1)
         return np.asarray(np.einsum("hwim,imo->hwio", depthwise, mixing), np.float32)
@@ -138,4 +113,4 @@ class BatchNorm:
         return np.asarray(values[0] - values[-2].astype(np.float64) * self.factor(*values))
 
 
-PLAIN_FILTER = PlainFilter()
+PLAIN_FILTER = StoredFilter()

@@ -3,90 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from functools import partial
 
-from ...types import Kernel, Padding, Tensor
+from ...types import Padding, Tensor
 from ...weights.folding import BatchNorm
 from ..layers import Convolution, Layers
 from ..network import Network, SlimReference
 from ..preprocessing import INCEPTION_PREPROCESSING
 
-NORM = BatchNorm(epsilon=0.001, scaled=False)
-
-
-class Step(Protocol):
-    """Something that a branch does."""
-
-    def __call__(self, net: Tensor, layers: Layers, scope: str) -> Tensor:
-        """Return the result for `net`; variables lie below `scope`."""
-
-
-Branch = Sequence[Step]
-
-
-@dataclass(frozen=True)
-class Conv:
-    """A convolution with batch normalization and ReLU; a step."""
-
-    scope: str
-    channels: int
-    kernel: Kernel
-    stride: int = 1
-    padding: Padding = "SAME"
-
-    def __call__(self, net: Tensor, layers: Layers, scope: str) -> Tensor:
-        """See `Step`."""
-        return layers.conv(
-            net,
-            Convolution(
-                f"{scope}/{self.scope}" if scope else self.scope,
-                self.channels,
-                self.kernel,
-                stride=self.stride,
-                padding=self.padding,
-                norm=NORM,
-            ),
-        )
+Conv = partial(Convolution, norm=BatchNorm(epsilon=0.001, scaled=False))
 
 
 @dataclass(frozen=True)
 class MaxPool:
-    """A maximum of 3x3 positions; a step."""
+    """The maximum of 3x3 positions."""
 
     stride: int = 1
     padding: Padding = "SAME"
     kernel: int = 3
 
-    def __call__(self, net: Tensor, layers: Layers, scope: str) -> Tensor:
-        """See `Step`."""
-        return layers.max_pool(net, self.kernel, stride=self.stride, padding=self.padding)
-
 
 class AvgPool:
-    """The mean of 3x3 positions; a step."""
-
-    def __call__(self, net: Tensor, layers: Layers, scope: str) -> Tensor:
-        """See `Step`."""
-        return layers.avg_pool(net, 3)
+    """The mean of 3x3 positions."""
 
 
 @dataclass(frozen=True)
 class Fork:
-    """Convolutions of the same input, side by side; a step."""
+    """Convolutions of the same input, side by side."""
 
-    convolutions: tuple[Conv, ...]
+    convolutions: tuple[Convolution, ...]
 
-    def __call__(self, net: Tensor, layers: Layers, scope: str) -> Tensor:
-        """See `Step`."""
-        return layers.concat([conv(net, layers, scope) for conv in self.convolutions])
+
+Step = Convolution | MaxPool | AvgPool | Fork
+Branch = Sequence[Step]
 
 
 def chain(net: Tensor, layers: Layers, steps: Branch, scope: str = "") -> Tensor:
-    """One step after the other."""
+    """One step after the other; the variables lie in `scope`."""
     for step in steps:
-        net = step(net, layers, scope)
+        net = _applied(step, net, layers, scope)
     return net
+
+
+def _applied(step: Step, net: Tensor, layers: Layers, scope: str) -> Tensor:
+    if isinstance(step, Convolution):
+        return layers.conv(net, replace(step, scope=f"{scope}/{step.scope}" if scope else step.scope))
+    if isinstance(step, MaxPool):
+        return layers.max_pool(net, step.kernel, stride=step.stride, padding=step.padding)
+    if isinstance(step, Fork):
+        return layers.concat([_applied(convolution, net, layers, scope) for convolution in step.convolutions])
+    return layers.avg_pool(net, 3)
 
 
 def mixed(net: Tensor, layers: Layers, scope: str, *branches: Branch) -> Tensor:

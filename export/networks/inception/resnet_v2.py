@@ -96,7 +96,7 @@ def _logits(images: Tensor, layers: Layers) -> Tensor:
     for i in range(1, 10):
         net = _residual(net, layers, f"Repeat_2/block8_{i}", _BLOCK_8, 2080, 0.20)
     net = _residual(net, layers, "Block8", _BLOCK_8, 2080, 1.0, relu=False)
-    net = Conv("Conv2d_7b_1x1", 1536, 1)(net, layers, "")
+    net = chain(net, layers, [Conv("Conv2d_7b_1x1", 1536, 1)])
     net = layers.global_pool(net)
     return layers.conv(net, Convolution("Logits/Logits", None, 1, relu=False, stored=Matrix()))
 

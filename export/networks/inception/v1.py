@@ -26,14 +26,13 @@ _MIXED = {
     "5b": (256, 160, 320, 32, 128, 128),
     "5c": (384, 192, 384, 48, 128, 128),
 }
-_POOL_BEFORE = {"4b": MaxPool(stride=2), "5b": MaxPool(stride=2, kernel=2)}
+_POOL_BEFORE = {"4b": [MaxPool(stride=2)], "5b": [MaxPool(stride=2, kernel=2)]}
 
 
 def _logits(images: Tensor, layers: Layers) -> Tensor:
     net = chain(images, layers, _STEM)
     for block, (single, reduce, double, reduce2, double2, projection) in _MIXED.items():
-        if block in _POOL_BEFORE:
-            net = _POOL_BEFORE[block](net, layers, "")
+        net = chain(net, layers, _POOL_BEFORE.get(block, ()))
         last = "Conv2d_0a_3x3" if block == "5b" else "Conv2d_0b_3x3"  # the published name
         net = mixed(
             net,
