@@ -136,6 +136,21 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         help="refuse larger images; the server needs about 1.2 GB and 0.6 KB a pixel (default: %(default)s, 2048x2048)",
     )
     parser.add_argument(
+        "--max-images",
+        type=whole_number(1),
+        default=64,
+        metavar="N",
+        help="refuse requests of more images (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-request-pixels",
+        type=whole_number(1),
+        default=0,
+        metavar="N",
+        help="refuse requests whose images have more pixels in all; a small one counts as what it costs, the crop "
+        "that is classified (default: 4 times 2048x2048, or --max-pixels where that is more)",
+    )
+    parser.add_argument(
         "--target",
         choices=["portable", "x86"],
         help="portable: runs in every build of TensorFlow Serving; x86: oneDNN's own convolutions, which keep their "

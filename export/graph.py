@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from .heads.cells import WholeImages
-from .images.checks import refuse_unless
+from .images.checks import Bounds, refuse_unless
 from .images.preprocessing import central_crop
 from .images.source import ImageSource
 from .networks.layers import Layers
@@ -54,7 +54,7 @@ class ServingGraph:
         self._top_k = plan.options.top_k
         self._names = tf.constant(plan.labels.names, tf.string, name="class_names")
         self.classes = len(plan.labels.names)
-        self.source = ImageSource(plan.options.max_pixels)
+        self.source = ImageSource(Bounds.of(plan.options, network))
         self.whole: WholeImages | None = None
         if network.segments:
             self.whole = WholeImages(self.source, network, layers, self.classes, plan.options)

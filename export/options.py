@@ -21,18 +21,23 @@ class GraphOptions:
 
     Attributes:
         output_stride: pixels; 0 stands for the network's own.
+        max_images: in a request.
+        max_pixels: of an image.
+        max_request_pixels: of all images of a request; 0 stands for 4 images of 2048x2048, or one of `max_pixels`.
     """
 
     geometry: Geometry = "aligned"
     upsampling: Upsampling = "bilinear"
     top_k: int = 5
+    max_images: int = 64
     max_pixels: int = 2048 * 2048
+    max_request_pixels: int = 0
     output_stride: int = 0
     target: Target = "portable"
     precision: Precision = "float32"
 
     def of(self, network: Network) -> GraphOptions:
-        """Return the same, with the output stride that `network` will have.
+        """Return the same, with the output stride that `network` will have and the bound of a request.
 
         Raises:
             ExportError: `network` lacks what is chosen.
@@ -53,7 +58,11 @@ class GraphOptions:
                 f"--precision int8 is held against float32 in label maps, and {network.name} has none: take "
                 "--precision bfloat16"
             )
-        options = replace(self, output_stride=self.output_stride or network.stride)
+        options = replace(
+            self,
+            output_stride=self.output_stride or network.stride,
+            max_request_pixels=self.max_request_pixels or max(4 * 2048 * 2048, self.max_pixels),
+        )
         if network.segments and options.output_stride not in network.output_strides:
             choices = " or ".join(map(str, network.output_strides))
             raise ExportError(

@@ -28,7 +28,7 @@ from .savedmodel.write import Model, build_saved_model, with_graph_of, write_sav
 from .types import Progress, StepProgress
 from .verify.agreement import Agreement, compare_with_float
 from .verify.calibration import FloatModel, calibrate, find_images
-from .verify.parity import Parity, compare_with_slim, pixels_compared
+from .verify.parity import Parity, compare_with_slim
 from .weights.recipes import ModelVariables
 
 _ROOM = 16 * 2**20  # bytes beside the variables: graph, assets, warm-up requests
@@ -86,7 +86,7 @@ def export_checkpoint(
                 open_checkpoint(request.checkpoint, lambda done, total: step(done / total))
             )
             plan = Plan.of(checkpoint, options, request.network, request.labels)
-            _check_limit(plan)
+            _check_limits(plan)
         sha256 = hashing.submit(checkpoint.sha256)
         statistics = float_model = agreement = None
         if images:
@@ -119,12 +119,15 @@ def export_checkpoint(
     return Export(path, signatures, record, parity, agreement, warning, written, clock.seconds)
 
 
-def _check_limit(plan: Plan) -> None:
-    least = pixels_compared(plan.network)
-    if not least <= plan.options.max_pixels <= _MOST_PIXELS:
+def _check_limits(plan: Plan) -> None:
+    options = plan.options
+    # Without padding the network takes no image that is smaller than its crop.
+    least = plan.network.crop**2 if options.geometry == "valid" else 1
+    if not least <= options.max_pixels <= _MOST_PIXELS:
+        raise ExportError(f"--max-pixels must lie between {least} and {_MOST_PIXELS}")
+    if options.max_request_pixels < options.max_pixels:
         raise ExportError(
-            f"--max-pixels must lie between {least}, as {plan.network.name} is compared with tf-slim on images of that "
-            f"size, and {_MOST_PIXELS}"
+            f"--max-request-pixels must be {options.max_pixels} or more, as one image may have so many (--max-pixels)"
         )
 
 
@@ -133,7 +136,7 @@ def _write(folder: Path, plan: Plan, model: Model, progress: StepProgress) -> No
     write_saved_model(folder, model, plan.checkpoint, progress)
     (folder / "assets").mkdir()
     (folder / "assets" / "labels.tsv").write_text(plan.labels.to_tsv(), "utf-8")
-    write_warmup_requests(folder, plan.network)
+    write_warmup_requests(folder, plan.network, plan.options.max_pixels)
 
 
 def _compared_with_slim(folder: Path, plan: Plan, untested: bool) -> Parity:

@@ -1,9 +1,13 @@
-"""Checks in the graph that refuse an image in words that its sender understands."""
+"""Checks in the graph that refuse a request in words that its sender understands."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import tensorflow as tf
 
+from ..networks import Network
+from ..options import GraphOptions
 from ..types import Tensor
 
 # The network pads a shorter side: without this rule an image of 1x4000000 pixels would cost what 32x4000000 do.
@@ -21,19 +25,66 @@ def _is_number(part: Tensor | str) -> bool:
     return not isinstance(part, str) and part.dtype != tf.string
 
 
-def check_size(height: Tensor, width: Tensor, max_pixels: int, what: Tensor | str) -> tf.Operation:
-    """Build an op that refuses an image without pixels or with more than `max_pixels`; int64 scalars, in pixels.
+@dataclass(frozen=True)
+class Bounds:
+    """What one request may ask for.
 
-    A side below 32 pixels counts as 32 where the other is longer than that.
+    Attributes:
+        max_images: in a request.
+        max_pixels: of an image.
+        max_request_pixels: of all images of a request together.
+        least_pixels: what an image counts as at least: a crop costs the same however small its image is.
     """
-    sides = tf.stack([width, height])
-    text = tf.strings.reduce_join(tf.strings.as_string(sides), separator="x")
-    some = refuse_unless(tf.reduce_all(sides > 0), what, " has no pixels: it is ", text)
-    # In float64, as the product of two int64 may wrap; it is exact up to 2^53.
-    pixels = tf.reduce_prod(tf.cast(tf.stack([sides, tf.maximum(sides, _SHORTEST_SIDE)]), tf.float64), axis=1)
-    fits = refuse_unless(
-        tf.reduce_all(pixels <= [max_pixels, max(max_pixels, _SHORTEST_SIDE**2)]),
-        what, " is ", text, " pixels (width x height; sides below 32 count as 32): this model "
-        f"takes at most {max_pixels} pixels; send a smaller image, or export with a larger --max-pixels",
-    )  # fmt: skip
-    return tf.group(some, fits)
+
+    max_images: int
+    max_pixels: int
+    max_request_pixels: int
+    least_pixels: int
+
+    @classmethod
+    def of(cls, options: GraphOptions, network: Network) -> Bounds:
+        """The bounds that an export is given."""
+        return cls(options.max_images, options.max_pixels, options.max_request_pixels, network.crop**2)
+
+    def check_count(self, count: Tensor) -> tf.Operation:
+        """Refuse a request of no image, or of too many; `count` is an int32 scalar."""
+        some = refuse_unless(count > 0, "the batch is empty: send at least one image")
+        with tf.control_dependencies([some]):
+            return refuse_unless(
+                count <= self.max_images, "the request has ", count, " images: this model takes at most "
+                f"{self.max_images} in a request; send several requests, or export with a larger --max-images",
+            )  # fmt: skip
+
+    def check_size(self, height: Tensor, width: Tensor, what: Tensor | str) -> tf.Operation:
+        """Refuse an image without pixels or with more than `max_pixels`; int64 scalars, in pixels.
+
+        A side below 32 pixels counts as 32 where the other is longer than that.
+        """
+        sides = tf.stack([width, height])
+        text = tf.strings.reduce_join(tf.strings.as_string(sides), separator="x")
+        some = refuse_unless(tf.reduce_all(sides > 0), what, " has no pixels: it is ", text)
+        # In float64, as the product of two int64 may wrap; it is exact up to 2^53.
+        pixels = tf.reduce_prod(
+            tf.cast(tf.stack([sides, tf.maximum(sides, _SHORTEST_SIDE)]), tf.float64), axis=1
+        )
+        with tf.control_dependencies([some]):
+            return refuse_unless(
+                tf.reduce_all(pixels <= [self.max_pixels, max(self.max_pixels, _SHORTEST_SIDE**2)]),
+                what, " is ", text, " pixels (width x height; sides below 32 count as 32): this model "
+                f"takes at most {self.max_pixels} pixels; send a smaller image, or export with a larger --max-pixels",
+            )  # fmt: skip
+
+    def check_request(self, sizes: Tensor) -> tf.Operation:
+        """Refuse images, int32 [N, 2] heights and widths that `check_size` has passed, of too many pixels together.
+
+        What the network runs over counts: sides rounded up to 32 pixels, and `least_pixels` an image at least.
+        """
+        sides = (tf.cast(sizes, tf.int64) + _SHORTEST_SIDE - 1) // _SHORTEST_SIDE * _SHORTEST_SIDE
+        pixels = tf.reduce_sum(tf.maximum(tf.reduce_prod(sides, axis=1), self.least_pixels))
+        # One image alone is within `max_pixels`, however its sides are rounded.
+        return refuse_unless(
+            tf.equal(tf.shape(sizes)[0], 1) | (pixels <= self.max_request_pixels),
+            "the request has ", pixels, " pixels in all (each side counts as a multiple of 32, each image as at least "
+            f"{self.least_pixels}): this model takes at most {self.max_request_pixels} in a request; send fewer images "
+            "at a time, or export with a larger --max-request-pixels",
+        )  # fmt: skip

@@ -6,13 +6,13 @@ the network serves them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
 from ..types import Tensor
-from .checks import check_size, refuse_unless
-from .decoding import ImageDecoder
+from .checks import Bounds, refuse_unless
+from .decoding import JUDGED_SPECS, ImageDecoder, JudgedFile
 
 
 class ImageSource:
@@ -22,13 +22,15 @@ class ImageSource:
         images: placeholder, uint8 [N, H, W, 3].
         image_bytes: placeholder, string [N], encoded images.
         examples: placeholder, string [N], serialized tf.Example with `image/encoded`.
-        count: number of images, int32 scalar; reading it refuses an empty or malformed request.
+        count: number of images, int32 scalar; reading it refuses a request that is malformed or asks for too much,
+            before anything is decoded.
+        sizes: of the images, int32 [N, 2], height and width.
     """
 
-    def __init__(self, max_pixels: int) -> None:
-        """Build the inputs in the current graph; an image of more than `max_pixels` is refused."""
-        self._max_pixels = max_pixels
-        self._decoder = ImageDecoder(max_pixels)
+    def __init__(self, bounds: Bounds) -> None:
+        """Build the inputs in the current graph; what is beyond the bounds is refused."""
+        self._bounds = bounds
+        self._decoder = ImageDecoder(bounds)
         self.images = tf.compat.v1.placeholder_with_default(
             tf.zeros([0, 1, 1, 3], tf.uint8), shape=None, name="images"
         )
@@ -42,14 +44,20 @@ class ImageSource:
         encoded = self._checked_strings(self.image_bytes, "image_bytes")
         examples = self._checked_strings(self.examples, "inputs")
         features = {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
-        self._encoded = tf.concat([encoded, tf.io.parse_example(examples, features)["image/encoded"]], axis=0)
-        encoded_count, pixel_count = tf.size(self._encoded), tf.shape(self._pixels)[0]
-        self._is_encoded = encoded_count > 0
-        count = encoded_count + pixel_count
-        with tf.control_dependencies(
-            [refuse_unless(count > 0, "the batch is empty: send at least one image")]
-        ):
+        encoded = tf.concat([encoded, tf.io.parse_example(examples, features)["image/encoded"]], axis=0)
+        self._is_encoded = tf.size(encoded) > 0
+        count = tf.size(encoded) + tf.shape(self._pixels)[0]
+        with tf.control_dependencies([bounds.check_count(count)]):
+            self._files = self._judged(tf.identity(encoded))
+            size = tf.shape(self._pixels)[1:3]
+            sizes = tf.cond(
+                self._is_encoded,
+                lambda: tf.cast(self._files.size, tf.int32),
+                lambda: tf.tile(size[None], [count, 1]),
+            )
+        with tf.control_dependencies([bounds.check_request(sizes)]):
             self.count = tf.identity(count)
+            self.sizes = tf.ensure_shape(sizes, [None, 2])
 
     def _checked_images(self) -> Tensor:
         shape = tf.shape(self.images, out_type=tf.int64)
@@ -60,8 +68,8 @@ class ImageSource:
             is_batch, "images must be RGB pixels, uint8 [N, height, width, 3], not [", text, "]"
         )
         with tf.control_dependencies([batch]):
-            height, width = tf.identity(sides[1]), tf.identity(sides[2])
-        with tf.control_dependencies([check_size(height, width, self._max_pixels, "each image")]):
+            size = self._bounds.check_size(sides[1], sides[2], "each image")
+        with tf.control_dependencies([size]):
             images = tf.identity(self.images)
         images.set_shape([None, None, None, 3])
         return images
@@ -74,12 +82,23 @@ class ImageSource:
         strings.set_shape([None])
         return strings
 
+    def _judged(self, encoded: Tensor) -> JudgedFile:
+        """All files, each tensor with the number of files before its other dimensions."""
+        arrays = _collect(
+            lambda index: self._decoder.judge(encoded[index], _name(index)),
+            JUDGED_SPECS,
+            tf.constant(0),
+            tf.size(encoded),
+        )
+        return JudgedFile(*(array.stack() for array in arrays))
+
     def image(self, index: Tensor) -> Tensor:
-        """The image at `index`, uint8 [H, W, 3]."""
-        what = tf.strings.join(["image ", tf.strings.as_string(index)])
+        """The image at `index`, below `count`: uint8 [H, W, 3]."""
         image = tf.cond(
             self._is_encoded,
-            lambda: self._decoder.decode(self._encoded[index], what),
+            lambda: self._decoder.decode_judged(
+                JudgedFile(*(tensor[index] for tensor in self._files)), _name(index)
+            ),
             lambda: self._pixels[index],
         )
         image.set_shape([None, None, 3])
@@ -97,17 +116,30 @@ class ImageSource:
         `results` give the dtype and, as far as it is known, the shape of each tensor that `function` returns. With
         `start` and `stop` only the images from the one to before the other are taken.
         """
-        start, stop = tf.convert_to_tensor(start), self.count if stop is None else stop
+        return _collect(function, results, tf.convert_to_tensor(start), self.count if stop is None else stop)
 
-        def step(index: Tensor, arrays: list[tf.TensorArray]) -> tuple[Tensor, list[tf.TensorArray]]:
-            pairs = zip(arrays, function(index), strict=True)
-            return index + 1, [array.write(index - start, value) for array, value in pairs]
 
-        arrays = [
-            tf.TensorArray(result.dtype, stop - start, infer_shape=False, element_shape=result.shape)
-            for result in results
-        ]
-        loop: tuple[Tensor, list[tf.TensorArray]] = tf.while_loop(
-            lambda index, _: index < stop, step, (start, arrays), parallel_iterations=1
-        )
-        return loop[1]
+def _name(index: Tensor) -> Tensor:
+    return tf.strings.join(["image ", tf.strings.as_string(index)])
+
+
+def _collect(
+    function: Callable[[Tensor], Iterable[Tensor]],
+    results: Iterable[tf.TensorSpec],
+    start: Tensor,
+    stop: Tensor,
+) -> list[tf.TensorArray]:
+    """See `ImageSource.map`."""
+
+    def step(index: Tensor, arrays: list[tf.TensorArray]) -> tuple[Tensor, list[tf.TensorArray]]:
+        pairs = zip(arrays, function(index), strict=True)
+        return index + 1, [array.write(index - start, value) for array, value in pairs]
+
+    arrays = [
+        tf.TensorArray(result.dtype, stop - start, infer_shape=False, element_shape=result.shape)
+        for result in results
+    ]
+    loop: tuple[Tensor, list[tf.TensorArray]] = tf.while_loop(
+        lambda index, _: index < stop, step, (start, arrays), parallel_iterations=1
+    )
+    return loop[1]

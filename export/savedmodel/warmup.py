@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,17 +17,17 @@ from tensorflow_serving.apis import classification_pb2, model_pb2, predict_pb2, 
 from ..networks import Network
 
 
-def write_warmup_requests(folder: Path, network: Network) -> None:
-    """Write one request for each signature into the version folder `folder`."""
+def write_warmup_requests(folder: Path, network: Network, max_pixels: int) -> None:
+    """Write one request for each signature into the version folder `folder`; no image of more than `max_pixels`."""
     (folder / "assets.extra").mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(folder / "assets.extra" / "tf_serving_warmup_requests")) as writer:
-        for log in _requests(network):
+        for log in _requests(network, min(network.crop, math.isqrt(max_pixels))):
             writer.write(log.SerializeToString())
 
 
-def _requests(network: Network) -> Iterator[prediction_log_pb2.PredictionLog]:
-    side = np.linspace(0, 255, network.crop).astype(np.uint8)
-    image = np.stack(np.broadcast_arrays(side[:, None], side[None, :], side[::-1, None]), axis=-1)
+def _requests(network: Network, side: int) -> Iterator[prediction_log_pb2.PredictionLog]:
+    ramp = np.linspace(0, 255, side).astype(np.uint8)
+    image = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], ramp[::-1, None]), axis=-1)
     jpeg = tf.io.encode_jpeg(image).numpy()
     for signature in ("serving_default", "classify", *(("segment", "logits") if network.segments else ())):
         yield _predict(network, signature, "images", image[None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +65,14 @@ def compare_with_slim(folder: Path, plan: Plan) -> Parity:
     whose window lies inside are compared; of a smaller output stride's cells, those that the network has without it.
     """
     network, options = plan.network, plan.options
-    images = [_image(height, width, seed) for seed, (height, width) in enumerate(_sizes(network))]
-    side = network.preprocessing.untouched_side(network.crop)
+    largest_side = math.isqrt(options.max_pixels)
+    images = [
+        _image(height, width, seed) for seed, (height, width) in enumerate(_sizes(network, largest_side))
+    ]
+    side = min(network.preprocessing.untouched_side(network.crop), largest_side)
     squares = [_image(side, side, len(_SIZES) + seed) for seed in range(_CROPS)]
     prepared = [_padded(_prepared(image, network), network, options.geometry) for image in images]
-    crops = [_prepared(_centre(square, network.crop), network) for square in squares]
+    crops = [_prepared(_centre(square, network), network) for square in squares]
     slim = slim_logits(plan, prepared + crops)
     slim_cells = slim[: len(images)] + [logits.mean(axis=(0, 1)) for logits in slim[len(images) :]]
     whole, cropped, probabilities = _exported(folder, images, squares)
@@ -88,14 +92,11 @@ def compare_with_slim(folder: Path, plan: Plan) -> Parity:
     )
 
 
-def pixels_compared(network: Network) -> int:
-    """Of the largest image on which an export is compared."""
-    side = network.preprocessing.untouched_side(network.crop)
-    return max(height * width for height, width in (*_sizes(network), (side, side)))
-
-
-def _sizes(network: Network) -> tuple[tuple[int, int], ...]:
-    return _SIZES if network.segments else ()
+def _sizes(network: Network, largest_side: int) -> list[tuple[int, int]]:
+    """Of the whole images: those that the limit allows, and that fc6's window fits into."""
+    if not network.segments or largest_side < network.crop:
+        return []
+    return [size if math.prod(size) <= largest_side**2 else (largest_side, largest_side) for size in _SIZES]
 
 
 def _image(height: int, width: int, seed: int) -> np.ndarray:
@@ -106,9 +107,25 @@ def _image(height: int, width: int, seed: int) -> np.ndarray:
     return np.clip(blobs + rng.normal(0, 24, blobs.shape), 0, 255).astype(np.uint8)
 
 
-def _centre(square: np.ndarray, side: int) -> np.ndarray:
-    margin = (len(square) - side) // 2
-    return square[margin : margin + side, margin : margin + side]
+def _centre(square: np.ndarray, network: Network) -> np.ndarray:
+    """The central crop as slim evaluates the network; a square of `untouched_side` is not resized by it."""
+    side, preprocessing = network.crop, network.preprocessing
+    if preprocessing.resize_side is None:
+        margin = int(len(square) * (1 - preprocessing.central_fraction) / 2)
+        return _resized(square[margin : len(square) - margin, margin : len(square) - margin], side)
+    margin = (preprocessing.resize_side - side) // 2
+    return _resized(square, preprocessing.resize_side)[margin : margin + side, margin : margin + side]
+
+
+def _resized(square: np.ndarray, side: int) -> np.ndarray:
+    """Bilinear, sampled at the pixels' upper left corners, TensorFlow 1's default: float32 [side, side, 3]."""
+    place = np.arange(side, dtype=np.float32) * np.float32(len(square) / side)
+    lower = place.astype(np.int64)
+    upper = np.minimum(lower + 1, len(square) - 1)
+    share = (place - lower)[:, None]
+    image = square.astype(np.float32)
+    image = image[lower] * (1 - share[..., None]) + image[upper] * share[..., None]
+    return np.asarray(image[:, lower] * (1 - share) + image[:, upper] * share)
 
 
 def _prepared(image: np.ndarray, network: Network) -> np.ndarray:

@@ -37,18 +37,30 @@ def test_a_head_of_zeros_is_exported(export: Callable[..., Any], tmp_path: Path)
     assert json.loads(result.stdout)["classes"] == CLASSES
 
 
-@pytest.mark.parametrize("limit", [67_499, 2**31])
-def test_a_limit_that_no_comparison_could_keep_is_refused(
-    export: Callable[..., Any], small_network: Path, tmp_path: Path, limit: int
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (["--max-pixels", 2**31], "--max-pixels must lie between 1 and 2147483647"),
+        (["--geometry", "valid", "--max-pixels", 50_175], "--max-pixels must lie between 50176 and"),
+        (["--max-request-pixels", 4_194_303], "--max-request-pixels must be 4194304 or more"),
+    ],
+)
+def test_a_limit_that_no_image_could_keep_is_refused(
+    export: Callable[..., Any], small_network: Path, tmp_path: Path, limits: list[Any], words: str
 ) -> None:
-    result = export("--ckpt", small_network, "--max-pixels", limit)
+    result = export("--ckpt", small_network, *limits)
     assert result.returncode == 1
-    assert result.stderr.startswith("error: --max-pixels must lie between 67500, as small is compared")
+    assert result.stderr.startswith(f"error: {words}")
     assert not (tmp_path / "small").exists()
 
 
-def test_the_smallest_limit_exports(export: Callable[..., Any], small_network: Path) -> None:
-    assert export("--ckpt", small_network, "--max-pixels", 67_500).returncode == 0
+@pytest.mark.parametrize("limit", [1000, 55_000])
+def test_a_small_limit_exports_and_is_compared_on_smaller_images(
+    export: Callable[..., Any], small_network: Path, limit: int
+) -> None:
+    result = export("--ckpt", small_network, "--max-pixels", limit, "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["options"]["max_request_pixels"] == 4 * 2048 * 2048
 
 
 def test_an_interrupt_after_the_version_appeared_says_so(

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from slimserve.export.images.checks import Bounds
 from slimserve.export.images.decoding import ImageDecoder
 from slimserve.export.images.source import ImageSource
 
 from tests.support.saved_model import SavedModel
 
 MAX_PIXELS = 200 * 200
+BOUNDS = Bounds(max_images=8, max_pixels=MAX_PIXELS, max_request_pixels=4 * MAX_PIXELS, least_pixels=100)
 
 
 def picture(height: int = 40, width: int = 60) -> Image.Image:
@@ -66,7 +68,7 @@ class Decoder:
         self._session = tf.compat.v1.Session(graph=tf.Graph())
         with self._session.graph.as_default():
             self._encoded = tf.compat.v1.placeholder(tf.string, [])
-            self._image = ImageDecoder(MAX_PIXELS).decode(self._encoded, "image 7")
+            self._image = ImageDecoder(BOUNDS).decode(self._encoded, "image 7")
 
     def __call__(self, data: bytes) -> np.ndarray:
         return self._session.run(self._image, {self._encoded: data})
@@ -203,7 +205,7 @@ def test_screen_of_a_gif_counts_as_its_size(
 def source() -> Iterator[tuple[tf.compat.v1.Session, ImageSource]]:
     graph = tf.Graph()
     with graph.as_default():
-        source = ImageSource(MAX_PIXELS)
+        source = ImageSource(BOUNDS)
     session = tf.compat.v1.Session(
         graph=graph
     )  # as a context it would make its graph that of other fixtures too

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from ...types import Tensor
@@ -14,24 +17,43 @@ _STEPS = 1000  # of a walk; files that were not made to hurt take a few, or a fe
 
 
 class Encoded:
-    """One encoded image.
+    """One encoded image, judged: what refuses it does so in the order of the calls, always in the same words.
 
     Attributes:
         bytes: scalar string.
         what: names the image in error messages, such as "image 3".
+        header: its first bytes, uint8, filled up with zeros: a short file is refused by what it says, not by a slice.
     """
 
     def __init__(self, encoded: Tensor, what: Tensor | str) -> None:
         self.bytes = encoded
         self.what = what
-        # Filled up with zeros: a short file is then refused by what it says, not by a slice.
         filled = tf.strings.join([tf.strings.substr(encoded, 0, _HEADER), "\0" * _HEADER])
         self._header = tf.strings.substr(filled, 0, _HEADER)
         self.header = tf.io.decode_raw(self._header, tf.uint8)
+        self._refusals: list[tf.Operation] = []
 
-    def has(self, offset: int, magic: bytes) -> Tensor:
-        """Whether these bytes stand at the offset of the header."""
-        return tf.equal(tf.strings.substr(self._header, offset, len(magic)), magic)
+    def require(self, refusal: Callable[[], tf.Operation]) -> None:
+        """Add an op that may refuse the file, to run when those before it have passed."""
+        with tf.control_dependencies(self._refusals):
+            self._refusals = [refusal()]
+
+    def refuse_unless(self, condition: Tensor, *words: Tensor | str) -> None:
+        """Refuse the file in these words, behind its name, where `condition` is false."""
+        self.require(lambda: refuse_unless(condition, self.what, *words))
+
+    def judged(self, tensor: Tensor) -> Tensor:
+        """The same tensor, once all that may refuse the file up to here has passed."""
+        with tf.control_dependencies(self._refusals):
+            return tf.identity(tensor)
+
+    def has_each(self, places: Sequence[tuple[int, bytes]]) -> Tensor:
+        """Whether the header has these bytes at these offsets: bool [places]."""
+        offsets, magics = [offset for offset, _ in places], [magic for _, magic in places]
+        found = tf.strings.substr(
+            tf.fill([len(places)], self._header), offsets, [len(magic) for magic in magics]
+        )
+        return tf.equal(found, tf.constant(magics))
 
     def unsigned(self, *places: tuple[int, int], big_endian: bool = False) -> list[Tensor]:
         """Unsigned integers of the header as int64; each place is the first byte's offset and how many there are."""
@@ -42,15 +64,61 @@ class Encoded:
         numbers: list[Tensor] = tf.unstack(tf.reduce_sum(values, axis=1))
         return numbers
 
-    def part(self, start: Tensor | int, end: Tensor) -> Tensor:
-        """The bytes from `start` to `end`, int64, as a string."""
-        start = tf.cast(start, tf.int64)
+    def part(self, start: Tensor | int, end: Tensor | int) -> Tensor:
+        """The bytes from `start` to `end`, int64, as a string; what lies beyond the file's end is left out."""
+        start, end = (tf.minimum(tf.cast(place, tf.int64), self.length) for place in (start, end))
         return tf.strings.substr(self.bytes, start, end - start)
 
     @property
     def length(self) -> Tensor:
         """Bytes, int64."""
         return tf.cast(tf.strings.length(self.bytes), tf.int64)
+
+
+class Judged(NamedTuple):
+    """A file that may be decoded.
+
+    Attributes:
+        data: what the decoder is handed, scalar string: never more than its pixels need.
+        height, width: in pixels, int64 scalars.
+        numbers: what else the decoder has to know, int64 scalars.
+    """
+
+    data: Tensor
+    height: Tensor
+    width: Tensor
+    numbers: Sequence[Tensor] = ()
+
+
+def decode_guarded(decoder: Callable[[Tensor], Tensor], data: Tensor, what: Tensor, kind: str) -> Tensor:
+    """Apply a decoder, a function of the graph, that may fail; then the image is refused by its name.
+
+    An op's own error knows no image. tf.data is what catches one in a graph: the decoder maps a dataset of one
+    element, and the next best element, an image without pixels, stands for its error.
+
+    Args:
+        decoder: takes a scalar string, returns uint8 [..., height, width, 3].
+        data: the string.
+        what: names the image.
+        kind: of the file, for the refusal.
+    """
+    decode = tf.function(decoder, input_signature=[tf.TensorSpec([], tf.string)]).get_concrete_function()
+    rank = len(decode.output_shapes)
+    element = {"output_types": [tf.uint8], "output_shapes": [[None] * rank]}
+    files = tf.raw_ops.TensorDataset(components=[data], output_shapes=[[]])
+    images = tf.raw_ops.MapDataset(
+        input_dataset=files, other_arguments=[], f=decode, use_inter_op_parallelism=False, **element
+    )
+    images = tf.raw_ops.IgnoreErrorsDataset(input_dataset=images, log_warning=False, **element)
+    nothing = tf.raw_ops.TensorDataset(
+        components=[tf.zeros([0] * rank, tf.uint8)], output_shapes=[[0] * rank]
+    )
+    images = tf.raw_ops.ConcatenateDataset(input_dataset=images, another_dataset=nothing, **element)
+    first = tf.raw_ops.TakeDataset(input_dataset=images, count=tf.constant(1, tf.int64), **element)
+    image: Tensor = tf.raw_ops.DatasetToSingleElement(dataset=first, **element)[0]
+    sound = refuse_unless(tf.size(image) > 0, what, f" is a truncated or damaged {kind}: send it whole")
+    with tf.control_dependencies([sound]):
+        return tf.identity(image)
 
 
 def unsigned(data: Tensor, length: int, *, big_endian: bool = False) -> list[Tensor]:
@@ -73,12 +141,12 @@ class Walk:
     and kind that follow each other are passed together.
     """
 
-    def __init__(self, encoded: Tensor, what: Tensor | str, kind: str) -> None:
-        """Walk over a file, in messages `what` is a `kind`."""
-        self.data = tf.io.decode_raw(encoded, tf.uint8)
+    def __init__(self, file: Encoded, kind: str) -> None:
+        """Walk over a file, once what may refuse it up to here has passed; in messages it is a `kind`."""
+        self.data = tf.io.decode_raw(file.judged(file.bytes), tf.uint8)
         self.size = tf.size(self.data, out_type=tf.int64)
-        self.what = what
-        self._truncated = tf.strings.join([what, f" is a truncated {kind}"])
+        self.what = what = file.what
+        self._truncated = tf.strings.join([what, f" is a truncated {kind}: send it whole"])
         self._long = tf.strings.join([what, f" is a {kind} in more than {_STEPS} parts: save it again"])
 
     def read(self, position: Tensor, length: int) -> Tensor:

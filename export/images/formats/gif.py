@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from ...types import Tensor
-from ..checks import check_size, refuse_unless
-from .encoded import Encoded, Walk, unsigned
+from ..checks import Bounds, refuse_unless
+from .encoded import Encoded, Judged, Walk, decode_guarded, unsigned
 
 _SCREEN_END = 13  # the signature and the logical screen descriptor
+_LARGEST_CODE = 8  # bits of the smallest LZW code: what 256 colours need
+# One pixel in two colours of its own, and the end of the file.
+_LAST_FRAME = b"\x2c\0\0\0\0\1\0\1\0\x80" + bytes(6) + b"\x02\x02\x44\x01\0;"
 _IMAGE, _EXTENSION, _GRAPHIC_CONTROL = 0x2C, 0x21, 0xF9
 
 
@@ -21,6 +25,8 @@ class _Frame(NamedTuple):
         left, top, width, height: in pixels of the logical screen.
         position: of its descriptor in the file.
         end: of its data.
+        table: first and last position of its colours; the same where it has none.
+        code_size: of the smallest codes that it begins with, in bits.
         surroundings: the colour of the screen around it, uint8 [3].
     """
 
@@ -30,33 +36,52 @@ class _Frame(NamedTuple):
     height: Tensor
     position: Tensor
     end: Tensor
+    table: Tensor
+    code_size: Tensor
     surroundings: Tensor
 
 
-def decode(file: Encoded, max_pixels: int) -> Tensor:
-    """Decode the first frame to uint8 [H, W, 3], where it lies on the logical screen.
+def judge(file: Encoded, bounds: Bounds) -> Judged:
+    """Judge the first frame: its kind, its size, its screen's size; the data are that frame alone.
 
     A screen that the frame sticks out of is enlarged. Only that frame is handed on: the decoder would unpack every
     frame of the file before it drops them. Extensions are not: the decoder would paint transparent pixels black.
     """
     tables = _SCREEN_END + _colour_table_bytes(file.header[10])
     frame = _first_frame(file, tables)
+    file.refuse_unless(
+        frame.code_size <= _LARGEST_CODE,
+        " is a GIF of LZW code size ", frame.code_size, ", a kind that is not read (8 is the most): save it as a PNG",
+    )  # fmt: skip
+    file.refuse_unless(
+        frame.table[1] > frame.table[0],
+        " is a GIF without colours, a kind that is not read: save it as a PNG",
+    )
     width, height = file.unsigned((6, 2), (8, 2))
     width = tf.maximum(width, frame.left + frame.width)
     height = tf.maximum(height, frame.top + frame.height)
-    checks = [
-        check_size(frame.height, frame.width, max_pixels, file.what),
-        check_size(height, width, max_pixels, file.what),
-    ]
-    with tf.control_dependencies(checks):
-        # The decoder's canvas is as large as the frame, which must not lie beside it.
-        descriptor = [",\0\0\0\0", file.part(frame.position + 5, frame.end)]
-        pixels = tf.io.decode_gif(tf.strings.join([file.part(0, tables), *descriptor, ";"]))[0]
-    below, right = height - frame.top - frame.height, width - frame.left - frame.width
+    file.require(lambda: bounds.check_size(frame.height, frame.width, file.what))
+    file.require(lambda: bounds.check_size(height, width, file.what))
+    # The decoder's canvas is as large as the frame, which must not lie beside it.
+    parts = [file.part(0, tables), ",\0\0\0\0", file.part(frame.position + 5, frame.end), _LAST_FRAME]
+    surroundings = tf.unstack(tf.cast(frame.surroundings, tf.int64))
+    return Judged(tf.strings.join(parts), height, width, [frame.top, frame.left, *surroundings])
+
+
+def decode(data: Tensor, height: Tensor, width: Tensor, numbers: Sequence[Tensor], what: Tensor) -> Tensor:
+    """Decode the judged frame to uint8 [H, W, 3], where it lies on the logical screen."""
+    top, left, *colour = numbers[:5]
+    frames = decode_guarded(tf.io.decode_gif, data, what, "GIF")
+    # Of a frame that is cut off the decoder returns what there is, but then it does not come to the next one.
+    whole = refuse_unless(tf.shape(frames)[0] > 1, what, " is a truncated or damaged GIF: send it whole")
+    with tf.control_dependencies([whole]):
+        pixels = frames[0]
+    size = tf.shape(pixels, tf.int64)
     # Padding is one number, and a colour is three: the padding is zero while that colour is.
-    relative = tf.bitwise.bitwise_xor(pixels, frame.surroundings)
-    screen = tf.pad(relative, [[frame.top, below], [frame.left, right], [0, 0]])
-    return tf.bitwise.bitwise_xor(screen, frame.surroundings)
+    surroundings = tf.cast(tf.stack(colour), tf.uint8)
+    relative = tf.bitwise.bitwise_xor(pixels, surroundings)
+    padding = [[top, height - top - size[0]], [left, width - left - size[1]], [0, 0]]
+    return tf.bitwise.bitwise_xor(tf.pad(relative, padding), surroundings)
 
 
 def _colour_table_bytes(flags: Tensor) -> Tensor:
@@ -67,7 +92,7 @@ def _colour_table_bytes(flags: Tensor) -> Tensor:
 
 def _first_frame(file: Encoded, start: Tensor) -> _Frame:
     """Walk the blocks from `start` to the end of the first image."""
-    walk = Walk(file.bytes, file.what, "GIF")
+    walk = Walk(file, "GIF")
 
     def step(
         position: Tensor, in_data: Tensor, image: Tensor, transparent: Tensor, steps: Tensor
@@ -90,8 +115,10 @@ def _first_frame(file: Encoded, start: Tensor) -> _Frame:
     descriptor = walk.read(image, 10)
     left, top, width, height = unsigned(descriptor[1:9], 2)
     own_table = _colour_table_bytes(descriptor[9])
-    table = tf.where(own_table > 0, [image + 10, image + 10 + own_table], [_SCREEN_END, start])
-    return _Frame(left, top, width, height, image, end, _colour(walk, table, transparent))
+    data = image + 10 + own_table
+    table = tf.where(own_table > 0, [image + 10, data], [_SCREEN_END, start])
+    code_size = walk.read(data, 1)[0]
+    return _Frame(left, top, width, height, image, end, table, code_size, _colour(walk, table, transparent))
 
 
 def _skip_data(walk: Walk, position: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,29 +5,37 @@ from __future__ import annotations
 import tensorflow as tf
 
 from ...types import Tensor
-from ..checks import check_size, refuse_unless
-from .encoded import Encoded, Walk, unsigned
+from ..checks import Bounds
+from .encoded import Encoded, Judged, Walk, decode_guarded, unsigned
 
 _HEADER_END = 33  # the signature and the chunk IHDR
 _OUTSIDE = 12  # bytes of a chunk beside its data: length, type, checksum
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
-def decode(file: Encoded, max_pixels: int) -> Tensor:
-    """Decode to uint8 [H, W, 3].
+def judge(file: Encoded, bounds: Bounds) -> Judged:
+    """Judge kind and size; the data are header, palette and pixels.
 
-    Only header, palette and pixels are handed on. The decoder would unpack texts and profiles too, each to 8 MB and
-    all of them at once; nothing that it reads there changes a pixel.
+    The decoder would unpack texts and profiles too, each to 8 MB and all of them at once; nothing that it reads there
+    changes a pixel.
     """
+    is_apple, begins = tf.unstack(file.has_each([(12, b"CgBI"), (8, b"\0\0\0\rIHDR")]))
+    file.refuse_unless(
+        ~is_apple,
+        " is a PNG in Apple's own form for iOS (CgBI), which only iOS reads: take the file from before the app was "
+        "built, or turn it back with `pngcrush -revert-iphone-optimizations`",
+    )
+    file.refuse_unless(begins, " is a PNG without a header")
     width, height = file.unsigned((16, 4), (20, 4), big_endian=True)
-    begins = refuse_unless(file.has(8, b"\0\0\0\rIHDR"), file.what, " is a PNG without a header")
-    with tf.control_dependencies([begins]):
-        size = check_size(height, width, max_pixels, file.what)
-    with tf.control_dependencies([size]):
-        encoded = tf.identity(file.bytes)
-    palette, pixels = _find_palette_and_pixels(file, Walk(encoded, file.what, "PNG"))
-    header = tf.strings.substr(encoded, 0, _HEADER_END)
-    return tf.io.decode_png(tf.strings.join([header, palette, pixels, tf.constant(_END)]), channels=3)
+    file.require(lambda: bounds.check_size(height, width, file.what))
+    palette, pixels = _find_palette_and_pixels(file, Walk(file, "PNG"))
+    header = file.part(0, _HEADER_END)
+    return Judged(tf.strings.join([header, palette, pixels, tf.constant(_END)]), height, width)
+
+
+def decode(data: Tensor, what: Tensor) -> Tensor:
+    """Decode the judged file to uint8 [H, W, 3]."""
+    return decode_guarded(lambda data: tf.io.decode_png(data, channels=3), data, what, "PNG")
 
 
 def _find_palette_and_pixels(file: Encoded, walk: Walk) -> tuple[Tensor, Tensor]:
@@ -55,10 +63,8 @@ def _find_palette_and_pixels(file: Encoded, walk: Walk) -> tuple[Tensor, Tensor]
         (zero + _HEADER_END, tf.stack([zero, zero]), zero, tf.constant(False), zero),
         parallel_iterations=1,
     )
-    found = refuse_unless(start > 0, file.what, " is a PNG without pixels")
-    with tf.control_dependencies([found]):
-        pixels = file.part(start, end)
-    return file.part(palette[0], palette[1]), pixels
+    file.refuse_unless(start > 0, " is a PNG without pixels")
+    return file.part(palette[0], palette[1]), file.part(file.judged(start), end)
 
 
 def _is(kind: Tensor, name: bytes) -> Tensor:

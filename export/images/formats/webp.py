@@ -5,29 +5,44 @@ from __future__ import annotations
 import tensorflow as tf
 
 from ...types import Tensor
-from ..checks import check_size
-from .encoded import Encoded
+from ..checks import Bounds
+from .encoded import Encoded, Judged, decode_guarded
 
 _FLAGS = 20  # offset of the flags in an extended file
 _ALPHA, _ANIMATION = 0x10, 0x02
 
 
-def decode(file: Encoded, max_pixels: int) -> Tensor:
-    """Decode, of an animation the first frame, to uint8 [H, W, 3]."""
+def judge(file: Encoded, bounds: Bounds) -> Judged:
+    """Judge kind and size."""
+    is_lossy, is_lossless, is_extended = tf.unstack(
+        file.has_each([(12, b"VP8 "), (12, b"VP8L"), (12, b"VP8X")])
+    )
+    file.refuse_unless(
+        is_lossy | is_lossless | is_extended, " is a damaged WebP: it does not begin with an image"
+    )
     lossy_width, lossy_height, packed, extended_width, extended_height = file.unsigned(
         (26, 2), (28, 2), (21, 4), (24, 3), (27, 3)
     )
     lossy = (lossy_width & 0x3FFF, lossy_height & 0x3FFF)
     lossless = ((packed & 0x3FFF) + 1, (tf.bitwise.right_shift(packed, 14) & 0x3FFF) + 1)
     extended = (extended_width + 1, extended_height + 1)
-    is_extended, is_lossless = file.has(12, b"VP8X"), file.has(12, b"VP8L")
     width, height = (
         tf.where(is_extended, of_extended, tf.where(is_lossless, of_lossless, of_lossy))
         for of_extended, of_lossless, of_lossy in zip(extended, lossless, lossy, strict=True)
     )
-    with tf.control_dependencies([check_size(height, width, max_pixels, file.what)]):
-        encoded = tf.cond(is_extended, lambda: _with_alpha(file), lambda: file.bytes)
-    return tf.io.decode_image(encoded, channels=0, expand_animations=False)[..., :3]
+    file.require(lambda: bounds.check_size(height, width, file.what))
+    data = tf.cond(is_extended, lambda: _with_alpha(file), lambda: file.bytes)
+    return Judged(data, height, width)
+
+
+def decode(data: Tensor, what: Tensor) -> Tensor:
+    """Decode the judged file, of an animation the first frame, to uint8 [H, W, 3]."""
+
+    def first_frame(data: Tensor) -> Tensor:
+        image = tf.io.decode_image(data, channels=0, expand_animations=False)[..., :3]
+        return tf.ensure_shape(image, [None, None, 3])
+
+    return decode_guarded(first_frame, data, what, "WebP")
 
 
 def _with_alpha(file: Encoded) -> Tensor:

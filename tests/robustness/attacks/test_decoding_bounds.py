@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from slimserve.export.images.checks import Bounds
 from slimserve.export.images.decoding import ImageDecoder
 
 from tests.robustness.attacks.crafted_images import crafted_images
@@ -25,7 +26,7 @@ def decoder() -> Decode:
     session = tf.compat.v1.Session(graph=tf.Graph())
     with session.graph.as_default():
         file = tf.compat.v1.placeholder(tf.string, [])
-        image = ImageDecoder(2048 * 2048).decode(file, "image 7")
+        image = ImageDecoder(Bounds(64, 2048 * 2048, 4 * 2048 * 2048, 224 * 224)).decode(file, "image 7")
     return lambda data: session.run(image, {file: data})
 
 
