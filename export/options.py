@@ -17,7 +17,7 @@ Precision = Literal["float32", "bfloat16", "int8"]
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """What decides on the graph. The record of an export holds it.
+    """The choices that decide what graph is built. The record of an export holds them.
 
     Attributes:
         output_stride: pixels; 0 stands for the network's own.

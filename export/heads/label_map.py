@@ -34,7 +34,7 @@ def coarse_labels(logits: Tensor) -> Tensor:
 class Places(NamedTuple):
     """Where an image's pixels lie on the grid of cells: float32 [H] and [W], ascending, 0 at the first cell's centre.
 
-    Beyond the centres of the first and the last cell, these cells go on.
+    Pixels outside the centres of the first and the last cell get that cell's scores.
     """
 
     rows: Tensor
@@ -62,7 +62,7 @@ def _pixels(size: Tensor) -> Tensor:
 
 
 def averaged(logits: Tensor) -> Tensor:
-    """Scores [h, w, C] averaged with their neighbours', 1-2-1 along both axes; beyond the border, cells go on.
+    """Scores [h, w, C] averaged with their neighbours', 1-2-1 along both axes; border cells count twice.
 
     What a cell finds depends on how the image lies under the strides of pooling (Zhang, arXiv:1904.11486). The mean
     over cells a few pixels apart depends on it less than each of them.
@@ -138,7 +138,7 @@ class _Bands(NamedTuple):
 
 
 def _bands(place: Tensor, cells: Tensor) -> _Bands:
-    """The bands of one axis; those before the first centre and behind the last have one cell at both ends."""
+    """The bands of one axis; those before the first centre and after the last have one cell at both ends."""
     size = tf.size(place)
     floor = tf.floor(place)
     first = tf.cast(floor[0], tf.int32)

@@ -1,4 +1,4 @@
-"""Which layers an export is written in, where they run, and whether this machine can run them."""
+"""Which layers an export is built of, where they run, and whether this machine can run them."""
 
 from __future__ import annotations
 

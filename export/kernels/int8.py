@@ -35,7 +35,7 @@ def _refuse(what: str) -> NoReturn:
 
 
 def _refused(what: str) -> Callable[..., NoReturn]:
-    """A layer that 8 bits don't have."""
+    """A layer that does not exist in 8 bits."""
 
     def layer(*arguments: Tensor, **options: Tensor) -> NoReturn:
         _refuse(what)
@@ -56,7 +56,7 @@ class Activations(NamedTuple):
 
 
 class QuantizedLayers(VariableLayers):
-    """Layers over int8 filters: `Activations` between them, prepared images before and float32 scores behind them."""
+    """Layers over int8 filters with `Activations` between them: prepared images go in, float32 scores come out."""
 
     def __init__(self, variables: Variables, network: Network, statistics: Mapping[str, Statistics]) -> None:
         """Make the filters of the checkpoint's tensors; `statistics` of each convolution, by scope."""

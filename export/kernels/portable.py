@@ -16,7 +16,7 @@ from ..weights.recipes import Recipe, Variables
 
 
 class FinerCells:
-    """The two of the `Layers` that put scores closer together than a network's own."""
+    """The two of the `Layers` that score positions between a network's own cells."""
 
     def pad_to(self, net: Tensor, side: int) -> Tensor:
         """See `Layers.pad_to`."""
@@ -164,7 +164,7 @@ def stock_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution:
 
 
 def _doubled(net: Tensor, axis: int) -> Tensor:
-    """Two positions along `axis` for each of [N, H, W, C]: a quarter of a step before its centre, and behind it."""
+    """Two positions along `axis` for each of [N, H, W, C]: a quarter of a step before its centre, and after it."""
     shape = tf.unstack(tf.shape(net))
     zeros = tf.zeros_like(tf.gather(net, [0], axis=axis))
     padded = tf.concat([zeros, net, zeros], axis)

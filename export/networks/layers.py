@@ -105,13 +105,13 @@ class BuildLogits(Protocol):
     """A network as a function of its images."""
 
     def __call__(self, images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
-        """Build logits [N, h, w, classes] of prepared images [N, H, W, 3]; h and w are 1 behind a global pooling.
+        """Build logits [N, h, w, classes] of prepared images [N, H, W, 3]; h and w are 1 after a global pooling.
 
         Args:
             images: [N, H, W, 3].
             layers: that the network is built of.
             head_padding: of the layer that replaces the first fully connected one, such as fc6 of VGG.
             output_stride: distance of neighbouring logits cells, pixels. Below the network's own stride, the last
-                layers with a stride lose it and those behind them are dilated. Every (stride / output_stride)th cell
-                is one of the network as it is.
+                layers with a stride lose it, and the layers after them are dilated. Every (stride / output_stride)th
+                cell is one of the network as it is.
         """

@@ -6,7 +6,7 @@ say where the cells lie. The example is VGG-16, whose `stride` is 32, and an ima
 - `multiple` (32): zeros, which stand for the mean colour, are appended until both sides are multiples of it. The image
   becomes 256x288. Five poolings halve it to a feature map of 8x9 positions, and fc6, which is padded with zeros, keeps
   that size: 8x9 logits cells.
-- `border` (0, 0): how many more zeros come before and behind the image. VGG needs none. A ResNet has (0, 1), so that it
+- `border` (0, 0): how many more zeros come before and after the image. VGG needs none. A ResNet has (0, 1), so that it
   sees 257x289 pixels: its first and its last cell are then centred on the first and the last of them.
 - `centre` (16): the first cell is centred 16 pixels from the image's upper and left edge, the next ones 32 pixels
   further: at 16, 48, ... 240 down and 16, 48, ... 272 across. A label map interpolates between these centres. Half
@@ -66,10 +66,10 @@ class Network:
         multiple: pixels; both sides of an image are padded to multiples of it in the aligned geometry.
         centre: of the first logits cell in the aligned geometry, pixels from the image's edge, whatever the output
             stride.
-        border: zeros before and behind an image in the aligned geometry, pixels, in addition to that padding.
+        border: zeros before and after an image in the aligned geometry, pixels, in addition to that padding.
         window: positions of the last feature map that one logits cell sees, a side.
         receptive_field: pixels that one logits cell at the network's own stride sees, a side, as many before its centre
-            as behind; the finer ones of `refine` lie between such.
+            as after it; the finer cells of `Layers.refine` lie between such cells.
         averaged_strides: output strides at which a bilinear label map is made of scores averaged over neighbouring
             cells; the logits themselves are not.
     """

@@ -38,7 +38,7 @@ class Draft:
         `published` is called with it as soon as it is there.
 
         Raises:
-            ExportError: the version asked for has appeared meanwhile, or there is none behind the highest.
+            ExportError: the version asked for has appeared meanwhile, or there is no number above the highest.
         """
         _sync_tree(self.folder)
         parent = self.folder.parent
@@ -49,7 +49,7 @@ class Draft:
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
-                continue  # another export took the number: take the one behind it, or refuse the one asked for
+                continue  # another export took the number: take the next, or refuse the one asked for
             published(target)
             _sync(parent)
             return target
@@ -65,7 +65,7 @@ def draft_version(out: Path, version: int | None, size: int) -> Iterator[Draft]:
         size: bytes that will be written, to be refused before instead of midway.
 
     Raises:
-        ExportError: `out` can't be written, has that version or none behind its highest, or lies on a disk without
+        ExportError: `out` can't be written, has that version or no number above its highest, or lies on a disk without
             the room.
     """
     created = _make_folders(out)

@@ -1,4 +1,4 @@
-"""What a checkpoint stores of a convolution, and the one filter and the biases that this amounts to.
+"""What a checkpoint stores of a convolution, and the one filter and the biases that come of it.
 
 Batch normalization with fixed statistics is a factor and an offset for each channel. Both are folded into the filter
 and the biases when a model is exported, in float64, so that every convolution of the exported graph is a filter,
@@ -109,7 +109,7 @@ class BatchNorm:
         return np.asarray(gamma / np.sqrt(variance + self.epsilon))
 
     def offset(self, *values: Array) -> Array:
-        """What is added to each channel behind the factor, float64 [channels], from the same values."""
+        """What is added to each channel after the factor, float64 [channels], from the same values."""
         return np.asarray(values[0] - values[-2].astype(np.float64) * self.factor(*values))
 
 

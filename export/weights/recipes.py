@@ -73,7 +73,7 @@ class ModelVariables:
 
 
 def copies(stored: Mapping[str, Recipe]) -> dict[str, str]:
-    """Return the variables that are copies of a tensor, by that tensor's name, but where others are made of it too."""
+    """Return the variables that are copies of a tensor, by its name, where nothing else is made of that tensor."""
     uses = Counter(source for recipe in stored.values() for source in recipe.sources)
     return {
         recipe.sources[0]: name
