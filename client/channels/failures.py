@@ -57,7 +57,7 @@ def failure_of(error: grpc.RpcError) -> Failure:
     )
 
 
-# gRPC's words for "no subchannel is connected", in the versions 1.71 to 1.85.
+# gRPC's words for "no subchannel is connected", in the versions 1.60 to 1.85.
 _NO_CONNECTION = (
     r"(?i)backends failing|failed to connect to all addresses|resolving|DNS (resolution|query) failed"
 )
@@ -76,8 +76,14 @@ _CAUSES = (  # pattern, cause, whether it lasts
         True,
     ),
     (
-        r"CERTIFICATE_VERIFY_FAILED",
+        r"CERTIFICATE_VERIFY_FAILED: ",
         "the server's certificate is not signed by the CA that the client trusts: see tls= (--tls-ca)",
+        True,
+    ),
+    (
+        r"CERTIFICATE_VERIFY_FAILED",  # older gRPC does not say why
+        "the server's certificate has expired or is not signed by the CA that the client trusts: "
+        "see tls= (--tls-ca)",
         True,
     ),
     (r"WRONG_VERSION_NUMBER", "the server speaks without TLS: leave out tls=", True),

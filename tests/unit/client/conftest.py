@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from tensorflow_serving.apis import predict_pb2
+from slimserve.wire.protocol import PredictResponse
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
@@ -83,14 +83,27 @@ def refusing(code: grpc.StatusCode, details: str = "") -> Answer:
     return refuse
 
 
-def predict_answer(**outputs: Any) -> bytes:
-    """A PredictResponse of version 1, by the official stubs."""
-    import tensorflow as tf
+DTYPES = {"float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int64": 9, "uint16": 17}  # types.proto
 
-    response = predict_pb2.PredictResponse()
-    response.model_spec.version.value = 1
+
+def predict_answer(model_version: int = 1, **outputs: Any) -> bytes:
+    """A PredictResponse; numbers in lists are of 32 bits, as TensorFlow makes them."""
+    response = PredictResponse(model_spec={"version": {"value": model_version}})
     for name, value in outputs.items():
-        response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
+        array = np.asarray(value)
+        if isinstance(value, list) and array.dtype.kind in "if":
+            array = array.astype(f"{array.dtype.kind}4")
+        tensor = response.outputs[name]
+        for size in array.shape:
+            tensor.tensor_shape.dim.add(size=size)
+        if array.dtype.kind in "OSU":
+            tensor.dtype = 7
+            strings = np.asarray(value, object).ravel().tolist()
+            tensor.string_val.extend(
+                string.encode() if isinstance(string, str) else string for string in strings
+            )
+        else:
+            tensor.dtype, tensor.tensor_content = DTYPES[array.dtype.name], array.tobytes()
     return response.SerializeToString()
 
 

@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 import pytest
 from slimserve import Client, InvalidInput, ServerError
-from tensorflow_serving.apis import predict_pb2
+from slimserve.wire.protocol import PredictRequest
 
 from tests.unit.client.conftest import PREDICT, ScriptedServer, predict_answer
 
@@ -21,7 +21,7 @@ def by_signature(server: ScriptedServer, **answers: Any) -> None:
     """Answer each signature with that response, or refuse as TensorFlow Serving does one it has not."""
 
     def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
-        signature = predict_pb2.PredictRequest.FromString(request).model_spec.signature_name
+        signature = PredictRequest.FromString(request).model_spec.signature_name
         if signature not in answers:
             context.abort(
                 grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{signature}" not found.'
@@ -107,7 +107,7 @@ def test_a_ranking_that_does_not_fit_together_is_the_servers_fault(
 
 def ranking(request: bytes) -> bytes:
     """Rank each image's first pixel as its class."""
-    images = predict_pb2.PredictRequest.FromString(request).inputs["images"]
+    images = PredictRequest.FromString(request).inputs["images"]
     size = [dim.size for dim in images.tensor_shape.dim]
     ids = np.frombuffer(images.tensor_content, np.uint8).reshape(size)[:, 0, 0, :1].astype(np.int32)
     return predict_answer(
@@ -119,7 +119,7 @@ def test_a_server_that_takes_few_images_at_a_time_gets_them_one_by_one(scripted:
     server = scripted()
 
     def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
-        rows = predict_pb2.PredictRequest.FromString(request).inputs["images"].tensor_shape.dim[0].size
+        rows = PredictRequest.FromString(request).inputs["images"].tensor_shape.dim[0].size
         if rows > 4:
             context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT,

@@ -13,7 +13,7 @@ import grpc
 import numpy as np
 import pytest
 from slimserve import AsyncClient, Client, DeadlineExceeded, ModelNotFound, ServingError, Unavailable
-from tensorflow_serving.apis import get_model_status_pb2
+from slimserve.wire.protocol import GetModelStatusResponse
 
 from tests.unit.client.conftest import (
     GET_MODEL_METADATA,
@@ -181,7 +181,7 @@ def test_waiting_in_vain_says_what_the_model_is_at(scripted: Start) -> None:
     server.answers[GET_MODEL_METADATA] = refusing(
         grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(m)"
     )
-    states = get_model_status_pb2.GetModelStatusResponse()
+    states = GetModelStatusResponse()
     states.model_version_status.add(version=3, state=20)
     broken = states.model_version_status.add(version=2, state=50)
     broken.status.error_code, broken.status.error_message = 5, "saved_model.pb is gone"

@@ -19,20 +19,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from slimserve.cli.main import main
-from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
+from slimserve.wire.protocol import GetModelMetadataResponse, PredictRequest
 
-from tests.unit.client.conftest import GET_MODEL_METADATA, PREDICT, ScriptedServer
+from tests.unit.client.conftest import GET_MODEL_METADATA, PREDICT, ScriptedServer, predict_answer
 
 ROOT = Path(__file__).parents[3]
 Start = Callable[..., ScriptedServer]
 Output = pytest.CaptureFixture[str]
-
-
-def tensor(response: predict_pb2.PredictResponse, name: str, strings: list[bytes]) -> None:
-    output = response.outputs[name]
-    output.dtype = 7  # DT_STRING
-    output.tensor_shape.dim.add(size=len(strings))
-    output.string_val.extend(strings)
 
 
 class Model:
@@ -45,17 +38,13 @@ class Model:
         server.answers = {PREDICT: self.predict, GET_MODEL_METADATA: self.describe}
 
     def describe(self, request: bytes, context: grpc.ServicerContext) -> bytes:
-        response = get_model_metadata_pb2.GetModelMetadataResponse()
-        response.model_spec.version.value = self.version
+        response = GetModelMetadataResponse(model_spec={"version": {"value": self.version}})
         return response.SerializeToString()
 
     def predict(self, request: bytes, context: grpc.ServicerContext) -> bytes:
-        asked = predict_pb2.PredictRequest.FromString(request)
-        response = predict_pb2.PredictResponse()
-        response.model_spec.version.value = self.version
+        asked = PredictRequest.FromString(request)
         if asked.model_spec.signature_name == "labels":
-            tensor(response, "class_names", [b"left", b"right"])
-            return response.SerializeToString()
+            return predict_answer(self.version, class_names=[b"left", b"right"])
         if asked.model_spec.signature_name == "logits":
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, 'Serving signature key "logits" not found.')
         self.images += 1
@@ -68,8 +57,7 @@ class Model:
         labels[:, width // 2 :] = 1
         file = io.BytesIO()
         Image.fromarray(labels).save(file, "PNG")
-        tensor(response, "label_png", [file.getvalue()])
-        return response.SerializeToString()
+        return predict_answer(self.version, label_png=[file.getvalue()])
 
 
 @pytest.fixture

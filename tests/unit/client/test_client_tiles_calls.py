@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from slimserve import AsyncClient, Client, InvalidInput, ServerError
-from tensorflow_serving.apis import predict_pb2
+from slimserve.wire.protocol import PredictRequest
 
 from tests.unit.client.conftest import PREDICT, ScriptedServer
 from tests.unit.client.tiled_network import chart, labels_of, network_with_reach
@@ -65,7 +65,7 @@ def test_the_version_that_answers_the_first_tile_answers_all(scripted: Start) ->
     network = network_with_reach(600, 2500, version=3)
 
     def note(request: bytes, context: grpc.ServicerContext) -> bytes:
-        spec = predict_pb2.PredictRequest.FromString(request).model_spec
+        spec = PredictRequest.FromString(request).model_spec
         if spec.signature_name == "segment":
             asked.append((spec.version_label, spec.version.value))
         return network(request, context)
@@ -162,7 +162,7 @@ def test_a_refusal_is_told_even_where_the_advice_cannot_be_asked_for(scripted: S
     server = scripted()
 
     def refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
-        if predict_pb2.PredictRequest.FromString(request).model_spec.signature_name == "logits":
+        if PredictRequest.FromString(request).model_spec.signature_name == "logits":
             context.abort(grpc.StatusCode.INTERNAL, "out of luck")
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the model takes at most 4194304 pixels")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 import numpy as np
-from tensorflow_serving.apis import predict_pb2
+from slimserve.wire.protocol import PredictRequest
 
 from tests.unit.client.conftest import Answer, predict_answer
 
@@ -46,9 +46,7 @@ def network_with_reach(
         return left & right
 
     def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
-        asked = predict_pb2.PredictRequest.FromString(request)
-        response = predict_pb2.PredictResponse()
-        response.model_spec.version.value = version
+        asked = PredictRequest.FromString(request)
         if asked.model_spec.signature_name == "labels":
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "it has no names")
         if asked.model_spec.signature_name == "logits":
@@ -63,11 +61,6 @@ def network_with_reach(
         rows, columns = 32 * row + np.arange(tile_height), 32 * column + np.arange(tile_width)
         seen = visible(32 * row, tile_height, height)[:, None] & visible(32 * column, tile_width, width)[None]
         labels = np.where(seen, place_labels(rows, columns), np.uint8(UNKNOWN))
-        output = response.outputs["label_map"]
-        output.dtype = 4  # DT_UINT8
-        for size in (1, tile_height, tile_width):
-            output.tensor_shape.dim.add(size=size)
-        output.tensor_content = labels.tobytes()
-        return response.SerializeToString()
+        return predict_answer(version, label_map=labels[None])
 
     return answer
