@@ -5,7 +5,8 @@ that nothing here sends or reads are left out. It is read when the first message
 generates runs only beside the versions of protobuf that it was generated for. The messages live in a pool of their
 own, so they keep their official names beside the official stubs in one process.
 
-The file serves two packages: `serving_config/protocol.py` is a link to it, and an install holds two copies.
+The file serves three packages: `serving_config/protocol.py` and `export/savedmodel/protocol.py` are links to it, and an
+install holds three copies.
 
     from .protocol import PredictRequest
     PredictRequest(model_spec={"name": "vgg_16"}).SerializeToString()
@@ -60,6 +61,13 @@ message SignatureDef {
   map<string, TensorInfo> outputs = 2;
   string method_name = 3;
 }
+// tensorflow/core/example/example.proto, feature.proto
+message Example { Features features = 1; }
+message Features { map<string, Feature> feature = 1; }
+message Feature { oneof kind { BytesList bytes_list = 1; FloatList float_list = 2; Int64List int64_list = 3; } }
+message BytesList { repeated bytes value = 1; }
+message FloatList { repeated float value = 1; }
+message Int64List { repeated int64 value = 1; }
 
 package tensorflow.serving;
 // tensorflow_serving/apis/model.proto, predict.proto, get_model_metadata.proto
@@ -80,6 +88,20 @@ message PredictResponse {
 message SignatureDefMap { map<string, SignatureDef> signature_def = 1; }
 message GetModelMetadataRequest { ModelSpec model_spec = 1; repeated string metadata_field = 2; }
 message GetModelMetadataResponse { ModelSpec model_spec = 1; map<string, google.protobuf.Any> metadata = 2; }
+// apis/classification.proto, input.proto, prediction_log.proto
+message ClassificationRequest { ModelSpec model_spec = 1; Input input = 2; }
+message ClassificationResponse { ModelSpec model_spec = 2; ClassificationResult result = 1; }
+message ClassificationResult { repeated Classifications classifications = 1; }
+message Classifications { repeated Class classes = 1; }
+message Class { string label = 1; float score = 2; }
+message Input {
+  oneof kind { ExampleList example_list = 1; ExampleListWithContext example_list_with_context = 2; }
+}
+message ExampleList { repeated Example examples = 1; }
+message ExampleListWithContext { repeated Example examples = 1; Example context = 2; }
+message PredictionLog { oneof log_type { ClassifyLog classify_log = 2; PredictLog predict_log = 6; } }
+message ClassifyLog { ClassificationRequest request = 1; }
+message PredictLog { PredictRequest request = 1; }
 // util/status.proto, apis/get_model_status.proto, apis/model_management.proto
 message StatusProto { int32 error_code = 1; string error_message = 2; }  // error_code: tensorflow.error.Code
 message ModelVersionStatus {

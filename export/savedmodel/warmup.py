@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import classification_pb2, model_pb2, predict_pb2, prediction_log_pb2
 
 from ..networks import Network
+from .protocol import PredictionLog
 
 
 def write_warmup_requests(folder: Path, network: Network, max_pixels: int) -> None:
@@ -25,7 +25,7 @@ def write_warmup_requests(folder: Path, network: Network, max_pixels: int) -> No
             writer.write(log.SerializeToString())
 
 
-def _requests(network: Network, side: int) -> Iterator[prediction_log_pb2.PredictionLog]:
+def _requests(network: Network, side: int) -> Iterator[PredictionLog]:
     ramp = np.linspace(0, 255, side).astype(np.uint8)
     image = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], ramp[::-1, None]), axis=-1)
     jpeg = tf.io.encode_jpeg(image).numpy()
@@ -37,18 +37,18 @@ def _requests(network: Network, side: int) -> Iterator[prediction_log_pb2.Predic
     yield _classify(network, jpeg)
 
 
-def _predict(
-    network: Network, signature: str, name: str, value: np.ndarray
-) -> prediction_log_pb2.PredictionLog:
-    spec = model_pb2.ModelSpec(name=network.name, signature_name=signature)
-    request = predict_pb2.PredictRequest(model_spec=spec, inputs={name: tf.make_tensor_proto(value)})
-    return prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+def _predict(network: Network, signature: str, name: str, value: np.ndarray) -> PredictionLog:
+    log = PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.name, request.model_spec.signature_name = network.name, signature
+    request.inputs[name].MergeFromString(tf.make_tensor_proto(value).SerializeToString())
+    return log
 
 
-def _classify(network: Network, jpeg: bytes) -> prediction_log_pb2.PredictionLog:
-    request = classification_pb2.ClassificationRequest(
-        model_spec=model_pb2.ModelSpec(name=network.name, signature_name="classify_examples")
-    )
+def _classify(network: Network, jpeg: bytes) -> PredictionLog:
+    log = PredictionLog()
+    request = log.classify_log.request
+    request.model_spec.name, request.model_spec.signature_name = network.name, "classify_examples"
     example = request.input.example_list.examples.add()
     example.features.feature["image/encoded"].bytes_list.value.append(jpeg)
-    return prediction_log_pb2.PredictionLog(classify_log=prediction_log_pb2.ClassifyLog(request=request))
+    return log

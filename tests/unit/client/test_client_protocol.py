@@ -14,16 +14,19 @@ import pytest
 from google.protobuf import any_pb2, descriptor_pb2, text_format, wrappers_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from grpc_health.v1 import health_pb2
-from slimserve import serving_config
 from slimserve.wire import protocol
+from tensorflow.core.example import example_pb2, feature_pb2
 from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
+    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    input_pb2,
     model_management_pb2,
     model_pb2,
     predict_pb2,
+    prediction_log_pb2,
     status_pb2,
 )
 from tensorflow_serving.config import (
@@ -36,10 +39,14 @@ from tensorflow_serving.config import (
 
 OFFICIAL = (
     any_pb2,
+    classification_pb2,
+    example_pb2,
+    feature_pb2,
     file_system_storage_path_source_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
     health_pb2,
+    input_pb2,
     log_collector_config_pb2,
     logging_config_pb2,
     meta_graph_pb2,
@@ -48,6 +55,7 @@ OFFICIAL = (
     model_server_config_pb2,
     platform_config_pb2,
     predict_pb2,
+    prediction_log_pb2,
     status_pb2,
     tensor_pb2,
     tensor_shape_pb2,
@@ -58,6 +66,15 @@ LEFT_OUT = {  # fields that nothing here sends or reads
     "tensorflow.SignatureDef": {"defaults"},
     "tensorflow.TensorInfo": {"coo_sparse", "composite_tensor"},
     "tensorflow.TensorProto": {"resource_handle_val", "variant_val", "float8_val"},
+    "tensorflow.serving.ClassifyLog": {"response"},
+    "tensorflow.serving.PredictLog": {"response"},
+    "tensorflow.serving.PredictionLog": {
+        "log_metadata",
+        "regress_log",
+        "multi_inference_log",
+        "session_run_log",
+        "predict_streamed_log",
+    },
     "tensorflow.serving.PredictRequest": {"predict_streamed_options", "client_id", "request_options"},
 }
 ENUMS_AS_NUMBERS = {"tensorflow.DataType", "tensorflow.error.Code"}  # int32 is the same on the wire
@@ -189,8 +206,9 @@ def test_text_that_the_official_message_writes_is_read_the_same() -> None:
     assert text_format.MessageToString(ours) == text_format.MessageToString(theirs)
 
 
-def test_both_packages_have_the_one_statement() -> None:
-    theirs = importlib.import_module(f"{serving_config.__name__}.protocol")
+@pytest.mark.parametrize("package", ["serving_config", "export.savedmodel"])
+def test_every_package_has_the_one_statement(package: str) -> None:
+    theirs = importlib.import_module(f"slimserve.{package}.protocol")
     assert theirs.STATEMENT == protocol.STATEMENT
 
 

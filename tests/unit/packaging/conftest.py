@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -10,10 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.conftest import ROOT
 from tests.support.serving import Serving
 
+Answers = dict[str, dict[str, object]]
+HERE = Path(__file__).parent
 WHEELS = Path(sys.prefix) / "wheels"  # `make setup` downloads them
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
 
@@ -48,6 +52,20 @@ def server(small_models: Path) -> Iterator[str]:
     serving.close()
 
 
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture as a PNG file."""
+    file = tmp_path_factory.mktemp("image") / "picture.png"
+    Image.effect_noise((90, 70), 80).convert("RGB").save(file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def expected(server: str, image: Path) -> Answers:
+    """What every call of the client answers in the environment of the tests, asked in both modes."""
+    return json.loads(run(sys.executable, HERE / "every_call.py", server, image, cwd=HERE).stdout)
+
+
 def environment(folder: Path) -> Path:
     """Make an environment of this Python that holds nothing; return its interpreter."""
     venv.create(folder, symlinks=True)
@@ -69,3 +87,16 @@ def run(
     )
     assert end.returncode == expected, f"{command}\n{end.stdout}\n{end.stderr}"
     return end
+
+
+def same_answers(
+    python: Path, server: str, image: Path, expected: Answers, folder: Path, first: str = ""
+) -> None:
+    """Make every call of the client in that environment, by an application in the folder; hold the answers equal."""
+    application = folder / "application.py"
+    application.write_text(first + (HERE / "every_call.py").read_text())
+    answers = json.loads(run(python, application, server, image, cwd=folder).stdout)
+    assert answers.keys() == expected.keys()
+    for mode, of_mode in expected.items():
+        for name, answer in of_mode.items():
+            assert answers[mode][name] == answer, f"{mode}: {name}"

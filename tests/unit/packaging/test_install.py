@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from tests.conftest import ROOT
-from tests.unit.packaging.conftest import environment, install, run
+from tests.unit.packaging.conftest import HERE, Answers, environment, install, run, same_answers
 
-HERE = Path(__file__).parent
 NOT_NEEDED = ("tensorflow", "tensorflow_serving", "tf_slim", "PIL", "rich")
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("image") / "picture.png"
-    Image.effect_noise((90, 70), 80).convert("RGB").save(file)
-    return file
-
-
-@pytest.fixture(scope="module")
-def expected(server: str, image: Path) -> dict[str, dict[str, object]]:
-    """What the calls answer in this environment."""
-    return json.loads(run(sys.executable, HERE / "every_call.py", server, image, cwd=HERE).stdout)
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +35,11 @@ def test_every_call_answers_as_here(
     request: pytest.FixtureRequest,
     server: str,
     image: Path,
-    expected: dict[str, dict[str, object]],
+    expected: Answers,
     tmp_path: Path,
 ) -> None:
-    python = request.getfixturevalue(versions)
     (tmp_path / "client.py").write_text("raise SystemExit('the application has a module of this name')")
-    application = tmp_path / "application.py"
-    application.write_text((HERE / "every_call.py").read_text())
-    answers = json.loads(run(python, application, server, image, cwd=tmp_path).stdout)
-    for mode, of_mode in expected.items():
-        for name, answer in of_mode.items():
-            assert answers[mode][name] == answer, f"{mode}: {name}"
-    assert answers.keys() == expected.keys()
+    same_answers(request.getfixturevalue(versions), server, image, expected, tmp_path)
 
 
 @pytest.mark.parametrize("versions", ["oldest", "newest"])

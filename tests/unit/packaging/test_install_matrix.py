@@ -1,0 +1,60 @@
+"""The client beside each version that applications have, in every Python of this machine, installed from the index."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.packaging.conftest import HERE, Answers, same_answers
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
+
+PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+MINORS = range(10, 20)
+VERSIONS = {
+    "the oldest": ["-c", str(HERE / "oldest.txt")],
+    "protobuf 5": ["protobuf==5.*", "numpy==2.*"],
+    "protobuf 6": ["protobuf==6.*"],
+    "the newest": [],
+}
+TENSORFLOW = ["2.16.*", "2.18.*", "2.19.*"]
+
+
+def interpreter(minor: int) -> str | None:
+    """Python 3.minor of this machine."""
+    installed = sorted(PYENV.glob(f"3.{minor}.*/bin/python"))
+    return str(installed[-1]) if installed else shutil.which(f"python3.{minor}")
+
+
+PYTHONS = {f"3.{minor}": python for minor in MINORS if (python := interpreter(minor))}
+
+
+def install_from_index(python: str, folder: Path, *what: str | Path) -> Path:
+    """Install into a new environment of that Python, from the index; return its interpreter."""
+    subprocess.run([python, "-m", "venv", folder], check=True)
+    pip = [folder / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    subprocess.run([*pip, "--only-binary=:all:", *what], check=True)
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize("versions", VERSIONS)
+@pytest.mark.parametrize("minor", PYTHONS)
+def test_every_call_answers_as_here(
+    minor: str, versions: str, wheel: Path, server: str, image: Path, expected: Answers, tmp_path: Path
+) -> None:
+    python = install_from_index(PYTHONS[minor], tmp_path / "venv", wheel, *VERSIONS[versions])
+    same_answers(python, server, image, expected, tmp_path)
+
+
+@pytest.mark.parametrize("version", TENSORFLOW)
+def test_it_shares_a_process_with_tensorflow(
+    version: str, wheel: Path, server: str, image: Path, expected: Answers, tmp_path: Path
+) -> None:
+    if "3.11" not in PYTHONS:
+        pytest.skip("these releases of TensorFlow have wheels for Python 3.11, which this machine lacks")
+    python = install_from_index(PYTHONS["3.11"], tmp_path / "venv", wheel, f"tensorflow-cpu=={version}")
+    same_answers(python, server, image, expected, tmp_path, first="import tensorflow\n")
