@@ -57,7 +57,8 @@ def unpack(path: Path, cleanup: ExitStack, progress: Progress | None = None) -> 
     """
     status = path.stat()
     size = status.st_size
-    held = min(size, 512 * status.st_blocks)  # without the holes of a sparse file
+    # Without the holes of a sparse file; Windows does not tell.
+    held = min(size, 512 * getattr(status, "st_blocks", size))
     limit = max(SMALLEST_LIMIT, LARGEST_RATIO * held)
     folder: Path | None = None
     unpacked = 0

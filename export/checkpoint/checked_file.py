@@ -119,8 +119,9 @@ class CheckedFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # At once: a pipe would have us wait for its writer.
-        self._stream = io.FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+        # At once: a pipe would have us wait for its writer. On Windows a path names none.
+        at_once = getattr(os, "O_NONBLOCK", 0)
+        self._stream = io.FileIO(path, opener=lambda name, flags: os.open(name, flags | at_once))
         status = os.fstat(self._stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             self._stream.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,7 +39,7 @@ class TensorSpec(NamedTuple):
         TensorFlow takes an array without a copy if it starts on a multiple of 64 bytes; NumPy's large arrays do not.
         They also ask for huge pages, and to find some the kernel may move other memory about for a second.
         """
-        if self.nbytes < _PAGED:
+        if self.nbytes < _PAGED or sys.platform == "win32":
             return np.empty(self.shape, self.dtype)
         pages = mmap.mmap(-1, self.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         return np.frombuffer(pages, self.dtype).reshape(self.shape)
