@@ -5,32 +5,22 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from pathlib import Path
 
 from .. import Client, InvalidInput, MessageTooLarge
 from . import display, files
-from .concurrency import in_order, positive
+from .each_image import AddParser, add_image_arguments, in_order, positive
 
 _WARM_UP = 2
 
 
-def add_parsers(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
+def add_parsers(add: AddParser) -> None:
     """Add the command."""
-    text = "measure latency and throughput, encoding and decoding included"
-    parser = commands.add_parser("bench", parents=[common], help=text, description=text.capitalize() + ".")
-    parser.add_argument(
-        "images", nargs="+", type=Path, metavar="IMG", help="images to send in turn, or folders"
-    )
-    parser.add_argument(
-        "--task", choices=["classify", "segment", "analyze"], default="classify", help="(%(default)s)"
-    )
+    parser = add("bench", "measure latency and throughput, encoding and decoding included")
+    add_image_arguments(parser, concurrency=1)
+    tasks = ["classify", "segment", "analyze"]
+    parser.add_argument("--task", choices=tasks, default="classify", help="(%(default)s)")
     parser.add_argument(
         "--requests", type=positive, default=50, metavar="N", help="how many to send (%(default)s)"
-    )
-    parser.add_argument(
-        "--concurrency", type=positive, default=1, metavar="N", help="at a time (%(default)s)"
     )
     parser.set_defaults(run=run)
 

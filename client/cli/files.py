@@ -1,16 +1,17 @@
-"""Image files to read, result files to write."""
+"""Image files to read, and result files, which appear whole under their name or not at all."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterable, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import InvalidInput
-from .drafts import replacing
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -92,6 +93,18 @@ def name_results(images: Sequence[Path], out: Path, kinds: Sequence[str]) -> lis
                     f"{path} is an image to read and would be overwritten: choose another folder for -o"
                 )
     return results
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the path of a draft to write, which takes the place of `path` when the block ends without an error."""
+    # Not named after the file, whose name may be as long as names can be; several machines may share the folder.
+    draft = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        yield draft
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def save(image: PIL.Image.Image, path: Path) -> None:

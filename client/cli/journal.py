@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .drafts import replacing
+from .files import replacing
 
 FILE = "segmentation.jsonl"
 

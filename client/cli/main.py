@@ -8,9 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import TLS, Client, InvalidInput, ServingError, Unavailable
-from . import bench, pictures, segmentation, server
+from . import bench, classify, segment, server
 
 _EPILOG = """\
 examples:
@@ -60,8 +61,13 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     common = _common()
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (pictures, segmentation, server, bench):
-        module.add_parsers(commands, common)
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        description = f"{text[:1].upper()}{text[1:]}."
+        return commands.add_parser(name, parents=[common], help=text, description=description)
+
+    for module in (classify, segment, server, bench):
+        module.add_parsers(add)
     return parser
 
 
@@ -69,46 +75,25 @@ def _common() -> argparse.ArgumentParser:
     """Options that every command has."""
     common = argparse.ArgumentParser(add_help=False)
     group = common.add_argument_group("server")
-    group.add_argument(
-        "--server",
-        default="localhost:8500",
-        metavar="HOST:PORT",
-        help="or several with commas between, or dns:///NAME:PORT for all addresses of a name (%(default)s)",
-    )
-    group.add_argument(
-        "--model", default="vgg_16", metavar="NAME", help="the model's name there (%(default)s)"
-    )
     version = group.add_mutually_exclusive_group()
-    version.add_argument("--version", type=int, metavar="N", help="ask this version, not the newest")
-    version.add_argument(
-        "--version-label", metavar="LABEL", help="ask the version with this label, such as stable"
-    )
-    group.add_argument(
-        "--timeout",
-        type=float,
-        default=60.0,
-        metavar="SECONDS",
-        help="deadline of each request (%(default)s)",
-    )
-    group.add_argument(
-        "--connect-timeout",
-        type=float,
-        default=3.0,
-        metavar="SECONDS",
-        help="give up so soon where no server answers at all (%(default)s)",
-    )
+
+    def option(name: str, metavar: str, text: str, /, to: Any = group, **others: Any) -> None:
+        to.add_argument(name, metavar=metavar, help=text, **others)
+
+    several = "or several with commas between, or dns:///NAME:PORT for all addresses of a name (%(default)s)"
+    option("--server", "HOST:PORT", several, default="localhost:8500")
+    option("--model", "NAME", "the model's name there (%(default)s)", default="vgg_16")
+    option("--version", "N", "ask this version, not the newest", to=version, type=int)
+    option("--version-label", "LABEL", "ask the version with this label, such as stable", to=version)
+    option("--timeout", "SECONDS", "deadline of each request (%(default)s)", type=float, default=60.0)
+    unreachable = "give up so soon where no server answers at all (%(default)s)"
+    option("--connect-timeout", "SECONDS", unreachable, type=float, default=3.0)
     group.add_argument("--tls", action="store_true", help="use TLS, trusting the usual authorities")
-    group.add_argument(
-        "--tls-ca", type=Path, metavar="FILE", help="use TLS, trusting this CA certificate (PEM)"
-    )
-    group.add_argument(
-        "--tls-cert", type=Path, metavar="FILE", help="the client's certificate, for mutual TLS (PEM)"
-    )
-    group.add_argument(
-        "--tls-key", type=Path, metavar="FILE", help="the key of the client's certificate (PEM)"
-    )
-    group.add_argument("--tls-server-name", metavar="NAME", help="the name in the server's certificate")
-    group.add_argument("--token-file", type=Path, metavar="FILE", help="send the bearer token in this file")
+    option("--tls-ca", "FILE", "use TLS, trusting this CA certificate (PEM)", type=Path)
+    option("--tls-cert", "FILE", "the client's certificate, for mutual TLS (PEM)", type=Path)
+    option("--tls-key", "FILE", "the key of the client's certificate (PEM)", type=Path)
+    option("--tls-server-name", "NAME", "the name in the server's certificate")
+    option("--token-file", "FILE", "send the bearer token in this file", type=Path)
     group.add_argument("--compression", choices=["gzip", "deflate"], help="compress requests")
     common.add_argument("--json", action="store_true", help="write JSON, one object a line")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")

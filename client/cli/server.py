@@ -7,18 +7,14 @@ import dataclasses
 
 from .. import Client
 from . import display
+from .each_image import AddParser
 
 
-def add_parsers(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
+def add_parsers(add: AddParser) -> None:
     """Add both commands."""
-    for name, run, text in (
-        ("status", status, "show the model's versions and their states"),
-        ("metadata", metadata, "show the model's signatures: names, types and shapes of inputs and outputs"),
-    ):
-        parser = commands.add_parser(name, parents=[common], help=text, description=text.capitalize() + ".")
-        parser.set_defaults(run=run)
+    add("status", "show the model's versions and their states").set_defaults(run=status)
+    text = "show the model's signatures: names, types and shapes of inputs and outputs"
+    add("metadata", text).set_defaults(run=metadata)
 
 
 def status(client: Client, options: argparse.Namespace) -> int:

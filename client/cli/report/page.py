@@ -20,7 +20,7 @@ from ... import InvalidInput
 from ...pictures.palette import colours
 from ...pictures.shares import format_share
 from ..display import Bars
-from ..drafts import replacing
+from ..files import replacing
 from .thumbnails import draw_pair, picture_bytes
 
 _Row = dict[str, Any]

@@ -13,20 +13,17 @@ from ..channels.addresses import parse_addresses
 from ..images import pillow as _pillow
 from ..tasks.tiling import Tiling, overlap_for
 from . import display, files
-from .concurrency import positive
+from .each_image import AddParser, Row, add_image_arguments, answer_each, exit_code, positive
 from .journal import FILE as JOURNAL
 from .journal import Journal, observe
-from .pictures import Row, add_parser, answer_each, exit_code
 
 _SHOWN_AREAS = 5
 
 
-def add_parsers(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
+def add_parsers(add: AddParser) -> None:
     """Add the command."""
-    text = "find the class of every pixel; write pictures of the regions"
-    parser = add_parser(commands, common, "segment", text)
+    parser = add("segment", "find the class of every pixel; write pictures of the regions")
+    add_image_arguments(parser, concurrency=4)
     parser.add_argument(
         "-o",
         "--out",

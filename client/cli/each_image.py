@@ -1,65 +1,38 @@
-"""What `classify` and `segment` share, and `classify`: files and folders of images."""
+"""The commands over files and folders of images: several requests at a time, one answer or error for each image."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import Client, DeadlineExceeded, InvalidInput, MessageTooLarge, ServerError
-from . import display, files
-from .concurrency import in_order, positive
+from . import display
+
+T = TypeVar("T")
 
 Row = dict[str, Any]  # of JSON
+AddParser = Callable[[str, str], argparse.ArgumentParser]
+"""Adds a command of that name, with that description and the options that every command has."""
 
 
-def add_parser(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    common: argparse.ArgumentParser,
-    name: str,
-    text: str,
-) -> argparse.ArgumentParser:
-    """Add a command over images."""
-    parser = commands.add_parser(
-        name, parents=[common], help=text, description=text[:1].upper() + text[1:] + "."
-    )
+def positive(text: str) -> int:
+    """Parse a whole number above zero."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def add_image_arguments(parser: argparse.ArgumentParser, concurrency: int) -> None:
+    """Add the images, and how many are sent at a time."""
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMG", help="an image file, or a folder of them"
     )
-    parser.add_argument(
-        "--concurrency", type=positive, default=4, metavar="N", help="requests at a time (%(default)s)"
-    )
-    return parser
-
-
-def add_parsers(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
-    """Add `classify`."""
-    add_parser(commands, common, "classify", "rank the classes of images").set_defaults(run=classify)
-
-
-def classify(client: Client, options: argparse.Namespace) -> int:
-    """Print the ranked classes of each image."""
-    images = files.find_images(options.images)
-
-    def rank(index: int) -> Row:
-        answer = client.classify(images[index])
-        ranking = [prediction._asdict() for prediction in answer.predictions]
-        return {"predictions": ranking, "model_version": answer.model_version}
-
-    def show(row: Row) -> None:
-        if len(images) == 1:
-            rows = ([p["name"], str(p["id"]), f"{100 * p['score']:.2f} %"] for p in row["predictions"])
-            display.show_table(["class", "id", "score"], rows, title=row["image"])
-            return
-        classes = ", ".join(f"{p['name']} {100 * p['score']:.1f} %" for p in row["predictions"])
-        print(f"{row['image']}: {classes}", flush=True)
-
-    with display.progress(as_json=options.json) as bars:
-        return exit_code(answer_each(client, images, rank, show, bars, options, options.concurrency))
+    help_text = "requests at a time (%(default)s)"
+    parser.add_argument("--concurrency", type=positive, default=concurrency, metavar="N", help=help_text)
 
 
 def answer_each(
@@ -111,3 +84,17 @@ def _name_error(row: Row) -> str:
 def exit_code(rows: Sequence[Row]) -> int:
     """Give 1 where an image failed."""
     return 1 if any("error" in row for row in rows) else 0
+
+
+def in_order(work: Callable[[int], T], count: int, concurrency: int, client: Client) -> Iterator[T]:
+    """Do the work for 0, 1, ... `count` - 1 in threads; give the results in order.
+
+    Whatever ends it early, Ctrl-C too, closes the client, so that the calls under way end at once.
+    """
+    with ThreadPoolExecutor(concurrency) as pool:
+        try:
+            yield from pool.map(work, range(count))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            client.close()
+            raise

@@ -1,0 +1,37 @@
+"""`classify`: the ranked classes of images."""
+
+from __future__ import annotations
+
+import argparse
+
+from .. import Client
+from . import display, files
+from .each_image import AddParser, Row, add_image_arguments, answer_each, exit_code
+
+
+def add_parsers(add: AddParser) -> None:
+    """Add `classify`."""
+    parser = add("classify", "rank the classes of images")
+    add_image_arguments(parser, concurrency=4)
+    parser.set_defaults(run=classify)
+
+
+def classify(client: Client, options: argparse.Namespace) -> int:
+    """Print the ranked classes of each image."""
+    images = files.find_images(options.images)
+
+    def rank(index: int) -> Row:
+        answer = client.classify(images[index])
+        ranking = [prediction._asdict() for prediction in answer.predictions]
+        return {"predictions": ranking, "model_version": answer.model_version}
+
+    def show(row: Row) -> None:
+        if len(images) == 1:
+            rows = ([p["name"], str(p["id"]), f"{100 * p['score']:.2f} %"] for p in row["predictions"])
+            display.show_table(["class", "id", "score"], rows, title=row["image"])
+            return
+        classes = ", ".join(f"{p['name']} {100 * p['score']:.1f} %" for p in row["predictions"])
+        print(f"{row['image']}: {classes}", flush=True)
+
+    with display.progress(as_json=options.json) as bars:
+        return exit_code(answer_each(client, images, rank, show, bars, options, options.concurrency))
