@@ -24,7 +24,7 @@ LONG = (
     "test_demo_accuracy.py",
     "test_networks.py",
     "test_export_command.py",
-    "test_readme.py",
+    "test_commands.py",
     "test_precision_export.py",
     "test_export_killed.py",
     "test_output_stride.py",

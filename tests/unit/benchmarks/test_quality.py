@@ -120,7 +120,7 @@ def test_contact_sheet_shows_every_label_map_in_the_colour_of_its_class(tmp_path
 
 
 def test_what_is_finer_was_measured_to_be_better() -> None:
-    """The figures in the README: `make quality` writes them."""
+    """The figures on the page about the quality of label maps: `make quality` writes them."""
     results = json.loads((ROOT / "benchmarks" / "quality.json").read_text())
     by_name = {row.pop("procedure"): row for row in results["procedures"]}
     found = {procedure.short: by_name[procedure.name] for procedure in PROCEDURES}

@@ -1,0 +1,53 @@
+"""The commands in README and docs that no test here runs, each with the reason.
+
+`test_commands.py` refuses a command that is neither run nor listed, and an entry that no page shows any more.
+"""
+
+from __future__ import annotations
+
+_REASONS = {
+    "the tests run in what it has made": [
+        "git clone ADDRESS slimserve",
+        "cd slimserve",
+        "python3 -m venv .venv",
+        ". .venv/bin/activate",
+    ],
+    "it needs the package index; the tests of the package install in empty environments": [
+        "python -m pip install '.[images]'",
+        "python -m pip install '.[export]'",
+        "python -m pip install '.[ops,engine]'",
+        "pipx run pip-audit --strict --no-deps --disable-pip -r constraints.txt",
+    ],
+    "it is a whole run of its own": [
+        "make demo",
+        "make test",
+        "make lint",
+        "make docs",
+        "make help",
+        "python -m benchmarks --resume",
+    ],
+    "it needs Docker": [
+        "docker compose --file serving_config/docker-compose.yml up --detach --wait",
+        "docker compose --file serving_config/docker-compose.yml up --detach --wait serving-gpu",
+        'docker compose --file serving_config/docker-compose.yml logs | grep -iE "not registered|error"',
+        "docker run --rm --entrypoint /usr/bin/tensorflow_model_server tensorflow/serving:2.20.0 --version",
+        "docker build --tag registry.example/vgg-16:1 --build-context vgg_16=models/vgg_16 deploy",
+        "docker push registry.example/vgg-16:1",
+    ],
+    "it needs a cluster": [
+        "kubectl apply --kustomize deploy",
+        "kubectl rollout status deployment/serving",
+        "kubectl rollout undo deployment/serving",
+        "kubectl run loader --image=ubuntu:22.04 "
+        '--overrides=\'{"spec":{"containers":[{"name":"loader","image":"ubuntu:22.04","command":["sleep","3600"],'
+        '"volumeMounts":[{"name":"models","mountPath":"/models"}]}],"volumes":[{"name":"models",'
+        '"persistentVolumeClaim":{"claimName":"serving-models"}}]}}\'',
+        "kubectl wait --for=condition=Ready pod/loader",
+        "kubectl cp models/vgg_16 loader:/models",
+        "kubectl cp models/vgg_16/2 loader:/models/vgg_16/.tmp-2",
+        "kubectl exec loader -- rm -rf /models/vgg_16/.tmp-2",
+        "kubectl exec loader -- mv -T /models/vgg_16/.tmp-2 /models/vgg_16/2",
+        "kubectl delete pod loader",
+    ],
+}
+NOT_RUN = {command: reason for reason, commands in _REASONS.items() for command in commands}

@@ -1,0 +1,55 @@
+"""The commands and programs that README and docs show."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+README = ROOT / "README.md"
+PAGES = (README, *sorted((ROOT / "docs").rglob("*.md")))
+ROOMS = ("export", "client", "serving_config")
+VERBS = {
+    "client": ("classify", "segment", "status", "metadata", "bench"),
+    "serving_config": ("up", "check", "render", "versions", "canary", "promote", "rollback"),
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: str
+    language: str
+    text: str
+
+
+def _blocks(page: Path) -> list[Block]:
+    found = re.findall(r"^```([^\n]*)\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [Block(str(page.relative_to(ROOT)), language, text) for language, text in found]
+
+
+def _commands(block: Block) -> list[str]:
+    """What is typed behind `$`, without comments; `a && b` are two, and a line that ends in a backslash goes on."""
+    lines = re.findall(r"^\$ (.+?)(?:\s+#.*)?$", block.text.replace("\\\n", " "), re.MULTILINE)
+    return [" ".join(part.split()) for line in lines for part in line.split(" && ")]
+
+
+BLOCKS = tuple(block for page in PAGES for block in _blocks(page))
+COMMANDS = tuple(command for block in BLOCKS if block.language == "console" for command in _commands(block))
+PROGRAMS = tuple(dict.fromkeys(block.text for block in BLOCKS if block.language == "python"))
+
+
+def room_and_verb(command: str) -> tuple[str, str]:
+    """Which of slimserve's commands is called, by `python -m` or by `slimserve`; two empty strings where none is."""
+    words = command.split()
+    if words[:2] == ["python", "-m"] and words[2].partition(".")[0] in ROOMS:
+        module = words[2]
+        return (module, words[3]) if module in VERBS else (module, "")
+    if words[0] == "slimserve":
+        verb = words[1]
+        room = next((room for room, verbs in VERBS.items() if verb in verbs), verb)
+        return room, verb
+    return "", ""
