@@ -8,6 +8,7 @@ operator == compares objects: `tf.equal` compares values.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -85,6 +86,12 @@ class ImageDecoder:
     def decode(self, encoded: Tensor, what: Tensor | str) -> Tensor:
         """Judge and decode one image in the current graph: see `judge`."""
         return self.decode_judged(self.judge(encoded, what), what)
+
+
+@functools.lru_cache(maxsize=1)
+def image_decoder(bounds: Bounds) -> ImageDecoder:
+    """Return the decoder of these bounds, built once for all graphs of an export."""
+    return ImageDecoder(bounds)
 
 
 class _Subgraph:

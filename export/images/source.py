@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from ..types import Tensor
 from .checks import Bounds, refuse_unless
-from .decoding import JUDGED_SPECS, ImageDecoder, JudgedFile
+from .decoding import JUDGED_SPECS, JudgedFile, image_decoder
 
 
 class ImageSource:
@@ -30,7 +30,7 @@ class ImageSource:
     def __init__(self, bounds: Bounds) -> None:
         """Build the inputs in the current graph; what is beyond the bounds is refused."""
         self._bounds = bounds
-        self._decoder = ImageDecoder(bounds)
+        self._decoder = image_decoder(bounds)
         self.images = tf.compat.v1.placeholder_with_default(
             tf.zeros([0, 1, 1, 3], tf.uint8), shape=None, name="images"
         )

@@ -22,7 +22,7 @@ import tensorflow as tf
 from ..errors import ExportError
 from ..heads.cells import cell_logits, full_size_labels
 from ..images.checks import Bounds
-from ..images.decoding import ImageDecoder
+from ..images.decoding import image_decoder
 from ..images.preprocessing import central_crop
 from ..kernels.portable import VariableLayers
 from ..networks.layers import Convolution
@@ -155,7 +155,7 @@ class FloatModel:
             variables = ModelVariables(plan.shapes)
             layers = RecordingLayers(variables, network.scope)
             self._encoded = tf.compat.v1.placeholder(tf.string, [])
-            image = ImageDecoder(Bounds.of(options, network)).decode(self._encoded, "the image")
+            image = image_decoder(Bounds.of(options, network)).decode(self._encoded, "the image")
             logits = cell_logits(image, network, layers, options)
             logits = tf.ensure_shape(logits, [None, None, len(plan.labels.names)])
             label_map = full_size_labels(logits, tf.shape(image)[:2], network, options)

@@ -10,7 +10,7 @@ from tests.support.small_network import small_checkpoint
 
 WINDOWS = """
 import mmap, os, sys
-import rich.progress, tensorflow, tf_slim, tensorflow_serving.apis.prediction_log_pb2
+import rich.progress, tensorflow, tf_slim
 sys.platform = "win32"
 sys.modules["fcntl"] = None
 del os.O_NONBLOCK, os.O_DIRECTORY, os.O_NOFOLLOW, os.geteuid, mmap.MAP_PRIVATE, mmap.MAP_ANONYMOUS

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ import tensorflow as tf
 from PIL import Image
 from slimserve.export import cli
 from slimserve.export.errors import ExportError
+from slimserve.export.images import decoding
 from slimserve.export.networks import NETWORKS
 from slimserve.export.networks.layers import Layers
 from slimserve.export.options import GraphOptions, Request
 from slimserve.export.pipeline import Export, export_checkpoint
+from slimserve.export.savedmodel import write
 from slimserve.export.types import Padding
 from slimserve.export.verify.agreement import Agreement
 from tensorflow.core.framework.node_def_pb2 import NodeDef
@@ -74,8 +77,20 @@ def bfloat16(exported: Callable[..., Export]) -> Export:
 
 
 @pytest.fixture(scope="module")
-def int8(exported: Callable[..., Export], photos: Path) -> Export:
-    return exported(photos, target="x86", precision="int8")
+def counted_int8(exported: Callable[..., Export], photos: Path) -> tuple[Export, dict[str, int]]:
+    """An export, and how often it built the serving graph and the decoder."""
+    with (
+        mock.patch.object(write, "ServingGraph", wraps=write.ServingGraph) as graph,
+        mock.patch.object(decoding, "ImageDecoder", wraps=decoding.ImageDecoder) as decoder,
+    ):
+        decoding.image_decoder.cache_clear()
+        export = exported(photos, target="x86", precision="int8")
+    return export, {"serving graph": graph.call_count, "decoder": decoder.call_count}
+
+
+@pytest.fixture(scope="module")
+def int8(counted_int8: tuple[Export, dict[str, int]]) -> Export:
+    return counted_int8[0]
 
 
 def nodes(folder: Path) -> list[NodeDef]:
@@ -191,6 +206,10 @@ def test_int8_is_a_quarter_of_the_size_and_float32_only_behind_it(int8: Export) 
     operations = [node.op for node in nodes(int8.path)]
     assert operations.count("_FusedQuantizedConv2D") == (CONVOLUTIONS - 1) * INSTANCES
     assert operations.count("QuantizedMaxPool") == 5 * INSTANCES
+
+
+def test_an_export_in_8_bits_builds_each_graph_once(counted_int8: tuple[Export, dict[str, int]]) -> None:
+    assert counted_int8[1] == {"serving graph": 1, "decoder": 1}
 
 
 def test_ranges_are_of_the_images_that_are_not_held_out(int8: Export) -> None:
