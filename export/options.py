@@ -88,7 +88,7 @@ class Request:
         calibrate: a folder of images; only for int8, which needs it.
         accept_agreement: of int8 with float32 on images held out, per cent of the label maps' pixels.
         untested: export for --target x86 even what this processor can't run.
-        graph: the other choices.
+        graph: the choices that decide what graph is built.
     """
 
     checkpoint: str | Path

@@ -18,11 +18,9 @@ class Constants:
         self._held: dict[int, tuple[Array, Tensor]] = {}
 
     def copy_of(self, tensor: str) -> Recipe:
-        """See `Variables.copy_of`."""
         return Recipe(self._tensors[tensor].shape, (tensor,), np.asarray)
 
     def get(self, name: str, recipe: Recipe, dtype: tf.DType = tf.float32) -> Tensor:
-        """See `Variables.get`."""
         value = recipe.make(*(self._tensors[source] for source in recipe.sources))
         if id(value) not in self._held:
             with tf.init_scope():  # else a traced function would hold it in its graph

@@ -65,7 +65,6 @@ class QuantizedLayers(VariableLayers):
         self._statistics = statistics
 
     def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
-        """See `Layers.conv`."""
         weights, biases = self.filter_and_biases(convolution)
         if convolution.channels is None:
             net = tf.cast(tf.bitcast(net.values, tf.uint8), tf.float32) * (net.range / 255)
@@ -125,7 +124,6 @@ class QuantizedLayers(VariableLayers):
     def max_pool(
         self, net: Activations, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
     ) -> Activations:
-        """See `Layers.max_pool`."""
         if rate > 1:
             pixels = super().max_pool(
                 tf.bitcast(net.values, tf.uint8), kernel, stride=stride, rate=rate, padding=padding
@@ -142,7 +140,6 @@ class QuantizedLayers(VariableLayers):
         return Activations(pooled, net.range)
 
     def pad_to(self, net: Activations, side: int) -> Activations:
-        """See `Layers.pad_to`."""
         padded = super().pad_to(tf.bitcast(net.values, tf.uint8), side)
         return Activations(tf.bitcast(padded, tf.quint8), net.range)
 

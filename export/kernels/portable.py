@@ -19,12 +19,10 @@ class FinerCells:
     """The two of the `Layers` that score positions between a network's own cells."""
 
     def pad_to(self, net: Tensor, side: int) -> Tensor:
-        """See `Layers.pad_to`."""
         rows, columns = (tf.maximum(side - tf.shape(net)[axis], 0) for axis in (1, 2))
         return tf.pad(net, [[0, 0], [0, rows], [0, columns], [0, 0]])
 
     def refine(self, net: Tensor, inner: Tensor, factor: int, margin: int) -> Tensor:
-        """See `Layers.refine`."""
         size = (tf.shape(net)[1:3] - 1) * factor + 1
         around = tf.raw_ops.ResizeBilinear(images=net, size=size, align_corners=True)  # always float32
         inner = tf.cast(inner, tf.float32)
@@ -77,7 +75,6 @@ class VariableLayers(FinerCells):
         return full, tuple(self._variables.copy_of(name).shape for name in full)
 
     def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
-        """See `Layers.conv`."""
         recipes = self.filter_and_biases(convolution)
         return self._convolve(*with_fixed_padding(net, convolution), recipes)
 
@@ -104,7 +101,6 @@ class VariableLayers(FinerCells):
         return recipe.then(lambda values: values.astype(self._stored.as_numpy_dtype))
 
     def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
-        """See `Layers.batch_norm`."""
         factor, offset = (
             self._variables.get(f"{self._scope}/{scope}/{name}", recipe.then(_to_float32))
             for name, recipe in zip(("factor", "offset"), self._factor_and_offset(scope, norm), strict=True)
@@ -114,7 +110,6 @@ class VariableLayers(FinerCells):
     def max_pool(
         self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
     ) -> Tensor:
-        """See `Layers.max_pool`."""
         if rate == 1:
             return tf.nn.max_pool2d(net, ksize=kernel, strides=stride, padding=padding)
         # TensorFlow has no dilated maximum: along one axis after the other it is one of shifted copies.
@@ -124,23 +119,18 @@ class VariableLayers(FinerCells):
         return functools.reduce(tf.maximum, (net[:, :, shift : shift + columns] for shift in shifts))
 
     def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
-        """See `Layers.avg_pool`."""
         return tf.nn.avg_pool2d(net, ksize=kernel, strides=1, padding="SAME")
 
     def global_pool(self, net: Tensor) -> Tensor:
-        """See `Layers.global_pool`."""
         return tf.reduce_mean(net, axis=[1, 2], keepdims=True)
 
     def concat(self, nets: Sequence[Tensor]) -> Tensor:
-        """See `Layers.concat`."""
         return tf.concat(list(nets), axis=-1)
 
     def upsample(self, net: Tensor) -> Tensor:
-        """See `Layers.upsample`."""
         return _doubled(_doubled(net, axis=1), axis=2)
 
     def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
-        """See `Layers.add`."""
         net = net + (residual if scale == 1.0 else residual * tf.cast(scale, residual.dtype))
         return tf.nn.relu(net) if relu else net
 

@@ -27,7 +27,6 @@ class SlimLayers(FinerCells):
         self._classes = classes
 
     def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
-        """See `Layers.conv`."""
         net, convolution = with_fixed_padding(net, convolution)
         channels = convolution.channels or self._classes
         options: dict[str, Any] = {
@@ -53,38 +52,31 @@ class SlimLayers(FinerCells):
         return tf_slim.conv2d(net, channels, convolution.sides, **options)
 
     def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
-        """See `Layers.batch_norm`."""
         return tf_slim.batch_norm(net, activation_fn=tf.nn.relu, scope=scope, **_normalizer(norm))
 
     def max_pool(
         self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
     ) -> Tensor:
-        """See `Layers.max_pool`."""
         return tf.nn.pool(
             net, [kernel] * 2, "MAX", strides=[stride] * 2, dilations=[rate] * 2, padding=padding
         )
 
     def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
-        """See `Layers.avg_pool`."""
         return tf_slim.avg_pool2d(net, kernel, stride=1, padding="SAME")
 
     def global_pool(self, net: Tensor) -> Tensor:
-        """See `Layers.global_pool`."""
         return tf.reduce_mean(net, [1, 2], keepdims=True)
 
     def concat(self, nets: Sequence[Tensor]) -> Tensor:
-        """See `Layers.concat`."""
         return tf.concat(list(nets), 3)
 
     def upsample(self, net: Tensor) -> Tensor:
-        """See `Layers.upsample`."""
         line = np.array([0.25, 0.75, 0.75, 0.25])
         weights = np.einsum("h,w,io->hwio", line, line, np.eye(self._classes)).astype(np.float32)
         shape = tf.shape(net) * [1, 2, 2, 1]
         return tf.nn.conv2d_transpose(net, weights, shape, strides=2, padding="SAME")
 
     def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
-        """See `Layers.add`."""
         net += scale * residual
         return tf.nn.relu(net) if relu else net
 

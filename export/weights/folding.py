@@ -42,15 +42,15 @@ class StoredFilter:
 class Matrix(StoredFilter):
     """`weights` is the matrix [inputs, channels] of a fully connected layer, which sees one position at a time."""
 
-    def variables(  # noqa: D102
+    def variables(
         self, kernel: tuple[int, int], inputs: int, channels: int | None
     ) -> dict[str, VariableShape]:
         return {"weights": (inputs, channels)}
 
-    def shape(self, *shapes: Shape) -> Shape:  # noqa: D102
+    def shape(self, *shapes: Shape) -> Shape:
         return (1, 1, *shapes[0])
 
-    def filter(self, *values: Array) -> Array:  # noqa: D102
+    def filter(self, *values: Array) -> Array:
         return values[0][None, None]
 
 
@@ -67,7 +67,7 @@ class Separable(StoredFilter):
     names: ClassVar[tuple[str, ...]] = ("depthwise_weights", "pointwise_weights")
     multiplier: int
 
-    def variables(  # noqa: D102
+    def variables(
         self, kernel: tuple[int, int], inputs: int, channels: int | None
     ) -> dict[str, VariableShape]:
         return {
@@ -75,11 +75,11 @@ class Separable(StoredFilter):
             "pointwise_weights": (1, 1, inputs * self.multiplier, channels),
         }
 
-    def shape(self, *shapes: Shape) -> Shape:  # noqa: D102
+    def shape(self, *shapes: Shape) -> Shape:
         depthwise, pointwise = shapes
         return (*depthwise[:3], pointwise[3])
 
-    def filter(self, *values: Array) -> Array:  # noqa: D102
+    def filter(self, *values: Array) -> Array:
         depthwise, pointwise = (value.astype(np.float64) for value in values)
         mixing = pointwise.reshape(*depthwise.shape[2:], -1)
         return np.asarray(np.einsum("hwim,imo->hwio", depthwise, mixing), np.float32)

@@ -59,11 +59,9 @@ class ModelVariables:
         self._shapes = shapes
 
     def copy_of(self, tensor: str) -> Recipe:
-        """See `Variables.copy_of`."""
         return Recipe(self._shapes[tensor], (tensor,), np.asarray)
 
     def get(self, name: str, recipe: Recipe, dtype: tf.DType = tf.float32) -> Tensor:
-        """See `Variables.get`."""
         if name not in self.variables:
             self.stored[name] = recipe
             self.variables[name] = tf.compat.v1.get_variable(
