@@ -39,6 +39,7 @@ lint: $(READY)  ## ruff, mypy, and which part may import which
 
 docs: $(READY)  ## the pages under docs/ as a site, in site/
 	$(BIN)/python -m mkdocs build --strict --quiet
+	@echo site/index.html
 
 bench: $(READY)  ## speed and memory, side by side
 	$(BIN)/python -m benchmarks

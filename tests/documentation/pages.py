@@ -6,15 +6,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from slimserve.cli.command import ROOMS
+
 from tests.conftest import ROOT
 
 README = ROOT / "README.md"
 PAGES = (README, *sorted((ROOT / "docs").rglob("*.md")))
-ROOMS = ("export", "client", "serving_config")
-VERBS = {
-    "client": ("classify", "segment", "status", "metadata", "bench"),
-    "serving_config": ("up", "check", "render", "versions", "canary", "promote", "rollback"),
-}
+FOLDERS = {"..export.cli": "export", ".main": "client", "..serving_config.cli": "serving_config"}
+VERBS = {FOLDERS[room.module]: tuple(room.verbs) for room in ROOMS}
+VERBS["export"] = ("inspect",)  # beside the export, which is no verb of `python -m export`
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,15 @@ PROGRAMS = tuple(dict.fromkeys(block.text for block in BLOCKS if block.language 
 
 
 def room_and_verb(command: str) -> tuple[str, str]:
-    """Which of slimserve's commands is called, by `python -m` or by `slimserve`; two empty strings where none is."""
+    """Which of slimserve's commands is called, by `python -m` or by `slimserve`; two empty strings where none is.
+
+    The room is what stands behind `python -m`; the verb of a plain export is empty.
+    """
     words = command.split()
-    if words[:2] == ["python", "-m"] and words[2].partition(".")[0] in ROOMS:
-        module = words[2]
-        return (module, words[3]) if module in VERBS else (module, "")
     if words[0] == "slimserve":
-        verb = words[1]
-        room = next((room for room, verbs in VERBS.items() if verb in verbs), verb)
-        return room, verb
-    return "", ""
+        room = next((room for room, verbs in VERBS.items() if words[1] in verbs), words[1])
+        words = ["python", "-m", room, *(words[2:] if words[1] == room else words[1:])]
+    if words[:2] != ["python", "-m"] or words[2].partition(".")[0] not in VERBS:
+        return "", ""
+    verb = "".join(words[3:4])
+    return words[2], verb if verb in VERBS.get(words[2], ()) else ""

@@ -29,9 +29,7 @@ def typed(*wanted: tuple[str, str]) -> list[str]:
     return list(dict.fromkeys(c for c in COMMANDS if c not in NOT_RUN and room_and_verb(c) in wanted))
 
 
-MORE_EXPORTS = [
-    c for c in typed(("export", ""), ("export.demo", ""), ("export", "export")) if c not in (EXPORT, DEMO)
-]
+MORE_EXPORTS = [c for c in typed(("export", ""), ("export.demo", "")) if c not in (EXPORT, DEMO)]
 CLIENT = typed(*(("client", verb) for verb in VERBS["client"]))
 OVER_TLS = [c for c in CLIENT if "--tls-" in c]
 ROLLOUTS = typed(*(("serving_config", verb) for verb in ROLLOUT))

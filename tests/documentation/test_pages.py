@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.documentation.pages import BLOCKS, COMMANDS, PAGES, README, ROOMS, VERBS, room_and_verb
+from tests.documentation.pages import BLOCKS, COMMANDS, PAGES, README, VERBS, room_and_verb
 
 # Where the `main` of `python -m ...` is.
 MODULES = {
@@ -54,8 +54,7 @@ def options(module: str, verb: str) -> frozenset[str]:
 
 def of_command(command: str) -> frozenset[str]:
     """The options of the command that is called."""
-    room, verb = room_and_verb(command)
-    return options(room, verb if verb in VERBS.get(room, ()) else "")
+    return options(*room_and_verb(command))
 
 
 def used(command: str) -> list[str]:
@@ -105,7 +104,7 @@ def test_targets_extras_and_files_of_commands_exist() -> None:
 def test_modules_and_folders_that_a_page_names_exist(page: Path) -> None:
     """Those of the rooms, by the path from the top or from any stage."""
     named = set(re.findall(r"`([a-z_0-9/]+(?:\.py|/))`", page.read_text("utf-8"))) - OUTSIDE
-    known = {str(path.relative_to(ROOT)) for room in ROOMS for path in (ROOT / room).rglob("*")}
+    known = {str(path.relative_to(ROOT)) for room in VERBS for path in (ROOT / room).rglob("*")}
     assert [
         name for name in named if not any(f"/{path}".endswith(f"/{name.strip('/')}") for path in known)
     ] == []
