@@ -1,11 +1,12 @@
 """The command line `python -m serving_config`: finds the subcommand, runs it, turns errors into one line.
 
-A subcommand's module has `add_parser(subparsers)`, which adds its parser and sets `run`, a function from the parsed
+A subcommand's module has `add_parser(add)`, which adds its parser and sets `run`, a function from the parsed
 arguments to the exit code. Only the module of the subcommand that was typed is imported, so `check` never waits for
 TensorFlow.
 """
 
 import argparse
+import functools
 import importlib
 import sys
 import traceback
@@ -56,8 +57,9 @@ def _parser(names: Sequence[str], prog: str) -> argparse.ArgumentParser:
         epilog="`%(prog)s COMMAND --help` explains one command.",
     )
     subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    add = functools.partial(subparsers.add_parser, formatter_class=argparse.RawDescriptionHelpFormatter)
     for module in dict.fromkeys(COMMANDS[name] for name in names):
-        importlib.import_module(module, __package__).add_parser(subparsers)
+        importlib.import_module(module, __package__).add_parser(add)
     for subparser in subparsers.choices.values():
         subparser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return top

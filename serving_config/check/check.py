@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import ServingConfigError
@@ -25,14 +26,13 @@ examples:
 Exit status: 0 no fault, 1 faults found, 2 wrong usage."""
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the `check` subcommand."""
-    parser = subparsers.add_parser(
+    parser = add(
         "check",
         help="find faults in a deployment's files before a server does",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "files", nargs="*", type=Path, metavar="FILE", help="files or folders; default: serving_config/"

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ..check import inspection
@@ -26,31 +27,30 @@ examples:
 Of the versions, the lowest gets the label `stable` and the highest `canary`."""
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the `render` subcommand."""
-    parser = subparsers.add_parser(
+    parser = add(
         "render",
         help="write a Docker or Kubernetes deployment for given models",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
-    add(
+    option = parser.add_argument
+    option(
         "--model",
         action="append",
         required=True,
         metavar="NAME=DIR",
         help="a model and the folder of its versions",
     )
-    add(
+    option(
         "--versions",
         action="append",
         default=[],
         metavar="[NAME=]1,2",
         help="versions to load; default: the newest on disk",
     )
-    add(
+    option(
         "--for",
         dest="targets",
         nargs="+",
@@ -58,38 +58,40 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         required=True,
         help="what to write",
     )
-    add("--out", type=Path, required=True, metavar="FOLDER", help="the folder to write")
-    add("--force", action="store_true", help="replace files that are there")
-    add("--name", default="serving", help="name of the deployment; default: serving")
-    add(
+    option("--out", type=Path, required=True, metavar="FOLDER", help="the folder to write")
+    option("--force", action="store_true", help="replace files that are there")
+    option("--name", default="serving", help="name of the deployment; default: serving")
+    option(
         "--replicas",
         type=int,
         default=2,
         help="least number of replicas on Kubernetes; up to 3 times as many; default: 2",
     )
-    add("--image", default=STOCK_IMAGE, help=f"the server's image; default: {STOCK_IMAGE}")
-    add("--baked", action="store_true", help="the image holds the models (Dockerfile): mount none")
-    add("--cpu", default="2", help="CPU limit of a replica, also its threads; default: 2")
-    add(
+    option("--image", default=STOCK_IMAGE, help=f"the server's image; default: {STOCK_IMAGE}")
+    option("--baked", action="store_true", help="the image holds the models (Dockerfile): mount none")
+    option("--cpu", default="2", help="CPU limit of a replica, also its threads; default: 2")
+    option(
         "--memory",
         help="memory limit of a replica, in Mi or Gi, which also limits its calls at once; default: room for 2 "
         "versions of each model and 8 calls for each CPU, at least 6Gi",
     )
-    add("--batching", action="store_true", help="turn server-side batching on (read batching.config first)")
-    add("--tls-key", type=Path, metavar="FILE", help="TLS: the server's private key, PEM")
-    add(
+    option(
+        "--batching", action="store_true", help="turn server-side batching on (read batching.config first)"
+    )
+    option("--tls-key", type=Path, metavar="FILE", help="TLS: the server's private key, PEM")
+    option(
         "--tls-cert",
         type=Path,
         metavar="FILE",
         help="TLS: the server's certificate and its intermediates, PEM",
     )
-    add(
+    option(
         "--client-ca",
         type=Path,
         metavar="FILE",
         help="mutual TLS: the authority of the callers' certificates, PEM",
     )
-    add("--json", action="store_true", help="print one JSON object instead of lines")
+    option("--json", action="store_true", help="print one JSON object instead of lines")
     parser.set_defaults(run=run)
 
 

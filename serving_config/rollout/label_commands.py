@@ -31,22 +31,22 @@ nor a version stay on it if it is the newest. `stable` is for those who pin it."
 _Labels = dict[str, int]
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the subcommands `canary`, `promote` and `rollback`."""
-    canary = _add(subparsers, "canary", "move `canary` to a version", _CANARY)
+    canary = _add(add, "canary", "move `canary` to a version", _CANARY)
     canary.set_defaults(run=lambda args: _run(args, lambda labels: {**labels, CANARY: args.version}))
-    promote = _add(subparsers, "promote", "move `stable` to a version", _PROMOTE)
+    promote = _add(add, "promote", "move `stable` to a version", _PROMOTE)
     promote.set_defaults(run=lambda args: _run(args, lambda labels: promoted(labels, args.version)))
     for parser in (canary, promote):
         parser.add_argument("version", type=int, metavar="N", help="the version")
-    rollback = _add(subparsers, "rollback", "move `stable` back", _ROLLBACK)
+    rollback = _add(add, "rollback", "move `stable` back", _ROLLBACK)
     rollback.set_defaults(run=lambda args: _run(args, rolled_back))
 
 
 def _add(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, short: str, description: str
+    add: Callable[..., argparse.ArgumentParser], name: str, short: str, description: str
 ) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser(name, help=short, description=description)
+    parser: argparse.ArgumentParser = add(name, help=short, description=description)
     server_arguments.add_arguments(parser)
     parser.add_argument(
         "--timeout",

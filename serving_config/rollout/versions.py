@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,9 +36,9 @@ class Row:
     error: str
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the `versions` subcommand."""
-    parser = subparsers.add_parser(
+    parser = add(
         "versions",
         help="list what is on disk and what is served",
         description="List the versions of every model in models.config: on disk, on the running server, and which "

@@ -4,6 +4,7 @@ import argparse
 import math
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from .. import models_config, ports
@@ -31,14 +32,10 @@ examples:
 _MOST_SECONDS = 2**31 - 1  # TensorFlow Serving reads them as an int32
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the `up` subcommand."""
-    parser = subparsers.add_parser(
-        "up",
-        help="serve models in the foreground until Ctrl-C",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add(
+        "up", help="serve models in the foreground until Ctrl-C", description=_DESCRIPTION, epilog=_EPILOG
     )
     parser.add_argument("--engine", choices=engine_choice.ENGINES, default="auto", help="what serves")
     _add_models(parser)

@@ -41,13 +41,7 @@ FAULTS = [
         "number for a string", MODELS, 'name: "vgg_16"', "name: 16", "name is 16, give it a string in quotes"
     ),
     Fault("unclosed brace", MODELS, "specific {", "specific", "expected `:` or `{` after specific"),
-    Fault(
-        "field set twice",
-        MODELS,
-        'name: "vgg_16"',
-        'name: "a"\n    name: "vgg_16"',
-        "name already is",
-    ),
+    Fault("field set twice", MODELS, 'name: "vgg_16"', 'name: "a"\n    name: "vgg_16"', "name already is"),
     Fault(
         "two policies",
         MODELS,
