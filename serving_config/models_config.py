@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from google.protobuf import text_format
 
@@ -63,6 +64,16 @@ def discover(folder: Path) -> list[tuple[str, Path]]:
     return found
 
 
+def is_remote(base_path: str) -> bool:
+    """Whether a base path is an address of Google Cloud Storage, which TensorFlow Serving reads itself."""
+    return base_path.startswith("gs://")
+
+
+def local_path(base_path: str) -> Path:
+    """The path that a base path stands for: itself, or what a file:// address says behind its host."""
+    return Path(urlsplit(base_path).path if base_path.startswith("file://") else base_path)
+
+
 def on_this_machine(base_path: str, models_root: Path | None) -> Path:
     """Where a base path lies here: itself, or its counterpart below `models_root` for one below /models.
 
@@ -72,11 +83,13 @@ def on_this_machine(base_path: str, models_root: Path | None) -> Path:
     Raises:
         ServingConfigError: neither exists. TensorFlow Serving would wait for it without end.
     """
-    path = Path(base_path)
+    path = local_path(base_path)
     if path.is_dir():
         return path
     advice = "serve the folder itself with --model NAME=DIR"
-    if models_root is not None:
+    if is_remote(base_path):
+        advice = "the embedded engine reads folders only, serve it with --engine docker or binary"
+    elif models_root is not None:
         if path.is_relative_to(_IN_CONTAINER) and (models_root / path.relative_to(_IN_CONTAINER)).is_dir():
             return models_root / path.relative_to(_IN_CONTAINER)
         advice = "name the folder that the server sees as /models with --models-root"
@@ -86,16 +99,21 @@ def on_this_machine(base_path: str, models_root: Path | None) -> Path:
     )
 
 
-def check_on_disk(config: ModelServerConfig, models_root: Path | None = None) -> None:
+def check_on_disk(
+    config: ModelServerConfig, models_root: Path | None = None, remote_allowed: bool = True
+) -> None:
     """Refuse a list that TensorFlow Serving would wait on without end.
 
     Args:
         models_root: what /models stands for on this machine; None where the server runs on this machine.
+        remote_allowed: whether the server reads gs:// itself; what is there is not looked at.
 
     Raises:
         ServingConfigError: a base path does not exist, or holds no version that the policy asks for.
     """
     for model in config.model_config_list.config:
+        if remote_allowed and is_remote(model.base_path):
+            continue
         folder = on_this_machine(model.base_path, models_root)
         if not wanted_versions(model, folder):
             raise ServingConfigError(
@@ -126,7 +144,7 @@ def wanted_versions(model: ModelConfig, folder: Path | None = None) -> dict[int,
     Raises:
         FileNotFoundError: the folder does not exist.
     """
-    on_disk = version_folders(folder or Path(model.base_path))
+    on_disk = version_folders(folder or local_path(model.base_path))
     policy = model.model_version_policy
     choice = policy.WhichOneof("policy_choice")
     if choice == "all":

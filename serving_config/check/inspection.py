@@ -6,23 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..errors import ServingConfigError
-from . import (
-    cluster,
-    compose,
-    config_rules,
-    described_server,
-    dockerfile,
-    kubernetes,
-    kustomization,
-    messages,
-    model_rules,
-    text_proto,
-    yaml_file,
-)
-from .described_server import DescribedServer
+from .configs import config_rules, messages, model_rules, text_proto
+from .configs.text_proto import Node
+from .deployments import cluster, compose, containers, dockerfile, kubernetes, kustomization, yaml_file
+from .deployments.kustomization import Kustomization
 from .finding import Finding, shorten
-from .kustomization import Kustomization
-from .text_proto import Node
+from .servers import described_server
+from .servers.described_server import DescribedServer
 
 _CONTAINER_MODELS = PurePosixPath("/models")
 _PREFIXES = {
@@ -195,7 +185,7 @@ class _Inspection:
             elif document.data["kind"] == "ConfigMap":
                 self.config_map(document)
             else:
-                self.take(*kubernetes.servers(document, surroundings))
+                self.take(*containers.servers(document, surroundings))
         else:
             advice = "give it `services`, or `kind` and `apiVersion`"
             self.add([Finding(document.path, 1, "neither a compose file nor a Kubernetes object", advice)])

@@ -1,9 +1,8 @@
 """What a new list of models must satisfy before anything changes (server_core.cc of TensorFlow Serving)."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
-from ..models_config import PLATFORM, wanted_versions
+from ..models_config import PLATFORM, local_path, wanted_versions
 from ..protocol import ModelConfig, ModelConfigList, ModelServerConfig
 from . import rpc_error
 
@@ -37,7 +36,7 @@ def check(config: ModelServerConfig, served: Mapping[str, ModelConfig]) -> Model
 
 
 def _check_model(model: ModelConfig, is_new: bool) -> None:
-    path = Path(model.base_path)
+    path = local_path(model.base_path)
     if not path.is_absolute():
         raise rpc_error.invalid_argument(
             f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"

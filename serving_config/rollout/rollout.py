@@ -56,7 +56,9 @@ class Rollout:
         self._timeout = timeout
         self.name = file.model(model).name
         models_config.check_on_disk(file.config, models_root)
-        self._folder = models_config.on_this_machine(file.model(model).base_path, models_root)
+        base_path = file.model(model).base_path
+        remote = models_config.is_remote(base_path)
+        self._folder = None if remote else models_config.on_this_machine(base_path, models_root)
 
     @property
     def labels(self) -> dict[str, int]:
@@ -92,11 +94,14 @@ class Rollout:
         return Outcome(sorted(available - kept), max(available & kept))
 
     def _check_on_disk(self, versions: set[int]) -> None:
-        missing = versions - set(models_config.version_folders(self._folder))
+        if self._folder is None:
+            return
+        on_disk = models_config.version_folders(self._folder)
+        missing = versions - set(on_disk)
         if missing:
             raise ServingConfigError(
                 f"{self.name} version {min(missing)} is not in {self._folder}: there is "
-                f"{', '.join(map(str, sorted(models_config.version_folders(self._folder)))) or 'none'}"
+                f"{', '.join(map(str, on_disk)) or 'none'}"
             )
 
     def _load(self, versions: set[int]) -> None:

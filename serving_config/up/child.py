@@ -75,7 +75,7 @@ def _wait_ready(process: subprocess.Popen[bytes], launch: Launch) -> dict[str, l
     try:
         while process.poll() is None:
             models = _opened(launch) if launch.ssl_config else _available(service, launch)
-            if models:
+            if models is not None:
                 return models
             time.sleep(_POLL_SECONDS)
     finally:
@@ -83,27 +83,25 @@ def _wait_ready(process: subprocess.Popen[bytes], launch: Launch) -> dict[str, l
     raise ServingConfigError(f"{_ended(process)} before it was ready; its last messages stand above")
 
 
-def _available(service: ModelService, launch: Launch) -> dict[str, list[int]]:
+def _available(service: ModelService, launch: Launch) -> dict[str, list[int]] | None:
     if not service.healthy():
-        return {}
+        return None
     models = {model.name: service.available(model.name) for model in launch.config.model_config_list.config}
-    return models if all(models.values()) else {}
+    return models if all(models.values()) else None
 
 
-def _opened(launch: Launch) -> dict[str, list[int]]:
+def _opened(launch: Launch) -> dict[str, list[int]] | None:
     """With mutual TLS the server answers only to its clients, but it opens the port when all models are loaded."""
     try:
         socket.create_connection((launch.host, launch.port), timeout=2).close()
     except OSError:
-        return {}
-    return {
-        model.name: sorted(
-            models_config.wanted_versions(
-                model, models_config.on_this_machine(model.base_path, launch.models_root)
-            )
-        )
-        for model in launch.config.model_config_list.config
-    }
+        return None
+    versions: dict[str, list[int]] = {}
+    for model in launch.config.model_config_list.config:
+        if not models_config.is_remote(model.base_path):
+            folder = models_config.on_this_machine(model.base_path, launch.models_root)
+            versions[model.name] = sorted(models_config.wanted_versions(model, folder))
+    return versions
 
 
 def _ended(process: subprocess.Popen[bytes]) -> str:

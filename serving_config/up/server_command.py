@@ -137,8 +137,9 @@ def _mounts(launch: Launch) -> dict[str, Path]:
     """What lies where on this machine, by its path in the container."""
     mounts = {}
     for model in launch.config.model_config_list.config:
-        folder = models_config.on_this_machine(model.base_path, launch.models_root)
-        mounts[model.base_path] = folder.resolve()
+        if not models_config.is_remote(model.base_path):
+            folder = models_config.on_this_machine(model.base_path, launch.models_root)
+            mounts[str(models_config.local_path(model.base_path))] = folder.resolve()
     for file in (launch.config_file, launch.ssl_config):
         if file:
             mounts[str(file)] = file

@@ -146,7 +146,7 @@ def requested_models(args: argparse.Namespace) -> ModelServerConfig:
 
 
 def _serve_embedded(config: ModelServerConfig, args: argparse.Namespace) -> int:
-    models_config.check_on_disk(config)
+    models_config.check_on_disk(config, remote_allowed=False)
     if args.print_command:
         words = [word for word in sys.argv[1:] if word != "--print-command"]
         room = str(__package__).removesuffix(".up")

@@ -265,3 +265,111 @@ def test_a_template_of_helm_is_a_note(text: str) -> None:
     result = check(a__yaml=text)
     assert result.findings == []
     assert "check what `helm template` prints" in result.notes[0]
+
+
+# Faults between objects, seeded one by one.
+
+
+def claim(name: str, mode: str) -> str:
+    return (
+        f"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\n"
+        f"spec: {{accessModes: [{mode}], resources: {{requests: {{storage: 1Gi}}}}}}\n"
+    )
+
+
+def with_claim(replicas: int) -> str:
+    text = DEPLOYMENT.replace("emptyDir: {}", "persistentVolumeClaim: {claimName: models}")
+    strategy = "strategy: {rollingUpdate: {maxUnavailable: 0}}"
+    return text.replace("replicas: 1", f"replicas: {replicas}\n  {strategy}")
+
+
+@pytest.mark.parametrize(
+    ("mode", "replicas"), [("ReadWriteOnce", 1), ("ReadWriteMany", 4), ("ReadOnlyMany", 2)]
+)
+def test_a_claim_that_every_replica_can_mount_is_no_fault(mode: str, replicas: int) -> None:
+    assert messages(a__yaml=with_claim(replicas), c__yaml=claim("models", mode)) == []
+
+
+@pytest.mark.parametrize("mode", ["ReadWriteOnce", "ReadWriteOncePod"])
+def test_a_claim_of_one_node_does_not_do_for_several_replicas(mode: str) -> None:
+    found = messages(a__yaml=with_claim(2), c__yaml=claim("models", mode))
+    assert found == ["the claim models is mounted by one node, and there are several replicas"]
+
+
+def test_a_claim_of_another_name_is_a_fault() -> None:
+    files = {"a__yaml": with_claim(1), "b__yaml": CONFIG_MAP, "c__yaml": claim("model", "ReadWriteOnce")}
+    found = messages(**files, kustomization__yaml="resources: [a.yaml, b.yaml, c.yaml]\n")
+    assert found == ["the claim models is not there"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "lifecycle: {preStop: {sleep: {seconds: 60}}}",
+            "lifecycle: {preStop: {exec: {command: [/bin/true]}}}",
+            None,
+        ),
+        ("seconds: 60", "seconds: 0", None),
+        (
+            "command: [/usr",
+            "securityContext: {runAsUser: 0}\n        command: [/usr",
+            "the server runs as root",
+        ),
+        ("containers:", "securityContext: {runAsUser: 0}\n      containers:", "the server runs as root"),
+        (
+            "command: [/usr",
+            "resources: {limits: {memory: 64Mi}}\n        command: [/usr",
+            "64Mi of memory is less",
+        ),
+        (
+            "command: [/usr",
+            "resources: {limits: {memory: 100M}}\n        command: [/usr",
+            "100M of memory is less",
+        ),
+    ],
+)
+def test_a_seeded_fault_of_a_pod_is_found(old: str, new: str, message: str | None) -> None:
+    (found,) = messages(a__yaml=DEPLOYMENT.replace(old, new))
+    assert found.startswith(message or "preStop ends at once")
+
+
+@pytest.mark.parametrize("script", ["[/bin/sh, -c, sleep 60]", "[/drain.sh]"])
+def test_a_hook_that_is_not_read_is_no_fault(script: str) -> None:
+    assert messages(a__yaml=DEPLOYMENT.replace("sleep: {seconds: 60}", f"exec: {{command: {script}}}")) == []
+
+
+def other(kind: str, version: str, spec: str) -> str:
+    return f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: b}}\nspec: {{{spec}}}\n"
+
+
+PORTS = DEPLOYMENT.replace(
+    "volumeMounts:", "ports: [{name: grpc, containerPort: 8500}]\n        volumeMounts:"
+)
+SELECTOR = "selector: {matchLabels: {app: a}}"
+
+
+@pytest.mark.parametrize(
+    ("sound", "broken", "message"),
+    [
+        ("maxUnavailable: 1", "maxUnavailable: 0", "maxUnavailable 0 lets no pod go"),
+        ("minAvailable: 1", "minAvailable: 100%", "minAvailable 100% lets no pod go"),
+    ],
+)
+def test_a_budget_that_lets_no_pod_go_is_a_fault(sound: str, broken: str, message: str) -> None:
+    for amount, found in ((sound, []), (broken, [message])):
+        budget = other("PodDisruptionBudget", "policy/v1", f"{amount}, {SELECTOR}")
+        assert messages(a__yaml=PORTS, b__yaml=budget) == found
+
+
+@pytest.mark.parametrize(
+    ("port", "faults"), [("8500", []), ("grpc", []), ("9000", ["port 9000 is no port of the pods"])]
+)
+def test_a_network_policy_lets_in_where_the_pods_listen(port: str, faults: list[str]) -> None:
+    spec = f"podSelector: {{matchLabels: {{app: a}}}}, ingress: [{{ports: [{{port: {port}}}]}}]"
+    assert messages(a__yaml=PORTS, b__yaml=other("NetworkPolicy", "networking.k8s.io/v1", spec)) == faults
+
+
+def test_a_service_may_name_a_port_that_the_pods_do_not_declare() -> None:
+    service = other("Service", "v1", "selector: {app: a}, ports: [{port: 80, targetPort: 8500}]")
+    assert messages(a__yaml=DEPLOYMENT, b__yaml=service) == []

@@ -6,7 +6,7 @@ import pytest
 from google.protobuf import message_factory, text_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from slimserve.serving_config.check import messages, text_proto
+from slimserve.serving_config.check.configs import messages, text_proto
 from tensorflow_serving.config import model_server_config_pb2
 
 PATH = Path("file.config")
@@ -102,7 +102,7 @@ def test_never_accepts_what_the_official_parser_refuses(words: list[str]) -> Non
 
 
 def test_reads_the_shipped_model_configuration_as_the_official_parser_does() -> None:
-    path = Path(text_proto.__file__).parent.parent / "models.config"
+    path = Path(text_proto.__file__).parents[2] / "models.config"
     official = text_format.Parse(path.read_text(), model_server_config_pb2.ModelServerConfig())
     root, _ = text_proto.read_file(path)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from slimserve.serving_config.check import config_rules
+from slimserve.serving_config.check.configs import config_rules
 
 from tests.unit.serving_config.checked_deployment import copy_deployment, lines, replace
 

@@ -43,6 +43,15 @@ def test_a_signal_ends_it_cleanly(serving: Callable, number: int) -> None:
     assert "not for production" in server.stderr()
 
 
+def test_a_file_address_is_a_folder(serving: Callable, tmp_path: Path) -> None:
+    config = tmp_path / "models.config"
+    config.write_text(
+        f'model_config_list {{ config {{ name: "a" base_path: "file://{AFFINE}" model_platform: "tensorflow" }} }}'
+    )
+    server = serving("--engine", "embedded", "--models-config", config, "--port", 0)
+    assert server.ready["models"] == {"a": [3]}
+
+
 def test_a_signal_while_a_model_loads_ends_it_cleanly(tmp_path: Path) -> None:
     write_slow_model(tmp_path / "slow" / "1")
     write_warmup(tmp_path / "slow" / "1", "steps", 2_000_000_000)

@@ -261,3 +261,39 @@ def test_a_version_that_is_not_on_disk_is_refused(path: Callable, tmp_path: Path
     run = up(path(tensorflow_model_server=MODEL_SERVER), "--engine", "binary", "--models-config", config)
     assert run.returncode == 1
     assert "holds no version to serve (there is [1, 2, 3])" in run.stderr
+
+
+def models_config(path: Path, base_path: str) -> Path:
+    path.write_text(
+        f'model_config_list {{ config {{ name: "a" base_path: "{base_path}" model_platform: "tensorflow" }} }}'
+    )
+    return path
+
+
+@pytest.mark.parametrize("engine", ["binary", "docker"])
+@pytest.mark.parametrize("base_path", ["gs://bucket/a", f"file://{AFFINE}"])
+def test_an_address_that_the_real_server_reads_is_served(
+    path: Callable, tmp_path: Path, engine: str, base_path: str
+) -> None:
+    config = models_config(tmp_path / "models.config", base_path)
+    env = path(tensorflow_model_server=MODEL_SERVER, docker=DOCKER)
+    run = up(env, "--engine", engine, "--models-config", config, "--print-command")
+    assert run.returncode == 0, run.stderr
+    mounted = f"--mount=type=bind,source={AFFINE},target={AFFINE},readonly" in shlex.split(run.stdout)
+    assert mounted is (engine == "docker" and base_path.startswith("file"))
+
+
+@pytest.mark.parametrize(
+    ("engine", "base_path", "message"),
+    [
+        ("binary", "s3://bucket/a", "does not exist here"),
+        ("embedded", "gs://bucket/a", "the embedded engine reads folders only"),
+    ],
+)
+def test_an_address_that_the_engine_does_not_read_is_refused(
+    path: Callable, tmp_path: Path, engine: str, base_path: str, message: str
+) -> None:
+    config = models_config(tmp_path / "models.config", base_path)
+    run = up(path(tensorflow_model_server=MODEL_SERVER), "--engine", engine, "--models-config", config)
+    assert run.returncode == 1
+    assert message in run.stderr

@@ -3,10 +3,9 @@
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
-from ..models_config import version_folders
-from .finding import Finding, joined
+from ...models_config import is_remote, local_path, version_folders
+from ..finding import Finding, joined
 from .text_proto import Node
 
 Locate = Callable[[str], "Path | None"]
@@ -67,10 +66,9 @@ def _model(config: Node, locate: Locate) -> Iterator[Finding]:
     remote = base_path_fault(base.text)
     if remote:
         yield base.fault(*remote)
-    address = urlsplit(base.text)
-    if address.scheme not in ("", "file"):
+    text = str(local_path(base.text))
+    if remote or is_remote(base.text):
         return
-    text = address.path
     if not PurePosixPath(text).is_absolute():
         advice = "the server refuses it: write it from / on, as the server sees it"
         yield base.fault(f"base_path {base.text} is relative", advice)

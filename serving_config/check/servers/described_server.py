@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from . import model_rules, server_flags
-from .finding import Finding, joined
+from ..configs import model_rules
+from ..configs.text_proto import Node
+from ..finding import Finding, joined
+from . import server_flags
 from .server_flags import Flags
-from .text_proto import Node
 
 ENTRY_POINT = "tensorflow_model_server"
 STOCK_IMAGE = re.compile(r"^(?:docker\.io/)?tensorflow/serving(?::|@|$)")

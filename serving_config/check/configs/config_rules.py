@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from .finding import Finding
+from ..finding import Finding
 from .text_proto import Node
 
 

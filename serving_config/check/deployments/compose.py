@@ -9,10 +9,10 @@ from typing import Any
 import jsonschema
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
-from . import command_line
-from .command_line import Words
-from .described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
-from .finding import Finding, joined
+from ..finding import Finding, joined
+from ..servers import command_line
+from ..servers.command_line import Words
+from ..servers.described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
 from .yaml_file import Document, interpolate
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")

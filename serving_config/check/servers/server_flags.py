@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .finding import Finding
+from ..finding import Finding
 
 _BY_KIND = {
     "bool": """rest_api_enable_cors_support enable_batching allow_version_labels_for_unavailable_models

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from google.protobuf import text_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from .. import protocol
-from .finding import Finding
+from ... import protocol
+from ..finding import Finding
 from .text_proto import BOOLEANS, Node, integer
 
 _INTEGERS = {

@@ -1,100 +1,23 @@
-"""Kubernetes manifests: their schemas, and the servers they describe."""
+"""The servers in a Kubernetes workload's containers, and faults that need no other object."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
-
-from . import command_line
-from .described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
-from .finding import Finding, joined
-from .kustomization import Kustomization
+from ..finding import Finding, joined
+from ..servers import command_line
+from ..servers.described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
+from .kubernetes import POD, Surroundings, get
 from .yaml_file import Document
 
-SCHEMAS = "1.32"
-"""The Kubernetes version whose schemas manifests are held to."""
-POD = ("spec", "template", "spec")
-PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
-_CONTENTS = ("data", "binaryData", "stringData")
+_PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 _IMAGE = "tensorflow/serving:2.20.0"
 _SLEEP = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+)(?P<unit>[smhd]?)")
+_AMOUNT = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>(Ki|Mi|Gi|k|M|G)?)")
+_UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+_LEAST_MEMORY = 128 * 2**20
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-@dataclass
-class Surroundings:
-    """What stands beside a Deployment: kustomizations, and the other objects."""
-
-    kustomizations: list[Kustomization] = field(default_factory=list)
-    objects: list[Document] = field(default_factory=list)
-
-    def generated(self) -> dict[str, dict[str, Path | None]]:
-        """The ConfigMaps and Secrets by name: their files here by their keys, None where one is no file."""
-        found: dict[str, dict[str, Path | None]] = {}
-        for document in self.objects:
-            if document.data["kind"] in ("ConfigMap", "Secret"):
-                keys = [key for part in _CONTENTS for key in get(document.data, part) or ()]
-                found[str(get(document.data, "metadata", "name"))] = dict.fromkeys(keys)
-        for kustomization in self.kustomizations:
-            found.update({name: dict(files) for name, files in kustomization.generated.items()})
-        return found
-
-    def replicas(self, deployment: Document) -> int:
-        """The most replicas that a Deployment may have, by itself or by its autoscaler."""
-        name = get(deployment.data, "metadata", "name")
-        highest = [
-            get(document.data, "spec", "maxReplicas")
-            for document in self.objects
-            if document.data["kind"] == "HorizontalPodAutoscaler"
-            and get(document.data, "spec", "scaleTargetRef", "name") == name
-        ]
-        given = [number for number in highest if isinstance(number, int)]
-        return max([get(deployment.data, "spec", "replicas") or 1, *given])
-
-
-def is_manifest(document: Document) -> bool:
-    """Whether a YAML document is a Kubernetes object."""
-    return isinstance(document.data, dict) and "kind" in document.data and "apiVersion" in document.data
-
-
-def is_custom(document: Document) -> bool:
-    """Whether the object is of a kind that a CustomResourceDefinition defines, whose schema is not known here."""
-    group = str(document.data["apiVersion"]).rpartition("/")[0]
-    return "." in group and not group.endswith(".k8s.io")
-
-
-def schema_findings(document: Document) -> Iterator[Finding]:
-    """The first place where the object departs from its schema, unknown fields included; and empty list items."""
-    for key in ("apiVersion", "kind"):
-        if not isinstance(document.data[key], str):
-            yield document.fault(f"{key} is no word", f"see Kubernetes {SCHEMAS}", key)
-            return
-    for keys in _empty_items(document.data):  # which the schemas allow
-        yield document.fault(f"{'.'.join(map(str, keys))} is empty", "fill it in or remove it", *keys)
-    kind = document.data["kind"]
-    try:
-        kubernetes_validate.validate(document.data, SCHEMAS, strict=True)
-    except kubernetes_validate.ValidationError as error:
-        where = ".".join(str(part) for part in error.absolute_path) or kind
-        message = f"{where}: {error.message[:200]}"
-        yield document.fault(message, f"see Kubernetes {SCHEMAS}'s {kind}", *error.absolute_path)
-    except kubernetes_validate.SchemaNotFoundError:
-        message = f"Kubernetes {SCHEMAS} has no {kind} in {document.data['apiVersion']}"
-        yield document.fault(message, "correct kind or apiVersion", "kind")
-
-
-def _empty_items(data: Any, *keys: str | int) -> Iterator[tuple[str | int, ...]]:
-    if isinstance(data, list):
-        for index, item in enumerate(data):
-            if item is None:
-                yield (*keys, index)
-            yield from _empty_items(item, *keys, index)
-    elif isinstance(data, dict):
-        for key, value in data.items():
-            yield from _empty_items(value, *keys, key)
 
 
 def servers(document: Document, surroundings: Surroundings) -> tuple[list[DescribedServer], list[Finding]]:
@@ -113,13 +36,6 @@ def servers(document: Document, surroundings: Surroundings) -> tuple[list[Descri
     if found:
         faults.extend(_pod_faults(document, pod, found, surroundings))
     return found, faults
-
-
-def get(data: Any, *keys: str) -> Any:
-    """The value along a path of keys, None where there is none."""
-    for key in keys:
-        data = data.get(key) if isinstance(data, dict) else None
-    return data
 
 
 def _server(
@@ -159,7 +75,7 @@ def _server(
         target, mount_line = mount.get("mountPath", ""), document.line(*where)
         files = [Mount(f"{target}/{name}", path, mount_line) for name, path in source.items()]
         server.mounts.extend(files or [Mount(target, None, mount_line)])
-    for probe in PROBES:
+    for probe in _PROBES:
         if get(container, probe, "grpc"):
             server.grpc_probes.append(document.line(*here, probe))
         script = get(container, probe, "exec", "command")
@@ -168,10 +84,31 @@ def _server(
     return server, faults
 
 
+def _claim(document: Document, name: str, surroundings: Surroundings) -> Iterator[Finding]:
+    """A claim that is not among those of the kustomization, or that several nodes cannot mount."""
+    claims = {
+        str(get(claim.data, "metadata", "name")): get(claim.data, "spec", "accessModes") or []
+        for claim in surroundings.objects
+        if claim.data["kind"] == "PersistentVolumeClaim"
+    }
+    where = (*POD, "volumes")
+    if name not in claims:
+        if claims and surroundings.kustomizations:
+            message = f"the claim {name} is not there"
+            yield document.fault(message, f"the claims are {joined(claims)}", *where)
+    elif surroundings.replicas(document) > 1 and not {"ReadWriteMany", "ReadOnlyMany"} & set(claims[name]):
+        message = f"the claim {name} is mounted by one node, and there are several replicas"
+        advice = "make its accessModes ReadOnlyMany or ReadWriteMany, or put the models in the image"
+        yield document.fault(message, advice, *where)
+
+
 def _volume(
     document: Document, volume: dict[str, Any], surroundings: Surroundings
 ) -> tuple[dict[str, Path | None], list[Finding]]:
     """The files of a ConfigMap or Secret that a kustomization generates, or that stands among the objects."""
+    claim = get(volume, "persistentVolumeClaim", "claimName")
+    if claim:
+        return {}, list(_claim(document, claim, surroundings))
     name = get(volume, "configMap", "name") or get(volume, "secret", "secretName")
     if not name or not surroundings.kustomizations:
         return {}, []
@@ -192,9 +129,9 @@ def _container_faults(
         number = str(port.get("containerPort"))
         named[port.get("name", number)] = number
         if number not in listens:
-            where = (*here, "ports", at, "containerPort")
-            yield document.fault(f"containerPort {number}", server.listens, *where)
-    for probe in PROBES:
+            port_at = (*here, "ports", at, "containerPort")
+            yield document.fault(f"containerPort {number}", server.listens, *port_at)
+    for probe in _PROBES:
         if not container.get(probe):
             yield server.fault(f"no {probe}", "add it: a gRPC probe of the health service")
             continue
@@ -207,6 +144,15 @@ def _container_faults(
                 yield document.fault(f"{probe} asks port {number}", advice, *here, probe, kind, "port")
     if not server.image:
         yield document.fault("the container has no image", f"name one, such as {_IMAGE}", *here, "image")
+    if get(container, "securityContext", "runAsUser") == 0:
+        where = (*here, "securityContext", "runAsUser")
+        yield document.fault("the server runs as root", "set runAsUser: 65532", *where)
+    limit = get(container, "resources", "limits", "memory")
+    amount = _AMOUNT.fullmatch(str(limit))
+    if amount and float(amount["number"]) * _UNITS[amount["unit"]] < _LEAST_MEMORY:
+        message = f"{limit} of memory is less than the server alone takes"
+        advice = "give it room for its models: about 1Gi for each version of VGG-16 and 0.2Gi for each call"
+        yield document.fault(message, advice, *here, "resources", "limits", "memory")
     yield from _drain_faults(document, here, get(container, "lifecycle", "preStop"))
 
 
@@ -226,7 +172,10 @@ def _drain_faults(document: Document, here: tuple[str | int, ...], stop: Any) ->
         seconds += float(length["number"]) * _SECONDS[length["unit"]]
     grace = get(document.data, *POD, "terminationGracePeriodSeconds")
     grace = 30 if grace is None else grace
-    if seconds >= grace:
+    if not seconds and Path(command[0]).name in ("", "true", "sleep") and "httpGet" not in stop:
+        message = "preStop ends at once, and SIGTERM ends the server with its calls in flight"
+        yield document.fault(message, "make it sleep, so that callers leave first", *where)
+    elif seconds >= grace:
         message = f"preStop sleeps {seconds:g} s and the pod is killed after {grace} s"
         yield document.fault(message, "raise terminationGracePeriodSeconds above it", *where)
 
@@ -245,6 +194,9 @@ def _pod_faults(
     if not wanted.items() <= labels.items():
         message = "the selector does not match the template's labels"
         yield document.fault(message, "make them equal", "spec", "selector", "matchLabels")
+    if get(pod, "securityContext", "runAsUser") == 0:
+        where = (*POD, "securityContext", "runAsUser")
+        yield document.fault("the server runs as root", "set runAsUser: 65532", *where)
     if pod.get("hostNetwork") and not all(server.encrypted for server in found):
         message = "open on the node's own network without TLS"
         yield document.fault(message, "remove hostNetwork", *POD, "hostNetwork")

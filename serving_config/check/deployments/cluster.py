@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from .finding import Finding, joined
+from ..finding import Finding, joined
 from .kubernetes import POD, get
 from .yaml_file import Document
 
@@ -50,14 +50,33 @@ def _selecting(document: Document, deployments: dict[str, Document]) -> Iterator
     if not matching:
         message = f"the {kind} selects no deployment's pods"
         yield document.fault(message, "use the labels of the pod template", "spec", *key)
-    if kind != "Service" or not matching:
-        return
-    ports: set[str] = set()
-    for container in get(matching[0].data, *POD, "containers") or []:
+    elif kind == "PodDisruptionBudget":
+        yield from _budget(document)
+    else:
+        yield from _ports(document, matching[0])
+
+
+def _budget(document: Document) -> Iterator[Finding]:
+    for key, never in (("maxUnavailable", ("0", "0%")), ("minAvailable", ("100%",))):
+        if str(get(document.data, "spec", key)) in never:
+            message = f"{key} {get(document.data, 'spec', key)} lets no pod go"
+            yield document.fault(message, "no node could be drained: write maxUnavailable: 1", "spec", key)
+
+
+def _ports(document: Document, deployment: Document) -> Iterator[Finding]:
+    """Ports of a Service or a NetworkPolicy that the pods do not declare, where they declare any."""
+    declared: set[str] = set()
+    for container in get(deployment.data, *POD, "containers") or []:
         for port in container.get("ports") or []:
-            ports |= {str(port.get("name")), str(port.get("containerPort"))}
-    for at, port in enumerate(get(document.data, "spec", "ports") or []):
-        target = str(port.get("targetPort", port.get("port")))
-        if target not in ports:
-            message = f"targetPort {target} is no port of the pods"
-            yield document.fault(message, f"they have {joined(sorted(ports))}", "spec", "ports", at)
+            declared |= {str(port.get("name")), str(port.get("containerPort"))}
+    places: list[tuple[str | int, ...]] = [("spec",)]
+    if document.data["kind"] == "NetworkPolicy":
+        places = [("spec", "ingress", at) for at in range(len(get(document.data, "spec", "ingress") or []))]
+    for place in places:
+        rule = document.data["spec"] if len(place) == 1 else document.data["spec"]["ingress"][place[-1]]
+        for at, port in enumerate(rule.get("ports") or []):
+            target = str(port.get("targetPort", port.get("port")))
+            if target not in declared and (declared or not target.isdigit()) and "endPort" not in port:
+                what = "targetPort" if len(place) == 1 else "port"
+                advice = f"they have {joined(sorted(declared))}"
+                yield document.fault(f"{what} {target} is no port of the pods", advice, *place, "ports", at)

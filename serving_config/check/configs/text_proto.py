@@ -13,7 +13,7 @@ from pathlib import Path
 
 from google.protobuf import text_encoding
 
-from .finding import Finding
+from ..finding import Finding
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n\f\v]+|\#[^\n]*)

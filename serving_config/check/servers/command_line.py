@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ..finding import Finding
 from . import server_flags
 from .described_server import ENTRY_POINT, STOCK_IMAGE
-from .finding import Finding
 from .server_flags import Flags
 
 Words = list[tuple[str, int]]

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from . import command_line
-from .described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
-from .finding import Finding
+from ..finding import Finding
+from ..servers import command_line
+from ..servers.described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .finding import Finding
+from ..finding import Finding
 from .yaml_file import Document
 
 # https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/

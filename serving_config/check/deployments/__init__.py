@@ -1,0 +1,1 @@
+"""Deployment files: compose files, Dockerfiles, Kubernetes manifests, kustomizations."""

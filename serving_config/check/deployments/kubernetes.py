@@ -1,0 +1,97 @@
+"""Kubernetes manifests: their schemas, and the servers they describe."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+
+from ..finding import Finding
+from .kustomization import Kustomization
+from .yaml_file import Document
+
+SCHEMAS = "1.32"
+"""The Kubernetes version whose schemas manifests are held to."""
+POD = ("spec", "template", "spec")
+_CONTENTS = ("data", "binaryData", "stringData")
+
+
+@dataclass
+class Surroundings:
+    """What stands beside a Deployment: kustomizations, and the other objects."""
+
+    kustomizations: list[Kustomization] = field(default_factory=list)
+    objects: list[Document] = field(default_factory=list)
+
+    def generated(self) -> dict[str, dict[str, Path | None]]:
+        """The ConfigMaps and Secrets by name: their files here by their keys, None where one is no file."""
+        found: dict[str, dict[str, Path | None]] = {}
+        for document in self.objects:
+            if document.data["kind"] in ("ConfigMap", "Secret"):
+                keys = [key for part in _CONTENTS for key in get(document.data, part) or ()]
+                found[str(get(document.data, "metadata", "name"))] = dict.fromkeys(keys)
+        for kustomization in self.kustomizations:
+            found.update({name: dict(files) for name, files in kustomization.generated.items()})
+        return found
+
+    def replicas(self, deployment: Document) -> int:
+        """The most replicas that a Deployment may have, by itself or by its autoscaler."""
+        name = get(deployment.data, "metadata", "name")
+        highest = [
+            get(document.data, "spec", "maxReplicas")
+            for document in self.objects
+            if document.data["kind"] == "HorizontalPodAutoscaler"
+            and get(document.data, "spec", "scaleTargetRef", "name") == name
+        ]
+        given = [number for number in highest if isinstance(number, int)]
+        return max([get(deployment.data, "spec", "replicas") or 1, *given])
+
+
+def is_manifest(document: Document) -> bool:
+    """Whether a YAML document is a Kubernetes object."""
+    return isinstance(document.data, dict) and "kind" in document.data and "apiVersion" in document.data
+
+
+def is_custom(document: Document) -> bool:
+    """Whether the object is of a kind that a CustomResourceDefinition defines, whose schema is not known here."""
+    group = str(document.data["apiVersion"]).rpartition("/")[0]
+    return "." in group and not group.endswith(".k8s.io")
+
+
+def schema_findings(document: Document) -> Iterator[Finding]:
+    """The first place where the object departs from its schema, unknown fields included; and empty list items."""
+    for key in ("apiVersion", "kind"):
+        if not isinstance(document.data[key], str):
+            yield document.fault(f"{key} is no word", f"see Kubernetes {SCHEMAS}", key)
+            return
+    for keys in _empty_items(document.data):  # which the schemas allow
+        yield document.fault(f"{'.'.join(map(str, keys))} is empty", "fill it in or remove it", *keys)
+    kind = document.data["kind"]
+    try:
+        kubernetes_validate.validate(document.data, SCHEMAS, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        where = ".".join(str(part) for part in error.absolute_path) or kind
+        message = f"{where}: {error.message[:200]}"
+        yield document.fault(message, f"see Kubernetes {SCHEMAS}'s {kind}", *error.absolute_path)
+    except kubernetes_validate.SchemaNotFoundError:
+        message = f"Kubernetes {SCHEMAS} has no {kind} in {document.data['apiVersion']}"
+        yield document.fault(message, "correct kind or apiVersion", "kind")
+
+
+def _empty_items(data: Any, *keys: str | int) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(data, list):
+        for index, item in enumerate(data):
+            if item is None:
+                yield (*keys, index)
+            yield from _empty_items(item, *keys, index)
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield from _empty_items(value, *keys, key)
+
+
+def get(data: Any, *keys: str) -> Any:
+    """The value along a path of keys, None where there is none."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data

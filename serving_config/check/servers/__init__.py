@@ -1,0 +1,1 @@
+"""A server as a deployment describes it: its command, its flags, and what they refer to."""
