@@ -86,6 +86,18 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         + (f"; these classify and do not segment: {classifiers}" if classifiers else ""),
     )
     parser.add_argument(
+        "--scope",
+        metavar="PREFIX",
+        help="where the network's variables are below another scope, such as tower_0/ (default: none, or the only one "
+        "that fits)",
+    )
+    parser.add_argument(
+        "--weights",
+        choices=["averages", "raw"],
+        help="of a checkpoint with moving averages beside the raw weights: slim's evaluation restores the averages "
+        "(default: the set that is complete; to be said where both are)",
+    )
+    parser.add_argument(
         "--labels",
         metavar="FILE",
         help="class names, a line each: name, identifier<TAB>name, or tf-slim's number:name (default: "

@@ -8,7 +8,7 @@ from typing import Literal
 
 from .errors import ExportError
 from .networks import Network
-from .types import Geometry
+from .types import Geometry, WeightSet
 
 Upsampling = Literal["bilinear", "nearest"]
 Target = Literal["portable", "x86"]
@@ -83,6 +83,8 @@ class Request:
         checkpoint: a slim checkpoint, see `export.checkpoint.contents`.
         out: the model's folder; None for models/<network>.
         network: None for the one whose variables the checkpoint holds.
+        scope: below which the network's variables are; None for its own, or the only one that fits.
+        weights: which set of them; None where only one is complete.
         labels: a file, see `export.weights.labels`.
         version: a number that is not taken, or None for the next one.
         calibrate: a folder of images; only for int8, which needs it.
@@ -94,6 +96,8 @@ class Request:
     checkpoint: str | Path
     out: Path | None = None
     network: Network | None = None
+    scope: str | None = None
+    weights: WeightSet | None = None
     labels: str | Path | None = None
     version: int | None = None
     calibrate: Path | None = None

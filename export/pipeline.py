@@ -85,7 +85,9 @@ def export_checkpoint(
             checkpoint = stack.enter_context(
                 open_checkpoint(request.checkpoint, lambda done, total: step(done / total))
             )
-            plan = Plan.of(checkpoint, options, request.network, request.labels)
+            plan = Plan.of(
+                checkpoint, options, request.network, request.labels, request.scope, request.weights
+            )
             _check_limits(plan)
         sha256 = hashing.submit(checkpoint.sha256)
         statistics = float_model = agreement = None

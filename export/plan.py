@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .checkpoint.contents import Checkpoint, verify
-from .checkpoint.recognition import network_of
+from .checkpoint.contents import Checkpoint
+from .checkpoint.recognition import find_network_in
+from .checkpoint.selection import select
+from .checkpoint.weight_sets import NetworkWeights
 from .networks import Network
 from .options import GraphOptions
-from .types import Shape
+from .types import Shape, WeightSet
 from .weights.labels import Labels, find_labels
 
 
@@ -19,14 +21,14 @@ class Plan:
     """What is exported.
 
     Attributes:
-        checkpoint: open; it holds the network whole, and no other in its scope.
+        checkpoint: the network's weights in an open checkpoint.
         network: the one that the user named or the checkpoint holds.
         options: with the network's own where the user left one open.
         labels: names of the classes.
         shapes: of the network's variables in the checkpoint, by name.
     """
 
-    checkpoint: Checkpoint
+    checkpoint: NetworkWeights
     network: Network
     options: GraphOptions
     labels: Labels
@@ -39,16 +41,33 @@ class Plan:
         options: GraphOptions,
         network: Network | None = None,
         labels_file: str | Path | None = None,
+        scope: str | None = None,
+        weights: WeightSet | None = None,
     ) -> Plan:
         """Choose what the arguments leave open.
 
         Raises:
             ExportError: the checkpoint does not hold the network, the network lacks an option, or the labels don't fit.
         """
-        network = network_of(checkpoint, network)
-        options = options.of(network)
-        expected = network.expected_variables()
-        verify(checkpoint, expected, network.name, network.scope)
-        shapes = {name: checkpoint.tensors[name].shape for name in expected}
+        place = find_network_in(checkpoint, network, scope)
+        network = place.network
+        options = replace(options, output_stride=options.output_stride or place.output_stride).of(network)
+        found = select(checkpoint, place, weights)
+        shapes = {name: spec.shape for name, spec in found.tensors.items()}
         labels = find_labels(labels_file, (checkpoint.path, checkpoint.file), network.classes(shapes))
-        return cls(checkpoint, network, options, labels, shapes)
+        return cls(found, network, options, labels, shapes)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was chosen, guessed and converted, a sentence each."""
+        notes, options, classes = list(self.checkpoint.notes), self.options, len(self.labels.names)
+        if trained := self.checkpoint.place.output_stride:
+            notes.append(
+                f"the scope above {self.network.name} says that it was trained at an output stride of {trained}: the "
+                f"export has {options.output_stride}"
+            )
+        if options.top_k > classes:
+            notes.append(
+                f"--top-k is {options.top_k}, and there are {classes} classes: answers rank all of them"
+            )
+        return notes

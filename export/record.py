@@ -25,14 +25,9 @@ def export_record(plan: Plan, sha256: str, parity: Parity, warning: str | None) 
 
     `sha256` is the checkpoint's digest in hex, `warning` what the user was told.
     """
-    checkpoint, network = plan.checkpoint, plan.network
+    network = plan.network
     return {
-        "checkpoint": {
-            "path": str(checkpoint.path),
-            "format": checkpoint.format,
-            "bytes": checkpoint.size,
-            "sha256": sha256,
-        },
+        "checkpoint": plan.checkpoint.record() | {"sha256": sha256},
         "network": network.name,
         "segments": network.segments,
         "classes": len(plan.labels.names),
@@ -42,6 +37,7 @@ def export_record(plan: Plan, sha256: str, parity: Parity, warning: str | None) 
         "versions": _versions(),
         "runs_on": runs_on(plan.options),
         "warning": warning,
+        "notes": plan.notes,
     }
 
 

@@ -75,7 +75,8 @@ def print_report(result: Export) -> None:
     checkpoint = record["checkpoint"]
     seconds = ", ".join(f"{step} {taken:.1f}" for step, taken in result.seconds.items())
     facts = {
-        "checkpoint": f"{checkpoint['path']} ({checkpoint['format']}, {checkpoint['bytes'] / 1e6:.0f} MB)",
+        "checkpoint": f"{checkpoint['file']} ({checkpoint['format']}, {checkpoint['bytes'] / 1e6:.0f} MB), "
+        f"{'moving averages' if checkpoint['weights'] == 'averages' else 'raw weights'}",
         "classes": f"{record['classes']}, named by {record['labels']}",
         "against tf-slim": f"largest difference {parity.difference:.1e} of the largest logit "
         f"(allowed {parity.tolerance:.0e}), same best class in {parity.argmax_agreement:.2%} of {parity.cells} cells",
@@ -86,7 +87,7 @@ def print_report(result: Export) -> None:
     }
     if not record["segments"]:
         facts["segmentation"] = f"none: {record['network']} pools its features before its last layer"
-    for name, text in facts.items():
+    for name, text in [*facts.items(), *(("note", note) for note in record["notes"])]:
         console.print(f"{name:>15}  {text}", highlight=False, markup=False)
     model = result.path.parent
     console.print(

@@ -16,6 +16,7 @@ Kernel = int | tuple[int, int]  # a square's side, or height and width
 # tf-slim's resnet_utils.py).
 Padding = Literal["SAME", "VALID", "FIXED"]
 Geometry = Literal["aligned", "valid"]
+WeightSet = Literal["averages", "raw"]  # moving averages of the weights, or the weights themselves
 Progress = Callable[
     [str, float], None
 ]  # is called with the name of a step and the fraction of it that is done

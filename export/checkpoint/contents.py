@@ -7,14 +7,13 @@ where this one takes half a second and one copy, and a shape that no memory can 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from ..errors import ExportError
@@ -26,14 +25,8 @@ from .tensor_spec import TensorSpec
 from .v1 import V1Files
 from .v2 import V2Bundle
 
-__all__ = ["Checkpoint", "TensorSpec", "open_checkpoint", "verify"]
-
-MOST_NAMES = 3
-MOST_CLASSES = 1 << 16  # labels are uint16
-AUXILIARY = "AuxLogits"  # a second classifier that slim's Inception networks have while they are trained
 # Bytes. The hash is taken in a thread of its own, which may wait 5 ms for the interpreter after each read.
 HASHED_AT_ONCE = 1 << 24
-OBJECT_BASED = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 class Checkpoint:
@@ -42,21 +35,23 @@ class Checkpoint:
     Attributes:
         path: what the user gave.
         file: the V1 file or V2 prefix that is read; in a temporary folder when `path` is an archive.
+        read_from: the same for people: within the archive that it lies in.
         notes: what was chosen or passed over to find it, a sentence each.
         format: "V1" or "V2".
         tensors: shape and dtype of everything in it, by name.
         size: bytes of its files.
+        located, reader, cleanup: what it is made of.
     """
 
     def __init__(self, path: Path, located: Located, reader: V1Files | V2Bundle, cleanup: ExitStack) -> None:
         self.path = path
         self.format: Format = located.format
         self.file = located.file
+        self.read_from = located.shown or located.file
         self.notes = located.notes
         self.tensors: Mapping[str, TensorSpec] = reader.tensors
         self.size = sum(file.stat().st_size for file in reader.files)
-        self._reader = reader
-        self._cleanup = cleanup
+        self.located, self.reader, self.cleanup = located, reader, cleanup
 
     def __enter__(self) -> Checkpoint:
         return self
@@ -68,17 +63,25 @@ class Checkpoint:
 
     def close(self) -> None:
         """Close the files and remove what was unpacked."""
-        self._cleanup.close()
+        self.cleanup.close()
 
     def sha256(self) -> str:
         """Return the hex digest of the V1 file, or of the V2 index followed by its data files in order."""
         digest = hashlib.sha256()
         with _explained(self.path):
-            for file in self._reader.files:
+            for file in self.reader.files:
                 with file.open("rb") as stream:
                     while chunk := stream.read(HASHED_AT_ONCE):
                         digest.update(chunk)
         return digest.hexdigest()
+
+    def step(self) -> int | None:
+        """Return the training step that it holds, or that its name ends with; None without one."""
+        spec = self.tensors.get("global_step")
+        if spec and not spec.shape and spec.dtype.kind == "i":
+            return int(self.read("global_step"))
+        number = re.search(r"-(\d{1,18})$", self.file.name)
+        return int(number[1]) if number else None
 
     def read(self, name: str) -> npt.NDArray[Any]:
         """Read one tensor.
@@ -119,7 +122,7 @@ class Checkpoint:
                 progress(done)
 
         with _damage_explained(self.path):
-            yield from self._reader.read(wanted, step, sinks)
+            yield from self.reader.read(wanted, step, sinks)
 
 
 def open_checkpoint(path: str | Path, progress: Callable[[int, int], None] | None = None) -> Checkpoint:
@@ -142,102 +145,6 @@ def open_checkpoint(path: str | Path, progress: Callable[[int, int], None] | Non
         reader = V1Files(located.shards) if located.format == "V1" else V2Bundle(located.file)
         cleanup.callback(reader.close)
         return Checkpoint(path, located, reader, cleanup.pop_all())
-
-
-def verify(
-    checkpoint: Checkpoint, expected: Mapping[str, tuple[int | None, ...]], net: str, scope: str = ""
-) -> None:
-    """Check that a checkpoint holds a network: every variable, of the right shape and float32, and no others.
-
-    Variables outside the network's scope, `mean_rgb` and auxiliary logits in it, and what optimizers and moving
-    averages keep below a variable's name are ignored.
-
-    Args:
-        checkpoint: any.
-        expected: shapes of the network's variables; None stands for the number of classes, at least 1, the
-            same everywhere.
-        net: the network's name.
-        scope: of its variables, if it is not the name.
-
-    Raises:
-        ExportError: it does not; the message names the first tensors at fault, or the network it looks like.
-    """
-    scope = scope or net
-    missing = [name for name in expected if name not in checkpoint.tensors]
-    if missing:
-        raise ExportError(f"{checkpoint.path} {_what_is_missing(checkpoint, missing, net, scope)}")
-    classes = {
-        size
-        for name, shape in expected.items()
-        for size, wanted in zip(checkpoint.tensors[name].shape, shape, strict=False)
-        if wanted is None
-    }
-    if max(classes, default=0) > MOST_CLASSES:
-        raise ExportError(
-            f"{checkpoint.path} has {max(classes):,} classes: label maps hold up to {MOST_CLASSES:,}"
-        )
-    for name, shape in expected.items():
-        spec = checkpoint.tensors[name]
-        if spec.dtype != np.float32:
-            raise ExportError(f"{name} in {checkpoint.path} is {spec.dtype}, and {net} needs float32")
-        fits = len(spec.shape) == len(shape) and all(map(_fits, spec.shape, shape))
-        if not fits or (len(classes) > 1 and None in shape):
-            raise ExportError(
-                f"{name} in {checkpoint.path} has shape {_written(spec.shape)}, "
-                f"and {net} needs {_written(shape)}{', as many classes everywhere' if fits else ''}"
-            )
-    _refuse_unknown(checkpoint, expected, net, scope)
-
-
-def _fits(size: int, wanted: int | None) -> bool:
-    return size == wanted or (wanted is None and size > 0)
-
-
-def _written(shape: tuple[int | None, ...]) -> str:
-    return "[" + ", ".join("classes" if size is None else str(size) for size in shape) + "]"
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
-
-
-def _what_is_missing(checkpoint: Checkpoint, missing: list[str], net: str, scope: str) -> str:
-    held = list(checkpoint.tensors)
-    if any(name.startswith(f"{scope}/") for name in held):
-        return f"lacks {_listed(missing)}: it is no complete {net}"
-    if any(name.endswith(OBJECT_BASED) for name in held):
-        return (
-            "was written by tf.train.Checkpoint or Keras, not by slim: save it with tf.compat.v1.train.Saver"
-        )
-    for name in held:
-        if name.endswith(f"/{missing[0]}"):
-            above = name.removesuffix(missing[0])
-            return f"has the variables of {net} below {above}: save them without that scope"
-    scopes = Counter(name.split("/")[0] for name in held if "/" in name)
-    if not scopes:
-        return f"holds none of the variables of {net}, such as {missing[0]}"
-    other = scopes.most_common(1)[0][0]
-    return f"is not {net}: it looks like {other}, its variables start with {other}/"
-
-
-def _refuse_unknown(
-    checkpoint: Checkpoint, expected: Mapping[str, tuple[int | None, ...]], net: str, scope: str
-) -> None:
-    """A variable that the network does not use means another network; leaving it out would go unnoticed."""
-    unknown = [
-        name
-        for name in checkpoint.tensors
-        if name.startswith(f"{scope}/")
-        and name not in expected
-        and name != f"{scope}/mean_rgb"
-        and not name.startswith(f"{scope}/{AUXILIARY}/")
-        and not any(str(parent) in expected for parent in PurePosixPath(name).parents)
-    ]
-    if unknown:
-        raise ExportError(
-            f"{checkpoint.path} is not {net} alone: it also has {_listed(unknown)}, which {net} never uses"
-        )
 
 
 @contextmanager
@@ -265,6 +172,7 @@ def _damage_explained(path: Path) -> Iterator[None]:
 def _unpacked(path: Path, cleanup: ExitStack, progress: Callable[[int, int], None] | None) -> Located:
     folder = unpack(path, cleanup, progress)
     try:
-        return locate(folder, unpacked=True)
+        located = locate(folder, unpacked=True)
+        return located._replace(shown=path / located.file.name)
     except ExportError as error:
         raise ExportError(str(error).replace(str(folder), str(path))) from error

@@ -32,12 +32,14 @@ class Located(NamedTuple):
         file: the V1 file, or what the names of its files start with.
         shards: the V1 files; none for V2.
         notes: what was chosen or passed over on the way, a sentence each.
+        shown: `file` for people, where it lies in an archive.
     """
 
     format: Format
     file: Path
     shards: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    shown: Path | None = None
 
 
 def starts_like_table(head: bytes) -> bool:
@@ -240,9 +242,11 @@ def _latest(state: Path, *, unpacked: bool) -> Located:
                 continue
             if candidate.is_file() or _by_its_name(candidate):
                 found = _named(candidate)
-                note = f"{state.name} names {name}"
                 elsewhere = candidate.parent.absolute() != state.parent.absolute()
-                note += f": {found.file} is read" if elsewhere else f": {found.file.name} beside it is read"
+                if not elsewhere and found.file.absolute() == (state.parent / name).absolute():
+                    return found
+                which = found.file if elsewhere else f"{found.file.name} beside it"
+                note = f"{state.name} names {name}: {which} is read"
                 return found._replace(notes=(*found.notes, note))
     if unpacked and len(there) == 1:  # there is no other way to name it
         found = _named(Path(there[0]))

@@ -1,46 +1,175 @@
-"""Which network a checkpoint holds: slim keeps the variables of each in a scope of its own."""
+"""Which network a checkpoint holds, and below which scope: slim keeps the variables of each in a scope of its own."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from ..errors import ExportError
-from ..networks import NETWORKS, Network, find_network
-from .contents import OBJECT_BASED, Checkpoint
+from ..networks import NETWORKS, Network
+from .contents import Checkpoint
+
+AVERAGE = "/ExponentialMovingAverage"  # behind the name of a variable: tf.train.ExponentialMovingAverage
+_OBJECT_BASED = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-def network_of(checkpoint: Checkpoint, wanted: Network | None) -> Network:
-    """Return `wanted`, else the one network that the checkpoint's variables belong to.
+@dataclass(frozen=True)
+class Place:
+    """A network in a checkpoint.
 
-    Where nothing tells, and something else than the network is wrong, VGG-16 is returned for `verify` to complain.
+    Attributes:
+        network: which.
+        prefix: of its variables' names, in place of its own scope: "tower_0/vgg_16/".
+        notes: what was guessed or left out, a sentence each.
+    """
+
+    network: Network
+    prefix: str
+    notes: tuple[str, ...] = ()
+
+    def tensor(self, variable: str) -> str:
+        """Return the name that a variable of the network has in the checkpoint."""
+        return self.prefix + variable.removeprefix(f"{self.network.scope}/")
+
+    @property
+    def scope(self) -> str:
+        """What `--scope` says to mean this place."""
+        return self.prefix.removesuffix("/").removesuffix(self.network.scope).removesuffix("/")
+
+    @property
+    def output_stride(self) -> int:
+        """What tf-image-segmentation trained at, which it says in a scope above: resnet_v1_50_8s; 0 elsewhere."""
+        stride = re.fullmatch(rf"{self.network.name}_(8|16|32)s", self.scope.rpartition("/")[2])
+        return int(stride[1]) if stride else 0
+
+
+def find_network_in(checkpoint: Checkpoint, wanted: Network | None = None, scope: str | None = None) -> Place:
+    """Return the network that a checkpoint holds, which is whole where the scope had to be guessed.
+
+    Args:
+        checkpoint: any.
+        wanted: the network that it shall be.
+        scope: below which its variables are, with the network's own scope behind it or in its place.
 
     Raises:
         ExportError: the checkpoint holds another network than the wanted one, none, or several and none is wanted.
     """
-    scopes = Counter(name.partition("/")[0] for name in checkpoint.tensors if "/" in name)
+    names = {name.removesuffix(AVERAGE) for name in checkpoint.tensors}
+    networks = [wanted] if wanted else [network for _, network in sorted(NETWORKS.items())]
+    if scope is not None:
+        return _below(checkpoint, names, networks, scope.strip("/"))
+    scopes = Counter(name.partition("/")[0] for name in names if "/" in name)
     held = [network for _, network in sorted(NETWORKS.items()) if network.scope in scopes]
-    names = " and ".join(network.name for network in held)
-    if wanted is None:
-        if len(held) > 1:
-            raise ExportError(f"{checkpoint.path} holds {names}: say which with --net")
-        return held[0] if held else _hidden_network(checkpoint, scopes)
-    if held and wanted not in held:
-        other = held[0]
+    if wanted and wanted.scope in scopes:
+        held = [wanted]
+    if not held:
+        return _guessed(checkpoint, names, networks, scopes)
+    if len(held) > 1 and not wanted:
+        called = " and ".join(network.name for network in held)
+        raise ExportError(f"{checkpoint.path} holds {called}: say which with --net")
+    if wanted and wanted not in held:
+        called = " and ".join(network.name for network in held)
         raise ExportError(
-            f"{checkpoint.path} is not {wanted.name}: it holds {names}, its variables start with {other.scope}/; "
-            f"say --net {other.name}, or leave --net out"
+            f"{checkpoint.path} is not {wanted.name}: it holds {called}, its variables start with {held[0].scope}/; "
+            f"say --net {held[0].name}, or leave --net out"
         )
-    return wanted
+    network = held[0]
+    others = [place for place in _places(checkpoint, names, held) if place.prefix != f"{network.scope}/"]
+    notes = [
+        f"{network.name} is there below {place.scope}/ too, which is left out: --scope {place.scope} exports that one"
+        for place in others
+    ]
+    return Place(network, f"{network.scope}/", tuple(notes))
 
 
-def _hidden_network(checkpoint: Checkpoint, scopes: Counter[str]) -> Network:
-    """One whose scope lies below another; without one, VGG-16 where the variables have no scopes of slim's at all."""
-    for network in NETWORKS.values():
-        if any(f"/{network.scope}/" in name for name in checkpoint.tensors):
-            return network
-    if scopes and not any(name.endswith(OBJECT_BASED) for name in checkpoint.tensors):
+def _below(checkpoint: Checkpoint, names: Collection[str], networks: list[Network], scope: str) -> Place:
+    """The network whose variables, or whose own scope, are below `scope`."""
+    above = f"{scope}/" if scope else ""
+    places = [
+        place
+        for place in _places(checkpoint, names, networks)
+        if place.prefix in (above, f"{above}{place.network.scope}/")
+    ]
+    begun = [network for network in networks if _any_below(names, f"{above}{network.scope}/")]
+    if places or begun:
+        return places[0] if places else Place(begun[0], f"{above}{begun[0].scope}/")
+    known = _places(checkpoint, names, networks)
+    hint = f"; {_choices(known)}" if known else ""
+    raise ExportError(f"{checkpoint.path} holds no network below {scope or 'no scope'}/{hint}")
+
+
+def _guessed(
+    checkpoint: Checkpoint, names: Collection[str], networks: list[Network], scopes: Counter[str]
+) -> Place:
+    """The only network that is whole below another scope than its own."""
+    places = _places(checkpoint, names, networks)
+    if len(places) == 1:
+        place = places[0]
+        said = f"the variables of {place.network.name} are below {place.prefix or 'no scope'}"
+        return Place(place.network, place.prefix, (f"{said}, as --scope {place.scope or repr('')} says",))
+    if places:
+        raise ExportError(f"{checkpoint.path} holds {len(places)} networks: {_choices(places)}")
+    for network in networks:
+        for name in names:
+            if f"/{network.scope}/" in name:  # not whole, which will be told
+                return Place(network, f"{name.partition(f'/{network.scope}/')[0]}/{network.scope}/")
+    if any(name.endswith(_OBJECT_BASED) for name in names):
         raise ExportError(
-            f"{checkpoint.path} holds none of the networks that can be exported, which `python -m export --help` "
-            f"lists: its variables start with {scopes.most_common(1)[0][0]}/"
+            f"{checkpoint.path} was written by tf.train.Checkpoint or Keras, not by slim: save it with "
+            "tf.compat.v1.train.Saver"
         )
-    return find_network("vgg_16")
+    example = (
+        f"start with {scopes.most_common(1)[0][0]}/" if scopes else f"are such as {min(names, default='')}"
+    )
+    which = networks[0].name if len(networks) == 1 else "none of the networks that can be exported"
+    if len(networks) == 1:
+        raise ExportError(f"{checkpoint.path} is not {which}: its variables {example}")
+    raise ExportError(
+        f"{checkpoint.path} holds {which}, which `python -m export --help` lists: its variables {example}"
+    )
+
+
+def _choices(places: Iterable[Place]) -> str:
+    return "say " + " or ".join(
+        f"--scope {place.scope or repr('')} for {place.network.name}" for place in places
+    )
+
+
+def _any_below(names: Iterable[str], prefix: str) -> bool:
+    return any(name.startswith(prefix) for name in names)
+
+
+def _places(checkpoint: Checkpoint, names: Collection[str], networks: Iterable[Network]) -> list[Place]:
+    """Where all variables of a network are, below whatever scope; none inside another network, as VGG-16 in an FCN."""
+    best: dict[str, tuple[tuple[int, bool, int], Place]] = {}
+    for network in networks:
+        expected = network.expected_variables()
+        variables = [variable.removeprefix(f"{network.scope}/") for variable in expected]
+        last = variables[-1]
+        for name in names:
+            prefix = name.removesuffix(last)
+            if prefix == name or not (prefix == "" or prefix.endswith("/")):
+                continue
+            if all(prefix + variable in names for variable in variables):
+                own = f"/{prefix}".endswith(f"/{network.scope}/")
+                place = Place(network, prefix)
+                shapes = sum(
+                    place.tensor(variable) in checkpoint.tensors
+                    and _fits(checkpoint.tensors[place.tensor(variable)].shape, shape)
+                    for variable, shape in expected.items()
+                )
+                rank = (len(variables), own, shapes)
+                best[prefix] = max(best.get(prefix, (rank, place)), (rank, place), key=lambda item: item[0])
+    places = [place for _, place in best.values()]
+    outermost = [
+        place
+        for place in places
+        if not any(place.prefix != other.prefix and place.prefix.startswith(other.prefix) for other in places)
+    ]
+    return sorted(outermost, key=lambda place: place.prefix)
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(b is None or a == b for a, b in zip(shape, wanted, strict=True))

@@ -1,0 +1,74 @@
+"""The weights that are exported of a checkpoint, and why what is left over does not matter."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from ..errors import ExportError
+from ..types import WeightSet
+from .contents import Checkpoint
+from .recognition import AVERAGE, Place
+from .weight_sets import NetworkWeights
+
+_AUXILIARY = "AuxLogits"  # a second classifier that slim's Inception networks have while they are trained
+_STEPS = ("global_step", "beta1_power", "beta2_power")
+_MOST_NAMES = 3
+
+UNKNOWN = "variables that the network never uses"
+OTHER_SET = "the other set of weights"
+SLOTS = "what the optimizer keeps of each variable (Momentum, Adam, RMSProp), for training only"
+AUXILIARY = "the auxiliary classifier, for training only"
+MEAN = "the mean colour, which the export subtracts anyway"
+STEP = "the step, and the optimizer's own numbers"
+OUTSIDE = "variables outside of the network's scope"
+
+
+def left_over(weights: NetworkWeights) -> Mapping[str, list[str]]:
+    """Return the tensors that are not exported, by the reason why not."""
+    network, prefix = weights.place.network, weights.place.prefix
+    used = set(weights.names.values())
+    own = {weights.place.tensor(variable) for variable in network.expected_variables()}
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in weights.checkpoint.tensors:
+        if name not in used:
+            found[_reason(name, prefix, own)].append(name)
+    return found
+
+
+def _reason(name: str, prefix: str, own: set[str]) -> str:
+    if name.removesuffix(AVERAGE) in own:
+        return OTHER_SET
+    if any(str(parent) in own for parent in PurePosixPath(name).parents):
+        return SLOTS
+    if name.startswith(f"{prefix}{_AUXILIARY}/"):
+        return AUXILIARY
+    if name == f"{prefix}mean_rgb":
+        return MEAN
+    if name.rpartition("/")[2] in _STEPS:
+        return STEP
+    return UNKNOWN if prefix and name.startswith(prefix) else OUTSIDE
+
+
+def select(checkpoint: Checkpoint, place: Place, weights: WeightSet | None = None) -> NetworkWeights:
+    """Return the weights that are meant, every variable of the network checked but not read.
+
+    Args:
+        checkpoint: open.
+        place: where the network is in it.
+        weights: which set of them; needed where both are complete.
+
+    Raises:
+        ExportError: the checkpoint does not hold the network, or does not hold it alone in its scope, for a variable
+            that the network does not use means that it is another one; or a choice is missing.
+    """
+    found = NetworkWeights(checkpoint, place, weights)
+    unknown = left_over(found).get(UNKNOWN, [])
+    if unknown:
+        net, more = place.network.name, len(unknown) - _MOST_NAMES
+        listed = ", ".join(unknown[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+        raise ExportError(
+            f"{checkpoint.path} is not {net} alone: it also has {listed}, which {net} never uses"
+        )
+    return found
