@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import inspection
 from .command_line import SERVE_COMMAND, import_tensorflow, run_command, whole_number
 from .savedmodel.publication import LARGEST_VERSION
 
@@ -40,13 +41,17 @@ examples:
   %(prog)s --ckpt vgg_16.ckpt --precision int8 --calibrate street_photos/
       a quarter of the size and the fastest, calibrated on photos like those to come
 
+what does a checkpoint hold?  %(prog)s inspect train/
 then serve it:  {serve} --model vgg_16=models/vgg_16"""
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m export") -> int:
     """Export as the command line says; return the exit code: 0, 1 for an error, 2 for usage, 130 for Ctrl-C."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments[:1] == ["inspect"]:
+        return inspection.main(arguments[1:], prog)
     parser = _parser(prog)
-    options = parser.parse_args(argv)
+    options = parser.parse_args(arguments)
     _check_precision(parser, options)
     published: list[Path] = []
 

@@ -28,25 +28,14 @@ from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.types import WeightSet
 
+from tests.support.broadcast import AVERAGE, Tensors, averages, variables
 from tests.support.checkpoints import tensorflow_v1, tensorflow_v2
 
 NET = NETWORKS["inception_v1"]
-AVERAGE = "ExponentialMovingAverage"
-Tensors = dict[str, np.ndarray]
 
 
-def tensors(network: Network = NET, classes: int = 5, value: float = 1.0) -> Tensors:
-    """Variables of the right shapes that hold one value and take no memory; each writer makes its own copy."""
-    return {
-        name: np.broadcast_to(np.float32(value), [classes if size is None else size for size in shape])
-        for name, shape in network.expected_variables().items()
-    }
-
-
-def averages(of: Mapping[str, np.ndarray], value: float = 2.0) -> Tensors:
-    return {
-        f"{name}/{AVERAGE}": np.broadcast_to(np.float32(value), array.shape) for name, array in of.items()
-    }
+def tensors(network: Network = NET, value: float = 1.0) -> Tensors:
+    return variables(network, value=value)
 
 
 def statistics(of: Mapping[str, np.ndarray]) -> set[str]:
