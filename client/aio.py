@@ -168,7 +168,7 @@ class AsyncClient(BaseClient):
         if self._closed:
             raise RuntimeError("the client is closed")
         if self._replicas is None:
-            self._replicas = ask_each_time(self._connection.open_async())
+            self._replicas = ask_each_time(self._connection.open(grpc.aio))
         return self._replicas.next()
 
 

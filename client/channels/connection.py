@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import grpc
-import grpc.aio
 
 from ..errors import InvalidInput
 from ..limits import LARGEST_MESSAGE
@@ -37,14 +36,14 @@ class Connection:
     def __str__(self) -> str:
         return ", ".join(target.removeprefix("dns:///") for target in self.targets)
 
-    def open(self) -> list[grpc.Channel]:
-        """Open a channel to each target; connecting waits for the first call."""
-        return [self._open(target, self.options) for target in self.targets]
+    def open(self, stack: Any = grpc) -> list[Any]:
+        """Open a channel to each target, by `grpc` or by `grpc.aio`; connecting waits for the first call."""
+        return [self._open(stack, target, self.options) for target in self.targets]
 
-    def _open(self, target: str, options: tuple[tuple[str, Any], ...]) -> grpc.Channel:
+    def _open(self, stack: Any, target: str, options: tuple[tuple[str, Any], ...]) -> Any:
         if self.credentials is None:
-            return grpc.insecure_channel(target, options, self.compression)
-        return grpc.secure_channel(target, self.credentials, options, self.compression)
+            return stack.insecure_channel(target, options, self.compression)
+        return stack.secure_channel(target, self.credentials, options, self.compression)
 
     def probe(self) -> Iterator[grpc.RpcError]:
         """Try each address of each target once, on a connection of its own: the errors of those that fail."""
@@ -58,22 +57,11 @@ class Connection:
             options = (("grpc.ssl_target_name_override", host), *self.options, ("grpc.enable_retries", 0))
             for address, *_ in {entry[4]: None for entry in found}:
                 numeric = f"ipv6:[{address}]:{port}" if ":" in str(address) else f"ipv4:{address}:{port}"
-                with self._open(numeric, tuple(dict(options).items())) as channel:
+                with self._open(grpc, numeric, tuple(dict(options).items())) as channel:
                     try:
                         channel.unary_unary(GET_MODEL_STATUS, None, None)(b"", timeout=_PROBE)
                     except grpc.RpcError as error:
                         yield error
-
-    def open_async(self) -> list[grpc.aio.Channel]:
-        """Open a channel to each target in the running event loop."""
-        if self.credentials is None:
-            return [
-                grpc.aio.insecure_channel(target, self.options, self.compression) for target in self.targets
-            ]
-        return [
-            grpc.aio.secure_channel(target, self.credentials, self.options, self.compression)
-            for target in self.targets
-        ]
 
 
 def make_connection(

@@ -76,9 +76,12 @@ def _split_strings(content: bytes, elements: int) -> list[bytes]:
     if elements > len(content):
         raise MalformedTensor(f"it has {elements} strings in {len(content)} bytes")
     sizes, start = [], 0
-    for _ in range(elements):
-        size, start = _read_size(content, start)
-        sizes.append(size)
+    try:
+        for _ in range(elements):
+            size, start = varint.read_one(content, start)
+            sizes.append(size)
+    except varint.VarintError:
+        raise MalformedTensor("the lengths of its strings cannot be read") from None
     if start + sum(sizes) != len(content):
         raise MalformedTensor("the lengths of its strings do not add up to its bytes")
     strings = []
@@ -86,16 +89,6 @@ def _split_strings(content: bytes, elements: int) -> list[bytes]:
         strings.append(content[start : start + size])
         start += size
     return strings
-
-
-def _read_size(content: bytes, start: int) -> tuple[int, int]:
-    """Read the varint at `start`: its value and the position after it."""
-    size = 0
-    for at in range(start, min(start + 10, len(content))):
-        size |= (content[at] & 0x7F) << 7 * (at - start)
-        if content[at] < 0x80:
-            return size, at + 1
-    raise MalformedTensor("the lengths of its strings cannot be read")
 
 
 def _from_packed(chunks: Any, element: ElementType, elements: int) -> npt.NDArray[Any]:

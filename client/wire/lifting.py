@@ -11,12 +11,14 @@ from typing import NamedTuple, TypeAlias
 
 from .encoding import frame
 from .protocol import message_classes
+from .varint import VarintError, read_one
 
 Lifted: TypeAlias = Mapping[int, list[memoryview]]  # records of a tensor by field number, in order
 
 LARGE = 1 << 16  # bytes of a tensor's message
 _MOST_RECORDS = 64  # in it; many strings are protobuf's business
 
+_LONGEST = 5  # bytes of a tag or a length
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5  # wire types
 _PROTOCOL = message_classes(packed_as_bytes=True)
 _OUTPUTS = _PROTOCOL.PredictResponse.OUTPUTS_FIELD_NUMBER
@@ -61,7 +63,7 @@ def lift_large_values(data: bytes) -> tuple[bytes, dict[str, Lifted]]:
                     kept += frame(_OUTPUTS, frame(_KEY, [key]) + frame(_VALUE, [rest]))
                     continue
             kept.append(data[record.tag : record.stop])
-    except (_Unusual, IndexError, UnicodeDecodeError):
+    except (_Unusual, VarintError, UnicodeDecodeError):
         return data, {}
     return b"".join(kept), lifted
 
@@ -93,13 +95,13 @@ def _records(data: bytes, at: int, stop: int) -> Iterator[_Record]:
     """Walk the fields between two positions."""
     while at < stop:
         tag = at
-        key, at = _varint(data, at)
+        key, at = read_one(data, at, _LONGEST)
         number, wire_type = key >> 3, key & 7
         if wire_type == _BYTES:
-            size, at = _varint(data, at)
+            size, at = read_one(data, at, _LONGEST)
             end = at + size
         elif wire_type == _VARINT:
-            end = _varint(data, at)[1]
+            end = read_one(data, at, _LONGEST)[1]
         elif wire_type in (_FIXED_64, _FIXED_32):
             end = at + (8 if wire_type == _FIXED_64 else 4)
         else:
@@ -108,15 +110,3 @@ def _records(data: bytes, at: int, stop: int) -> Iterator[_Record]:
             raise _Unusual
         yield _Record(number, wire_type, tag, at, end)
         at = end
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Read a varint of up to five bytes, as tags and lengths are: its value and the position after it."""
-    value = 0
-    for shift in range(0, 35, 7):
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise _Unusual

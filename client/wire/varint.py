@@ -27,6 +27,19 @@ class VarintError(ValueError):
     """The bytes are not a sequence of varints."""
 
 
+def read_one(data: bytes, at: int, longest: int = _LONGEST) -> tuple[int, int]:
+    """Read the varint at a position, of up to so many bytes: its value and the position after it.
+
+    Raises VarintError for a longer one, and for one that is cut off.
+    """
+    value = 0
+    for place, byte in enumerate(data[at : at + longest]):
+        value |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            return value, at + place + 1
+    raise VarintError(f"a value is longer than {longest} bytes, or cut off")
+
+
 def count(data: bytes | memoryview) -> int:
     """Count the values in `data` without decoding them.
 
