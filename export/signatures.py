@@ -6,7 +6,8 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_shape_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from .graph import Ranking, ServingGraph
+from .graph import ServingGraph
+from .heads.ranking import Ranking
 from .types import Tensor
 
 PREDICT = "tensorflow/serving/predict"

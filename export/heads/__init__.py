@@ -1,1 +1,1 @@
-"""From features to answers: cells, label maps."""
+"""From features to answers: crops and cells, ranking, label maps."""

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from ..errors import ExportError
 from ..heads.cells import cell_logits, full_size_labels
+from ..heads.crops import crop_logits
 from ..images.checks import Bounds
 from ..images.decoding import image_decoder
 from ..images.preprocessing import central_crop
@@ -159,8 +160,7 @@ class FloatModel:
             logits = cell_logits(image, network, layers, options)
             logits = tf.ensure_shape(logits, [None, None, len(plan.labels.names)])
             label_map = full_size_labels(logits, tf.shape(image)[:2], network, options)
-            crop = network.logits(central_crop(image, network)[None], layers, "VALID", network.stride)
-            class_id = tf.argmax(tf.reduce_mean(crop, axis=[0, 1, 2]))
+            class_id = tf.argmax(crop_logits(central_crop(image, network)[None], network, layers)[0])
             self._answer = Answer(class_id, label_map, logits)
             self._recorded = layers.recorded
             self._session = tf.compat.v1.Session()
