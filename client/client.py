@@ -64,16 +64,22 @@ class Client(BaseClient):
     ) -> Any:
         """Find the class of every pixel of an image, or of each of several of any sizes, one request each.
 
-        An image with a side of more than `tile` pixels is sent in tiles of at most that, `tiles_at_once` at a time
-        (two for each server address), and answered by one version of the model; an encoded one needs Pillow and may
-        have up to 268 million pixels, an array, memory-mapped or not, any number. Neighbouring tiles share `overlap`
-        pixels, and only labels at least half of that from an edge that is not the image's are kept. By default it
-        follows from what the model's network sees, `receptive_field()`, so that an aligned export answers as without
-        tiles: some 500 pixels, but 1100 and 1600 for ResNets of 101 and 152 layers, which less may do for. `progress`
-        is called with the tiles done and the tiles of the image after each, in this thread. `timeout` is for each
-        request.
+        Args:
+            images: an image, or several.
+            tile: an image with a longer side is sent in tiles of at most so many pixels a side, and answered by one
+                version of the model. An encoded image needs Pillow then and may have up to 268 million pixels; an
+                array, memory-mapped or not, may have any number.
+            overlap: the pixels that neighbouring tiles share; only labels at least half of that from a cut are kept.
+                The default follows from what the network sees, `receptive_field()`, so that an aligned export
+                answers as without tiles: some 500 pixels, but 1100 and 1600 for ResNets of 101 and 152 layers, where
+                less may do.
+            tiles_at_once: how many tiles are sent at a time; by default two for each server address.
+            progress: called after each tile with the tiles done and the tiles of the image, in this thread.
+            timeout: the deadline of each request in seconds.
 
-        Raises InvalidInput, naming the image, and the other errors of this package.
+        Raises:
+            InvalidInput: an image cannot be sent, or the model refuses it; the error names it.
+            ServingError: the other errors of this package.
         """
         cut = self._cut(tile, overlap, tiles_at_once, progress)
         return self._run(segment(self._model, images, cut, timeout))
