@@ -74,7 +74,7 @@ def environment(folder: Path) -> Path:
 
 def install(python: Path, *what: str | Path) -> None:
     """Install into the environment of that interpreter, from the wheels that `make setup` downloads."""
-    links = ["--no-index", "--find-links", str(WHEELS)]
+    links = ["--no-compile", "--no-index", "--find-links", str(WHEELS)]
     subprocess.run([*PIP, "--python", str(python), "install", *links, *map(str, what)], check=True)
 
 
