@@ -25,7 +25,7 @@ COMMANDS = {
 }
 # Packages of an extra, by the names that are imported.
 _EXTRAS = {
-    "engine": ("tensorflow", "tensorflow_serving", "grpc_health"),
+    "engine": ("tensorflow", "grpc_health"),
     "ops": (
         *("grpc", "google", "rich", "ruamel"),
         *("jsonschema", "check_jsonschema", "kubernetes_validate", "cryptography"),

@@ -7,8 +7,8 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow_serving.apis import classification_pb2, input_pb2
 
+from ..protocol import ClassificationRequest, ClassificationResponse, ClassificationResult, Input
 from . import rpc_error
 from .predict import DEFAULT_SIGNATURE, model_spec
 from .servable import Servable
@@ -18,9 +18,7 @@ _INPUTS, _CLASSES, _SCORES = "inputs", "classes", "scores"
 _DTYPES = {_CLASSES: tf.string, _SCORES: tf.float32}
 
 
-def classify(
-    servable: Servable, request: classification_pb2.ClassificationRequest
-) -> classification_pb2.ClassificationResponse:
+def classify(servable: Servable, request: ClassificationRequest) -> ClassificationResponse:
     """The classes and scores of each example, in the order of the graph's outputs.
 
     Raises:
@@ -38,7 +36,7 @@ def classify(
     outputs = dict(zip(aliases, (np.asarray(value) for value in values), strict=True))
     for alias, fetch in zip(aliases, fetches, strict=True):
         _check_output(alias, outputs[alias], servable.dtype(fetch), len(examples))
-    response = classification_pb2.ClassificationResponse(model_spec=model_spec(servable, name))
+    response = ClassificationResponse(model_spec=model_spec(servable, name))
     response.result.CopyFrom(_result(outputs.get(_CLASSES), outputs.get(_SCORES), len(examples)))
     return response
 
@@ -60,7 +58,7 @@ def _check_signature(signature: meta_graph_pb2.SignatureDef) -> None:
         )
 
 
-def _serialized_examples(examples: input_pb2.Input) -> Array:
+def _serialized_examples(examples: Input) -> Array:
     kind = examples.WhichOneof("kind")
     listed = getattr(examples, kind).examples if kind else []
     if not listed:
@@ -87,15 +85,13 @@ def _check_output(alias: str, value: Array, dtype: tf.DType, examples: int) -> N
         )
 
 
-def _result(
-    classes: Array | None, scores: Array | None, examples: int
-) -> classification_pb2.ClassificationResult:
+def _result(classes: Array | None, scores: Array | None, examples: int) -> ClassificationResult:
     if classes is not None and scores is not None and classes.shape[1] != scores.shape[1]:
         raise rpc_error.invalid_argument(
             "Tensors class and score should match in dim_size(1). "
             f"Got {classes.shape[1]} vs. {scores.shape[1]}"
         )
-    result = classification_pb2.ClassificationResult()
+    result = ClassificationResult()
     for row in range(examples):
         ranked = result.classifications.add().classes
         labels: list[Any] = [] if classes is None else classes[row].tolist()

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
 from ..models_config import wanted_versions
-from ..protocol import ModelConfig, ModelServerConfig
+from ..protocol import GetModelStatusResponse, ModelConfig, ModelServerConfig, ModelSpec, ModelVersionStatus
 from . import reload, rpc_error
 from .servable import Servable
 
@@ -23,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _STEP_SECONDS = 0.2
 
-State = get_model_status_pb2.ModelVersionStatus.State
+State = ModelVersionStatus.State
 START, LOADING, AVAILABLE, UNLOADING, END = (
     State.Value(name) for name in ("START", "LOADING", "AVAILABLE", "UNLOADING", "END")
 )
@@ -108,7 +107,7 @@ class Manager:
             )
 
     @contextlib.contextmanager
-    def servable(self, spec: model_pb2.ModelSpec) -> Iterator[Servable]:
+    def servable(self, spec: ModelSpec) -> Iterator[Servable]:
         """The servable that a request names, kept loaded while the context is open.
 
         Raises:
@@ -126,7 +125,7 @@ class Manager:
                 if version.state == UNLOADING:
                     self._changed.notify_all()
 
-    def _find(self, spec: model_pb2.ModelSpec) -> Version:
+    def _find(self, spec: ModelSpec) -> Version:
         if not spec.name:
             raise rpc_error.invalid_argument("ModelSpec has no name specified.")
         choice = spec.WhichOneof("version_choice")
@@ -148,7 +147,7 @@ class Manager:
             raise rpc_error.not_found(f"Servable not found for request: {request}")
         return version
 
-    def status(self, spec: model_pb2.ModelSpec) -> get_model_status_pb2.GetModelStatusResponse:
+    def status(self, spec: ModelSpec) -> GetModelStatusResponse:
         """The states of one version, or of all versions that the model has had, newest first.
 
         Raises:
@@ -163,7 +162,7 @@ class Manager:
                 versions = {number: versions[number]}
             if not versions:
                 raise rpc_error.not_found(f"Could not find any versions of model {spec.name}")
-            response = get_model_status_pb2.GetModelStatusResponse()
+            response = GetModelStatusResponse()
             for number, version in sorted(versions.items(), reverse=True):
                 entry = response.model_version_status.add(version=number, state=version.state)
                 entry.status.SetInParent()

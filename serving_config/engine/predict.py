@@ -2,21 +2,20 @@
 
 from collections.abc import Iterable
 
-from google.protobuf import wrappers_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow_serving.apis import model_pb2, predict_pb2
 
+from ..protocol import ModelSpec, PredictRequest, PredictResponse
 from . import rpc_error, tensors, wire
 from .servable import Servable
 
 DEFAULT_SIGNATURE = "serving_default"
 _OUTPUTS, _MODEL_SPEC = (
-    predict_pb2.PredictResponse.DESCRIPTOR.fields_by_name[name].number for name in ("outputs", "model_spec")
+    PredictResponse.DESCRIPTOR.fields_by_name[name].number for name in ("outputs", "model_spec")
 )
 _KEY, _VALUE = 1, 2
 
 
-def predict(servable: Servable, request: predict_pb2.PredictRequest, tensor_content: bool) -> bytes:
+def predict(servable: Servable, request: PredictRequest, tensor_content: bool) -> bytes:
     """The serialized PredictResponse.
 
     Args:
@@ -45,15 +44,13 @@ def predict(servable: Servable, request: predict_pb2.PredictRequest, tensor_cont
     return b"".join(chunks + wire.field(_MODEL_SPEC, [spec]))
 
 
-def model_spec(servable: Servable, signature_name: str) -> model_pb2.ModelSpec:
+def model_spec(servable: Servable, signature_name: str) -> ModelSpec:
     """Which model, version and signature answered."""
-    version = wrappers_pb2.Int64Value(value=servable.version)
-    return model_pb2.ModelSpec(name=servable.name, version=version, signature_name=signature_name)
+    version = {"value": servable.version}
+    return ModelSpec(name=servable.name, version=version, signature_name=signature_name)
 
 
-def _feeds(
-    signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest
-) -> dict[str, tensors.Array]:
+def _feeds(signature: meta_graph_pb2.SignatureDef, request: PredictRequest) -> dict[str, tensors.Array]:
     given, wanted = set(request.inputs), set(signature.inputs)
     if len(given) > len(wanted) or (len(given) < len(wanted) and not signature.defaults):
         raise rpc_error.invalid_argument(

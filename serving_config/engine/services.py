@@ -11,15 +11,17 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from tensorflow_serving.apis import (
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_management_pb2,
-    model_pb2,
-    predict_pb2,
-)
 
+from ..protocol import (
+    ClassificationRequest,
+    GetModelMetadataRequest,
+    GetModelMetadataResponse,
+    GetModelStatusRequest,
+    PredictRequest,
+    ReloadConfigRequest,
+    ReloadConfigResponse,
+    SignatureDefMap,
+)
 from . import rpc_error
 from .admission import Admission
 from .classify import classify
@@ -53,38 +55,38 @@ def handlers(
         with manager.servable(request.model_spec) as found, admission.turn(context):
             yield found
 
-    def on_predict(request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> bytes:
+    def on_predict(request: PredictRequest, context: grpc.ServicerContext) -> bytes:
         with servable(request, context) as found:
             return predict(found, request, tensor_content)
 
-    def on_classify(request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext) -> Any:
+    def on_classify(request: ClassificationRequest, context: grpc.ServicerContext) -> Any:
         with servable(request, context) as found:
             return classify(found, request)
 
-    def on_metadata(request: get_model_metadata_pb2.GetModelMetadataRequest, _: grpc.ServicerContext) -> Any:
+    def on_metadata(request: GetModelMetadataRequest, _: grpc.ServicerContext) -> Any:
         _require_model_spec(request)
         return _metadata(manager, request)
 
-    def on_status(request: get_model_status_pb2.GetModelStatusRequest, _: grpc.ServicerContext) -> Any:
+    def on_status(request: GetModelStatusRequest, _: grpc.ServicerContext) -> Any:
         _require_model_spec(request)
         return manager.status(request.model_spec)
 
-    def on_reload(request: model_management_pb2.ReloadConfigRequest, _: grpc.ServicerContext) -> Any:
+    def on_reload(request: ReloadConfigRequest, _: grpc.ServicerContext) -> Any:
         manager.reload(request.config)
-        response = model_management_pb2.ReloadConfigResponse()
+        response = ReloadConfigResponse()
         response.status.SetInParent()
         return response
 
     # A reload takes as long as a model takes to load, and reloads take turns in any case.
     reloads = futures.ThreadPoolExecutor(1, thread_name_prefix="reload")
     predictions = {
-        "Predict": _method(on_predict, predict_pb2.PredictRequest, admission.pool),
-        "Classify": _method(on_classify, classification_pb2.ClassificationRequest, admission.pool),
+        "Predict": _method(on_predict, PredictRequest, admission.pool),
+        "Classify": _method(on_classify, ClassificationRequest, admission.pool),
     }
-    metadata = {"GetModelMetadata": _method(on_metadata, get_model_metadata_pb2.GetModelMetadataRequest)}
+    metadata = {"GetModelMetadata": _method(on_metadata, GetModelMetadataRequest)}
     models = {
-        "GetModelStatus": _method(on_status, get_model_status_pb2.GetModelStatusRequest),
-        "HandleReloadConfigRequest": _method(on_reload, model_management_pb2.ReloadConfigRequest, reloads),
+        "GetModelStatus": _method(on_status, GetModelStatusRequest),
+        "HandleReloadConfigRequest": _method(on_reload, ReloadConfigRequest, reloads),
     }
     return [
         admission.guard(grpc.method_handlers_generic_handler(_PREDICTION_SERVICE, predictions)),
@@ -130,21 +132,20 @@ def _require_model_spec(request: Any) -> None:
         raise rpc_error.invalid_argument("Missing ModelSpec")
 
 
-def _metadata(
-    manager: Manager, request: get_model_metadata_pb2.GetModelMetadataRequest
-) -> get_model_metadata_pb2.GetModelMetadataResponse:
+def _metadata(manager: Manager, request: GetModelMetadataRequest) -> GetModelMetadataResponse:
     """The signatures (get_model_metadata_impl.cc)."""
     if not request.metadata_field:
         raise rpc_error.invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
     for name in request.metadata_field:
         if name != _SIGNATURE_DEF:
             raise rpc_error.invalid_argument(f"Metadata field {name} is not supported")
-    response = get_model_metadata_pb2.GetModelMetadataResponse()
+    response = GetModelMetadataResponse()
     with manager.servable(request.model_spec) as servable:
-        signatures = get_model_metadata_pb2.SignatureDefMap()
+        signatures = SignatureDefMap()
         for name, signature in servable.signatures.items():
-            signatures.signature_def[name].CopyFrom(signature)
-        response.model_spec.CopyFrom(model_pb2.ModelSpec(name=servable.name))
+            # TensorFlow's own message, with more fields than are stated here: they pass through as unknown ones.
+            signatures.signature_def[name].MergeFromString(signature.SerializeToString())
+        response.model_spec.name = servable.name
         response.model_spec.version.value = servable.version
         response.metadata[_SIGNATURE_DEF].Pack(signatures)
     return response

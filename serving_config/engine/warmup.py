@@ -8,8 +8,8 @@ from pathlib import Path
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow_serving.apis import prediction_log_pb2
 
+from ..protocol import PredictionLog
 from . import rpc_error
 from .classify import classify
 from .predict import predict
@@ -37,7 +37,7 @@ def replay(servable: Servable) -> int:
                 raise rpc_error.invalid_argument(
                     f"Number of warmup records exceeds the maximum ({_MAX_RECORDS}) at {path}"
                 )
-            _answer(servable, prediction_log_pb2.PredictionLog.FromString(record))
+            _answer(servable, PredictionLog.FromString(record))
     except tf.errors.OpError as error:
         raise rpc_error.from_number(error.error_code, error.message) from error
     except DecodeError as error:
@@ -45,7 +45,7 @@ def replay(servable: Servable) -> int:
     return count
 
 
-def _answer(servable: Servable, record: prediction_log_pb2.PredictionLog) -> None:
+def _answer(servable: Servable, record: PredictionLog) -> None:
     kind = record.WhichOneof("log_type")
     if kind == "predict_log":
         predict(servable, record.predict_log.request, tensor_content=False)
