@@ -55,12 +55,14 @@ class Classification:
     """The classes of an image.
 
     `predictions` are the best ones, best first. `probabilities` is float32 [C], by class id; None where the model
-    does not give them. `model_version` is the version that answered.
+    does not give them. `model_version` is the version that answered. `sent_size` is the height and width that a large
+    photo was shrunk to before it was sent; None where it was sent as it is.
     """
 
     predictions: Sequence[Prediction]
     probabilities: npt.NDArray[np.float32] | None
     model_version: int
+    sent_size: tuple[int, int] | None = None
 
     @property
     def top(self) -> Prediction:

@@ -5,36 +5,56 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInput, MessageTooLarge
 from ..limits import check_size
-from . import exif as _exif
+from . import kinds as _kinds
 from . import pillow as _pillow
+from .orientation import UPRIGHT, orientation
 
 if TYPE_CHECKING:
     import PIL.Image
 
 Image: TypeAlias = (
-    "str | os.PathLike[str] | bytes | bytearray | memoryview | npt.NDArray[np.uint8] | PIL.Image.Image"
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | SupportsRead | npt.NDArray[np.uint8] | SupportsArray "
+    "| PIL.Image.Image"
 )
-"""A path, an encoded file's bytes, uint8 [H,W,3] pixels in RGB order, or a Pillow image."""
+"""A path, an encoded file's bytes or an open file of them, uint8 [H,W,3] pixels in RGB order, or a Pillow image."""
 
 _BYTES = (bytes, bytearray, memoryview)
 
 
+class SupportsRead(Protocol):
+    """A file opened for reading bytes."""
+
+    def read(self) -> bytes:
+        """Give what is left in it."""
+
+
+class SupportsArray(Protocol):
+    """An array of another library, such as PyTorch's."""
+
+    def __array__(self) -> npt.NDArray[Any]:
+        """Give it as numpy's."""
+
+
 @dataclass(frozen=True)
 class PreparedImage:
-    """An image to send: `encoded` file bytes that are upright, or `pixels` uint8 [H,W,3]; `name` for messages."""
+    """An image to send: `encoded` file bytes that are upright, or `pixels` uint8 [H,W,3]; `name` for messages.
+
+    `original_size` is the height and width that it had before it was shrunk, None where it was not.
+    """
 
     name: str
     encoded: bytes | None = None
     pixels: npt.NDArray[np.uint8] | None = None
+    original_size: tuple[int, int] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -87,16 +107,18 @@ class PreparedImage:
         return read
 
 
-def list_images(images: Image | Iterable[Image]) -> tuple[list[tuple[str, Image]], bool]:
+def list_images(images: Any) -> tuple[list[tuple[str, Any]], bool]:
     """Name each image of one, a list, or an array uint8 [N,H,W,3]; and tell whether it was a single one.
 
     Raises InvalidInput for an empty list.
     """
+    images = _as_array(images)
     if isinstance(images, np.ndarray) and images.ndim != 4 and not _is_list_of_objects(images):
         return [("the image", images)], True
     if isinstance(images, (str, os.PathLike)):
-        return [(os.fspath(images), images)], True
-    if isinstance(images, _BYTES) or _is_pillow(images) or not isinstance(images, Iterable):
+        return [(_shown_path(images), images)], True
+    is_one = isinstance(images, _BYTES) or hasattr(images, "read") or _is_pillow(images)
+    if is_one or isinstance(images, Mapping) or not isinstance(images, Iterable):
         return [("the image", images)], True
     listed = [(_name_in_list(index, image), image) for index, image in enumerate(images)]
     if not listed:
@@ -110,19 +132,29 @@ def _is_list_of_objects(array: npt.NDArray[Any]) -> bool:
 
 
 def _name_in_list(index: int, image: Any) -> str:
-    named = f" ({os.fspath(image)})" if isinstance(image, (str, os.PathLike)) else ""
+    named = f" ({_shown_path(image)})" if isinstance(image, (str, os.PathLike)) else ""
     return f"images[{index}]{named}"
+
+
+def _shown_path(path: str | os.PathLike[str]) -> str:
+    return _kinds.shown(os.fsdecode(os.fspath(path)))
 
 
 def prepare(name: str, image: Any) -> PreparedImage:
     """Check one image and make it ready to send.
 
-    An encoded image stays as it is unless EXIF turns it; then, as every Pillow image, it becomes pixels.
+    It is sent upright, whatever it is given as: see `images.orientation`. An encoded image that lies as it is shown
+    stays as it is; one that does not becomes pixels, as every Pillow image does.
 
     Raises InvalidInput, which says what to do instead, and MessageTooLarge for a file over 2 GiB.
     """
     if isinstance(image, (str, os.PathLike)):
         image = _read(name, image)
+    elif hasattr(image, "read"):
+        image = _read_open(name, image)
+    image = _as_array(image)
+    if isinstance(image, np.ndarray) and _is_encoded(image):
+        image = image.tobytes()
     if isinstance(image, _BYTES):
         return _prepare_encoded(name, bytes(image))
     if isinstance(image, np.ndarray):
@@ -130,8 +162,27 @@ def prepare(name: str, image: Any) -> PreparedImage:
     if _is_pillow(image):
         return PreparedImage(name, pixels=_upright_pixels(image, name))
     raise InvalidInput(
-        f"{name} is a {type(image).__name__}: pass a path, the bytes of an image file, a uint8 array [H,W,3] "
-        "or a Pillow image"
+        f"{name} is a {type(image).__name__}: pass a path, the bytes of an image file, an open file, a uint8 array "
+        "[H,W,3] or a Pillow image"
+    )
+
+
+def _as_array(image: Any) -> Any:
+    """Give another library's array as numpy's; anything else as it is."""
+    if isinstance(image, (np.ndarray, *_BYTES)) or _is_pillow(image) or not hasattr(image, "__array__"):
+        return image
+    try:
+        return np.asarray(image)
+    except Exception as error:  # such as PyTorch's for a tensor on a GPU
+        raise InvalidInput(f"the {type(image).__name__} does not become an array: {error}") from error
+
+
+def _is_encoded(array: npt.NDArray[Any]) -> bool:
+    """Tell the bytes of an image file, as cv2.imencode returns them, from pixels."""
+    return (
+        array.dtype == np.uint8
+        and array.size == max(array.shape, default=0)
+        and _kinds.is_read(array.ravel()[:64].tobytes())
     )
 
 
@@ -143,20 +194,36 @@ def _read(name: str, path: str | os.PathLike[str]) -> bytes:
     except MessageTooLarge as error:
         raise MessageTooLarge(f"{name}: {error}") from None
     except FileNotFoundError:
-        raise InvalidInput(f"{name}: there is no such file") from None
+        words = _kinds.name_text(os.fsdecode(os.fspath(path)))
+        raise InvalidInput(f"{name} {words}" if words else f"{name}: there is no such file") from None
     except IsADirectoryError:
         raise InvalidInput(f"{name} is a folder: pass the images in it") from None
     except (OSError, ValueError) as error:
+        words = _kinds.name_text(os.fsdecode(os.fspath(path)))
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise InvalidInput(f"{name} {words}" if words else f"{name} cannot be read: {reason}") from error
+
+
+def _read_open(name: str, file: Any) -> bytes:
+    try:
+        data = file.read()
+    except Exception as error:  # it is the application's object, and may raise anything
         raise InvalidInput(f"{name} cannot be read: {error}") from error
+    if isinstance(data, str):
+        raise InvalidInput(f"{name} is a file opened as text: open it with open(path, 'rb')")
+    if not isinstance(data, _BYTES):
+        raise InvalidInput(f"{name} has a read() that returns a {type(data).__name__}, not bytes")
+    if not data:
+        raise InvalidInput(f"{name} is empty, or was read to its end before: call its seek(0)")
+    return bytes(data)
 
 
 def _prepare_encoded(name: str, data: bytes) -> PreparedImage:
     if not data:
         raise InvalidInput(f"{name} is empty")
-    known = data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM"))
-    if not known and not (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
-        raise InvalidInput(f"{name} is not a JPEG, PNG, GIF, BMP or WebP image")
-    if _exif.orientation(data) == _exif.UPRIGHT:
+    if not _kinds.is_read(data):
+        raise InvalidInput(f"{name} {_kinds.name_other(data)}")
+    if orientation(data) == UPRIGHT:
         return PreparedImage(name, encoded=data)
     _pillow.require(f"{name} is turned by its EXIF orientation: turning it upright")
     return PreparedImage(name, pixels=_upright_pixels(_pillow.decode(data, name), name))
@@ -171,9 +238,13 @@ def _check_pixels(name: str, array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
             f"{name} has shape {array.shape}: for a gray image repeat the channel, numpy.stack([image] * 3, axis=-1)"
         )
     if array.ndim != 3 or array.shape[2] != 3:
-        advice = (
-            "; drop the fourth channel, image[..., :3]" if array.ndim == 3 and array.shape[2] == 4 else ""
-        )
+        advice = ""
+        if array.ndim == 3 and array.shape[2] == 4:
+            advice = "; drop the fourth channel, image[..., :3]"
+        elif array.ndim == 3 and array.shape[2] == 1:
+            advice = "; repeat the gray channel, numpy.repeat(image, 3, axis=-1)"
+        elif array.ndim == 3 and array.shape[0] == 3:
+            advice = "; move the channels behind, image.transpose(1, 2, 0)"
         raise InvalidInput(f"{name} has shape {array.shape} and must have [height, width, 3], RGB{advice}")
     if 0 in array.shape:
         raise InvalidInput(f"{name} has no pixels: its shape is {array.shape}")

@@ -17,9 +17,14 @@ MOST_PIXELS = 1 << 28
 """Of an encoded image: 1 GiB once it is decoded, for Pillow holds four bytes a pixel."""
 
 
+def is_there() -> bool:
+    """Tell whether Pillow is installed."""
+    return importlib.util.find_spec("PIL") is not None
+
+
 def require(purpose: str) -> None:
     """Raise InvalidInput, naming what to install, when Pillow is missing."""
-    if importlib.util.find_spec("PIL") is None:
+    if not is_there():
         raise InvalidInput(f"{purpose} needs Pillow: pip install 'slimserve[images]'")
 
 
@@ -29,11 +34,18 @@ def measure(data: bytes, name: str) -> tuple[int, int]:
         return image.height, image.width
 
 
-def decode(data: bytes, name: str) -> PIL.Image.Image:
-    """Decode an image, as it lies in its file and in its own mode. Raises InvalidInput."""
+def decode(data: bytes, name: str, factor: int = 1) -> PIL.Image.Image:
+    """Decode an image, as it lies in its file and in its own mode, or smaller by a factor. Raises InvalidInput.
+
+    A JPEG of a factor of 2, 4 or 8 is never decoded at its full size.
+    """
     image = _open(data, name)
+    width, height = image.size
     try:
+        image.draft(None, (width // factor, height // factor))
         image.load()
+        if factor > 1 and image.size == (width, height):
+            image = to_rgb(image, name).reduce(factor)
     except Exception as error:  # damaged bytes lead Pillow's decoders to errors of any kind
         raise InvalidInput(f"{name} cannot be decoded: {error}") from error
     return image

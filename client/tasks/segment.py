@@ -12,13 +12,14 @@ import numpy.typing as npt
 from ..channels.calls import Flow
 from ..errors import InvalidInput, ServingError
 from ..images.given import Image, PreparedImage, list_images, prepare
+from ..images.refused import decoded, pixel_limit
 from ..types import Analysis, Segmentation, count_pixels
 from ..wire.encoding import tensor_of_images
 from ..wire.messages import Answer
 from .model import Model
 from .stitching import Labels, segment_tiles
 from .tensors import image_inputs, naming, read_classifications, read_label_map, read_label_png
-from .tiling import Progress, Tiling, overlap_for, pixel_limit, suggest_tiles
+from .tiling import Progress, Tiling, overlap_for, suggest_tiles
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,23 @@ def segment(
                 label_map, version = yield from _segment_tiles(model, image, tiling, timeout)
                 deadline = model.deadline(timeout)
             else:
-                answer = yield from model.answer(*image_inputs("segment", [image]), deadline)
-                label_map = (
-                    read_label_png(answer) if image.pixels is None else _read_map(answer, image.pixels)
-                )
-                version = answer.version
+                label_map, version = yield from _segment_whole(model, image, deadline)
         except InvalidInput as error:
             raise naming(error, image, (yield from _advice(model, error.details, timeout))) from error
         results.append((yield from _segmentation(model, label_map, image, version, deadline)))
     return results[0] if single else results
+
+
+def _segment_whole(model: Model, image: PreparedImage, deadline: float) -> Flow[tuple[Labels, int]]:
+    try:
+        answer = yield from model.answer(*image_inputs("segment", [image]), deadline)
+    except InvalidInput as error:
+        pixels = decoded(image, error.details)
+        if pixels is None:
+            raise
+        return (yield from _segment_whole(model, pixels, deadline))
+    label_map = read_label_png(answer) if image.pixels is None else _read_map(answer, image.pixels)
+    return label_map, answer.version
 
 
 def analyze(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -97,12 +96,6 @@ def _up(pixels: int) -> int:
 def overlap_for(receptive_field: int | None) -> int:
     """Pixels that tiles have to share so that their seams cannot be told, for VGG-16 where the field is not known."""
     return _up(2 * (-(-(receptive_field or _VGG_16) // 2) + CELL))
-
-
-def pixel_limit(refusal: str) -> int | None:
-    """Find how many pixels an exported model takes, where it has refused an image for its size; None elsewhere."""
-    limit = re.search(r"takes at most (\d{1,15}) pixels", refusal)
-    return int(limit[1]) if limit else None
 
 
 def suggest_tiles(limit: int, overlap: int) -> str:

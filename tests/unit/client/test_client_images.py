@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from slimserve import InvalidInput, MessageTooLarge
-from slimserve.images.exif import orientation
 from slimserve.images.given import list_images, prepare
+from slimserve.images.orientation import orientation
 
 ROOT = Path(__file__).parents[3]
 

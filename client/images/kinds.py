@@ -1,0 +1,70 @@
+"""What is given as an image and is none that the server reads: its name, and what to do, off its first bytes."""
+
+from __future__ import annotations
+
+import re
+
+_READ = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8|BM|RIFF.{4}WEBP", re.DOTALL)
+_CONVERT = ": save it as a PNG or JPEG, or open it with Pillow and pass that image"
+_OTHERS = [
+    (re.compile(pattern, re.DOTALL), words)
+    for pattern, words in (
+        (rb"II[*+]\0|MM\0[*+]", "a TIFF" + _CONVERT),
+        (rb".{4}ftypavi[fs]", "an AVIF" + _CONVERT),
+        (rb".{4}ftyp(?:hei|hev|mif1|msf1)", "a HEIC" + _CONVERT + " (the package pillow-heif reads it)"),
+        (rb".{4}ftypcrx", "a camera's raw file: develop it to a JPEG"),
+        (rb".{4}ftyp", "a video: pass its frames as arrays"),
+        (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000" + _CONVERT),
+        (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL: save it as a PNG or JPEG"),
+        (rb"(?:\xef\xbb\xbf)?\s*<svg", "an SVG: draw it as a PNG"),
+        (rb"(?:\xef\xbb\xbf)?\s*<\?xml", "an SVG or other XML: draw it as a PNG"),
+        (rb"(?i:\s*<!doctype|\s*<html)", "an HTML page: does its address want a login?"),
+        (rb"%PDF", "a PDF: draw its page as a PNG"),
+        (rb"%!PS", "a PostScript: draw its page as a PNG"),
+        (rb"8BPS", "a Photoshop file (PSD)" + _CONVERT),
+        (rb"\0\0[\x01\x02]\0", "an icon (ICO)" + _CONVERT),
+        (rb"\x28\0\0\0", "a BMP without its file header (DIB)" + _CONVERT),
+        (rb"P[1-7]\s", "a Netpbm image (PBM, PGM, PPM or PAM)" + _CONVERT),
+        (rb"\x93NUMPY", "a NumPy file: pass numpy.load() of it"),
+        (rb"PK\x03\x04", "a zip file: pass the images in it"),
+        (rb"\x1f\x8b", "compressed by gzip: unpack it"),
+    )
+]
+_BASE64 = re.compile(r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-3])[\w+/\-]{40}")
+_ADDRESS = re.compile(r"(?i)(?:https?|ftp|gs|s3|file)://")
+_SHOWN = 60  # characters of a text that is no path
+
+
+def is_read(data: bytes) -> bool:
+    """Tell whether a file is of a format that the server reads, by its first bytes."""
+    return _READ.match(data) is not None
+
+
+def name_other(data: bytes) -> str:
+    """Say what a file is that is not of such a format, and what to do."""
+    head = bytes(data[:4096])
+    for pattern, words in _OTHERS:
+        if pattern.match(head):
+            kind, colon, advice = words.partition(": ")
+            return f"is {kind}, not a JPEG, PNG, GIF, BMP or WebP image{colon}{advice}"
+    if head.isascii() and (words := name_text(head.decode("ascii"))):
+        return words
+    return "is not a JPEG, PNG, GIF, BMP or WebP image"
+
+
+def name_text(text: str) -> str:
+    """Say what a text is that is no path, and what to do; empty where it may be a path."""
+    if text[:5].lower() == "data:":
+        return "is a data URI: pass the bytes in it, base64.b64decode(uri.split(',', 1)[1])"
+    if _ADDRESS.match(text):
+        return "is an address, and the client fetches none: pass its bytes, as requests.get(address).content gives them"
+    if _BASE64.match(text):
+        return "is the base64 text of an image: pass its bytes, base64.b64decode(text)"
+    return ""
+
+
+def shown(text: str) -> str:
+    """Give a text for a message: whole where it may be a path, else its first 60 characters."""
+    if len(text) <= _SHOWN or not (name_text(text) or len(text) > 4096 or "\n" in text):
+        return text
+    return text[:_SHOWN] + "..."
