@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 
 from . import protocol
-from .errors import ServingConfigError
+from .errors import COMMAND, ServingConfigError
 
 # Several times the interval at which TensorFlow Serving looks at the disk.
 _STALE_SECONDS = 5.0
@@ -145,7 +145,7 @@ class ModelService:
         if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
             return ServingConfigError(
                 f"no server answers at {self.address} ({details}): start one with "
-                "`python -m serving_config up`, or name another with --server"
+                f"`{COMMAND} up`, or name another with --server"
             )
         return ServingConfigError(f"{self.address} refuses {method}: {code.name}: {details}")
 

@@ -5,7 +5,7 @@ base paths that TensorFlow Serving then waits for until it is restarted. The ser
 nor its list of models, so this compares what it does tell: versions and labels.
 """
 
-from ..errors import ServingConfigError
+from ..errors import COMMAND, ServingConfigError
 from ..server_api import ModelService
 from .config_file import ConfigFile
 
@@ -27,7 +27,7 @@ def check(service: ModelService, file: ConfigFile, name: str, labels: dict[str, 
         raise ServingConfigError(
             f"{file.path} does not describe the server at {service.address}: {difference}; name the file that the "
             "server was started from with --models-config, or start it from this one: "
-            f"`python -m serving_config up --models-config {file.path}`"
+            f"`{COMMAND} up --models-config {file.path}`"
         )
 
 

@@ -171,7 +171,7 @@ def test_next_version_comes_beside_the_one_that_is_there(
     result = export("--ckpt", small_network, "--net", "small", "--out", tmp_path)
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8"]
-    assert f"next: python -m serving_config up --model small={tmp_path}" in result.stdout.replace("\n", " ")
+    assert f"next: slimserve up --model small={tmp_path}" in result.stdout.replace("\n", " ")
 
 
 def test_options_not_made_yet_are_usage_errors(demo_checkpoint: Path) -> None:
