@@ -21,7 +21,7 @@ def read(path: Path) -> ModelServerConfig:
         ServingConfigError: the file cannot be read or is not a ModelServerConfig with a model_config_list.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ServingConfigError(f"{path}: cannot read the models configuration: {reason}") from error

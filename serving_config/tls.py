@@ -36,7 +36,7 @@ def read(path: Path) -> ServerTls:
         ServingConfigError: the file cannot be read, is no SSLConfig, or lacks what it needs.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ServingConfigError(f"{path}: cannot read the TLS configuration: {reason}") from error

@@ -31,7 +31,7 @@ def write(out: Path, files: Mapping[str, str], private: str, force: bool) -> Non
             for name, text in files.items():
                 target = stage / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(text, encoding="utf-8")
+                target.write_text(text, encoding="utf-8", newline="\n")
             for path in (stage, *stage.rglob("*")):  # whatever the umask: the server is another user
                 path.chmod(0o755 if path.is_dir() else 0o644)
             if (stage / private).is_dir():

@@ -96,7 +96,7 @@ def generated_config(config: ModelServerConfig) -> Path:
     path = _cache() / f"models-{hashlib.sha256(text.encode()).hexdigest()[:12]}.config"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ServingConfigError(
             f"{path}: cannot write the list of models ({error.strerror}): give one with --models-config"
@@ -139,7 +139,7 @@ def _mounts(launch: Launch) -> dict[str, Path]:
     for model in launch.config.model_config_list.config:
         if not models_config.is_remote(model.base_path):
             folder = models_config.on_this_machine(model.base_path, launch.models_root)
-            mounts[str(models_config.local_path(model.base_path))] = folder.resolve()
+            mounts[models_config.local_path(model.base_path).as_posix()] = folder.resolve()
     for file in (launch.config_file, launch.ssl_config):
         if file:
             mounts[str(file)] = file

@@ -66,7 +66,7 @@ def _model(config: Node, locate: Locate) -> Iterator[Finding]:
     remote = base_path_fault(base.text)
     if remote:
         yield base.fault(*remote)
-    text = str(local_path(base.text))
+    text = local_path(base.text).as_posix()
     if remote or is_remote(base.text):
         return
     if not PurePosixPath(text).is_absolute():
