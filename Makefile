@@ -15,7 +15,7 @@ $(READY): pyproject.toml setup.py constraints.txt tests/unit/packaging/oldest.tx
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"TensorFlow and with it this environment need Python 3.10 to 3.13 (the client does not), this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	$(DOWNLOAD) -c constraints.txt '.[ops]' && rm $(WHEELS)/slimserve-*
+	$(DOWNLOAD) -c constraints.txt '.[ops]'
 	$(DOWNLOAD) -r tests/unit/packaging/oldest.txt
 	touch $@
 

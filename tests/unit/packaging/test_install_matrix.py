@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.unit.packaging.conftest import HERE, Answers, same_answers
+from tests.conftest import ROOT
+from tests.unit.packaging.conftest import HERE, Answers, run, same_answers
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
 
@@ -58,3 +60,15 @@ def test_it_shares_a_process_with_tensorflow(
         pytest.skip("these releases of TensorFlow have wheels for Python 3.11, which this machine lacks")
     python = install_from_index(PYTHONS["3.11"], tmp_path / "venv", wheel, f"tensorflow-cpu=={version}")
     same_answers(python, server, image, expected, tmp_path, first="import tensorflow\n")
+
+
+def test_an_export_is_made_with_another_distribution_of_tensorflow(
+    wheel: Path, small_network: Path, tmp_path: Path
+) -> None:
+    what = (f"{wheel}[export-base]", "tensorflow-cpu>=2.20,<2.22")
+    python = install_from_index(sys.executable, tmp_path / "venv", *what)
+    end = run(python, "-m", "pip", "show", "tensorflow", cwd=tmp_path, expected=1)
+    assert "not found: tensorflow" in end.stderr
+    export = ("-m", "tests.support.small_network", "--net", "small", "--ckpt", small_network)
+    run(python, *export, "--out", tmp_path / "small", cwd=ROOT, limit=600)
+    assert (tmp_path / "small" / "1" / "saved_model.pb").exists()
