@@ -35,11 +35,12 @@ OVER_TLS = [c for c in CLIENT if "--tls-" in c]
 ROLLOUTS = typed(*(("serving_config", verb) for verb in ROLLOUT))
 FILES = ("render", "check")
 PRINTED = [c for c in typed(("serving_config", "up")) if c not in UP]
+INSPECT = typed(("export", "inspect"))
 LOOKED_AT = [c for c in COMMANDS if c.startswith("saved_model_cli ")]
 
 
 def test_every_command_is_run_or_listed_with_a_reason() -> None:
-    run = {DEMO, EXPORT, *UP, *MORE_EXPORTS, *CLIENT, *ROLLOUTS, *PRINTED, *LOOKED_AT}
+    run = {DEMO, EXPORT, *UP, *MORE_EXPORTS, *CLIENT, *ROLLOUTS, *PRINTED, *LOOKED_AT, *INSPECT}
     run |= set(typed(*(("serving_config", verb) for verb in FILES)))
     assert [c for c in COMMANDS if c not in run and c not in NOT_RUN] == []
     assert [c for c in NOT_RUN if c not in COMMANDS or c in run] == []
@@ -77,6 +78,11 @@ def exported(workshop: Workshop, models: Path) -> Workshop:
 @pytest.mark.parametrize("command", LOOKED_AT)
 def test_tensorflows_tool_lists_the_signatures(exported: Workshop, command: str) -> None:
     assert "signature_def['segment']" in exported.type(command)
+
+
+@pytest.mark.parametrize("command", INSPECT)
+def test_a_checkpoint_is_looked_into(workshop: Workshop, command: str) -> None:
+    assert "vgg_16" in workshop.type(command)
 
 
 @pytest.mark.soak
