@@ -50,7 +50,38 @@ def tensorflow_v2(path: Path, tensors: Mapping[str, np.ndarray]) -> Path:
     return path
 
 
+def sliced_v1(path: Path, tensors: Mapping[str, np.ndarray]) -> Path:
+    """Write a V1 file whose variables are partitioned, as a Saver of such variables does."""
+    names, slices, data = _sliced(tensors)
+    tf.raw_ops.SaveSlices(filename=str(path), tensor_names=names, shapes_and_slices=slices, data=data)
+    return path
+
+
+def sliced_v2(path: Path, tensors: Mapping[str, np.ndarray]) -> Path:
+    """Write a V2 checkpoint whose variables are partitioned, as a Saver of such variables does."""
+    names, slices, data = _sliced(tensors)
+    tf.raw_ops.SaveV2(prefix=str(path), tensor_names=names, shape_and_slices=slices, tensors=data)
+    return path
+
+
+def _sliced(tensors: Mapping[str, np.ndarray]) -> tuple[list[str], list[str], list[np.ndarray]]:
+    """Names, bounds and values of the variables' slices: filters by their channels, vectors by their elements."""
+    names, slices, data = [], [], []
+    for name, array in tensors.items():
+        if not array.ndim:
+            names, slices, data = [*names, name], [*slices, ""], [*data, array]
+            continue
+        sizes = " ".join(map(str, array.shape))
+        half = array.shape[-1] // 2
+        for start, length in ((0, half), (half, array.shape[-1] - half)):
+            names.append(name)
+            slices.append(f"{sizes} {'-:' * (array.ndim - 1)}{start},{length}")
+            data.append(np.ascontiguousarray(array[..., start : start + length]))
+    return names, slices, data
+
+
 WRITERS = {"V1": tensorflow_v1, "V2": tensorflow_v2}
+SLICED = {"V1": sliced_v1, "V2": sliced_v2}
 
 
 def crafted_v1(path: Path, shape: tuple[int, ...], dtype: int = 1, values: int = 3) -> Path:

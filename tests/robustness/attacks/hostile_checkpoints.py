@@ -28,7 +28,7 @@ from slimserve.export.checkpoint.sstable import FOOTER_SIZE, Handle, Table, vari
 from slimserve.export.errors import ExportError
 
 from tests.support import archives
-from tests.support.checkpoints import WRITERS, crafted_v1, crafted_v2, small_tensors
+from tests.support.checkpoints import SLICED, WRITERS, crafted_v1, crafted_v2, small_tensors
 from tests.support.memory import peak
 
 TENSORS = small_tensors()
@@ -254,13 +254,13 @@ def read_to_the_end(path: Path, may_differ: bool) -> str:
     return "read" if right else "wrong bits"
 
 
-def attack(count: int, seed: int) -> Iterator[dict[str, object]]:
+def attack(count: int, seed: int, *, sliced: bool = False) -> Iterator[dict[str, object]]:
     """Yield what became of each mutant."""
     with tempfile.TemporaryDirectory() as root:
         folder, unpacked = Path(root) / "mutant", Path(root) / "unpacked"
         unpacked.mkdir()
         tempfile.tempdir = str(unpacked)
-        mutants = Attack(Path(root), seed)
+        mutants = Attack(Path(root), seed, writers=SLICED if sliced else WRITERS)
         for number in range(count):
             folder.mkdir()
             kind, path, may_differ = mutants.mutant(number, folder)
@@ -282,10 +282,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sliced", action="store_true", help="mutate checkpoints of partitioned variables")
     options = parser.parse_args()
     outcomes: Counter[str] = Counter()
     slowest = 0.0
-    for result in attack(options.count, options.seed):
+    for result in attack(options.count, options.seed, sliced=options.sliced):
         slowest = max(slowest, float(str(result["seconds"])))
         outcomes[str(result["outcome"])] += 1
         if result["outcome"] not in ("refused", "read"):

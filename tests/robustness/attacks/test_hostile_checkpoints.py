@@ -28,7 +28,7 @@ from tests.support import archives
 from tests.support.checkpoints import crafted_v2, flip, small_tensors, tensorflow_v1, tensorflow_v2
 
 
-def attack(count: int, seed: int, module: str = "hostile_checkpoints") -> dict[str, object]:
+def attack(count: int, seed: int, *options: str, module: str = "hostile_checkpoints") -> dict[str, object]:
     """Run the attack in a process of its own; return its summary."""
     command = [
         sys.executable,
@@ -38,6 +38,7 @@ def attack(count: int, seed: int, module: str = "hostile_checkpoints") -> dict[s
         str(count),
         "--seed",
         str(seed),
+        *options,
     ]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-5000:]
@@ -58,6 +59,11 @@ def refused_by_the_command(path: Path, folder: Path) -> str:
 
 def test_500_mutants_are_refused_or_read_right() -> None:
     summary = attack(500, seed=1)
+    assert summary["outcomes"].keys() == {"refused", "read"}
+
+
+def test_200_mutants_of_partitioned_variables_are_refused_or_read_right() -> None:
+    summary = attack(200, 5, "--sliced")
     assert summary["outcomes"].keys() == {"refused", "read"}
 
 
@@ -142,14 +148,15 @@ def test_holes_of_a_sparse_archive_are_not_unpacked(tmp_path: Path, monkeypatch:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [2, 3])
-def test_20000_mutants_are_refused_or_read_right(seed: int) -> None:
-    assert attack(20_000, seed)["outcomes"].keys() == {"refused", "read"}
+@pytest.mark.parametrize("sliced", [(), ("--sliced",)], ids=["whole", "sliced"])
+def test_20000_mutants_are_refused_or_read_right(sliced: tuple[str, ...], seed: int) -> None:
+    assert attack(20_000, seed, *sliced)["outcomes"].keys() == {"refused", "read"}
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_500_mutants_are_refused_or_exported_right_by_the_command() -> None:
-    assert attack(500, 4, "hostile_exports")["outcomes"].keys() == {"refused", "exported"}
+    assert attack(500, 4, module="hostile_exports")["outcomes"].keys() == {"refused", "exported"}
 
 
 @pytest.mark.soak

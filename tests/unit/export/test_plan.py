@@ -1,0 +1,52 @@
+"""What the plan takes from the checkpoint, and what it says of it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from slimserve.export.checkpoint.contents import Checkpoint
+from slimserve.export.checkpoint.locate import Located
+from slimserve.export.checkpoint.tensor_spec import TensorSpec
+from slimserve.export.checkpoint.v2 import V2Bundle
+from slimserve.export.networks import NETWORKS
+from slimserve.export.options import GraphOptions
+from slimserve.export.plan import Plan
+
+from tests.support.broadcast import variables
+
+
+def listed(network: str, scope: str = "", classes: int = 21) -> Checkpoint:
+    """A checkpoint that lists a network's variables and holds no data."""
+    tensors = {
+        f"{scope}{name}": TensorSpec(value.shape, value.dtype)
+        for name, value in variables(NETWORKS[network], classes).items()
+    }
+    reader = cast(V2Bundle, SimpleNamespace(tensors=tensors, files=[]))
+    return Checkpoint(Path("model"), Located("V2", Path("model")), reader, ExitStack())
+
+
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_tf_image_segmentations_resnets_are_exported_at_the_stride_they_were_trained_at(stride: int) -> None:
+    plan = Plan.of(listed("resnet_v1_50", f"resnet_v1_50_{stride}s/"), GraphOptions())
+    assert plan.options.output_stride == stride
+    assert f"it was trained at an output stride of {stride}: the export has {stride}" in "; ".join(plan.notes)
+
+
+def test_an_output_stride_that_is_asked_for_wins_and_the_trained_one_is_said() -> None:
+    plan = Plan.of(listed("resnet_v1_50", "resnet_v1_50_8s/"), GraphOptions(output_stride=16))
+    assert plan.options.output_stride == 16
+    assert "it was trained at an output stride of 8: the export has 16" in "; ".join(plan.notes)
+
+
+def test_other_scopes_say_nothing_of_strides() -> None:
+    assert Plan.of(listed("resnet_v1_50", "tower_8s/"), GraphOptions()).options.output_stride == 32
+
+
+def test_more_ranked_classes_than_there_are_is_said() -> None:
+    plan = Plan.of(listed("resnet_v1_50", classes=3), GraphOptions(top_k=10))
+    assert plan.notes == ["--top-k is 10, and there are 3 classes: answers rank all of them"]
+    assert Plan.of(listed("resnet_v1_50", classes=3), GraphOptions(top_k=3)).notes == []
