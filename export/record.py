@@ -47,6 +47,7 @@ def calibration_record(
     """What is known of an export in 8 bits in addition."""
     return {
         "images": len(images.calibrating),
+        "files_left_out": images.left_out,
         "percentile": PERCENTILE,
         "ranges": {scope: known.range for scope, known in statistics.items()},
         "agreement": asdict(agreement),

@@ -80,6 +80,7 @@ def print_report(result: Export) -> None:
         "classes": f"{record['classes']}, named by {record['labels']}",
         "against tf-slim": f"largest difference {parity.difference:.1e} of the largest logit "
         f"(allowed {parity.tolerance:.0e}), same best class in {parity.argmax_agreement:.2%} of {parity.cells} cells",
+        **({"calibrated on": _calibration(record["calibration"])} if "calibration" in record else {}),
         **({"against float32": _agreement(result.agreement)} if result.agreement else {}),
         "runs on": record["runs_on"],
         "seconds": f"{sum(result.seconds.values()):.1f} ({seconds})",
@@ -95,6 +96,12 @@ def print_report(result: Export) -> None:
         highlight=False,
         markup=False,
     )
+
+
+def _calibration(calibration: dict[str, Any]) -> str:
+    left_out = calibration["files_left_out"]
+    others = f"; {left_out} files of the folder are none, and were left out" if left_out else ""
+    return f"{calibration['images']} images{others}"
 
 
 def _agreement(agreement: Agreement) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 
 from .. import Client
 from . import display, files
@@ -18,12 +19,14 @@ def add_parsers(add: AddParser) -> None:
 
 def classify(client: Client, options: argparse.Namespace) -> int:
     """Print the ranked classes of each image."""
-    images = files.find_images(options.images)
+    left_out: Counter[str] = Counter()
+    images = files.find_images(options.images, left_out=left_out)
 
     def rank(index: int) -> Row:
         answer = client.classify(images[index])
         ranking = [prediction._asdict() for prediction in answer.predictions]
-        return {"predictions": ranking, "model_version": answer.model_version}
+        sent = {"sent_size": answer.sent_size} if answer.sent_size else {}
+        return {"predictions": ranking, "model_version": answer.model_version, **sent}
 
     def show(row: Row) -> None:
         if len(images) == 1:
@@ -34,4 +37,10 @@ def classify(client: Client, options: argparse.Namespace) -> int:
         print(f"{row['image']}: {classes}", flush=True)
 
     with display.progress(as_json=options.json) as bars:
-        return exit_code(answer_each(client, images, rank, show, bars, options, options.concurrency))
+        rows = answer_each(client, images, rank, show, bars, options, options.concurrency)
+    shrunk = sum("sent_size" in row for row in rows)
+    display.show_notes(
+        f"{shrunk} large photos were sent shrunk: no more than a crop is classified" if shrunk else "",
+        files.describe_left_out(left_out),
+    )
+    return exit_code(rows)

@@ -117,3 +117,9 @@ def progress(*, as_json: bool) -> Iterator[Bars]:
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, redirect_stdout=on_screen) as bar:
         yield Bars(bar)
+
+
+def show_notes(*notes: str) -> None:
+    """Write what the caller should know beside the results, a line each, to stderr; empty ones are none."""
+    for note in filter(None, notes):
+        print(note, file=sys.stderr)

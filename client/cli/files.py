@@ -7,30 +7,37 @@ import errno
 import os
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import InvalidInput
+from ..images import kinds
 
 if TYPE_CHECKING:
     import PIL.Image
 
 _EXTENSIONS = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
+_HEAD = 64  # bytes that tell what a file is
 _RESULT = re.compile(r"(?P<image>.+?)(-\d+)?\.(overlay|labels)\.png")
 
 
-def find_images(arguments: Sequence[Path], out: Path | None = None) -> list[Path]:
-    """List the files named, and those that the folders named hold, in order; none of the results in the folder `out`.
+def find_images(
+    arguments: Sequence[Path], out: Path | None = None, left_out: Counter[str] | None = None
+) -> list[Path]:
+    """List the files named, and the images in the folders named, in order; none of the results in the folder `out`.
+
+    In a folder an image is what its first bytes, or its name, says to be one. `left_out` counts the others, by why.
 
     Raises InvalidInput for a path that is not there, and for a folder that cannot be read or holds none.
     """
     found: list[Path] = []
     for path in arguments:
         if path.is_dir():
-            inside = sorted(_walk(path, out and out.resolve()))
+            inside = sorted(_walk(path, out and out.resolve(), Counter() if left_out is None else left_out))
             if not inside:
-                raise InvalidInput(f"the folder {path} holds no images ({', '.join(sorted(_EXTENSIONS))})")
+                raise InvalidInput(f"the folder {path} holds no images: no JPEG, PNG, GIF, BMP or WebP")
             found += inside
         elif path.exists():
             found.append(path)
@@ -39,18 +46,46 @@ def find_images(arguments: Sequence[Path], out: Path | None = None) -> list[Path
     return found
 
 
-def _walk(folder: Path, out: Path | None) -> Iterable[Path]:
-    is_written = out is not None and folder.resolve() == out
+def describe_left_out(left_out: Counter[str]) -> str:
+    """Say in a line how many files of the folders were left out, and why; empty where none was."""
+    if not left_out:
+        return ""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
+    return f"{left_out.total()} files of the folders were left out: {reasons}"
+
+
+def _walk(folder: Path, out: Path | None, left_out: Counter[str]) -> list[Path]:
+    found, reasons = [], {}
     for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         if out is not None:
             folders[:] = [name for name in folders if Path(parent, name).resolve() != out]
-        for name in names:
-            path = Path(parent, name)
-            if name.startswith(".") or not is_image_name(name) or _blocks(path):
-                continue
-            if not (is_written and path.parent == folder and _is_result_name(name)):
-                yield path
+        for path in (Path(parent, name) for name in names if not name.startswith(".")):
+            reason = _why_no_image(path)
+            if reason:
+                reasons[path] = reason
+            else:
+                found.append(path)
+    if out is not None and folder.resolve() == out:  # what an earlier run wrote lies beside its images
+        known = {path.name for path in found}
+        found = [path for path in found if path.parent != folder or not _is_result_name(path.name, known)]
+        reasons = {path: reason for path, reason in reasons.items() if path.parent != folder}
+    left_out.update(reasons.values())
+    return found
+
+
+def _why_no_image(path: Path) -> str:
+    """Say why a file of a folder is left out; empty for an image, sound or not."""
+    if os.path.exists(path) and not os.path.isfile(path):  # it may never end
+        return "no file, such as a pipe"
+    if is_image_name(path.name):  # whoever reads it says what is wrong with it
+        return ""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return "cannot be read"
+    return "" if kinds.is_read(head) else kinds.brief_name(head)
 
 
 def _refuse_folder(error: OSError) -> None:
@@ -64,14 +99,9 @@ def is_image_name(name: str) -> bool:
     return Path(name).suffix.lower() in _EXTENSIONS
 
 
-def _blocks(path: Path) -> bool:
-    """Tell what is no file and may never end, such as a pipe; a link to nothing is left to whoever reads it."""
-    return os.path.exists(path) and not os.path.isfile(path)
-
-
-def _is_result_name(name: str) -> bool:
+def _is_result_name(name: str, images: Collection[str]) -> bool:
     match = _RESULT.fullmatch(name)
-    return match is not None and is_image_name(match["image"])
+    return match is not None and (is_image_name(match["image"]) or match["image"] in images)
 
 
 def name_results(images: Sequence[Path], out: Path, kinds: Sequence[str]) -> list[dict[str, Path]]:

@@ -23,9 +23,9 @@ examples:
   %(prog)s status --server gpu1:8500 --model vgg_16
   %(prog)s segment street.jpg -o out --server vgg.example:443 --tls-ca ca.pem --token-file token.txt
 
-A folder is searched for JPEG, PNG, GIF, BMP and WebP files, its subfolders too. With --json the answer
-is one JSON object a line, one for each image. `segment` over several images that is stopped, or run again,
-does those that are left, have changed, or were done by another server or version of the model.
+A folder is searched for JPEG, PNG, GIF, BMP and WebP files, whatever they are called, its subfolders too.
+With --json the answer is one JSON object a line, one for each image. `segment` over several images that is
+stopped, or run again, does those that are left, have changed, or were done by another server or version of the model.
 
 exit codes: 0 all answered, 1 an error, 2 wrong usage, 130 Ctrl-C"""
 

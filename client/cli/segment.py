@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -62,7 +63,8 @@ def add_parsers(add: AddParser) -> None:
 def segment(client: Client, options: argparse.Namespace) -> int:
     """Write an overlay, and on request the label map, of each image; then the report, if there is to be one."""
     _pillow.require("drawing the overlays")
-    images = files.find_images(options.images, options.out)
+    left_out: Counter[str] = Counter()
+    images = files.find_images(options.images, options.out, left_out)
     kinds = ["overlay", "labels"] if options.label_map else ["overlay"]
     results = files.name_results(images, options.out, kinds)
     if options.report:
@@ -90,6 +92,7 @@ def segment(client: Client, options: argparse.Namespace) -> int:
             write_report(options.report, rows, options.model, bars)
     if options.report and not options.json:
         print(options.report)
+    display.show_notes(files.describe_left_out(left_out))
     return exit_code(rows)
 
 

@@ -52,6 +52,12 @@ def name_other(data: bytes) -> str:
     return "is not a JPEG, PNG, GIF, BMP or WebP image"
 
 
+def brief_name(data: bytes) -> str:
+    """Name the kind of such a file in a word or two: "TIFF", or "no image"."""
+    words = name_other(data).removeprefix("is ").removeprefix("an ").removeprefix("a ")
+    return "no image" if words.startswith("not ") else re.split(r"[,:]", words)[0]
+
+
 def name_text(text: str) -> str:
     """Say what a text is that is no path, and what to do; empty where it may be a path."""
     if text[:5].lower() == "data:":

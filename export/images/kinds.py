@@ -52,6 +52,15 @@ _OTHERS = [
 ]  # fmt: skip
 
 
+HEAD = max(offset + len(magic) for offset, magic in DECODED)
+"""Bytes that tell whether a file is one of the formats that are decoded."""
+
+
+def is_decoded(head: bytes) -> bool:
+    """Tell the same outside the graph."""
+    return any(head.startswith(magic, offset) for offset, magic in DECODED)
+
+
 def kind_of(file: Encoded) -> Tensor:
     """Tell which of JPEG, PNG, GIF, BMP and WebP the file is, an int32 scalar from 0; refuse all others by name."""
     known = [*DECODED, *[(offset, magic) for offset, magic, _ in _OTHERS]]

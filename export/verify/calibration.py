@@ -24,6 +24,7 @@ from ..heads.cells import cell_logits, full_size_labels
 from ..heads.crops import crop_logits
 from ..images.checks import Bounds
 from ..images.decoding import image_decoder
+from ..images.kinds import HEAD, is_decoded
 from ..images.preprocessing import central_crop
 from ..kernels.portable import VariableLayers
 from ..networks.layers import Convolution
@@ -34,21 +35,27 @@ from ..weights.recipes import ModelVariables, Recipe, Variables, load_variables,
 
 PERCENTILE = 99.999
 _EVERY = 5  # of the images, one in so many is held out
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 _BINS_IN_OCTAVE = 32  # a bin's edges are 2.2 % apart
 _LOWEST, _HIGHEST = -24, 40  # powers of 2; what lies outside counts in the outermost bins, zero in the first
 _BINS = (_HIGHEST - _LOWEST) * _BINS_IN_OCTAVE
 
 
 class Images(NamedTuple):
-    """The images of a folder: those that ranges come from, and those held out for the comparison."""
+    """The images of a folder.
+
+    Attributes:
+        calibrating: those that ranges come from.
+        held_out: those for the comparison.
+        left_out: how many files are no images.
+    """
 
     calibrating: tuple[Path, ...]
     held_out: tuple[Path, ...]
+    left_out: int
 
 
 def find_images(folder: Path) -> Images:
-    """List the images in `folder` and below; in the order of their names, every fifth is held out.
+    """List the images in `folder` and below, by their first bytes; of their names in order, every fifth is held out.
 
     Raises:
         ExportError: it can't be read or holds fewer than 5.
@@ -57,14 +64,23 @@ def find_images(folder: Path) -> Images:
         raise ExportError(
             f"{folder} is not a folder: --calibrate takes one with images like those to be served"
         )
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+    found = sorted(file for file in folder.rglob("*") if file.is_file())
+    files = [file for file in found if _is_image(file)]
     if len(files) < _EVERY:
         raise ExportError(
-            f"{folder} holds {len(files)} images ({', '.join(_SUFFIXES)}): --calibrate takes {_EVERY} or more, "
-            "better 50, like those to be served"
+            f"{folder} holds {len(files)} images (JPEG, PNG, GIF, BMP or WebP) and {len(found) - len(files)} "
+            f"other files: --calibrate takes {_EVERY} images or more, better 50, like those to be served"
         )
     calibrating = tuple(file for index, file in enumerate(files, 1) if index % _EVERY)
-    return Images(calibrating, tuple(files[_EVERY - 1 :: _EVERY]))
+    return Images(calibrating, tuple(files[_EVERY - 1 :: _EVERY]), len(found) - len(files))
+
+
+def _is_image(file: Path) -> bool:
+    try:
+        with open(file, "rb") as opened:
+            return is_decoded(opened.read(HEAD))
+    except OSError:  # whoever reads it says why it cannot be read
+        return True
 
 
 class Recorded(NamedTuple):
