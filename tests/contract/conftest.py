@@ -1,36 +1,78 @@
-"""The servers that the suite asks."""
+"""The contract: what a server of models answers, and the client's answers against those of the official stubs.
 
+The suite starts embedded engines of its own. Two variables make it ask any other server, and leave nothing out:
+
+SLIMSERVE_SERVER=host:port
+    The address of a server, without TLS, of the models in SLIMSERVE_MODELS. It is asked, never reloaded or stopped.
+SLIMSERVE_MODELS=folder
+    The models: copies of those in tests/contract/recorded/models, and vgg_16, which `python -m export` wrote; where
+    there is no vgg_16, an engine of the suite's own serves it. Without SLIMSERVE_SERVER, engines of the suite's own
+    serve the folder.
+
+    cp -r tests/contract/recorded/models folder && cp -r models/vgg_16 folder
+    python -m tests.contract.models_config folder > models.config
+    tensorflow_model_server --port=8500 --model_config_file=models.config --allow_version_labels_for_unavailable_models
+    SLIMSERVE_SERVER=localhost:8500 SLIMSERVE_MODELS=folder python -m pytest tests/contract
+"""
+
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.contract.models_config import models_config
 from tests.support.recorded import RECORDED
 from tests.support.serving import Serving
 
+SERVER = os.environ.get("SLIMSERVE_SERVER", "")
+MODELS = Path(os.environ.get("SLIMSERVE_MODELS") or RECORDED / "models").resolve()
+
+
+def pytest_report_header() -> str:
+    return f"contract: {SERVER or 'embedded engines'}, models in {MODELS}"
+
+
+@contextmanager
+def _serving(config: Path, *options: str) -> Iterator[str]:
+    """Start an engine; give its address."""
+    server = Serving("--engine", "embedded", "--models-config", config, "--port", 0, *options)
+    try:
+        yield server.address
+    finally:
+        server.close()
+
 
 @pytest.fixture(scope="session")
-def conformance_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recorded_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models.config of the recorded cases, with this machine's paths."""
-    text = (RECORDED / "models.config").read_text().replace("MODELS", str(RECORDED / "models"))
-    path = tmp_path_factory.mktemp("conformance") / "models.config"
-    path.write_text(text)
+    path = tmp_path_factory.mktemp("contract") / "models.config"
+    path.write_text(models_config(MODELS))
     return path
 
 
 @pytest.fixture(scope="session")
-def conformance_server(conformance_config: Path) -> Iterator[Serving]:
-    """The embedded engine with the models and labels of the recorded cases; do not reload or stop it."""
-    server = Serving("--engine", "embedded", "--models-config", conformance_config, "--port", 0)
-    yield server
-    server.close()
+def server(recorded_config: Path) -> Iterator[str]:
+    """Address of a server with the models and labels of the recorded cases."""
+    if SERVER:
+        yield SERVER
+    else:
+        with _serving(recorded_config) as address:
+            yield address
 
 
 @pytest.fixture(scope="session")
-def conformance_server_tensor_content(conformance_config: Path) -> Iterator[Serving]:
-    """The same, answering with tensor_content."""
-    server = Serving(
-        "--engine", "embedded", "--models-config", conformance_config, "--port", 0, "--tensor-content"
-    )
-    yield server
-    server.close()
+def server_of_tensor_content(recorded_config: Path) -> Iterator[str]:
+    """Address of one that answers with tensor_content, where the suite may choose."""
+    if SERVER:
+        yield SERVER
+    else:
+        with _serving(recorded_config, "--tensor-content") as address:
+            yield address
+
+
+@pytest.fixture(scope="session")
+def vgg_16(request: pytest.FixtureRequest) -> str:
+    """Address of a server with an exported vgg_16."""
+    return str(request.getfixturevalue("server" if (MODELS / "vgg_16").is_dir() else "engine"))

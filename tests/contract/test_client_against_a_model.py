@@ -16,10 +16,12 @@ from PIL import Image
 from slimserve import AsyncClient, Client, InvalidInput, ModelNotFound, SignatureNotFound
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from tests.support.tensors import values
+
 
 @pytest.fixture(scope="module")
-def vgg(engine: str) -> Iterator[Client]:
-    with Client(engine, model="vgg_16") as client:
+def vgg(vgg_16: str) -> Iterator[Client]:
+    with Client(vgg_16, model="vgg_16") as client:
         yield client
 
 
@@ -37,9 +39,9 @@ def png(pixels: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def official(engine: str) -> Iterator[Any]:
+def official(vgg_16: str) -> Iterator[Any]:
     """Calls a signature with TensorFlow's tensors and the official stubs."""
-    with grpc.insecure_channel(engine, [("grpc.max_receive_message_length", -1)]) as channel:
+    with grpc.insecure_channel(vgg_16, [("grpc.max_receive_message_length", -1)]) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
         def call(signature: str, **inputs: Any) -> dict[str, np.ndarray]:
@@ -48,7 +50,7 @@ def official(engine: str) -> Iterator[Any]:
             for name, value in inputs.items():
                 request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
             outputs = stub.Predict(request, timeout=60).outputs
-            return {name: tf.make_ndarray(tensor) for name, tensor in outputs.items()}
+            return {name: values(tensor) for name, tensor in outputs.items()}
 
         yield call
 
@@ -166,11 +168,11 @@ def test_a_bad_image_in_a_list_is_named(vgg: Client, png: Path, tmp_path: Path, 
     assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_what_is_not_served_is_named(engine: str, vgg: Client, pixels: np.ndarray) -> None:
-    with Client(engine, model="vgg_19") as other, pytest.raises(ModelNotFound, match="vgg_19"):
+def test_what_is_not_served_is_named(vgg_16: str, vgg: Client, pixels: np.ndarray) -> None:
+    with Client(vgg_16, model="vgg_19") as other, pytest.raises(ModelNotFound, match="vgg_19"):
         other.classify(pixels)
     with (
-        Client(engine, model="vgg_16", version=99) as other,
+        Client(vgg_16, model="vgg_16", version=99) as other,
         pytest.raises(ModelNotFound, match="version 99"),
     ):
         other.classify(pixels)
@@ -190,9 +192,9 @@ def test_metadata_and_status_describe_the_model(vgg: Client) -> None:
 
 
 async def test_the_async_client_answers_the_same(
-    engine: str, vgg: Client, png: Path, pixels: np.ndarray
+    vgg_16: str, vgg: Client, png: Path, pixels: np.ndarray
 ) -> None:
-    async with AsyncClient(engine, model="vgg_16") as client:
+    async with AsyncClient(vgg_16, model="vgg_16") as client:
         await client.wait_until_ready(5)
         classified, segmented, analyzed, listed = await asyncio.gather(
             client.classify(png), client.segment(png), client.analyze(pixels), client.classify([png, pixels])
