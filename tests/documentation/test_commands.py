@@ -52,7 +52,7 @@ def workshop(
 ) -> Iterator[Workshop]:
     folder = tmp_path_factory.mktemp("documentation") / "slimserve"
     ignored = shutil.ignore_patterns(
-        ".git", ".venv", "models", "build", "site", "*.ckpt", ".*_cache", "__pycache__"
+        ".cache", ".git", ".venv", "models", "build", "site", "*.ckpt", ".*_cache", "__pycache__"
     )
     shutil.copytree(ROOT, folder, ignore=ignored)
     (folder / "vgg_16.ckpt").symlink_to(demo_checkpoint)

@@ -10,24 +10,26 @@ from slimserve.export.demo.textures import TEXTURES
 
 from tests.support.saved_model import SavedModel
 
-SCENES, SINGLES = 50, 5
+SCENES, SINGLES = 50, 5  # behind `make soak`; a fifth of them here
+SAMPLE = 5
 
 
-@pytest.fixture(scope="module")
-def classified(aligned: SavedModel) -> list[tuple[str, str, float]]:
+@pytest.fixture(scope="module", params=[SINGLES // SAMPLE, pytest.param(SINGLES, marks=pytest.mark.soak)])
+def classified(aligned: SavedModel, request: pytest.FixtureRequest) -> list[tuple[str, str, float]]:
     """Class, its best ranked name and score, of single textures from 224 to 512 pixels a side."""
     answers = []
     random = np.random.default_rng(2024)
-    for name in CLASS_NAMES * SINGLES:
+    for name in CLASS_NAMES * request.param:
         height, width = (int(side) for side in random.integers(224, 513, 2))
         answer = aligned("classify", images=TEXTURES[name](random, height, width)[None])
         answers.append((name, answer["class_names"][0, 0].decode(), float(answer["scores"][0, 0])))
     return answers
 
 
-def test_segment_is_right_on_unseen_scenes(aligned: SavedModel) -> None:
+@pytest.mark.parametrize("scenes", [SCENES // SAMPLE, pytest.param(SCENES, marks=pytest.mark.soak)])
+def test_segment_is_right_on_unseen_scenes(aligned: SavedModel, scenes: int) -> None:
     right = []
-    for seed in range(SCENES):
+    for seed in range(scenes):
         image, label_map = random_scene(np.random.default_rng([2024, seed]))
         right.append(np.mean(aligned("segment", images=image[None])["label_map"][0] == label_map))
     assert np.mean(right) >= 0.95

@@ -11,6 +11,8 @@ import tensorflow as tf
 from tests.support import numpy_reference as reference
 from tests.support.saved_model import SavedModel
 
+LARGER = [(333, 517), (640, 480)]  # behind `make soak`
+
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     """Coarse blobs under noise, uint8 [H, W, 3]."""
@@ -37,23 +39,27 @@ def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.filterwarnings("ignore:`layer.apply` is deprecated")
-@pytest.mark.parametrize("size", [(224, 224), (256, 320), (333, 517), (640, 480)])
+@pytest.mark.parametrize(
+    "size", [(224, 224), (263, 301), *(pytest.param(size, marks=pytest.mark.soak) for size in LARGER)]
+)
 def test_logits_of_the_valid_geometry_are_those_of_slim(
-    valid: SavedModel, demo_checkpoint: Path, size: tuple[int, int]
+    valid: SavedModel, weights: dict[str, np.ndarray], demo_checkpoint: Path, size: tuple[int, int]
 ) -> None:
     images = noise(*size)[None]
     logits = valid("logits", images=images)["logits"]
     expected = slim_logits(demo_checkpoint, logits.shape[-1], images)
-    assert relative_difference(logits, expected) <= 1e-5
+    assert relative_difference(logits, expected) <= 2 * reference.network_rounding(weights)
     assert (logits.argmax(-1) == expected.argmax(-1)).all()
 
 
 @pytest.mark.filterwarnings("ignore:`layer.apply` is deprecated")
-def test_logits_of_a_batch_are_those_of_slim(valid: SavedModel, demo_checkpoint: Path) -> None:
-    images = np.stack([noise(224, 256, seed) for seed in range(3)])
+def test_logits_of_a_batch_are_those_of_slim(
+    valid: SavedModel, weights: dict[str, np.ndarray], demo_checkpoint: Path
+) -> None:
+    images = np.stack([noise(224, 256, seed) for seed in range(2)])
     logits = valid("logits", images=images)["logits"]
     expected = slim_logits(demo_checkpoint, logits.shape[-1], images)
-    assert relative_difference(logits, expected) <= 1e-5
+    assert relative_difference(logits, expected) <= 2 * reference.network_rounding(weights)
     assert (logits.argmax(-1) == expected.argmax(-1)).all()
 
 
@@ -64,7 +70,7 @@ def test_logits_of_the_aligned_geometry_are_those_of_numpy(
     image = noise(*size)
     logits = aligned("logits", images=image[None])["logits"][0]
     expected = reference.aligned_logits(image, weights)
-    assert relative_difference(logits, expected) <= reference.vgg_16_rounding(weights)
+    assert relative_difference(logits, expected) <= reference.network_rounding(weights)
 
 
 def test_coarse_labels_are_the_argmax_of_the_logits(aligned: SavedModel) -> None:
@@ -72,7 +78,9 @@ def test_coarse_labels_are_the_argmax_of_the_logits(aligned: SavedModel) -> None
     assert (answer["labels"] == answer["logits"].argmax(-1)).all()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (64, 96), (333, 517)])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (64, 96), (133, 217), pytest.param(LARGER[0], marks=pytest.mark.soak)]
+)
 def test_label_map_is_the_argmax_of_bilinear_scores(aligned: SavedModel, size: tuple[int, int]) -> None:
     images = noise(*size)[None]
     logits = aligned("logits", images=images)["logits"][0]
@@ -82,8 +90,10 @@ def test_label_map_is_the_argmax_of_bilinear_scores(aligned: SavedModel, size: t
     label_map = aligned("segment", images=images)["label_map"][0]
     chosen = np.take_along_axis(scores, label_map[..., None].astype(int), -1)[..., 0]
     assert label_map.shape == size
-    # The reference is in float64: equal but for scores that differ by less than float32 can tell.
-    assert (scores.max(-1) - chosen).max() <= 1e-6 * np.abs(scores).max()
+    # The reference is in float64. In float32, a place is known to a roundoff of the number of cells, and each of two
+    # interpolations rounds twice; so do the best score and the chosen one.
+    rounding = 2 * (max(logits.shape[:2]) + 4) * np.finfo(np.float32).eps
+    assert (scores.max(-1) - chosen).max() <= rounding * np.abs(scores).max()
 
 
 def test_nearest_label_map_stretches_the_coarse_labels(valid: SavedModel) -> None:
@@ -95,14 +105,23 @@ def test_nearest_label_map_stretches_the_coarse_labels(valid: SavedModel) -> Non
     assert (valid("segment", images=images)["label_map"][0] == expected).all()
 
 
-@pytest.mark.parametrize("size", [(256, 256), (300, 400), (500, 333), (97, 31)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        (300, 400),
+        (97, 31),
+        *(pytest.param(size, marks=pytest.mark.soak) for size in [(256, 256), (500, 333)]),
+    ],
+)
 def test_classification_is_that_of_slims_central_crop(
     aligned: SavedModel, weights: dict[str, np.ndarray], size: tuple[int, int]
 ) -> None:
     image = noise(*size)
     logits = reference.vgg_16(reference.central_crop(image), weights, fc6_padding=0)[0, 0]
     probabilities = aligned("classify", images=image[None])["probabilities"][0]
-    np.testing.assert_allclose(probabilities, reference.softmax(logits), atol=2e-5)
+    # Twice: the pixels are resized in float32 too.
+    difference = np.abs(reference.centred(np.log(probabilities)) - reference.centred(logits))
+    assert difference.max() <= 2 * reference.network_rounding(weights) * np.abs(logits).max()
 
 
 @pytest.mark.parametrize("size", [(40, 300), (260, 290)])
@@ -114,7 +133,8 @@ def test_dense_scores_average_the_cells_whose_window_lies_inside(
     inside = logits[3:-3, 3:-3] if min(logits.shape[:2]) >= 7 else logits
     probabilities = reference.softmax(inside.mean(axis=(0, 1), dtype=np.float64))
     answer = aligned("serving_default", images=images)
-    np.testing.assert_allclose(answer["scores"][0], np.sort(probabilities)[::-1][:5], atol=1e-5)
+    rounding = reference.mean_rounding(inside)
+    np.testing.assert_allclose(answer["scores"][0], np.sort(probabilities)[::-1][:5], rtol=rounding)
 
 
 def test_one_pass_returns_the_label_map_of_segment(aligned: SavedModel) -> None:

@@ -63,11 +63,27 @@ def float32_rounding(terms: Iterable[int]) -> float:
     return sum(math.sqrt(count) for count in terms) * float(np.finfo(np.float32).eps) / 2
 
 
-def vgg_16_rounding(weights: Weights) -> float:
-    """`float32_rounding` of the network's sixteen layers."""
+def network_rounding(variables: Mapping[str, np.ndarray | tuple[int, ...]]) -> float:
+    """`float32_rounding` of the layers whose filters, or their shapes, are among these by variable name."""
     return float32_rounding(
-        math.prod(array.shape[:-1]) for name, array in weights.items() if name.endswith("/weights")
+        math.prod((value if isinstance(value, tuple) else value.shape)[:-1])
+        for name, value in variables.items()
+        if name.endswith("weights")
     )
+
+
+def mean_rounding(cells: np.ndarray) -> float:
+    """What float32 may change, as a fraction, in probabilities of the mean of the cells' logits [h, w, C].
+
+    An error of a logit is the relative error of its probability; softmax adds some roundoffs of its own.
+    """
+    mean = float32_rounding([cells[..., 0].size]) * float(np.abs(cells).max())
+    return 2 * mean + 16 * float(np.finfo(np.float32).eps)
+
+
+def centred(logits: np.ndarray) -> np.ndarray:
+    """Logits [..., C] that softmax tells apart no more than their probabilities."""
+    return logits - logits.mean(axis=-1, keepdims=True)
 
 
 def aligned_logits(image: np.ndarray, weights: Weights) -> np.ndarray:
@@ -108,7 +124,7 @@ def central_crop(image: np.ndarray) -> np.ndarray:
 
     resized = along(along(image.astype(np.float64), new_height).swapaxes(0, 1), new_width).swapaxes(0, 1)
     top, left = (new_height - 224) // 2, (new_width - 224) // 2
-    return (resized[top : top + 224, left : left + 224] - MEAN_RGB).astype(np.float32)
+    return resized[top : top + 224, left : left + 224] - MEAN_RGB.astype(np.float64)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -56,6 +56,10 @@ class SlimNetwork:
             saver.save(self._session, str(path), write_meta_graph=False, write_state=False)
         return path
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The variables' shapes by name."""
+        return {variable.op.name: tuple(variable.shape.as_list()) for variable in self.variables}
+
     def values(self) -> dict[str, np.ndarray]:
         """The weights by name."""
         return self._session.run({variable.op.name: variable for variable in self.variables})
