@@ -13,6 +13,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve.cli.evaluate.scores import boundary_f_score
 from slimserve.export.demo import skips
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.demo.constants import Constants
@@ -23,7 +24,6 @@ from slimserve.export.networks import Network
 from slimserve.export.networks.fcn import FCN_8S, FCN_16S, FCN_32S
 from slimserve.export.options import GraphOptions
 
-from benchmarks.quality.scores import boundary_f_score
 from tests.export.conftest import export_here
 from tests.support import numpy_reference as reference
 from tests.support.narrow import narrow_weights

@@ -1,8 +1,7 @@
-"""The figures of `python -m benchmarks.quality` against brute force, and what the command writes."""
+"""What `python -m benchmarks.quality` writes; its scores are tested where `evaluate` is."""
 
 from __future__ import annotations
 
-import itertools
 import json
 from pathlib import Path
 
@@ -13,90 +12,7 @@ from slimserve.pictures.palette import colours
 
 from benchmarks.quality.contact_sheet import CELL, Row, draw
 from benchmarks.quality.procedures import PROCEDURES
-from benchmarks.quality.scores import boundary_f_score, confusion, mean_iou, pixel_accuracy
 from tests.conftest import ROOT, run_module
-
-CLASSES = 4
-
-
-def label_maps(seed: int, height: int = 24, width: int = 31) -> tuple[np.ndarray, np.ndarray]:
-    """A map of blocks, and the same with some of them other and everything moved a little."""
-    random = np.random.default_rng(seed)
-    truth = np.kron(random.integers(0, CLASSES, (4, 5)), np.ones((8, 8))).astype(np.uint8)[:height, :width]
-    found = np.roll(truth, random.integers(0, 3, 2), axis=(0, 1))
-    found[random.random(found.shape) < 0.02] = 0
-    return truth, found
-
-
-def test_pixel_accuracy_is_the_fraction_of_equal_pixels() -> None:
-    truth, found = label_maps(0)
-    assert pixel_accuracy(confusion(truth, found, CLASSES)) == pytest.approx(np.mean(truth == found))
-
-
-def test_scenes_are_counted_together() -> None:
-    scenes = [label_maps(seed) for seed in range(3)]
-    together = sum(confusion(*scene, CLASSES) for scene in scenes)
-    apart = [np.concatenate([scene[side] for scene in scenes]) for side in (0, 1)]
-    np.testing.assert_array_equal(together, confusion(*apart, CLASSES))
-
-
-def test_mean_iou_is_that_of_sets_of_pixels() -> None:
-    truth, found = label_maps(1)
-    ratios = []
-    for label in set(truth.flat):
-        true, ours = ({*map(tuple, np.argwhere(side == label))} for side in (truth, found))
-        ratios.append(len(true & ours) / len(true | ours))
-    assert mean_iou(confusion(truth, found, CLASSES)) == pytest.approx(np.mean(ratios))
-
-
-def test_class_that_is_nowhere_does_not_count() -> None:
-    truth, found = np.zeros((2, 2), np.uint8), np.array([[0, 0], [0, 3]], np.uint8)
-    assert mean_iou(confusion(truth, found, CLASSES)) == pytest.approx(3 / 4)
-
-
-def boundary(mask: np.ndarray) -> list[tuple[int, int]]:
-    height, width = mask.shape
-    inside = set(itertools.product(range(height), range(width)))
-    return [
-        (y, x)
-        for y, x in np.argwhere(mask).tolist()
-        if any(
-            place in inside and not mask[place] for place in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1))
-        )
-    ]
-
-
-def brute_f_score(truth: np.ndarray, found: np.ndarray) -> float:
-    """Every boundary pixel against every other."""
-    scores = []
-    for label in np.unique(truth):
-        true, ours = (np.array(boundary(side == label)) for side in (truth, found))
-        if not len(true) or not len(ours):
-            scores.append(float(len(true) == len(ours)))
-            continue
-        near = np.linalg.norm(true[:, None] - ours[None], axis=-1) <= 0.0075 * np.hypot(*truth.shape)
-        precision, recall = near.any(0).mean(), near.any(1).mean()
-        scores.append(2 * precision * recall / (precision + recall) if precision + recall else 0.0)
-    return float(np.mean(scores))
-
-
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("size", [(24, 31), (32, 40)])
-def test_boundary_f_score_is_that_of_every_pair_of_pixels(seed: int, size: tuple[int, int]) -> None:
-    truth, found = (np.kron(side, np.ones((5, 5), np.uint8)) for side in label_maps(seed, *size))
-    assert boundary_f_score(truth, found) == pytest.approx(brute_f_score(truth, found))
-
-
-def test_perfect_label_map_scores_1() -> None:
-    truth, _ = label_maps(2)
-    matrix = confusion(truth, truth, CLASSES)
-    assert pixel_accuracy(matrix) == mean_iou(matrix) == boundary_f_score(truth, truth) == 1
-
-
-def test_boundary_that_is_not_found_scores_0() -> None:
-    truth = np.zeros((10, 10), np.uint8)
-    truth[:, 5:] = 1
-    assert boundary_f_score(truth, np.zeros_like(truth)) == 0
 
 
 def test_unknown_number_of_scenes_is_a_usage_error() -> None:

@@ -1,0 +1,1 @@
+"""`evaluate`: how good is what is served, against answers that are known."""
