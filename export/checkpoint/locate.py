@@ -98,6 +98,7 @@ def _by_its_name(path: Path) -> Located | None:
     if path.is_file() and _is_table(path, whole=index.is_file()):
         return None
     if index.is_file():
+        _require_table(index)
         passed_over = (f"{path.name} itself is no table: {path.name}.index and its data are read",)
         return Located("V2", path, notes=passed_over if path.is_file() else ())
     pattern = _SHARD.fullmatch(path.name)
@@ -120,6 +121,7 @@ def _shards(prefix: Path, count: int) -> Located:
             raise ExportError(
                 f"{prefix} is incomplete: {file.name} is missing, one of its {count:,} files; copy it too"
             )
+        _require_table(file)
     return Located("V1", prefix, tuple(files))
 
 
@@ -132,6 +134,12 @@ def _is_table(path: Path, *, whole: bool = False) -> bool:
         file.close()
 
 
+def _require_table(path: Path) -> None:
+    """Refuse what stands in a table's place, such as a pointer of Git LFS."""
+    if path.stat().st_size and not _is_table(path):
+        raise ExportError(f"{path} {what_it_is(path)}")
+
+
 def _is_v1(path: Path) -> bool:
     """Tell by the first value, a message: field 1 is the metadata in V1, the number of data files in V2."""
     file = CheckedFile(path)
@@ -142,7 +150,8 @@ def _is_v1(path: Path) -> bool:
 
 
 def _bundle_of(path: Path, prefix: str) -> Located:
-    if path.with_name(f"{prefix}.index").is_file():
+    if (index := path.with_name(f"{prefix}.index")).is_file():
+        _require_table(index)
         return Located("V2", path.with_name(prefix))
     if DATA_FILE.fullmatch(path.name):
         raise ExportError(

@@ -30,6 +30,7 @@ from .slices import Piece, pieces_of, require_whole, tensor_key
 from .sstable import Table
 from .tensor_spec import STRINGS, TensorSpec, tensor_spec
 
+_LFS = b"version https://git-lfs"
 DATA_FILE = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 
 
@@ -158,6 +159,11 @@ class V2Bundle:
                 self._data[shard] = CheckedFile(path)
             except FileNotFoundError as error:
                 raise IncompleteError(self._missing(path, shard)) from error
+            if self._data[shard].at(0, min(len(_LFS), self._data[shard].size)) == _LFS:
+                raise IncompleteError(
+                    f"{path.name} is a pointer of Git LFS to data that was not downloaded: run `git lfs pull` in the "
+                    "repository"
+                )
         return self._data[shard]
 
     def _missing(self, path: Path, shard: int) -> str:

@@ -204,7 +204,7 @@ class NetworkWeights(Checkpoint):
             spec = self.checkpoint.tensors[tensor]
             raise ExportError(
                 f"{tensor} in {self.checkpoint.path} holds NaN or infinite values, {count:,} of {spec.elements:,}"
-                f"{'' if spec.dtype == _FLOAT32 else ' once it is float32'}: training diverged; export an earlier "
+                f"{' once it is float32' if spec.dtype.itemsize > 4 else ''}: training diverged; export an earlier "
                 "checkpoint"
             )
 

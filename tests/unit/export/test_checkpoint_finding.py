@@ -296,6 +296,15 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 553436
 PYTORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
 
 
+@pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
+def test_parts_of_a_checkpoint_that_git_lfs_left_out_say_so(part: str, train: Path) -> None:
+    tensorflow_v2(train / "model.ckpt-5", OLD)
+    (train / f"model.ckpt-5.{part}").write_bytes(LFS)
+    for path in (train / "model.ckpt-5", train / "model.ckpt-5.data-00000-of-00001"):
+        assert f"model.ckpt-5.{part} is " in refusal(path)
+        assert "run `git lfs pull` in the repository" in refusal(path)
+
+
 @pytest.mark.parametrize("name", ["model.ckpt", ""])
 @pytest.mark.parametrize(
     ("own_name", "make", "says"),
