@@ -18,12 +18,12 @@ import numpy.typing as npt
 
 from ..errors import ExportError
 from .archive import is_archive, unpack
-from .checked_file import FormatError, IncompleteError, ReadError, Sink, UnsupportedError
 from .foreign import refuse_address
+from .formats.checked_file import FormatError, IncompleteError, ReadError, Sink, UnsupportedError
+from .formats.tensor_spec import TensorSpec
+from .formats.v1 import V1Files
+from .formats.v2 import V2Bundle
 from .locate import Format, Located, locate
-from .tensor_spec import TensorSpec
-from .v1 import V1Files
-from .v2 import V2Bundle
 
 # Bytes. The hash is taken in a thread of its own, which may wait 5 ms for the interpreter after each read.
 HASHED_AT_ONCE = 1 << 24

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ..errors import ExportError
-from .checked_file import CheckedFile, FormatError
 from .foreign import what_it_is
-from .sstable import Table, has_footer
+from .formats.checked_file import CheckedFile, FormatError
+from .formats.sstable import Table, has_footer
+from .formats.v2 import DATA_FILE
 from .state_file import STATE_FILE, candidates, is_state, paths_in
-from .v2 import DATA_FILE
 
 Format = Literal["V1", "V2"]
 TABLE_START = 3  # bytes that tell a table

@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from ..errors import ExportError
 from ..types import WeightSet
-from .checked_file import Bytes, Sink, as_bytes, pieces
 from .contents import Checkpoint
+from .formats.checked_file import Bytes, Sink, as_bytes, pieces
+from .formats.tensor_spec import TensorSpec
 from .recognition import AVERAGE, Place
-from .tensor_spec import TensorSpec
 
 _STATISTICS = ("/moving_mean", "/moving_variance")  # of batch normalization, no trainable variables
 _FLOAT32 = np.dtype(np.float32)

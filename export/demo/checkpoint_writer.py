@@ -15,11 +15,11 @@ from typing import IO, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..checkpoint.checked_file import as_bytes
-from ..checkpoint.slices import tensor_key
-from ..checkpoint.sstable_writer import TableWriter, encode_varint
-from ..checkpoint.v1 import PACKED_FIELDS
-from ..checkpoint.v2 import data_file
+from ..checkpoint.formats.checked_file import as_bytes
+from ..checkpoint.formats.slices import tensor_key
+from ..checkpoint.formats.sstable_writer import TableWriter, encode_varint
+from ..checkpoint.formats.v1 import PACKED_FIELDS
+from ..checkpoint.formats.v2 import data_file
 from ..errors import ExportError
 from ..savedmodel.bundle_writer import BundleWriter
 

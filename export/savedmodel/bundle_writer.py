@@ -12,9 +12,9 @@ from typing import IO, Any
 import google_crc32c
 import numpy.typing as npt
 
-from ..checkpoint.checked_file import Bytes, Sink, as_bytes, masked_crc, pieces
-from ..checkpoint.sstable_writer import TableWriter
-from ..checkpoint.tensor_spec import TensorSpec
+from ..checkpoint.formats.checked_file import Bytes, Sink, as_bytes, masked_crc, pieces
+from ..checkpoint.formats.sstable_writer import TableWriter
+from ..checkpoint.formats.tensor_spec import TensorSpec
 
 
 class BundleWriter:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from ..checkpoint.contents import Checkpoint
-from ..checkpoint.v2 import data_file
+from ..checkpoint.formats.v2 import data_file
 from ..graph import ServingGraph
 from ..kernels.choice import layers_of
 from ..plan import Plan

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from slimserve.export.checkpoint.slices import tensor_key
-from slimserve.export.checkpoint.sstable_writer import TableWriter
+from slimserve.export.checkpoint.formats.slices import tensor_key
+from slimserve.export.checkpoint.formats.sstable_writer import TableWriter
 from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 from tensorflow.core.util.saved_tensor_slice_pb2 import SavedTensorSlices
 

@@ -22,9 +22,9 @@ from time import monotonic
 
 import google_crc32c
 import numpy as np
-from slimserve.export.checkpoint.checked_file import CheckedFile, masked_crc
 from slimserve.export.checkpoint.contents import open_checkpoint
-from slimserve.export.checkpoint.sstable import FOOTER_SIZE, Handle, Table, varint
+from slimserve.export.checkpoint.formats.checked_file import CheckedFile, masked_crc
+from slimserve.export.checkpoint.formats.sstable import FOOTER_SIZE, Handle, Table, varint
 from slimserve.export.errors import ExportError
 
 from tests.support import archives

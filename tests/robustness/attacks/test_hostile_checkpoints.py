@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from slimserve.export.checkpoint.checked_file import CheckedFile
 from slimserve.export.checkpoint.contents import open_checkpoint
-from slimserve.export.checkpoint.slices import tensor_key
-from slimserve.export.checkpoint.sstable import TRAILER_SIZE, Table
+from slimserve.export.checkpoint.formats.checked_file import CheckedFile
+from slimserve.export.checkpoint.formats.slices import tensor_key
+from slimserve.export.checkpoint.formats.sstable import TRAILER_SIZE, Table
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.demo.random_weights import random_checkpoint
 from slimserve.export.errors import ExportError

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from slimserve.export.checkpoint.checked_file import FormatError
 from slimserve.export.checkpoint.contents import open_checkpoint
-from slimserve.export.checkpoint.slices import Piece, require_whole
+from slimserve.export.checkpoint.formats.checked_file import FormatError
+from slimserve.export.checkpoint.formats.slices import Piece, require_whole
 from slimserve.export.errors import ExportError
 from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 
@@ -188,7 +188,7 @@ def test_a_grid_of_slices_covers_the_variable() -> None:
 
 def sliced_v2(path: Path, *bounds: tuple[int, int], entries: int = 1) -> Path:
     """Write a bundle of a variable of 4 floats that claims these slices (start, length); return its prefix."""
-    from slimserve.export.checkpoint.slices import pieces_of
+    from slimserve.export.checkpoint.formats.slices import pieces_of
 
     whole = BundleEntryProto(dtype=1)
     whole.shape.dim.add(size=4)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.checkpoint.contents import Checkpoint, open_checkpoint
+from slimserve.export.checkpoint.formats.tensor_spec import TensorSpec
 from slimserve.export.checkpoint.recognition import find_network_in
 from slimserve.export.checkpoint.selection import (
     AUXILIARY,
@@ -22,7 +23,6 @@ from slimserve.export.checkpoint.selection import (
     left_over,
     select,
 )
-from slimserve.export.checkpoint.tensor_spec import TensorSpec
 from slimserve.export.checkpoint.weight_sets import NetworkWeights
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS, Network

@@ -9,9 +9,9 @@ from typing import cast
 
 import pytest
 from slimserve.export.checkpoint.contents import Checkpoint
+from slimserve.export.checkpoint.formats.tensor_spec import TensorSpec
+from slimserve.export.checkpoint.formats.v2 import V2Bundle
 from slimserve.export.checkpoint.locate import Located
-from slimserve.export.checkpoint.tensor_spec import TensorSpec
-from slimserve.export.checkpoint.v2 import V2Bundle
 from slimserve.export.networks import NETWORKS
 from slimserve.export.options import GraphOptions
 from slimserve.export.plan import Plan

@@ -1,4 +1,4 @@
-"""Write table files (see export/sstable.py), large values in steps."""
+"""Write table files (see sstable.py), large values in steps."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The formats of checkpoints: bytes to checked tensors."""
