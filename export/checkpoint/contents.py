@@ -136,6 +136,8 @@ def open_checkpoint(path: str | Path, progress: Callable[[int, int], None] | Non
     Raises:
         ExportError: there is no checkpoint, or it is damaged.
     """
+    if not str(path):
+        raise ExportError("no checkpoint is named: give a file, a prefix or a folder")
     refuse_address(str(path))
     path = Path(path)
     if not path.exists():

@@ -18,9 +18,8 @@ from .state_file import STATE_FILE, candidates, is_state, paths_in
 
 Format = Literal["V1", "V2"]
 TABLE_START = 3  # bytes that tell a table
-_SHARD = re.compile(
-    r"(.+)-(?:\d{5}|\?{5})-of-(\d{5})"
-)  # of V1, as `Saver(sharded=True)` writes and names them
+# Files of V1 as `Saver(sharded=True)` writes and names them.
+_SHARD = re.compile(r"(.+)(?<!\.data)-(?:\d{5}|\?{5})-of-(\d{5})")
 _MOST_NAMES = 5
 
 

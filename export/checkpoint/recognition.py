@@ -123,11 +123,13 @@ def _guessed(
     example = (
         f"start with {scopes.most_common(1)[0][0]}/" if scopes else f"are such as {min(names, default='')}"
     )
-    which = networks[0].name if len(networks) == 1 else "none of the networks that can be exported"
     if len(networks) == 1:
-        raise ExportError(f"{checkpoint.path} is not {which}: its variables {example}")
+        others = _places(checkpoint, names, [network for _, network in sorted(NETWORKS.items())])
+        called = f"it holds {others[0].network.name}, " if others else ""
+        raise ExportError(f"{checkpoint.path} is not {networks[0].name}: {called}its variables {example}")
     raise ExportError(
-        f"{checkpoint.path} holds {which}, which `python -m export --help` lists: its variables {example}"
+        f"{checkpoint.path} holds none of the networks that can be exported, which `python -m export --help` lists: "
+        f"its variables {example}"
     )
 
 

@@ -195,6 +195,14 @@ class TestNames:
     def test_a_step_left_out_or_mistyped_brings_up_the_prefix(self, given: str, train: Path) -> None:
         assert refusal(train / given).endswith(f"did you mean {train}/model.ckpt-3000?")
 
+    def test_a_data_file_that_is_not_there_is_no_shard_of_v1(self, train: Path) -> None:
+        assert "data-00000-of-00002 does not exist: did you mean" in refusal(
+            train / "model.ckpt-3000.data-00000-of-00002"
+        )
+
+    def test_no_name_at_all_is_told(self) -> None:
+        assert refusal("") == "no checkpoint is named: give a file, a prefix or a folder"
+
     def test_names_far_from_all_there_are_bring_up_what_there_is(self, train: Path) -> None:
         assert refusal(train / "x").endswith(f"{train} holds model.ckpt-3000, model.ckpt-20")
 

@@ -182,6 +182,14 @@ class TestScopes:
             f"{path} holds no network below tower_9/; say --scope tower_0 for inception_v1"
         )
 
+    def test_another_network_below_a_scope_is_called_by_its_name(self, folder: Path) -> None:
+        path = tensorflow_v2(folder / "model", self.below("tower_0", tensors()))
+        with open_checkpoint(path) as checkpoint, pytest.raises(ExportError) as caught:
+            find_network_in(checkpoint, NETWORKS["vgg_16"])
+        assert str(caught.value) == (
+            f"{path} is not vgg_16: it holds inception_v1, its variables start with tower_0/"
+        )
+
     @pytest.mark.parametrize("name", ["inception_v1", "alexnet_v2", "overfeat"])
     def test_a_scope_in_place_of_the_networks_own_is_guessed(self, name: str) -> None:
         """Of AlexNet and OverFeat, whose variables have the same names, the shapes tell."""
