@@ -120,7 +120,7 @@ def _judge(encoded: Tensor, what: Tensor, bounds: Bounds) -> JudgedFile:
             file = Encoded(encoded, what)
             data, height, width, numbers = judge(file, bounds)
             numbers = tf.pad(tf.cast(numbers, tf.int64), [[0, _NUMBERS - len(numbers)]])
-            return file.judged(data), tf.stack([height, width]), numbers
+            return file.judged(data), file.judged(tf.stack([height, width])), file.judged(numbers)
 
         return build
 

@@ -16,7 +16,7 @@ _OTHERS = [
     *[(0, magic, "a TIFF" + _SAVE) for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")],
     *[(4, b"ftyp" + brand, "an AVIF" + _SAVE) for brand in (b"avif", b"avis")],
     *[(4, b"ftyp" + brand, "a HEIC" + _SAVE) for brand in (b"hei", b"hev", b"mif1", b"msf1")],
-    (4, b"ftypcrx", "a camera's raw file" + _SAVE),
+    (4, b"ftypcrx", "a raw file of a camera" + _SAVE),
     (4, b"ftyp", "a video" + _SAVE.replace("it", "a frame of it")),
     *[(0, magic, "a JPEG 2000" + _SAVE) for magic in (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")],
     *[(0, magic, "a JPEG XL" + _SAVE) for magic in (b"\0\0\0\x0cJXL ", b"\xff\x0a")],

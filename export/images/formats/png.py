@@ -22,7 +22,7 @@ def judge(file: Encoded, bounds: Bounds) -> Judged:
     is_apple, begins = tf.unstack(file.has_each([(12, b"CgBI"), (8, b"\0\0\0\rIHDR")]))
     file.refuse_unless(
         ~is_apple,
-        " is a PNG in Apple's own form for iOS (CgBI), which only iOS reads: take the file from before the app was "
+        " is a PNG in the form for iOS (CgBI), which only iOS reads: take the file from before the app was "
         "built, or turn it back with `pngcrush -revert-iphone-optimizations`",
     )
     file.refuse_unless(begins, " is a PNG without a header")

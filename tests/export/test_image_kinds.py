@@ -1,0 +1,475 @@
+"""Kinds of encoded images in the graph: each read as it is meant, or refused by its name before anything else."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from slimserve.export.images.checks import Bounds
+from slimserve.export.images.decoding import ImageDecoder
+from slimserve.export.images.source import ImageSource
+
+from tests.robustness.attacks.crafted_png_gif_bmp import frame, gif
+from tests.robustness.attacks.pictures import encoded, picture
+
+BOUNDS = Bounds(max_images=6, max_pixels=300 * 300, max_request_pixels=300_000, least_pixels=50_000)
+PIXELS = np.asarray(picture())
+HEIGHT, WIDTH = PIXELS.shape[:2]
+Decode = Callable[[bytes], np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Decode:
+    """The graph's decoder of one image."""
+    session = tf.compat.v1.Session(graph=tf.Graph())
+    with session.graph.as_default():
+        file = tf.compat.v1.placeholder(tf.string, [])
+        image = ImageDecoder(BOUNDS).decode(file, "image 3")
+    return lambda data: session.run(image, {file: data})
+
+
+def rows_of(values: np.ndarray, bits: int) -> bytes:
+    """Rows of numbers [H,W] of `bits`, the lowest row first, each filled up to 4 bytes."""
+    rows = []
+    for row in values[::-1]:
+        digits = "".join(format(int(value), f"0{bits}b") for value in row) if bits < 16 else ""
+        packed = (
+            int(digits.ljust(-(-len(digits) // 8) * 8, "0"), 2).to_bytes(-(-len(digits) // 8), "big")
+            if digits
+            else b"".join(int(value).to_bytes(bits // 8, "little") for value in row)
+        )
+        rows.append(packed + bytes(-len(packed) % 4))
+    return b"".join(rows)
+
+
+def bmp(
+    values: np.ndarray,
+    bits: int,
+    *,
+    header: int = 40,
+    compression: int = 0,
+    masks: tuple[int, ...] = (),
+    colours: np.ndarray | None = None,
+    told_colours: int | None = None,
+    gap: int = 0,
+    offset: int | None = None,
+    top_down: bool = False,
+) -> bytes:
+    """A BMP with everything that its header may say; `colours` are RGB [n,3]."""
+    height, width = values.shape
+    palette = b""
+    if colours is not None:
+        palette = b"".join(
+            bytes(c[::-1]) + (b"" if header == 12 else b"\0") for c in colours.astype(np.uint8)
+        )
+    if header == 12:
+        fields = struct.pack("<IHHHH", 12, width, height, 1, bits)
+    else:
+        count = len(colours) if colours is not None and told_colours is None else told_colours or 0
+        fields = struct.pack(
+            "<IiiHHIIiiII",
+            header,
+            width,
+            -height if top_down else height,
+            1,
+            bits,
+            compression,
+            0,
+            0,
+            0,
+            count,
+            0,
+        )
+        fields = fields[: min(header, 40)]
+    packed_masks = struct.pack(f"<{len(masks)}I", *masks)
+    fields = (fields + packed_masks).ljust(header, b"\0")
+    pixels = rows_of(values[::-1] if top_down else values, bits)
+    start = 14 + len(fields) + len(palette) + gap
+    file_header = struct.pack(
+        "<2sIHHI", b"BM", start + len(pixels), 0, 0, start if offset is None else offset
+    )
+    return file_header + fields + palette + bytes(gap) + pixels
+
+
+def packed(*bits: int) -> tuple[np.ndarray, tuple[int, ...], np.ndarray]:
+    """The picture as numbers of so many bits for red, green and blue, the masks, and what the numbers mean."""
+    values, masks, meant, shift = np.zeros((HEIGHT, WIDTH), np.int64), [], [], 0
+    for channel, width in enumerate(bits):
+        most = (1 << width) - 1
+        part = PIXELS[..., channel].astype(np.int64) * most // 255
+        values |= part << shift
+        masks.append(most << shift)
+        meant.append(part * 255 // most)
+        shift += width
+    return values, tuple(masks), np.stack(meant, -1)
+
+
+def coloured(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices [H,W] of `count` colours, every one used, and the colours."""
+    indices = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) * 7 % count
+    return indices, np.random.default_rng(count).integers(0, 256, (count, 3))
+
+
+TRUE = PIXELS[..., 2] + 256 * PIXELS[..., 1].astype(np.int64) + 65536 * PIXELS[..., 0].astype(np.int64)
+PLAIN_555 = (TRUE >> 3 & 31) | (TRUE >> 11 & 31) << 5 | (TRUE >> 19 & 31) << 10
+MEANT_555 = (PIXELS.astype(int) >> 3) * 255 // 31
+
+
+def bmps() -> Iterator[tuple[str, bytes, np.ndarray]]:
+    for header in (12, 16, 40, 52, 56, 64, 108, 124):
+        yield f"24 bits, header of {header}", bmp(TRUE, 24, header=header), PIXELS
+    yield "32 bits", bmp(TRUE | 0x55 << 24, 32), PIXELS
+    yield "16 bits", bmp(PLAIN_555, 16), MEANT_555
+    for bits in ((5, 6, 5), (5, 5, 5), (4, 4, 4), (2, 3, 1)):
+        values, masks, meant = packed(*bits)
+        yield f"16 bits, masks of {bits}", bmp(values, 16, compression=3, masks=masks), meant
+        yield (
+            f"16 bits, masks of {bits} in a longer header",
+            bmp(values, 16, compression=3, masks=masks, header=108),
+            meant,
+        )
+    for bits in ((8, 8, 8), (10, 10, 10), (11, 11, 10), (1, 12, 3)):
+        values, masks, meant = packed(*bits)
+        yield f"32 bits, masks of {bits}", bmp(values, 32, compression=3, masks=masks), meant
+        yield f"32 bits, four masks of {bits}", bmp(values, 32, compression=6, masks=(*masks, 0)), meant
+        yield (
+            f"32 bits, masks of {bits}, top down",
+            bmp(values, 32, compression=3, masks=masks, header=56, top_down=True),
+            meant,
+        )
+    values, masks, meant = packed(8, 8, 8)
+    yield "24 bits, masks", bmp(values, 24, compression=3, masks=masks, gap=3), meant
+    for bits in (1, 2, 4, 8):
+        for count in {2, 3, 15, 16, 200, 252, 256}:
+            if count > 1 << bits:
+                continue
+            indices, colours = coloured(count)
+            meant = colours[indices]
+            yield f"{bits} bits, {count} colours", bmp(indices, bits, colours=colours), meant
+            yield (
+                f"{bits} bits, {count} colours, offset behind the header",
+                bmp(indices, bits, colours=colours, offset=54),
+                meant,
+            )
+            yield (
+                f"{bits} bits, {count} colours, no offset",
+                bmp(indices, bits, colours=colours, offset=0),
+                meant,
+            )
+        indices, colours = coloured(1 << bits)
+        yield (
+            f"{bits} bits, colours not counted",
+            bmp(indices, bits, colours=colours, told_colours=0),
+            colours[indices],
+        )
+        yield (
+            f"{bits} bits, a gap, top down",
+            bmp(indices, bits, colours=colours, gap=10, top_down=True),
+            colours[indices],
+        )
+        yield f"{bits} bits, OS/2", bmp(indices, bits, colours=colours, header=12), colours[indices]
+        yield f"{bits} bits, later OS/2", bmp(indices, bits, colours=colours, header=64), colours[indices]
+    indices, colours = coloured(300)
+    yield "more colours than can be used", bmp(indices % 256, 8, colours=colours), colours[indices % 256]
+    yield "the last row not filled up", bmp(TRUE[:, :47], 24)[:-3], PIXELS[:, :47]
+
+
+BMPS = {name: (data, meant) for name, data, meant in bmps()}
+
+
+@pytest.mark.parametrize("kind", BMPS)
+def test_bmp_is_read_as_its_header_means_it(decoder: Decode, kind: str) -> None:
+    data, meant = BMPS[kind]
+    assert np.abs(decoder(data).astype(int) - meant).max() <= 1
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(depth: int, colour: int, interlaced: bool) -> bytes:
+    """A PNG of noise in its smallest form: an interlaced one has the same seven passes whatever its pixels are."""
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    generator = np.random.default_rng(depth + colour)
+    width, height = 21, 13
+    passes = [(0, 0, 1, 1)]
+    if interlaced:
+        passes = [
+            (0, 0, 8, 8),
+            (4, 0, 8, 8),
+            (0, 4, 4, 8),
+            (2, 0, 4, 4),
+            (0, 2, 2, 4),
+            (1, 0, 2, 2),
+            (0, 1, 1, 2),
+        ]
+    rows = b""
+    for x, y, step_x, step_y in passes:
+        pixels = -(-(width - x) // step_x)
+        length = (pixels * channels * depth + 7) // 8
+        for _ in range(y, height, step_y):
+            rows += b"\0" + generator.bytes(length)
+    palette = chunk(b"PLTE", generator.bytes(3 << depth)) if colour == 3 else b""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + palette
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+PNGS = [(depth, colour, i) for colour, depths in DEPTHS.items() for depth in depths for i in (False, True)]
+
+
+@pytest.mark.parametrize(("depth", "colour", "interlaced"), PNGS)
+def test_png_of_every_form_is_read_as_pillow_reads_it(
+    decoder: Decode, depth: int, colour: int, interlaced: bool
+) -> None:
+    image = Image.open(io.BytesIO(png(depth, colour, interlaced)))
+    if image.mode.startswith("I"):
+        expected = np.repeat(np.asarray(image)[..., None].astype(int) >> 8, 3, axis=2)
+    else:
+        expected = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(decoder(png(depth, colour, interlaced)), expected)
+
+
+def without_adobe(data: bytes) -> bytes:
+    """A CMYK JPEG without the segment that says that its colours are inverted."""
+    at = data.index(b"\xff\xee")
+    return data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :]
+
+
+def animation(kind: str, **options: object) -> bytes:
+    frames = [picture().rotate(90 * turn).quantize(16) for turn in range(3)]
+    if kind == "WEBP":
+        frames = [frame.convert("RGBA") for frame in frames]
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+
+
+def shifted_frame() -> bytes:
+    """A GIF whose only frame begins off the screen's corner, with colours of its own and no others."""
+    colours = bytes([10, 200, 30, 250, 90, 0])
+    frame = b"\x2c" + struct.pack("<HHHHB", 5, 3, 1, 1, 0x80) + colours + b"\x02\x02\x4c\x01\x00"
+    return b"GIF87a" + struct.pack("<HHBBB", 20, 10, 0, 0, 0) + frame + b";"
+
+
+LIKE_PILLOW = {
+    "cmyk jpeg without adobe's segment": without_adobe(encoded(picture().convert("CMYK"), "JPEG")),
+    "cmyk jpeg, progressive": encoded(picture().convert("CMYK"), "JPEG", progressive=True),
+    "rgb jpeg": encoded(picture(), "JPEG", keep_rgb=True),
+    "jpeg with 4:2:2 chroma": encoded(picture(), "JPEG", subsampling=1),
+    "jpeg with restarts": encoded(picture(), "JPEG", restart_marker_blocks=2),
+    "gray progressive jpeg": encoded(picture().convert("L"), "JPEG", progressive=True),
+    "animated png": animation("PNG"),
+    "animated png behind a picture of its own": animation("PNG", default_image=True),
+    "animated gif that is restored": animation("GIF", disposal=2),
+    "interlaced gif": encoded(picture().quantize(16), "GIF", interlace=1),
+    "gif of one frame with its own colours": shifted_frame(),
+    "animated webp": animation("WEBP"),
+    "lossy webp with alpha": encoded(picture().convert("RGBA"), "WEBP", quality=60),
+}
+
+
+@pytest.mark.parametrize("kind", LIKE_PILLOW)
+def test_kind_is_read_as_pillow_reads_it(decoder: Decode, kind: str) -> None:
+    expected = np.asarray(Image.open(io.BytesIO(LIKE_PILLOW[kind])).convert("RGB")).astype(int)
+    assert np.abs(decoder(LIKE_PILLOW[kind]) - expected).max() <= 2
+
+
+JPEG, PNG, GIF = encoded(picture(), "JPEG"), encoded(picture(), "PNG"), encoded(picture().quantize(16), "GIF")
+FRAME = JPEG.index(b"\xff\xc0")
+
+
+def of_process(marker: int, *, precision: int = 8, components: int = 3) -> bytes:
+    data = bytearray(JPEG)
+    data[FRAME + 1], data[FRAME + 4], data[FRAME + 9] = marker, precision, components
+    return bytes(data)
+
+
+def gif_of_code_size(bits: int) -> bytes:
+    at = GIF.index(b"\x2c", 13 + 3 * 16) + 10
+    return GIF[:at] + bytes([bits]) + GIF[at + 1 :]
+
+
+def run_length_encoded(compression: int, bits: int, **options: object) -> bytes:
+    return bmp(
+        coloured(1 << bits)[0], bits, colours=coloured(1 << bits)[1], compression=compression, **options
+    )
+
+
+NAMED = {
+    "lossless jpeg": (of_process(0xC3), "a lossless JPEG, a kind that is not read: save it as a baseline JPEG"),
+    "lossless arithmetic jpeg": (of_process(0xCB), "a lossless JPEG"),
+    "hierarchical jpeg": (of_process(0xC5), "a hierarchical JPEG"),
+    "jpeg-ls": (of_process(0xF7), "a LS JPEG"),
+    "12-bit jpeg": (of_process(0xC1, precision=12), "a 12-bit JPEG, a kind that is not read: save it as a baseline"),
+    "jpeg of two components": (of_process(0xC0, components=2), "a JPEG of 2 components"),
+    "half a jpeg": (JPEG[: len(JPEG) // 2], "a truncated or damaged JPEG: send it whole"),
+    "half a progressive jpeg": (
+        encoded(picture(), "JPEG", progressive=True)[:-200],
+        "a truncated or damaged JPEG: send it whole",
+    ),
+    "a jpeg's segments alone": (JPEG[: FRAME - 4], "a truncated JPEG: send it whole"),
+    "a png for ios": (PNG[:8] + chunk(b"CgBI", b"\x50\0\x20\6") + PNG[8:], "a PNG in the form for iOS"),
+    "half a png": (PNG[:-60], "a truncated PNG: send it whole"),
+    "a png with too few pixels": (
+        PNG[:33] + chunk(b"IDAT", zlib.compress(bytes(50))) + PNG[-12:],
+        "a truncated or damaged PNG",
+    ),
+    "gif of code size 9": (gif_of_code_size(9), "a GIF of LZW code size 9, a kind that is not read .*save it as a PNG"),
+    "gif of code size 12": (gif_of_code_size(12), "a GIF of LZW code size 12"),
+    "gif without colours": (GIF[:10] + b"\0" + GIF[11:13] + GIF[13 + 3 * 16 :], "a GIF without colours"),
+    "gif of too few codes": (gif(frame(10, 10)), "a truncated or damaged GIF"),
+    "rle8 bmp": (run_length_encoded(1, 8), r"a BMP of a kind that is not read \(run-length encoded\)"),
+    "rle4 bmp": (run_length_encoded(2, 4, header=108), r"\(run-length encoded\): save it as a PNG"),
+    "huffman coded bmp of os/2": (run_length_encoded(3, 1, header=64), r"\(Huffman coded\)"),
+    "bmp with a jpeg in it": (bmp(TRUE, 24, compression=4), r"\(with a JPEG in it\)"),
+    "bmp of an unknown compression": (bmp(TRUE, 24, compression=77), r"\(compression 77\)"),
+    "bmp of 64 bits": (bmp(TRUE, 64), r"\(64 bits a pixel\)"),
+    "bmp of an unknown header": (bmp(TRUE, 24, header=200), r"\(its header has 200 bytes\)"),
+    "bmp of colours beyond its palette": (bmp(coloured(16)[0], 4, colours=coloured(9)[1]), "beyond its palette of 9"),
+    "tiff": (b"II*\0\x08\0\0\0", "a TIFF, not a JPEG, PNG, GIF, BMP or WebP: save it as a PNG or JPEG"),
+    "big tiff": (b"MM\0+\0\x08\0\0", "a TIFF"),
+    "heic": (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC"),
+    "heif of several images": (b"\0\0\0\x18ftypmif1\0\0\0\0", "a HEIC"),
+    "avif": (b"\0\0\0\x1cftypavif\0\0\0\0", "an AVIF"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG"),
+    "pdf": (b"%PDF-1.7\n", "a PDF"),
+    "icon": (b"\0\0\1\0\1\0\x20\x20", "an icon"),
+    "psd": (b"8BPS\0\1", "a Photoshop file"),
+    "jpeg 2000": (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000"),
+    "jpeg 2000 without a box": (b"\xff\x4f\xff\x51\0\x2f", "a JPEG 2000"),
+    "jpeg xl": (b"\xff\x0a\xfa\x7f", "a JPEG XL"),
+    "jpeg xl in a box": (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL"),
+    "html": (b"<!DOCTYPE html>", "an HTML page"),
+    "base64": (b"/9j/4AAQSkZJRg", "a JPEG in base64: send the bytes"),
+    "a sound": (b"RIFF\0\0\0\0WAVEfmt ", "a RIFF file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_kind_that_is_not_read_is_refused_by_name(decoder: Decode, kind: str) -> None:
+    data, words = NAMED[kind]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"image 3 is .*{words}"):
+        decoder(data)
+
+
+def huge(data: bytes, at: int, size: bytes) -> bytes:
+    return data[:at] + size + data[at + len(size) :]
+
+
+KIND_FIRST = {
+    "lossless jpeg": (huge(of_process(0xC3), FRAME + 5, b"\xff\xff\xff\xff"), "a lossless JPEG"),
+    "rle8 bmp": (
+        huge(run_length_encoded(1, 8), 18, b"\xff\xff\xff\x7f\xff\xff\xff\x7f"),
+        "run-length encoded",
+    ),
+    "bmp of an unknown header": (
+        huge(bmp(TRUE, 24, header=200), 18, b"\xff\xff\xff\x7f"),
+        "its header has 200",
+    ),
+    "png for ios": (
+        NAMED["a png for ios"][0].replace(struct.pack(">II", WIDTH, HEIGHT), b"\x7f\xff" * 4),
+        "CgBI",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KIND_FIRST)
+def test_kind_is_judged_before_size_always_in_the_same_words(decoder: Decode, kind: str) -> None:
+    data, words = KIND_FIRST[kind]
+    said = set()
+    for _ in range(20):
+        with pytest.raises(tf.errors.InvalidArgumentError) as refused:
+            decoder(data)
+        said.add(next(line for line in refused.value.message.splitlines() if "image 3" in line))
+    assert len(said) == 1
+    assert words in said.pop()
+
+
+class Requests:
+    """The graph's inputs: ask for the sizes of a request's images, for which nothing is decoded, or for an image."""
+
+    def __init__(self) -> None:
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        with self._session.graph.as_default():
+            self._source = ImageSource(BOUNDS)
+            self._index = tf.compat.v1.placeholder(tf.int32, [])
+            self._image = self._source.image(self._index)
+
+    def sizes(self, **inputs: object) -> list[list[int]]:
+        feeds = {getattr(self._source, name): value for name, value in inputs.items()}
+        count, sizes = self._session.run([self._source.count, self._source.sizes], feeds)
+        assert count == len(sizes)
+        return sizes.tolist()
+
+    def image(self, files: list[bytes], index: int) -> np.ndarray:
+        return self._session.run(self._image, {self._source.image_bytes: files, self._index: index})
+
+
+@pytest.fixture(scope="module")
+def requests() -> Requests:
+    return Requests()
+
+
+def test_images_of_one_request_are_judged_and_decoded_each_as_what_it_is(requests: Requests) -> None:
+    files = [JPEG, PNG, GIF, bmp(PLAIN_555, 16), encoded(picture(24, 16), "WEBP")]
+    assert requests.sizes(image_bytes=files) == [[HEIGHT, WIDTH]] * 4 + [[16, 24]]
+    for index, file in enumerate(files[:3]):
+        expected = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
+        np.testing.assert_array_equal(requests.image(files, index), expected)
+
+
+def test_a_refusal_has_the_index_of_its_image(requests: Requests) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match="image 2 is a lossless JPEG"):
+        requests.sizes(image_bytes=[JPEG, PNG, of_process(0xC3), b"text"])
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="image 1 is a truncated or damaged JPEG: send it whole"
+    ):
+        requests.image([PNG, JPEG[:600]], 1)
+
+
+BEYOND = {
+    "too many pixels of one size": (
+        {"images": np.zeros((7, 1, 1, 3), np.uint8)},
+        "7 images: .* at most 6 in a request",
+    ),
+    "too many files": ({"image_bytes": [PNG] * 7}, "7 images: .* at most 6 in a request; .* --max-images"),
+    "a hundred thousand empty files": ({"image_bytes": [b""] * 100_000}, "100000 images"),
+    "pixels that are too many together": (
+        {"images": np.zeros((4, 290, 290, 3), np.uint8)},
+        "409600 pixels in all .* at most 300000 in a request; .* --max-request-pixels",
+    ),
+    "files that are too many together": (
+        {"image_bytes": [encoded(Image.new("RGB", (290, 290)), "PNG")] * 4},
+        "409600 pixels in all",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BEYOND)
+def test_a_request_beyond_the_bounds_is_refused_before_anything_is_decoded(
+    requests: Requests, kind: str
+) -> None:
+    inputs, words = BEYOND[kind]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        requests.sizes(**inputs)
+
+
+def test_a_small_image_counts_as_the_crop_that_it_costs(requests: Requests) -> None:
+    assert requests.sizes(images=np.zeros((6, 1, 1, 3), np.uint8)) == [[1, 1]] * 6  # 6 x 50,000
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at least 50000"):
+        requests.sizes(image_bytes=[encoded(Image.new("RGB", (240, 240)), "PNG")] * 5 + [PNG])
+
+
+def test_one_image_within_its_own_limit_is_within_the_requests(requests: Requests) -> None:
+    assert requests.sizes(images=np.zeros((1, 1, 2000, 3), np.uint8)) == [[1, 2000]]
