@@ -21,19 +21,21 @@ Keep = Callable[..., Path]  # the fixture `kept` says of what
 
 # The longest first, so that no worker is left with one of them while the other has nothing to do.
 LONG = (
-    "test_demo_accuracy.py",
     "test_networks.py",
-    "test_export_command.py",
-    "test_commands.py",
-    "test_precision_export.py",
-    "test_export_killed.py",
     "test_output_stride.py",
     "test_export_numbers.py",
-    "test_new_version_under_load.py",
+    "test_commands.py",
+    "test_export_command.py",
     "test_fcn.py",
-    "test_hostile_images.py",
+    "test_precision_export.py",
+    "test_export_killed.py",
+    "test_trained_checkpoints.py",
     "test_export_images.py",
+    "test_client_against_a_model.py",
+    "test_new_version_under_load.py",
+    "test_hostile_images.py",
     "test_export_memory.py",
+    "test_demo_accuracy.py",
 )
 
 # A test run started in the background ignores SIGINT, and so would every process that the tests start and interrupt.
