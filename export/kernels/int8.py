@@ -66,7 +66,7 @@ class QuantizedLayers(VariableLayers):
 
     def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
         weights, biases = self.filter_and_biases(convolution)
-        if convolution.channels is None:
+        if convolution.gives_scores:
             net = tf.cast(tf.bitcast(net.values, tf.uint8), tf.float32) * (net.range / 255)
             return fused_convolution(net, *self._stored_values(convolution, (weights, biases)), convolution)
         if not convolution.relu:

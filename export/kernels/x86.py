@@ -19,11 +19,11 @@ from .portable import VariableLayers, stock_convolution
 
 
 class FusedLayers(VariableLayers):
-    """Layers in float32 or bfloat16, whichever is stored."""
+    """Layers in float32 or bfloat16, whichever is stored of each."""
 
     def _convolve(self, net: Tensor, convolution: Convolution, recipes: tuple[Recipe, Recipe]) -> Tensor:
         weights, biases = self._stored_values(convolution, recipes)
-        return fused_convolution(tf.cast(net, self._stored), weights, biases, convolution)
+        return fused_convolution(tf.cast(net, weights.dtype), weights, biases, convolution)
 
 
 class EmulatedLayers(VariableLayers):
@@ -33,9 +33,11 @@ class EmulatedLayers(VariableLayers):
     """
 
     def _convolve(self, net: Tensor, convolution: Convolution, recipes: tuple[Recipe, Recipe]) -> Tensor:
-        values = (tf.cast(net, self._stored), *self._stored_values(convolution, recipes))
+        weights, biases = self._stored_values(convolution, recipes)
+        stored = weights.dtype
+        values = (tf.cast(net, stored), weights, biases)
         net, weights, biases = (tf.cast(value, tf.float32) for value in values)
-        return tf.cast(stock_convolution(net, weights, biases, convolution), self._stored)
+        return tf.cast(stock_convolution(net, weights, biases, convolution), stored)
 
 
 def fused_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:

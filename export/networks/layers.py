@@ -41,6 +41,11 @@ class Convolution:
         """Height and width of the filter."""
         return (self.kernel, self.kernel) if isinstance(self.kernel, int) else self.kernel
 
+    @property
+    def gives_scores(self) -> bool:
+        """Whether the result has a channel for each class: scores, which are float32 in every precision."""
+        return self.channels is None
+
 
 class Layers(Protocol):
     """Layers over tensors [N, H, W, C]."""

@@ -21,20 +21,17 @@ def tolerance(network: Network, precision: str) -> float:
     One side is computed in float32, the other with `precision`, each on any processor.
 
     float32: both sides err by the sum over all layers, those beside each other included.
-    bfloat16: every layer rounds its filter and its result, independently of the others, so that the errors add up as
-    their squares do; four times that, for the largest of many logits. The sums themselves are in float32.
+    bfloat16: every layer but those that give scores rounds its filter and its result, independently of the others, so
+    that the errors add up as their squares do; four times that, for the largest of many logits. The sums themselves
+    are in float32.
     int8: no bound follows from the network; `export.verify.agreement` holds it against float32 on the images that it is
     calibrated on, which are not those of the other comparisons.
     """
-    products = _products(network)
+    shapes = [shape for shape in network.expected_variables().values() if len(shape) > 1]
+    products = [math.prod(size or 1 for size in shape[:-1]) for shape in shapes]
+    rounded = sum(shape[-1] is not None for shape in shapes)
     if precision == "int8":
         return 1.0
     float32 = 2 * _FLOAT32 * sum(map(math.sqrt, products))
-    bfloat16 = 4 * _BFLOAT16 * math.sqrt(2 * len(products))
+    bfloat16 = 4 * _BFLOAT16 * math.sqrt(2 * rounded)
     return float32 + (bfloat16 if precision == "bfloat16" else 0)
-
-
-def _products(network: Network) -> list[int]:
-    """How many products one output of each convolution adds up."""
-    sizes = [shape[:-1] for shape in network.expected_variables().values() if len(shape) > 1]
-    return [math.prod(size or 1 for size in inputs) for inputs in sizes]
