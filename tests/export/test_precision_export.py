@@ -259,11 +259,11 @@ def test_folder_with_too_few_images_is_refused(refused: Callable[..., str], tmp_
     assert "takes 5 images or more" in line
 
 
-def test_file_that_is_no_image_is_named(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_damaged_image_is_named(refused: Callable[..., str], tmp_path: Path) -> None:
     for name in "abcde":
-        (tmp_path / f"{name}.png").write_bytes(b"nothing")
+        (tmp_path / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     line = refused("--precision", "int8", "--calibrate", tmp_path)
-    assert "a.png: the image is not a JPEG, PNG, GIF, BMP or WebP (7 bytes): remove it" in line
+    assert "a.png: the image is a PNG without a header: remove it" in line
 
 
 def test_network_that_8_bits_are_not_for_is_refused_before_the_images_are_read(
@@ -274,7 +274,7 @@ def test_network_that_8_bits_are_not_for_is_refused_before_the_images_are_read(
 
     monkeypatch.setitem(NETWORKS, SMALL.name, replace(SMALL, logits=pooled))
     for name in "abcde":
-        (tmp_path / f"{name}.png").write_bytes(b"nothing")
+        (tmp_path / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     assert "this one has average pools" in refused("--precision", "int8", "--calibrate", tmp_path)
 
 
