@@ -31,8 +31,13 @@ def add_image_arguments(parser: argparse.ArgumentParser, concurrency: int) -> No
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMG", help="an image file, or a folder of them"
     )
-    help_text = "requests at a time (%(default)s)"
-    parser.add_argument("--concurrency", type=positive, default=concurrency, metavar="N", help=help_text)
+    add_concurrency(parser, concurrency)
+
+
+def add_concurrency(parser: argparse.ArgumentParser, default: int) -> None:
+    """Add how many requests are sent at a time."""
+    text = "requests at a time (%(default)s)"
+    parser.add_argument("--concurrency", type=positive, default=default, metavar="N", help=text)
 
 
 def answer_each(
@@ -44,35 +49,44 @@ def answer_each(
     options: argparse.Namespace,
     at_once: int,
 ) -> list[Row]:
-    """Do the work for each image and show the outcome in order; an image that fails does not stop the others.
-
-    Returns the rows: `image`, and `error` or what the work returned.
-    """
+    """Do the work for each image and show the outcome in order. Returns the rows of `attempt_each`."""
     if not options.json:
         display.require_rich()
+    rows = []
+    attempts = attempt_each(client, images, work, at_once, debug=options.debug)
+    for row in bars.over(attempts, len(images), options.command):
+        rows.append(row)
+        if options.json:
+            display.show_json(row)
+        elif "error" not in row:
+            show(row)
+    return rows
+
+
+def attempt_each(
+    client: Client, images: Sequence[Path], work: Callable[[int], Row], at_once: int, *, debug: bool
+) -> Iterator[Row]:
+    """Do the work for each image; give the rows in order: `image`, and `error` or what the work returned.
+
+    An image that fails does not stop the others, and is named on stderr. `debug` lets its error pass.
+    """
 
     def attempt(index: int) -> Row:
         try:
             return {"image": str(images[index]), **work(index)}
         except (InvalidInput, MessageTooLarge, DeadlineExceeded, ServerError) as error:
-            if options.debug:
+            if debug:
                 raise
             return {"image": str(images[index]), "error": str(error)}
 
-    rows = []
-    outcomes = in_order(attempt, len(images), at_once, client)
-    for row in bars.over(outcomes, len(images), options.command):
-        rows.append(row)
+    failed = 0
+    for row in in_order(attempt, len(images), at_once, client):
         if "error" in row:
+            failed += 1
             print(f"error: {_name_error(row)}", file=sys.stderr)
-        if options.json:
-            display.show_json(row)
-        elif "error" not in row:
-            show(row)
-    failed = sum("error" in row for row in rows)
+        yield row
     if failed and len(images) > 1:
         print(f"error: {failed} of {len(images)} images have no answer", file=sys.stderr)
-    return rows
 
 
 def _name_error(row: Row) -> str:

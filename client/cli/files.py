@@ -8,7 +8,7 @@ import os
 import re
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,6 +123,17 @@ def name_results(images: Sequence[Path], out: Path, kinds: Sequence[str]) -> lis
                     f"{path} is an image to read and would be overwritten: choose another folder for -o"
                 )
     return results
+
+
+def check_report(report: Path, others: Iterable[Path]) -> None:
+    """Raise InvalidInput where a report would take the place of another file of the run, or be taken for an image."""
+    if report.is_dir():
+        raise InvalidInput(f"the report {report} is a folder: name a file")
+    if is_image_name(report.name) or report.resolve() in {path.resolve() for path in others}:
+        raise InvalidInput(
+            f"the report {report} would overwrite an image or the journal, or be taken for an image: "
+            "name it as in --report report.html"
+        )
 
 
 @contextlib.contextmanager

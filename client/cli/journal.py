@@ -8,35 +8,41 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from .files import replacing
 
-FILE = "segmentation.jsonl"
-
 Answer = dict[str, Any]  # JSON: what the results do not hold
 State = dict[str, Any]
 
 
 class Journal:
-    """The journal of the folder `out`; `settings` are what, beside the image, decides the results.
+    """A journal in the file `path`; `settings` are what, beside the image, decides an answer.
 
-    `afresh` forgets what it holds. Threads may share it. Use it as a context manager.
+    `check` gives an answer that was read from the file, its parts as what they have to be, or raises TypeError,
+    ValueError or KeyError. `afresh` forgets what the file holds. Threads may share it. Use it as a context manager.
     """
 
-    def __init__(self, out: Path, settings: Mapping[str, object], *, afresh: bool = False) -> None:
-        self._path = out / FILE
+    def __init__(
+        self,
+        path: Path,
+        settings: Mapping[str, object],
+        check: Callable[[Any], Answer],
+        *,
+        afresh: bool = False,
+    ) -> None:
+        self._path = path
         self._settings = dict(settings)
-        self._entries = {} if afresh else _read(self._path)
+        self._entries = {} if afresh else _read(path, check)
         self._lock = threading.Lock()
         self.added = 0
 
-    def find(self, image: Path, results: Mapping[str, Path]) -> Answer | None:
-        """Give the answer for an image that has not changed since, if its result files are still there."""
-        entry = self._entries.get(results["overlay"].name)
+    def find(self, name: str, image: Path, results: Mapping[str, Path]) -> Answer | None:
+        """Give the answer of that name, if the image has not changed since and its result files are still there."""
+        entry = self._entries.get(name)
         if entry is None or entry["image"] != observe(image) or entry["settings"] != self._settings:
             return None
         if not _sizes(results).items() <= entry["results"].items():
@@ -44,13 +50,15 @@ class Journal:
         answer: Answer = entry["answer"]
         return answer
 
-    def add(self, image: State, results: Mapping[str, Path], answer: Answer, **settings: object) -> None:
+    def add(
+        self, name: str, image: State, results: Mapping[str, Path], answer: Answer, **settings: object
+    ) -> None:
         """Record an image, as it was observed before it was read, and its results, once they are written.
 
         `settings` are those that turned out to be others.
         """
         entry = {
-            "overlay": results["overlay"].name,
+            "name": name,
             "image": image,
             "settings": {**self._settings, **settings},
             "results": _sizes(results),
@@ -82,8 +90,8 @@ def observe(image: Path) -> State:
     return {"path": str(image.resolve()), "bytes": state.st_size, "modified_ns": state.st_mtime_ns}
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
-    """Read the entries by overlay: of several for one, the last tells what the file holds now."""
+def _read(path: Path, check: Callable[[Any], Answer]) -> dict[str, dict[str, Any]]:
+    """Read the entries by name: of several for one, the last tells what its result files hold now."""
     entries = {}
     try:
         text = path.read_text(encoding="ascii", errors="replace")
@@ -92,27 +100,14 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     for line in text.splitlines():
         try:
             entry = json.loads(line)
-            entries[str(entry["overlay"])] = {
-                "overlay": str(entry["overlay"]),
+            entries[str(entry["name"])] = {
+                "name": str(entry["name"]),
                 **{part: dict(entry[part]) for part in ("image", "settings", "results")},
-                "answer": _check_answer(entry["answer"]),
+                "answer": check(entry["answer"]),
             }
         except (ValueError, TypeError, KeyError):
             continue
     return entries
-
-
-def _check_answer(answer: Any) -> Answer:
-    """Give the parts of an answer, as what they have to be. Raises TypeError, ValueError or KeyError."""
-    return {
-        "height": int(answer["height"]),
-        "width": int(answer["width"]),
-        "areas": [
-            {"name": str(area["name"]), "id": int(area["id"]), "fraction": float(area["fraction"])}
-            for area in answer["areas"]
-        ],
-        "model_version": int(answer["model_version"]),
-    }
 
 
 def _sizes(results: Mapping[str, Path]) -> State:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import TLS, Client, InvalidInput, ServingError, Unavailable
+from .. import ServingError, Unavailable
 from . import bench, classify, segment, server
+from .connection import connect
 
 _EPILOG = """\
 examples:
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m client") -> i
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be text
     try:
-        with _connect(options) as client:
+        with connect(options) as client:
             return int(options.run(client, options))
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped", file=sys.stderr)
@@ -98,28 +99,3 @@ def _common() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="write JSON, one object a line")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return common
-
-
-def _connect(options: argparse.Namespace) -> Client:
-    tls = TLS(options.tls_ca, options.tls_cert, options.tls_key, options.tls_server_name)
-    return Client(
-        options.server,
-        model=options.model,
-        version=options.version,
-        version_label=options.version_label,
-        timeout=options.timeout,
-        connect_timeout=options.connect_timeout,
-        tls=tls if options.tls or tls != TLS() else False,
-        token=_read_token(options.token_file) if options.token_file else None,
-        compression=options.compression,
-    )
-
-
-def _read_token(path: Path) -> str:
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except UnicodeDecodeError:  # not as the cause: it holds the token
-        raise InvalidInput(f"the token file {path} holds bytes that cannot be sent in a header") from None
-    if not token:
-        raise InvalidInput(f"the token file {path} is empty")
-    return token

@@ -8,16 +8,17 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from .. import Client, InvalidInput
+from .. import Client
 from ..channels.addresses import parse_addresses
 from ..images import pillow as _pillow
 from ..tasks.tiling import Tiling, overlap_for
 from . import display, files
 from .each_image import AddParser, Row, add_image_arguments, answer_each, exit_code, positive
-from .journal import FILE as JOURNAL
 from .journal import Journal, observe
 
+_JOURNAL = "segmentation.jsonl"
 _SHOWN_AREAS = 5
 
 
@@ -68,7 +69,8 @@ def segment(client: Client, options: argparse.Namespace) -> int:
     kinds = ["overlay", "labels"] if options.label_map else ["overlay"]
     results = files.name_results(images, options.out, kinds)
     if options.report:
-        _check_report(options, images, results)
+        written = [path for paths in results for path in paths.values()]
+        files.check_report(options.report, [*images, *written, options.out / _JOURNAL])
     if options.tile:
         options.overlap = options.overlap or overlap_for(client.receptive_field())
         Tiling(options.tile, options.overlap, options.concurrency)  # refuses what no image could be cut by
@@ -96,22 +98,6 @@ def segment(client: Client, options: argparse.Namespace) -> int:
     return exit_code(rows)
 
 
-def _check_report(
-    options: argparse.Namespace, images: Sequence[Path], results: Sequence[Mapping[str, Path]]
-) -> None:
-    """Raise InvalidInput where the report would take the place of another file of the run."""
-    report: Path = options.report
-    if report.is_dir():
-        raise InvalidInput(f"the report {report} is a folder: name a file")
-    written = [path for paths in results for path in paths.values()]
-    others = {path.resolve() for path in (*images, *written, options.out / JOURNAL)}
-    if files.is_image_name(report.name) or report.resolve() in others:
-        raise InvalidInput(
-            f"the report {report} would overwrite an image or the journal, or be taken for an image: "
-            "name it as in --report report.html"
-        )
-
-
 def _journal(client: Client, options: argparse.Namespace) -> Journal:
     settings = {
         "servers": sorted(parse_addresses(options.server)),
@@ -120,7 +106,19 @@ def _journal(client: Client, options: argparse.Namespace) -> Journal:
         "tile": options.tile,
         "overlap": options.overlap,
     }
-    return Journal(options.out, settings, afresh=options.overwrite)
+    return Journal(options.out / _JOURNAL, settings, _check_answer, afresh=options.overwrite)
+
+
+def _check_answer(answer: Any) -> Row:
+    return {
+        "height": int(answer["height"]),
+        "width": int(answer["width"]),
+        "areas": [
+            {"name": str(area["name"]), "id": int(area["id"]), "fraction": float(area["fraction"])}
+            for area in answer["areas"]
+        ],
+        "model_version": int(answer["model_version"]),
+    }
 
 
 def _segment_each(
@@ -136,7 +134,8 @@ def _segment_each(
 
     def draw(index: int) -> Row:
         paths = {kind: str(path) for kind, path in results[index].items()}
-        if journal and (answer := journal.find(images[index], results[index])):
+        name = results[index]["overlay"].name
+        if journal and (answer := journal.find(name, images[index], results[index])):
             return {**paths, **answer, "unchanged": True}
         before = observe(images[index])
         scene = client.segment(
@@ -156,7 +155,7 @@ def _segment_each(
             "model_version": scene.model_version,
         }
         if journal:
-            journal.add(before, results[index], answer, model_version=scene.model_version)
+            journal.add(name, before, results[index], answer, model_version=scene.model_version)
         return {**paths, **answer}
 
     def show(row: Row) -> None:

@@ -139,4 +139,5 @@ def _matched(
 
 def _ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> Figures:
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.true_divide(part, whole)
+        ratio: Figures = np.true_divide(part, whole)
+    return ratio
