@@ -23,12 +23,17 @@ from slimserve.export.verify.calibration import RecordingLayers, statistics
 from benchmarks.quality.procedures import PROCEDURES, Segmenter
 from tests.support import numpy_reference as reference
 from tests.support.narrow import narrow_weights
+from tests.support.processor import TOLD_TO_DO_WITHOUT
 from tests.support.saved_model import SavedModel
 
 CLASSES = 5
 # One logits cell sees 404 pixels: its 224 pixels window and 90 more on each side, through the 3x3 convolutions.
 BESIDE_WINDOW = 90
 
+# TensorFlow asks the processor, and hands oneDNN convolutions that this setting forbids it; no processor is like that.
+NOT_WHERE_TENSORFLOW_KNOWS_BETTER = pytest.mark.skipif(
+    TOLD_TO_DO_WITHOUT, reason="ONEDNN_MAX_CPU_ISA hides from oneDNN what TensorFlow sees"
+)
 
 WEIGHTS = narrow_weights(VGG_16, CLASSES)
 
@@ -146,7 +151,11 @@ def answers(kind: str, pixels: np.ndarray) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(
     ("kind", "rounding"),
-    [("bfloat16", 0.05), ("x86", 2 * reference.network_rounding(WEIGHTS)), ("int8", 0.1)],
+    [
+        pytest.param("bfloat16", 0.05, marks=NOT_WHERE_TENSORFLOW_KNOWS_BETTER),
+        ("x86", 2 * reference.network_rounding(WEIGHTS)),
+        ("int8", 0.1),
+    ],
 )
 @pytest.mark.parametrize("size", [(96, 64), (256, 288)])
 def test_layers_of_every_kind_refine_their_own_cells(
