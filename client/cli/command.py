@@ -55,6 +55,7 @@ ROOMS = (
         {
             "classify": "rank the classes of images",
             "segment": "label every pixel of images",
+            "evaluate": "judge the answers for images whose true answers are known",
             "status": "show the versions of a model and their states",
             "metadata": "show what a model takes and gives",
             "bench": "measure how long a server takes to answer",

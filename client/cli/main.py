@@ -13,6 +13,7 @@ from typing import Any
 from .. import ServingError, Unavailable
 from . import bench, classify, segment, server
 from .connection import connect
+from .evaluate import command as evaluate
 
 _EPILOG = """\
 examples:
@@ -20,6 +21,7 @@ examples:
   %(prog)s segment street.jpg -o out --label-map
   %(prog)s segment photos/ -o out --report out/report.html
   %(prog)s segment aerial.png -o out --tile 1024
+  %(prog)s evaluate photos/ --truth classes.csv --report report.html
   %(prog)s classify photos/ --json > answers.jsonl
   %(prog)s status --server gpu1:8500 --model vgg_16
   %(prog)s segment street.jpg -o out --server vgg.example:443 --tls-ca ca.pem --token-file token.txt
@@ -67,7 +69,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         description = f"{text[:1].upper()}{text[1:]}."
         return commands.add_parser(name, parents=[common], help=text, description=description)
 
-    for module in (classify, segment, server, bench):
+    for module in (classify, segment, evaluate, server, bench):
         module.add_parsers(add)
     return parser
 

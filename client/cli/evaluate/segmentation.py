@@ -1,0 +1,147 @@
+"""Segmentation judged: the label maps that a server gives beside the true ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ... import Client, InvalidInput
+from .. import files
+from ..each_image import Row
+from .classes import Classes
+from .comparison import Numbers, Tally
+from .label_files import read_label_file
+from .scores import Pixels, boundary_f_scores, confusion, iou, mean_iou, pixel_accuracy
+
+FIGURES = {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy", "boundary_f_score": "boundary F"}
+
+
+class Segmentation:
+    """Asks for label maps, keeps them as files, and holds them to the true ones, a file for each image.
+
+    Pixels of the class `ignore` in the truth are not judged; None is the largest that its file can hold, 255 or 65535.
+    """
+
+    verb = "segment"
+    kinds: Sequence[str] = ("labels",)
+    figures = FIGURES
+    columns = ("share", "iou", "boundary_f_score")
+
+    def __init__(
+        self, images: Sequence[Path], truth: Sequence[Path], ignore: int | None, tile: int | None
+    ) -> None:
+        self._images = images
+        self._truth = truth
+        self._ignore = ignore
+        self._tile = tile
+
+    def ask(self, client: Client, index: int, results: Mapping[str, Path]) -> Row:
+        """Write the label map of an image."""
+        scene = client.segment(self._images[index], tile=self._tile)
+        files.save(scene.label_image(), results["labels"])
+        return {"model_version": scene.model_version}
+
+    def check(self, answer: Any) -> Row:
+        """Give the parts of an answer as what they have to be. Raises TypeError, ValueError or KeyError."""
+        return {"model_version": int(answer["model_version"])}
+
+    def judge(self, index: int, answer: Row, results: Mapping[str, Path], classes: Classes) -> Row:
+        """Hold a label map to the truth. Raises InvalidInput for a truth that is none for this image."""
+        with Image.open(results["labels"]) as file:
+            found = np.asarray(file)
+        truth = read_label_file(self._truth[index], found.shape)
+        ignored = np.iinfo(truth.dtype).max if self._ignore is None else self._ignore
+        judged = truth != ignored
+        if not judged.any():
+            raise InvalidInput(
+                f"all of {self._truth[index]} is {ignored}, which is ignored: nothing to judge"
+            )
+        count = max(len(classes), int(truth[judged].max()) + 1, int(found.max()) + 1)
+        matrix = confusion(truth, found, count, judged)
+        boundaries = boundary_f_scores(truth, found, judged)
+        pixels = Pixels.of(matrix)
+        true, ours = np.nonzero(matrix)
+        return {
+            "truth": str(self._truth[index]),
+            "labels": str(results["labels"]),
+            "height": found.shape[0],
+            "width": found.shape[1],
+            "ignored": float(1 - np.mean(judged)),
+            "mean_iou": float(mean_iou(pixels)),
+            "pixel_accuracy": float(pixel_accuracy(pixels)),
+            "boundary_f_score": float(np.mean(list(boundaries.values()))),
+            "pixels": np.stack([true, ours, matrix[true, ours]], axis=1).tolist(),
+            "boundaries": boundaries,
+        }
+
+    def tally(self, rows: Sequence[Row], classes: Classes) -> Tally:
+        """Add up pixels by class; boundaries are scored by image, and the mean is taken over images."""
+        count = _count(rows, classes)
+        totals = np.array(
+            [np.concatenate([*_pixels(row["pixels"], count), [row["boundary_f_score"], 1]]) for row in rows]
+        )
+
+        def figures(sums: Numbers) -> Numbers:
+            counted = Pixels(*np.split(sums[..., :-2].astype(np.int64), 3, axis=-1))
+            boundary = sums[..., -2] / sums[..., -1]
+            return np.stack([mean_iou(counted), pixel_accuracy(counted), boundary], axis=-1)
+
+        return Tally(tuple(FIGURES), totals, figures)
+
+    def by_class(self, rows: Sequence[Row], classes: Classes) -> list[Row]:
+        """Give the intersection over union and the boundary F-score of each true class, and its part of the pixels."""
+        pixels = _pixels([triple for row in rows for triple in row["pixels"]], _count(rows, classes))
+        ious = iou(pixels)
+        listed = []
+        for id in np.flatnonzero(pixels.true).tolist():
+            scores = [row["boundaries"][id] for row in rows if id in row["boundaries"]]
+            listed.append(
+                {
+                    "name": classes.name(id),
+                    "id": id,
+                    "share": float(pixels.true[id] / pixels.true.sum()),
+                    "iou": float(ious[id]),
+                    "boundary_f_score": float(np.mean(scores)),
+                }
+            )
+        return sorted(listed, key=lambda each: each["iou"])
+
+    def confused(self, rows: Sequence[Row], classes: Classes) -> list[Row]:
+        """List what was taken for what, and for how many pixels, most first."""
+        pairs: Counter[tuple[int, int]] = Counter()
+        for row in rows:
+            pairs.update({(true, found): pixels for true, found, pixels in row["pixels"] if true != found})
+        return [
+            {"truth": classes.name(true), "found": classes.name(found), "pixels": pixels}
+            for (true, found), pixels in pairs.most_common()
+        ]
+
+    def unknown(self, rows: Sequence[Row], classes: Classes) -> dict[str, int]:
+        """List the numbers of the truth that are no class of the model, and how many images have them."""
+        ids = (id for row in rows for id in row["boundaries"] if id >= len(classes))
+        return {str(id): count for id, count in sorted(Counter(ids).items())}
+
+    def worst_first(self, row: Row) -> tuple[float, ...]:
+        """Order rows by mean intersection over union."""
+        return (row["mean_iou"],)
+
+
+def _count(rows: Sequence[Row], classes: Classes) -> int:
+    """How many classes model, truth and answers have together."""
+    largest: int = max(max(true, found) for row in rows for true, found, _ in row["pixels"])
+    return max(len(classes), largest + 1)
+
+
+def _pixels(triples: Sequence[Sequence[int]], count: int) -> Pixels:
+    """Count pixels by class from (true class, found class, pixels)."""
+    true, found, pixels = np.array(triples, np.int64).T
+
+    def by(ids: Any, which: Any) -> Any:
+        return np.bincount(ids[which], pixels[which], count).astype(np.int64)
+
+    return Pixels(by(true, slice(None)), by(found, slice(None)), by(true, true == found))
