@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 UPRIGHT = 1
 _ORIENTATION = 0x0112
-_SHORT, _LONG = 3, 4
+_NUMBERS = {1: "B", 3: "H", 4: "I", 8: "h", 9: "i"}  # how struct reads the types of TIFF
 _IN_XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 _LONGEST_TEXT = 1 << 20  # bytes that are unpacked of one
@@ -48,11 +48,11 @@ def _metadata(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 def _in_jpeg(data: bytes) -> Iterator[tuple[str, bytes]]:
     at = 2
-    while data[at] == 0xFF:
+    while (at := data.find(b"\xff", at)) >= 0:  # decoders pass over what is no marker
         marker = data[at + 1]
         if marker == 0xFF:  # padding
             at += 1
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # stand alone
+        elif marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:  # stand alone
             at += 2
         elif marker in (0xDA, 0xD9):  # the image begins, or ends
             return
@@ -136,8 +136,8 @@ def _read_tag(tiff: bytes) -> int | None:
         for entry in range(entries):
             at = directory + 2 + 12 * entry
             tag, kind = struct.unpack_from(order + "HH", tiff, at)
-            if tag == _ORIENTATION and kind in (_SHORT, _LONG):
-                return int(struct.unpack_from(order + ("H" if kind == _SHORT else "I"), tiff, at + 8)[0])
+            if tag == _ORIENTATION and kind in _NUMBERS:
+                return int(struct.unpack_from(order + _NUMBERS[kind], tiff, at + 8)[0])
     except struct.error:  # it ends early
         pass
     return None

@@ -139,6 +139,14 @@ def international(text: bytes, packed: bool) -> bytes:
 PROFILE = b"\nexif\n      34\n" + exif(8).hex().encode()
 TURNED = {
     "exif of a jpeg": encoded(exif=exif(6)),
+    "exif of a jpeg behind bytes that are no marker": encoded(exif=exif(6)).replace(
+        b"\xff\xe1", b"junk\xff\xe1", 1
+    ),
+    "exif of a jpeg in a signed number": encoded(
+        exif=exif(6)
+        .replace(b"\x12\x01\x03\0", b"\x12\x01\x09\0")
+        .replace(b"\x01\x12\0\x03", b"\x01\x12\0\x09")
+    ),
     "xmp of a jpeg": encoded(xmp=xmp(8)),
     "both in a jpeg, exif counts": encoded(exif=exif(3), xmp=xmp(8)),
     "exif of a png": encoded("PNG", exif=exif(5)),
