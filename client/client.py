@@ -45,7 +45,9 @@ class Client(BaseClient):
         The model looks at one crop from the middle of an image, prepared as the network was trained and evaluated;
         `analyze` looks at the whole image, and may rank other classes. Several images go in requests of up to eight,
         each with the deadline. Images are sent upright, as EXIF or XMP says, whatever they are given as; a photo of
-        more than 2048x2048 pixels, or than the model takes, is sent smaller where Pillow is there (`sent_size`). Raises InvalidInput, naming the image, and the other errors of this package.
+        more than 2048x2048 pixels, or than the model takes, is sent smaller where Pillow is there (`sent_size`).
+
+        Raises InvalidInput, naming the image, and the other errors of this package.
         """
         return self._run(classify(self._model, images, timeout))
 
