@@ -256,5 +256,6 @@ def _upright_pixels(image: PIL.Image.Image, name: str) -> npt.NDArray[np.uint8]:
 
 
 def _is_pillow(image: object) -> TypeGuard[PIL.Image.Image]:
-    module = sys.modules.get("PIL.Image")  # who has a Pillow image has imported it
-    return module is not None and isinstance(image, module.Image)
+    # Who has a Pillow image has imported it; another thread may be importing it now.
+    kind = getattr(sys.modules.get("PIL.Image"), "Image", None)
+    return kind is not None and isinstance(image, kind)

@@ -76,6 +76,10 @@ def evaluate(client: Client, options: argparse.Namespace) -> int:
             for each, out in zip(asked, (options.out, options.out / "against"), strict=False)
         ]
         result = summarize(images, truth, judge, sides) | {"without_truth": without}
+        if options.report and result["images"]:
+            from .cards import write_page
+
+            write_page(options.report, result, judge, sides[0], bars)
     if not result["images"]:
         raise InvalidInput(f"none of {len(images)} images could be judged")
     _warn(result)
@@ -83,7 +87,9 @@ def evaluate(client: Client, options: argparse.Namespace) -> int:
         display.show_json(result)
     else:
         show(result, judge.figures, judge.columns)
-        print(f"answers in {options.out}: the same command goes on from them")
+        print(f"the answers are in {options.out}: the same command asks for what is new or has changed")
+        if options.report:
+            print(options.report)
     return 1 if result["without_answer"] else 0
 
 

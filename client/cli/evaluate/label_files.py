@@ -15,9 +15,20 @@ _GRAY, _DEPTH_AT, _KIND_AT = 0, 24, 25  # PNG specification, third edition, sect
 
 
 def read_label_file(path: Path, size: tuple[int, int]) -> npt.NDArray[Any]:
-    """Read class ids, uint8 or uint16 [H,W], of a palette or grayscale PNG; `size` is the image's, (H, W).
+    """Read a true label map as `read_labels` does; `size` is the image's, (H, W). Refuses another size, too."""
+    labels = read_labels(path)
+    if labels.shape != size:
+        raise InvalidInput(
+            f"{path} is {labels.shape[1]}x{labels.shape[0]} pixels and its image {size[1]}x{size[0]}, as it is shown: "
+            "a label map has the size of its image"
+        )
+    return labels
 
-    Raises InvalidInput for another size, for colours, and for what cannot be decoded.
+
+def read_labels(path: Path) -> npt.NDArray[Any]:
+    """Read class ids, uint8 or uint16 [H,W], of a palette or grayscale PNG.
+
+    Raises InvalidInput for colours, and for what cannot be decoded.
     """
     data = path.read_bytes()
     if not data.startswith(b"\x89PNG\r\n\x1a\n") or len(data) <= _KIND_AT:
@@ -35,9 +46,4 @@ def read_label_file(path: Path, size: tuple[int, int]) -> npt.NDArray[Any]:
         labels = labels // (255 // (2**depth - 1))  # Pillow spreads the values of few bits up to 255
     if image.mode == "1":
         labels = labels.astype(np.uint8)
-    if labels.shape != size:
-        raise InvalidInput(
-            f"{path} is {labels.shape[1]}x{labels.shape[0]} pixels and its image {size[1]}x{size[0]}, as it is shown: "
-            "a label map has the size of its image"
-        )
     return labels

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ... import Client, InvalidInput
 from .. import files
 from ..each_image import Row
 from .classes import Classes
 from .comparison import Numbers, Tally
-from .label_files import read_label_file
+from .label_files import read_label_file, read_labels
 from .scores import Pixels, boundary_f_scores, confusion, iou, mean_iou, pixel_accuracy
 
 FIGURES = {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy", "boundary_f_score": "boundary F"}
@@ -52,8 +51,7 @@ class Segmentation:
 
     def judge(self, index: int, answer: Row, results: Mapping[str, Path], classes: Classes) -> Row:
         """Hold a label map to the truth. Raises InvalidInput for a truth that is none for this image."""
-        with Image.open(results["labels"]) as file:
-            found = np.asarray(file)
+        found = read_labels(results["labels"])
         truth = read_label_file(self._truth[index], found.shape)
         ignored = np.iinfo(truth.dtype).max if self._ignore is None else self._ignore
         judged = truth != ignored

@@ -25,7 +25,7 @@
   pictures.addEventListener("input", (event) => {
     if (event.target.type === "range") uncover(event.target.parentElement, event.target.value);
   });
-  all.addEventListener("input", () => {
+  all?.addEventListener("input", () => {
     for (const { compare } of cards) {
       if (!compare) continue;
       compare.querySelector("input").value = all.value;

@@ -43,11 +43,22 @@ def draw_pair(image: Path, overlay: Path, size: tuple[int, int], most_bytes: int
     drawn = prepare(str(overlay), overlay).to_pillow().crop((0, 0, width, height))
     if picture.size != drawn.size:
         raise InvalidInput(f"{image} has changed: it is {picture.width}x{picture.height} pixels now")
+    return make_pair(picture, drawn, most_bytes)
+
+
+def make_pair(picture: PIL.Image.Image, drawn: PIL.Image.Image, most_bytes: int) -> Pair:
+    """Shrink two pictures of one size."""
+    width, height = picture.size
     # A picture of this kind takes about a quarter of a byte for each pixel.
     side = min(_LARGEST_SIDE, math.isqrt(4 * most_bytes), max(width, height))
     first, second = _encode(picture, side, most_bytes), _encode(drawn, side, most_bytes)
     scale = min(1.0, side / max(width, height))
     return Pair(max(round(width * scale), 1), max(round(height * scale), 1), first, second)
+
+
+def shrink(picture: PIL.Image.Image, most_bytes: int) -> str:
+    """Encode one picture as a data URI, small enough."""
+    return _encode(picture, min(_LARGEST_SIDE, math.isqrt(4 * most_bytes)), most_bytes)
 
 
 def _encode(picture: PIL.Image.Image, side: int, most_bytes: int) -> str:
