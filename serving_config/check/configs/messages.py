@@ -41,10 +41,17 @@ def _message_faults(parent: Node, descriptor: Descriptor) -> Iterator[Finding]:
             yield node.fault(f"{descriptor.name} has no field {node.name}", advice)
             continue
         group = field.containing_oneof.name if field.containing_oneof else node.name
-        if not field.is_repeated and group in seen:
+        if group in seen and not _is_repeated(field):
             yield node.fault(f"{node.name} is set although {seen[group]} already is", "keep one of the two")
         seen[group] = node.name
         yield from _value_faults(node, field)
+
+
+def _is_repeated(field: FieldDescriptor) -> bool:
+    if hasattr(field, "is_repeated"):
+        return bool(field.is_repeated)
+    repeated = FieldDescriptor.LABEL_REPEATED
+    return bool(field.label == repeated)  # type: ignore[attr-defined]  # as protobuf before 6.31 has it
 
 
 def _value_faults(node: Node, field: FieldDescriptor) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""`pip install 'slimserve[ops]'`: the operator's commands in an environment without TensorFlow."""
+"""`pip install 'slimserve[ops]'`: the operator's commands without TensorFlow, with the oldest protobuf and grpcio."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.support.recorded import RECORDED
 from tests.support.serving import Serving
-from tests.unit.packaging.conftest import environment, install, run
+from tests.unit.packaging.conftest import HERE, environment, install, run
 
 MODEL = f"affine={RECORDED / 'models' / 'affine'}"
 CONFIG = """
@@ -32,7 +31,7 @@ model_config_list {{
 def slimserve(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command in an environment with slimserve[ops]."""
     python = environment(tmp_path_factory.mktemp("ops"))
-    install(python, "-c", ROOT / "constraints.txt", f"{wheel}[ops]")
+    install(python, "-c", HERE / "oldest.txt", f"{wheel}[ops]")
     return python.with_name("slimserve")
 
 
@@ -68,5 +67,7 @@ def test_versions_are_rolled_out_and_back(slimserve: Path, deployment: list[str]
 
 
 def test_up_names_the_extra_of_the_engine(slimserve: Path, tmp_path: Path) -> None:
-    end = run(slimserve, "up", "--engine", "embedded", "--model", MODEL, cwd=tmp_path, expected=1)
+    end = run(
+        slimserve, "up", "--engine", "embedded", "--port", "0", "--model", MODEL, cwd=tmp_path, expected=1
+    )
     assert end.stderr.splitlines()[-1].endswith("is not installed: pip install 'slimserve[engine]'")
