@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from PIL import Image
 
 from tests.conftest import ROOT
 from tests.documentation.not_run import NOT_RUN
@@ -62,6 +63,11 @@ def workshop(
     (folder / "photos").mkdir()
     for picture in ("cat.jpg", "street.jpg", "photos/one.jpg", "photos/two.jpg"):
         shutil.copy(demo_scene, folder / picture)
+    (folder / "truth.csv").write_text("one.jpg,class 1\ntwo.jpg,2\n")
+    (folder / "maps").mkdir()
+    with Image.open(demo_scene) as scene:
+        for name in ("one", "two"):
+            Image.new("L", scene.size).save(folder / "maps" / f"{name}.png")
     yield Workshop(folder)
     shutil.rmtree(folder)
 
