@@ -34,9 +34,6 @@ _REASONS = {
         "--allow_version_labels_for_unavailable_models",
         "SLIMSERVE_SERVER=localhost:8500 SLIMSERVE_MODELS=contract-models python -m pytest tests/contract",
     ],
-    "it needs two versions that are loaded; the client's unit tests compare two sides": [
-        "slimserve evaluate photos/ --truth truth.csv --version 1 --against-version 2",
-    ],
     "it needs Docker": [
         "docker compose --file serving_config/docker-compose.yml up --detach --wait",
         "docker compose --file serving_config/docker-compose.yml up --detach --wait serving-gpu",

@@ -33,6 +33,7 @@ def typed(*wanted: tuple[str, str]) -> list[str]:
 MORE_EXPORTS = [c for c in typed(("export", ""), ("export.demo", "")) if c not in (EXPORT, DEMO)]
 CLIENT = typed(*(("client", verb) for verb in VERBS["client"]))
 OVER_TLS = [c for c in CLIENT if "--tls-" in c]
+COMPARING = [c for c in CLIENT if "--against" in c]  # while two versions are served
 ROLLOUTS = typed(*(("serving_config", verb) for verb in ROLLOUT))
 FILES = ("render", "check")
 PRINTED = [c for c in typed(("serving_config", "up")) if c not in UP]
@@ -106,7 +107,7 @@ def served(exported: Workshop) -> Iterator[Workshop]:
 class TestWhileServed:
     """While `slimserve up` runs."""
 
-    @pytest.mark.parametrize("command", [c for c in CLIENT if c not in OVER_TLS])
+    @pytest.mark.parametrize("command", [c for c in CLIENT if c not in (*OVER_TLS, *COMPARING)])
     def test_client_command_answers(self, served: Workshop, command: str) -> None:
         assert served.type(command)
 
@@ -167,6 +168,8 @@ def test_versions_roll_out_and_back(workshop: Workshop, small_models: Path) -> N
     with workshop.serving(f"{UP[1]} --engine embedded --models-config {config}"):
         for command in ROLLOUTS:
             assert workshop.type(command)
+            for comparison in COMPARING if " canary " in command else ():
+                assert "difference" in workshop.type(comparison)
     config.write_text(shipped)
 
 

@@ -9,8 +9,10 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from PIL import Image
 from slimserve.export import cli
 from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.demo.scenes import random_scene
 
 from tests.conftest import Keep
 from tests.support.saved_model import SavedModel
@@ -62,6 +64,16 @@ def valid(export_demo: Callable[..., Path]) -> Iterator[SavedModel]:
     """The demo checkpoint exported as the slim tutorial segments."""
     with SavedModel(export_demo("--geometry", "valid", "--upsampling", "nearest")) as model:
         yield model
+
+
+@pytest.fixture(scope="session")
+def int8(export_demo: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The version folder of the demo checkpoint in 8 bits: ranges from eight scenes, and two are held out."""
+    folder = tmp_path_factory.mktemp("scenes")
+    for seed in range(10):
+        image, _ = random_scene(np.random.default_rng([8, seed]))
+        Image.fromarray(image).save(folder / f"{seed}.png")
+    return export_demo("--precision", "int8", "--calibrate", str(folder))
 
 
 @pytest.fixture(scope="session")

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from PIL import Image
 from slimserve.export.demo.scenes import random_scene
 
 from tests.support.saved_model import SavedModel
 
 pytestmark = pytest.mark.soak
-CALIBRATION, SCENES = 10, 16
+SCENES = 16
 
 
 class Scores(NamedTuple):
@@ -24,16 +22,6 @@ class Scores(NamedTuple):
     float32: list[float]
     int8: list[float]
     same: list[float]
-
-
-@pytest.fixture(scope="module")
-def int8(export_demo: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The version folder; its ranges are those of eight scenes, and two are held out."""
-    folder = tmp_path_factory.mktemp("scenes")
-    for seed in range(CALIBRATION):
-        image, _ = random_scene(np.random.default_rng([8, seed]))
-        Image.fromarray(image).save(folder / f"{seed}.png")
-    return export_demo("--precision", "int8", "--calibrate", str(folder))
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -98,13 +99,16 @@ def _find(options: argparse.Namespace) -> tuple[list[Path], Truth, list[str]]:
     folder: Path = options.folder
     if not folder.is_dir():
         raise InvalidInput(f"{folder} is not a folder: name the folder of the images")
-    images = list(without_truth(files.find_images([folder], options.out), options.truth, folder))
+    left_out: Counter[str] = Counter()
+    images = list(without_truth(files.find_images([folder], options.out, left_out), options.truth, folder))
     if not images:
         raise InvalidInput(f"the folder {folder} holds no images but the truth")
     truth = find_truth(folder, images, options.truth, options.task)
     known = [(image, of) for image, of in zip(images, truth.of, strict=True) if of is not None]
     without = [str(image) for image, of in zip(images, truth.of, strict=True) if of is None]
     print(f"{truth.task}: {truth.reason}", file=sys.stderr)
+    if left_out:
+        print(files.describe_left_out(left_out), file=sys.stderr)
     _say(without, f"of {len(images)} images have no truth and are left out")
     _say(truth.unused, "in the truth have no image")
     return [image for image, _ in known], truth._replace(of=[of for _, of in known]), without

@@ -1,0 +1,83 @@
+"""`slimserve evaluate` on the demo: the figures of `make quality`, and what 8 bits cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from slimserve.cli.main import main
+
+from benchmarks.quality.cli import scene
+from tests.conftest import ROOT
+from tests.support.serving import Serving
+
+DEFAULT = "aligned, bilinear: the default, and FCN-32s"
+FIGURES = ("mean_iou", "pixel_accuracy", "boundary_f_score")
+Evaluate = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Evaluate:
+    """Evaluate the first scenes of `make quality`; the object of --json."""
+
+    def run(scenes: int, server: str, *options: str) -> dict[str, Any]:
+        for folder in ("scenes", "maps"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+        for number in range(scenes):
+            image, truth = scene(number)
+            Image.fromarray(image).save(tmp_path / "scenes" / f"{number}.png")
+            Image.fromarray(truth).save(tmp_path / "maps" / f"{number}.png")
+        words = ["evaluate", str(tmp_path / "scenes"), "--truth", str(tmp_path / "maps"), "--json"]
+        words += ["--out", str(tmp_path / "out"), "--server", server, "--timeout", "600", *options]
+        assert main(words) == 0
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return result
+
+    return run
+
+
+def test_figures_are_those_of_the_label_maps_that_it_leaves(
+    evaluate: Evaluate, engine: str, tmp_path: Path
+) -> None:
+    result = evaluate(2, engine, "--concurrency", "2")
+    truths = [scene(number)[1].ravel() for number in range(2)]
+    found = [
+        np.asarray(Image.open(tmp_path / "out" / f"{number}.png.labels.png")).ravel() for number in range(2)
+    ]
+    right = np.concatenate(truths) == np.concatenate(found)
+    assert result["figures"]["pixel_accuracy"]["value"] == pytest.approx(right.mean())
+    assert result["figures"]["mean_iou"]["value"] > 0.8
+    assert {each["name"] for each in result["classes"]} >= {"sky", "wood"}
+
+
+@pytest.fixture(scope="module")
+def servers(models: Path, int8: Path) -> Iterator[list[str]]:
+    started = [
+        Serving("--engine", "embedded", "--port", 0, "--model", f"vgg_16={folder}")
+        for folder in (models / "vgg_16", int8.parent)
+    ]
+    yield [server.address for server in started]
+    for server in started:
+        server.close()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_a_hundred_scenes_give_the_figures_of_make_quality(evaluate: Evaluate, servers: list[str]) -> None:
+    result = evaluate(100, servers[0], "--against", servers[1])
+    recorded = json.loads((ROOT / "benchmarks" / "quality.json").read_text())["procedures"]
+    expected = next(row for row in recorded if row["procedure"] == DEFAULT)
+    for figure in FIGURES:
+        found = result["figures"][figure]
+        assert found["value"] == pytest.approx(expected[figure], abs=0.001), figure
+        assert found["interval"][0] < found["value"] < found["interval"][1]
+    for figure in FIGURES:
+        difference = result["differences"][figure]
+        low, high = difference["interval"]
+        # The same images on both sides: what is easy or hard in them cancels out, and the interval is narrow.
+        assert -0.02 < low <= difference["value"] <= high < 0.02, figure
