@@ -39,7 +39,7 @@ def write_page(path: Path, result: Row, judge: Judge, side: Side, bars: Bars) ->
         title=title,
         heads=heads,
         table=table,
-        notes=[result["method"]],
+        notes=[*result["notes"], *(["the pictures are of the first side"] if "against" in result else [])],
         rows=result["worst_first"],
         of=result["images"],
         failed=result["without_answer"],

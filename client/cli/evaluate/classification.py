@@ -108,6 +108,16 @@ class Classification:
         """List the texts of the truth that name no class of the model, and how many images have them."""
         return dict(Counter(row["truth"] for row in rows if row["truth_id"] is None))
 
+    def notes(self, rows: Sequence[Row], classes: Classes) -> list[str]:
+        """Say why there is no top-5, where there is none."""
+        if len(self.tally(rows, classes).names) > 1:
+            return []
+        if len(classes) <= _RANKED:
+            return [f"no top-5: the model has {len(classes)} classes"]
+        return [
+            f"no top-5: the model ranks {min(len(row['ranking']) for row in rows)} classes (export --top-k)"
+        ]
+
     def worst_first(self, row: Row) -> tuple[float, ...]:
         """Order rows: the surest mistakes first, the surest right answers last."""
         score = row["ranking"][0]["score"]

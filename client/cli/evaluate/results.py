@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from ..each_image import Row
@@ -12,6 +13,7 @@ from .side import Judge, Side
 from .truth import Truth
 
 _MCNEMAR = "p: McNemar's exact test, two-sided, over the images that one side alone has right"
+_FEW = 30  # images
 _HIDDEN = ("pixels", "boundaries")  # of a row: what its figures were made of
 
 
@@ -38,11 +40,18 @@ def summarize(images: Sequence[Path], truth: Truth, judge: Judge, sides: Sequenc
         _summarize_side(judge, side, of_side, tally)
         for side, of_side, tally in zip(sides, rows, tallies, strict=True)
     ]
-    result |= {**summaries[0], "method": METHOD}
+    result |= {**summaries[0], "notes": [METHOD, *judge.notes(rows[0], sides[0].classes)]}
     if len(sides) == 2:
         result |= {"against": summaries[1], "differences": _differences(judge, rows, tallies)}
         if isinstance(judge, Classification):
-            result["method"] += f"; {_MCNEMAR}"
+            result["notes"].append(_MCNEMAR)
+        names = (side.classes.names for side in sides)
+        if other := [pair for pair in zip_longest(*names) if pair[0] != pair[1]]:
+            result["notes"].append(
+                f"the sides name {len(other)} classes differently, such as {other[0][0]!r} and {other[0][1]!r}"
+            )
+    if len(judged) < _FEW:
+        result["notes"].append(f"intervals from fewer than {_FEW} images are too narrow: take more")
     order = sorted(range(len(judged)), key=lambda index: judge.worst_first(rows[0][index]))
     result["worst_first"] = [
         {key: value for key, value in rows[0][index].items() if key not in _HIDDEN} for index in order

@@ -124,6 +124,12 @@ class Segmentation:
         ids = (id for row in rows for id in row["boundaries"] if id >= len(classes))
         return {str(id): count for id, count in sorted(Counter(ids).items())}
 
+    def notes(self, rows: Sequence[Row], classes: Classes) -> list[str]:
+        """Say how many pixels are not judged."""
+        sizes = np.array([row["height"] * row["width"] for row in rows])
+        ignored = float(np.average([row["ignored"] for row in rows], weights=sizes))
+        return [f"{ignored:.2%} of the pixels are ignored by the truth and not judged"] if ignored else []
+
     def worst_first(self, row: Row) -> tuple[float, ...]:
         """Order rows by mean intersection over union."""
         return (row["mean_iou"],)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from .. import display
 from ..each_image import Row
 
-_MOST_CLASSES, _MOST_CONFUSED, _FEW = 20, 10, 30
+_MOST_CLASSES, _MOST_CONFUSED = 20, 10
 _COLUMNS = {
     "images": "images",
     "share": "of pixels",
@@ -22,14 +22,15 @@ def show(result: Row, figures: Mapping[str, str], columns: Sequence[str]) -> Non
     against = result.get("against")
     show_figures(result, figures)
     classes = result["classes"]
-    others = {each["id"]: each for each in against["classes"]} if against else {}
+    key = "id" if result["task"] == "segment" else "name"  # what the truth says, whatever a side makes of it
+    others = {each[key]: each for each in against["classes"]} if against else {}
     compared = columns[-2] if result["task"] == "segment" else columns[-1]
     heads = ["class", *(_COLUMNS[column] for column in columns)]
     rows = []
     for each in classes[:_MOST_CLASSES]:
         row = [each["name"], *(_cell(each[column]) for column in columns)]
         if against:
-            row.append(_cell(others[each["id"]][compared]) if each["id"] in others else "")
+            row.append(_cell(others[each[key]][compared]) if each[key] in others else "")
         rows.append(row)
     title = (
         "classes" if len(classes) <= _MOST_CLASSES else f"the {_MOST_CLASSES} worst of {len(classes)} classes"
@@ -39,9 +40,7 @@ def show(result: Row, figures: Mapping[str, str], columns: Sequence[str]) -> Non
         unit = "pixels" if result["task"] == "segment" else "images"
         rows = [[each["truth"], each["found"], str(each[unit])] for each in confused[:_MOST_CONFUSED]]
         display.show_table(["truth", "found", unit], rows, "taken for another")
-    print(result["method"])
-    if result["images"] < _FEW:
-        print(f"intervals from fewer than {_FEW} images are too narrow: take more")
+    print("\n".join(result["notes"]))
 
 
 def show_figures(result: Row, figures: Mapping[str, str]) -> None:

@@ -41,6 +41,7 @@ class Model:
     def __init__(self, server: ScriptedServer) -> None:
         self.server, self.address = server, server.address
         self.newest = 1
+        self.names = CLASSES
         self.confuses: dict[int, dict[int, int]] = {1: {}, 2: {}}
         self.images = 0
         self.fails_at = -1
@@ -66,7 +67,7 @@ class Model:
         signature = asked.model_spec.signature_name
         if signature == "labels":
             ids = np.frombuffer(asked.inputs["class_ids"].tensor_content, np.int32)
-            return predict_answer(version, class_names=[CLASSES[id] for id in ids])
+            return predict_answer(version, class_names=[self.names[id] for id in ids])
         self.images += 1
         if self.images == self.fails_at:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "this one is refused")
@@ -199,6 +200,7 @@ def test_label_maps_are_judged_as_their_pixels_are_counted(
         for id in set(truth[judged].tolist())
     }
     assert result["task"] == "segment"
+    assert "8.33% of the pixels are ignored by the truth and not judged" in result["notes"]
     assert result["figures"]["pixel_accuracy"]["value"] == pytest.approx(np.mean((truth == found)[judged]))
     assert result["figures"]["mean_iou"]["value"] == pytest.approx(np.mean(list(ious.values())))
     assert {each["id"]: each["iou"] for each in result["classes"]} == pytest.approx(ious)
@@ -319,6 +321,16 @@ def test_another_server_is_compared(
     assert mean_iou["value"] == pytest.approx(1 - result["figures"]["mean_iou"]["value"])
     assert mean_iou["interval"][0] > 0
     assert (model.images, other.images) == (4, 4)
+
+
+def test_sides_that_name_their_classes_differently_are_told_apart(
+    colours: Path, run: Run, scripted: Start
+) -> None:
+    other = Model(scripted())
+    other.names = ("green", "red", *CLASSES[2:])
+    result = run("truth.csv", "--against", other.address)
+    assert "the sides name 2 classes differently, such as 'red' and 'green'" in result["notes"]
+    assert result["differences"]["top_1"]["value"] == pytest.approx(-2 / 6)
 
 
 def test_a_side_is_not_compared_with_itself(colours: Path, run: Run, model: Model) -> None:
