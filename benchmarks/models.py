@@ -131,7 +131,7 @@ def export(checkpoint: str, out: str, parity: bool) -> Callable[[], dict[str, fl
     """Import all that an export needs, then export once a step: seconds by part. `parity`: compare with tf-slim."""
     from unittest import mock
 
-    from slimserve.export.command_line import import_tensorflow
+    from slimserve.export.cli.command_line import import_tensorflow
 
     import_tensorflow()
     from slimserve.export import pipeline as exporter

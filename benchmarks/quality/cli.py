@@ -82,7 +82,7 @@ def _positive(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from slimserve.export.command_line import import_tensorflow
+    from slimserve.export.cli.command_line import import_tensorflow
 
     import_tensorflow()
     from slimserve.export.demo.scenes import CLASS_NAMES

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..command_line import import_tensorflow, run_command, whole_number
+from ..cli.command_line import import_tensorflow, run_command, whole_number
 from ..errors import ExportError
 
 _DESCRIPTION = """\
@@ -75,8 +75,8 @@ def _write(options: argparse.Namespace) -> None:
     start = time.monotonic()
     # TensorFlow takes seconds to import: not before the target is known to be writable.
     import_tensorflow()
+    from ..cli.report import progress_bar
     from ..networks import find_network
-    from ..report import progress_bar
     from .checkpoint_writer import write_checkpoint
     from .scenes import CLASS_NAMES
     from .skips import with_skips

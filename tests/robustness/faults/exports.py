@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slimserve.export.cli import main as export_command
-from slimserve.export.command_line import import_tensorflow
+from slimserve.export.cli.command_line import import_tensorflow
 
 DRAFT = "/.exporting-"  # begins the name of the folder that a version is written in
 KEPT = 3  # versions; older ones are pruned, as an operator would
@@ -75,8 +75,6 @@ def fork_export(arguments: list[str], log: Log, prepare: Callable[[], object] = 
 def import_what_exports_need() -> None:
     """Import in this process what would take each export seconds; before TensorFlow, which keeps quiet then."""
     import_tensorflow()
-    import slimserve.export.pipeline
-    import slimserve.export.report  # noqa: F401
 
 
 class Exports:

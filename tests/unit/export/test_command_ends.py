@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from slimserve.export.command_line import run_command
-from slimserve.export.report import progress_bar
+from slimserve.export.cli.command_line import run_command
+from slimserve.export.cli.report import progress_bar
 
 from tests.conftest import ROOT
 
 COMMAND = """
 import sys
-from slimserve.export.command_line import run_command
+from slimserve.export.cli.command_line import run_command
 from slimserve.export.errors import ExportError
 
 def act():

@@ -14,10 +14,10 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from ..pipeline import Export
+from ..types import Progress
+from ..verify.agreement import Agreement
 from .command_line import SERVE_COMMAND, stop_if_interrupted
-from .pipeline import Export
-from .types import Progress
-from .verify.agreement import Agreement
 
 
 @contextmanager

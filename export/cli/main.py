@@ -12,12 +12,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..savedmodel.publication import LARGEST_VERSION
 from . import inspection
 from .command_line import SERVE_COMMAND, import_tensorflow, run_command, whole_number
-from .savedmodel.publication import LARGEST_VERSION
 
 if TYPE_CHECKING:
-    from .networks import Network
+    from ..networks import Network
 
 _DESCRIPTION = """\
 Turn a slim checkpoint into a SavedModel that TensorFlow Serving runs.
@@ -208,7 +208,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 def _networks() -> Mapping[str, Network]:
     """The networks by name; none where NumPy is missing, for --help works without it."""
     with suppress(ModuleNotFoundError):
-        from .networks import NETWORKS
+        from ..networks import NETWORKS
 
         return NETWORKS
     return {}
@@ -250,9 +250,9 @@ def _check_precision(parser: argparse.ArgumentParser, options: argparse.Namespac
 def _export(options: argparse.Namespace, published: list[Path]) -> None:
     # TensorFlow takes seconds to import: not before the arguments are known to be right.
     import_tensorflow()
-    from .networks import find_network
-    from .options import GraphOptions, Request
-    from .pipeline import export_checkpoint
+    from ..networks import find_network
+    from ..options import GraphOptions, Request
+    from ..pipeline import export_checkpoint
     from .report import print_report, progress_bar, report
 
     given = {name: value for name, value in vars(options).items() if value is not None}

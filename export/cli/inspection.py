@@ -9,12 +9,12 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ExportError
 from .command_line import import_tensorflow, run_command
-from .errors import ExportError
 
 if TYPE_CHECKING:
-    from .checkpoint.contents import Checkpoint
-    from .checkpoint.recognition import Place
+    from ..checkpoint.contents import Checkpoint
+    from ..checkpoint.recognition import Place
 
 _MOST_NAMES = 3
 _DESCRIPTION = """\
@@ -45,7 +45,7 @@ def main(argv: list[str], prog: str) -> int:
 
 def _inspect(options: argparse.Namespace, prog: str) -> None:
     import_tensorflow()
-    from .checkpoint.contents import open_checkpoint
+    from ..checkpoint.contents import open_checkpoint
 
     with open_checkpoint(options.checkpoint) as checkpoint:
         found = inspect_checkpoint(checkpoint, options, prog)
@@ -64,11 +64,11 @@ def inspect_checkpoint(checkpoint: Checkpoint, options: argparse.Namespace, prog
         options: `net`, `scope`, `weights` and `labels`, None where the checkpoint shall tell.
         prog: the command that exports.
     """
-    from .checkpoint.recognition import find_network_in
-    from .networks import find_network
-    from .options import GraphOptions
-    from .plan import Plan
-    from .savedmodel.publication import next_version
+    from ..checkpoint.recognition import find_network_in
+    from ..networks import find_network
+    from ..options import GraphOptions
+    from ..plan import Plan
+    from ..savedmodel.publication import next_version
 
     network = find_network(options.net) if options.net else None
     found: dict[str, Any] = {
@@ -104,7 +104,7 @@ def inspect_checkpoint(checkpoint: Checkpoint, options: argparse.Namespace, prog
 
 def _sets(checkpoint: Checkpoint, place: Place) -> dict[str, Any]:
     """The network, and what there is of each set of its weights."""
-    from .checkpoint.weight_sets import weight_sets
+    from ..checkpoint.weight_sets import weight_sets
 
     return {
         "network": place.network.name,
@@ -123,8 +123,8 @@ def _sets(checkpoint: Checkpoint, place: Place) -> dict[str, Any]:
 
 def _beside(checkpoint: Checkpoint, place: Place) -> dict[str, Any]:
     """The classes, and what a complete set of weights leaves over; nothing where none is complete."""
-    from .checkpoint.selection import left_over
-    from .checkpoint.weight_sets import NetworkWeights, weight_sets
+    from ..checkpoint.selection import left_over
+    from ..checkpoint.weight_sets import NetworkWeights, weight_sets
 
     complete = [name for name, found in weight_sets(checkpoint, place).items() if found.complete]
     if not complete:

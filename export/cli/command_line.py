@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
-from .errors import ExportError
+from ..errors import ExportError
 
-SERVE_COMMAND = "slimserve up" if __package__ == "slimserve.export" else "python -m serving_config up"
+SERVE_COMMAND = "slimserve up" if __package__.startswith("slimserve") else "python -m serving_config up"
 """What serves an export: where slimserve is installed, and in a checkout."""
 
 _interrupts: list[int] = []  # signals that came while a command ran
