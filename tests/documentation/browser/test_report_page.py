@@ -144,7 +144,7 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
     rows = []
     for line in (folder / "segmentation.jsonl").read_text().splitlines():
         entry = json.loads(line)
-        overlay = str(folder / entry["overlay"])
+        overlay = str(folder / entry["name"])
         rows.append({"image": entry["image"]["path"], "overlay": overlay, **entry["answer"]})
     return rows
 

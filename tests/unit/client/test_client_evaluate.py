@@ -144,20 +144,31 @@ def flags(tmp_path: Path) -> dict[str, np.ndarray]:
 
 
 def test_top_1_and_top_5_are_counted(colours: Path, run: Run, model: Model) -> None:
-    model.confuses[1] = {0: 1, 5: 4}
+    model.confuses[1] = {0: 1, 5: 4, 3: 5}
     result = run("truth.csv")
     assert result["task"] == "classify"
-    assert result["figures"]["top_1"]["value"] == 4 / 6
-    # Of equal scores the lower id is first: red, taken for green, is second; gray is not among the first five.
+    assert result["figures"]["top_1"]["value"] == 3 / 6
+    # Of equal scores the lower id is first: red is second, white the last of the first five, gray is none of them.
     assert result["figures"]["top_5"]["value"] == 5 / 6
     assert {each["name"]: each["top_1"] for each in result["classes"]} == {
-        name: float(name not in ("red", "gray")) for name in CLASSES
+        name: float(name not in ("red", "gray", "white")) for name in CLASSES
     }
     assert {(each["truth"], each["found"]) for each in result["confused"]} == {
         ("red", "green"),
         ("gray", "black"),
+        ("white", "gray"),
     }
-    assert {each["truth"] for each in result["worst_first"][:2]} == {"red", "gray"}
+
+
+def test_the_surest_mistake_is_the_worst_and_the_surest_answer_the_best(colours: Path, run: Run) -> None:
+    pixels = np.zeros((10, 10, 3), np.uint8)
+    for name, rows in (("unsure", 6), ("sure", 9)):
+        pixels[:rows], pixels[rows:] = COLOURS[2], COLOURS[0]
+        Image.fromarray(pixels).save(colours / "photos" / f"{name}.png")
+        Image.fromarray(pixels).save(colours / "photos" / f"right-{name}.png")
+    (colours / "truth.csv").write_text("unsure,red\nsure,red\nright-sure,blue\nright-unsure,blue\n")
+    order = [Path(each["image"]).stem for each in run("truth.csv")["worst_first"]]
+    assert order == ["sure", "unsure", "right-unsure", "right-sure"]
 
 
 def test_a_table_of_numbers_gives_the_same_figures(colours: Path, run: Run, model: Model) -> None:
