@@ -159,8 +159,12 @@ def _exported(run: Run, export: Export) -> Path | None:
     if "int8" in export.options:
         options += ["--calibrate", str(run.photos), "--accept-agreement", "0"]
     folder = run.exported(run.checkpoint_1000, *options)
-    warning: str | None = json.loads((folder / "assets.extra" / "export.json").read_text())["warning"]
-    return None if warning else folder
+    target = json.loads((folder / "assets.extra" / "export.json").read_text())["options"]["target"]
+    return (
+        folder
+        if target == ("x86" if "int8" in export.options or "x86" in export.options else "portable")
+        else None
+    )
 
 
 def _needs(export: Export) -> str:

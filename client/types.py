@@ -211,11 +211,18 @@ class Signature:
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """A model's name, the version that answered, and its signatures by name; `str()` is a line for each."""
+    """A model's name, the version that answered, and its signatures by name; `str()` is a line for each.
+
+    Attributes:
+        preprocessing: how `classify` prepares an image, "vgg" or "inception", and crop: pixels a side of what it
+            classifies; None where the model does not say.
+    """
 
     name: str
     version: int
     signatures: dict[str, Signature]
+    preprocessing: str | None = None
+    crop: int | None = None
 
     def __repr__(self) -> str:
         return (
@@ -224,7 +231,14 @@ class ModelMetadata:
 
     def __str__(self) -> str:
         lines = (f"  {name}: {signature}" for name, signature in self.signatures.items())
-        return "\n".join([f"{self.name}, version {self.version}", *lines])
+        return "\n".join([f"{self.name}, version {self.version}{self.prepared}", *lines])
+
+    @property
+    def prepared(self) -> str:
+        """What is known of how an image is prepared, to stand behind the version; "" for nothing."""
+        if self.preprocessing is None:
+            return ""
+        return f", {self.preprocessing} preprocessing, crops of {self.crop}x{self.crop} classified"
 
 
 def count_pixels(label_map: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

@@ -9,10 +9,19 @@ from .heads.crops import central_crop_logits
 from .heads.ranking import ClassNames
 from .images.checks import Bounds
 from .images.source import ImageSource
+from .networks import Network
 from .networks.layers import Layers
 from .plan import Plan
 
 CROP_LOGITS = "classify/logits:0"  # the tensor [N, C] that `classify` ranks, which no signature returns
+
+
+def evaluation_scope(network: Network) -> str:
+    """The scope of what `classify` returns: of what a server says of a model, tensors' names alone can carry it.
+
+    The client's `metadata` reads it there.
+    """
+    return f"preprocessing_{network.preprocessing.name}/crop_{network.crop}"
 
 
 class ServingGraph:
@@ -38,7 +47,8 @@ class ServingGraph:
             self.whole = WholeImages(self.source, network, layers, self.classes, plan.options)
         with tf.name_scope("classify"):
             crops = tf.identity(central_crop_logits(self.source, network, layers, self.classes), "logits")
-            self.crop_ranking = names.rank(crops, top_k)
+            with tf.name_scope(evaluation_scope(network)):
+                self.crop_ranking = names.rank(crops, top_k)
         with tf.name_scope("dense"):
             self.default_ranking = names.rank(self.whole.means, top_k) if self.whole else self.crop_ranking
         with tf.name_scope("labels"):

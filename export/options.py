@@ -8,6 +8,7 @@ from typing import Literal
 
 from .errors import ExportError
 from .networks import Network
+from .networks.preprocessing import PREPROCESSINGS, Evaluation, PreprocessingName
 from .types import Geometry, WeightSet
 
 Upsampling = Literal["bilinear", "nearest"]
@@ -20,6 +21,8 @@ class GraphOptions:
     """The choices that decide what graph is built. The record of an export holds them.
 
     Attributes:
+        preprocessing: None stands for the network's own.
+        crop: side of what is classified, pixels; 0 stands for the network's own.
         output_stride: pixels; 0 stands for the network's own.
         max_images: in a request.
         max_pixels: of an image.
@@ -33,11 +36,45 @@ class GraphOptions:
     max_pixels: int = 2048 * 2048
     max_request_pixels: int = 0
     output_stride: int = 0
+    preprocessing: PreprocessingName | None = None
+    crop: int = 0
     target: Target = "portable"
     precision: Precision = "float32"
 
+    def evaluated(self, network: Network, classes: int) -> tuple[Network, str | None]:
+        """Return the network with the preprocessing and the crop chosen, and a warning where that was a guess.
+
+        Args:
+            network: with its defaults.
+            classes: that the checkpoint has.
+
+        Raises:
+            ExportError: the network cannot be evaluated so.
+        """
+        default = network.published.get(classes) or Evaluation(network.preprocessing, network.crop)
+        preprocessing = PREPROCESSINGS[self.preprocessing] if self.preprocessing else default.preprocessing
+        crop = self.crop or default.crop
+        if crop < network.least_side:
+            raise ExportError(
+                f"{network.name} needs {network.least_side} pixels a side: --crop must be that or more"
+            )
+        if preprocessing.resize_side is not None and crop > preprocessing.resize_side:
+            raise ExportError(
+                f"vgg preprocessing resizes the shorter side of an image to {preprocessing.resize_side} pixels: --crop "
+                f"must be {preprocessing.resize_side} or less, or --preprocessing inception"
+            )
+        guessed = network.guessed if self.preprocessing is None and classes not in network.published else ""
+        warning = (
+            f"images are prepared by {preprocessing.name} preprocessing, cropped to {crop}x{crop}: a guess, for "
+            f"{guessed}; a wrong one costs accuracy without a word: say it with --preprocessing and --crop"
+        )
+        # tf-slim's classifiers pool as many positions as their own crop has.
+        reference = network.reference if network.segments or crop == network.crop else None
+        evaluated = replace(network, preprocessing=preprocessing, crop=crop, reference=reference)
+        return evaluated, warning if guessed else None
+
     def of(self, network: Network) -> GraphOptions:
-        """Return the same, with the output stride that `network` will have and the bound of a request.
+        """Return the same, with what `network` will have where a choice was left open, and the bound of a request.
 
         Raises:
             ExportError: `network` lacks what is chosen.
@@ -61,6 +98,8 @@ class GraphOptions:
         options = replace(
             self,
             output_stride=self.output_stride or network.stride,
+            preprocessing=network.preprocessing.name,
+            crop=network.crop,
             max_request_pixels=self.max_request_pixels or max(4 * 2048 * 2048, self.max_pixels),
         )
         if network.segments and options.output_stride not in network.output_strides:
@@ -88,6 +127,7 @@ class Request:
         labels: a file, see `export.weights.labels`.
         version: a number that is not taken, or None for the next one.
         calibrate: a folder of images; only for int8, which needs it.
+        verify: a folder of images that the export is compared on with its reference, or None.
         accept_agreement: of int8 with float32 on images held out, per cent of the label maps' pixels.
         untested: export for --target x86 even what this processor can't run.
         graph: the choices that decide what graph is built.
@@ -101,6 +141,7 @@ class Request:
     labels: str | Path | None = None
     version: int | None = None
     calibrate: Path | None = None
+    verify: Path | None = None
     accept_agreement: float = 95.0
     untested: bool = False
     graph: GraphOptions = field(default_factory=GraphOptions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,9 @@ from .savedmodel.write import Model, build_saved_model, with_graph_of, write_sav
 from .types import Progress, StepProgress
 from .verify.agreement import Agreement, compare_with_float
 from .verify.calibration import FloatModel, calibrate, find_images
-from .verify.parity import Parity, compare_with_slim
+from .verify.folder import images_in
+from .verify.parity import Parity, compare_with_reference
+from .verify.photos import Photos, compare_on_photos
 from .weights.recipes import ModelVariables
 
 _ROOM = 16 * 2**20  # bytes beside the variables: graph, assets, warm-up requests
@@ -43,9 +45,10 @@ class Export:
         path: the version folder.
         signatures: by name, as the model's MetaGraphDef has them.
         record: what assets.extra/export.json holds.
-        parity: how it compares with tf-slim.
+        parity: how it compares with its reference.
         agreement: of 8 bits with float32, where the precision is int8.
-        warning: what the user should know, or None.
+        photos: how it compares on the user's own images, where some were given.
+        warnings: what the user should know.
         bytes: size of the version folder.
         seconds: by step, in order.
     """
@@ -55,7 +58,8 @@ class Export:
     record: dict[str, Any]
     parity: Parity
     agreement: Agreement | None
-    warning: str | None
+    photos: Photos | None
+    warnings: tuple[str, ...]
     bytes: int
     seconds: dict[str, float]
 
@@ -67,7 +71,7 @@ def export_checkpoint(
 ) -> Export:
     """Write the checkpoint as a new version of a model.
 
-    The version folder appears once it is complete and compared with tf-slim, in 8 bits with float32 too.
+    The version folder appears once it is complete and compared with its reference, in 8 bits with float32 too.
 
     Args:
         request: what is asked for.
@@ -79,6 +83,7 @@ def export_checkpoint(
     """
     options, warning = feasible(request.graph, request.untested)
     images = find_images(request.calibrate) if request.calibrate else None
+    photos = images_in(request.verify, "--verify", 1, "like those to be served") if request.verify else None
     clock = _Clock(progress)
     with ThreadPoolExecutor(1) as hashing, ExitStack() as stack:
         with clock.step("open the checkpoint") as step:
@@ -90,7 +95,7 @@ def export_checkpoint(
             )
             _check_limits(plan)
         sha256 = hashing.submit(checkpoint.sha256)
-        statistics = float_model = agreement = None
+        statistics = float_model = agreement = verified = None
         if images:
             with clock.step("calibrate") as step:
                 require_layers_in_8_bits(plan.network, ModelVariables(plan.shapes), plan.options)
@@ -102,29 +107,39 @@ def export_checkpoint(
         with draft_version(out, request.version, model.bytes + _ROOM) as draft:
             with clock.step("write the variables") as step, _disk_errors(out):
                 _write(draft.folder, plan, model, step)
-            with clock.step("compare with tf-slim"):
-                untested = options.target == "x86" and warning is not None
-                parity = _compared_with_slim(draft.folder, plan, untested)
+            with _runnable(draft.folder, plan, options.target == "x86" and warning is not None) as folder:
+                with clock.step("compare with the reference"):
+                    parity = compare_with_reference(folder, plan)
+                    parity.require(options.precision)
+                if photos:
+                    with clock.step("compare on your images") as step:
+                        verified = compare_on_photos(folder, plan, photos[0], step)
+                        verified.require(options.precision, request.accept_agreement)
             if images and float_model:
                 with clock.step("compare with float32") as step:
                     agreement = compare_with_float(draft.folder, float_model, images.held_out, step)
                     agreement.require(request.accept_agreement)
             with clock.step("publish"):
-                record = export_record(plan, sha256.result(), parity, warning)
+                warnings = (*([warning] if warning else []), *plan.warnings)
+                if agreement:
+                    warnings += tuple(agreement.warnings(request.accept_agreement))
+                record = export_record(plan, sha256.result(), parity, warnings)
                 if images and statistics and agreement:
                     record["calibration"] = calibration_record(images, statistics, agreement)
+                if verified and photos:
+                    record["verified_on"] = {"files_left_out": photos[1]} | verified.record()
                 text = json.dumps(record, indent=2) + "\n"
                 (draft.folder / "assets.extra" / "export.json").write_text(text, "utf-8")
                 path = draft.publish(published)
     signatures = dict(model.proto.meta_graphs[0].signature_def)
     written = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return Export(path, signatures, record, parity, agreement, warning, written, clock.seconds)
+    return Export(path, signatures, record, parity, agreement, verified, warnings, written, clock.seconds)
 
 
 def _check_limits(plan: Plan) -> None:
     options = plan.options
     # Without padding the network takes no image that is smaller than its crop.
-    least = plan.network.crop**2 if options.geometry == "valid" else 1
+    least = plan.network.least_side**2 if options.geometry == "valid" else 1
     if not least <= options.max_pixels <= _MOST_PIXELS:
         raise ExportError(f"--max-pixels must lie between {least} and {_MOST_PIXELS}")
     if options.max_request_pixels < options.max_pixels:
@@ -141,14 +156,11 @@ def _write(folder: Path, plan: Plan, model: Model, progress: StepProgress) -> No
     write_warmup_requests(folder, plan.network, plan.options.max_pixels)
 
 
-def _compared_with_slim(folder: Path, plan: Plan, untested: bool) -> Parity:
-    """Compare the SavedModel with tf-slim; one that can't be run here through ops that can."""
-    with ExitStack() as stack:
-        if untested:
-            folder = stack.enter_context(with_graph_of(build_saved_model(plan, emulated=True), folder))
-        parity = compare_with_slim(folder, plan)
-    parity.require()
-    return parity
+def _runnable(folder: Path, plan: Plan, untested: bool) -> AbstractContextManager[Path]:
+    """The SavedModel; of one that can't be run here, the same variables under ops that round as its own do."""
+    if untested:
+        return with_graph_of(build_saved_model(plan, emulated=True), folder)
+    return nullcontext(folder)
 
 
 class _Clock:

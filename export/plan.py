@@ -22,10 +22,11 @@ class Plan:
 
     Attributes:
         checkpoint: the network's weights in an open checkpoint.
-        network: the one that the user named or the checkpoint holds.
+        network: the one that the user named or the checkpoint holds, with the preprocessing and crop chosen.
         options: with the network's own where the user left one open.
         labels: names of the classes.
         shapes: of the network's variables in the checkpoint, by name.
+        warnings: what the user should know and can change.
     """
 
     checkpoint: NetworkWeights
@@ -33,6 +34,7 @@ class Plan:
     options: GraphOptions
     labels: Labels
     shapes: Mapping[str, Shape]
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -50,12 +52,15 @@ class Plan:
             ExportError: the checkpoint does not hold the network, the network lacks an option, or the labels don't fit.
         """
         place = find_network_in(checkpoint, network, scope)
-        network = place.network
-        options = replace(options, output_stride=options.output_stride or place.output_stride).of(network)
+        # What the network lacks is told before a set of weights is asked for.
+        replace(options, output_stride=options.output_stride or place.output_stride).of(place.network)
         found = select(checkpoint, place, weights)
         shapes = {name: spec.shape for name, spec in found.tensors.items()}
-        labels = find_labels(labels_file, (checkpoint.path, checkpoint.file), network.classes(shapes))
-        return cls(found, network, options, labels, shapes)
+        classes = place.network.classes(shapes)
+        evaluated, warning = options.evaluated(place.network, classes)
+        options = replace(options, output_stride=options.output_stride or place.output_stride).of(evaluated)
+        labels = find_labels(labels_file, (checkpoint.path, checkpoint.file), classes)
+        return cls(found, evaluated, options, labels, shapes, (warning,) if warning else ())
 
     @property
     def notes(self) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -20,10 +20,10 @@ from .verify.parity import Parity
 from .weights.quantization import Statistics
 
 
-def export_record(plan: Plan, sha256: str, parity: Parity, warning: str | None) -> dict[str, Any]:
+def export_record(plan: Plan, sha256: str, parity: Parity, warnings: Sequence[str]) -> dict[str, Any]:
     """What is known of every export, as JSON can carry it.
 
-    `sha256` is the checkpoint's digest in hex, `warning` what the user was told.
+    `sha256` is the checkpoint's digest in hex, `warnings` what the user was told.
     """
     network = plan.network
     return {
@@ -32,11 +32,12 @@ def export_record(plan: Plan, sha256: str, parity: Parity, warning: str | None) 
         "segments": network.segments,
         "classes": len(plan.labels.names),
         "labels": plan.labels.source,
+        "preprocessing": asdict(network.preprocessing) | {"crop": network.crop},
         "options": asdict(plan.options),
         "parity": asdict(parity),
         "versions": _versions(),
         "runs_on": runs_on(plan.options),
-        "warning": warning,
+        "warnings": list(warnings),
         "notes": plan.notes,
     }
 
@@ -50,7 +51,7 @@ def calibration_record(
         "files_left_out": images.left_out,
         "percentile": PERCENTILE,
         "ranges": {scope: known.range for scope, known in statistics.items()},
-        "agreement": asdict(agreement),
+        "agreement": agreement.record(),
     }
 
 

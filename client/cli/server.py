@@ -44,6 +44,8 @@ def metadata(client: Client, options: argparse.Namespace) -> int:
                 rows.append([name, side, tensor, str(spec)])
                 name = ""
     display.show_table(
-        ["signature", "", "tensor", "type and shape"], rows, f"{model.name}, version {model.version}"
+        ["signature", "", "tensor", "type and shape"],
+        rows,
+        f"{model.name}, version {model.version}{model.prepared}",
     )
     return 0

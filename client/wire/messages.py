@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
 GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
 _PROTOCOL = message_classes(packed_as_bytes=True)
+# What `slimserve export` names the tensors of `classify` after: the rest of a model's metadata is types and shapes.
+_PREPARED = re.compile(r"preprocessing_(\w+)/crop_(\d+)/")
 _VALUE_FIELDS = range(5, 18)  # TensorProto's fields of values
 
 
@@ -128,6 +131,12 @@ def metadata_response(data: bytes) -> ModelMetadata:
     """Decode a GetModelMetadataResponse. Raises ServerError when it is malformed."""
     response = _parse(_PROTOCOL.GetModelMetadataResponse, data)
     signatures = _parse(_PROTOCOL.SignatureDefMap, response.metadata["signature_def"].value)
+    names = [
+        signature.outputs["probabilities"].name
+        for name, signature in signatures.signature_def.items()
+        if name == "classify" and "probabilities" in signature.outputs
+    ]
+    prepared = _PREPARED.search(" ".join(names))
     return ModelMetadata(
         name=response.model_spec.name,
         version=response.model_spec.version.value,
@@ -140,6 +149,8 @@ def metadata_response(data: bytes) -> ModelMetadata:
             for name, signature in sorted(signatures.signature_def.items())
             if name != "__saved_model_init_op"
         },
+        preprocessing=prepared[1] if prepared else None,
+        crop=int(prepared[2]) if prepared else None,
     )
 
 

@@ -96,6 +96,9 @@ def inspect_checkpoint(checkpoint: Checkpoint, options: argparse.Namespace, prog
             "command": _command(options, prog),
             "weights": plan.checkpoint.set,
             "labels": plan.labels.source,
+            "preprocessing": plan.options.preprocessing,
+            "crop": plan.options.crop,
+            "warnings": list(plan.warnings),
             "output_stride": plan.options.output_stride if plan.network.segments else None,
             "writes": str(out / str(next_version(out) if out.is_dir() else 1)),
         },
@@ -175,7 +178,11 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
         return [*facts, ("export", f"would be refused: {export['refused']}")]
     stride = f", output stride {export['output_stride']}" if export["output_stride"] else ""
     would = f"{_NAMES[export['weights']]}, classes named by {export['labels']}{stride}, to {export['writes']}"
-    return [*facts, ("export", would), ("next", export["command"])]
+    prepared = (
+        f"{export['preprocessing']} preprocessing, crops of {export['crop']}x{export['crop']} classified"
+    )
+    facts += [("export", would), ("images", prepared), *(("warning", text) for text in export["warnings"])]
+    return [*facts, ("next", export["command"])]
 
 
 _NAMES = {"averages": "moving averages", "raw": "raw weights"}

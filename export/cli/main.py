@@ -24,7 +24,7 @@ Turn a slim checkpoint into a SavedModel that TensorFlow Serving runs.
 
 The network is applied fully convolutionally where it can be: images of any size go in, and the model
 answers with ranked classes, with a label map of the image's own size, or with both. An Inception
-classifies only. The result is compared with tf-slim's own network before it is published."""
+classifies only. The result is compared with tf-slim before it is published."""
 
 _EPILOG = """\
 examples:
@@ -132,6 +132,20 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         "(default: the network's own)",
     )
     parser.add_argument(
+        "--preprocessing",
+        choices=["vgg", "inception"],
+        help="how images are prepared, as in training. vgg: the mean colour is subtracted, for classification the "
+        "shorter side becomes 256; inception: pixels lie between -1 and 1, for classification the central 87.5 %% are "
+        "resized (default: as slim evaluates the network)",
+    )
+    parser.add_argument(
+        "--crop",
+        type=whole_number(1),
+        default=0,
+        metavar="N",
+        help="classify a crop of NxN pixels (default: the network's own size)",
+    )
+    parser.add_argument(
         "--upsampling",
         choices=["bilinear", "nearest"],
         default="bilinear",
@@ -187,6 +201,12 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         type=Path,
         metavar="FOLDER",
         help="for int8: images like those to be served, 50 or more; a fifth is held out and compared with float32",
+    )
+    parser.add_argument(
+        "--verify",
+        type=Path,
+        metavar="FOLDER",
+        help="compare the export on these images too, with tf-slim in float32: classes and label maps",
     )
     parser.add_argument(
         "--accept-agreement",
@@ -256,14 +276,16 @@ def _export(options: argparse.Namespace, published: list[Path]) -> None:
     from .report import print_report, progress_bar, report
 
     given = {name: value for name, value in vars(options).items() if value is not None}
-    graph = GraphOptions(**{field.name: given[field.name] for field in fields(GraphOptions)})
+    graph = GraphOptions(
+        **{field.name: given[field.name] for field in fields(GraphOptions) if field.name in given}
+    )
     request = Request(**{field.name: given[field.name] for field in fields(Request) if field.name in given})
     network = find_network(options.net) if options.net else None
     request = replace(request, network=network, graph=graph)
     with progress_bar(enabled=not options.json) as progress:
         result = export_checkpoint(request, progress, published.append)
-    if result.warning:
-        print(f"warning: {result.warning}", file=sys.stderr)
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if options.json:
         print(json.dumps(report(result), indent=2))
     else:

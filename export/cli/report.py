@@ -16,7 +16,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from ..pipeline import Export
 from ..types import Progress
-from ..verify.agreement import Agreement
+from ..verify.labels import Labels
 from .command_line import SERVE_COMMAND, stop_if_interrupted
 
 
@@ -72,16 +72,20 @@ def print_report(result: Export) -> None:
     console = Console(soft_wrap=True)
     console.print(_signature_table(result.signatures))
     parity, record = result.parity, result.record
-    checkpoint = record["checkpoint"]
+    checkpoint, options = record["checkpoint"], record["options"]
     seconds = ", ".join(f"{step} {taken:.1f}" for step, taken in result.seconds.items())
     facts = {
         "checkpoint": f"{checkpoint['file']} ({checkpoint['format']}, {checkpoint['bytes'] / 1e6:.0f} MB), "
         f"{'moving averages' if checkpoint['weights'] == 'averages' else 'raw weights'}",
         "classes": f"{record['classes']}, named by {record['labels']}",
-        "against tf-slim": f"largest difference {parity.difference:.1e} of the largest logit "
-        f"(allowed {parity.tolerance:.0e}), same best class in {parity.argmax_agreement:.2%} of {parity.cells} cells",
+        "preprocessing": f"{options['preprocessing']}, classifies crops of {options['crop']}x{options['crop']}",
+        "compared with": parity.reference,
+        "difference": f"{parity.difference:.1e} of the largest logit (allowed {parity.tolerance:.0e}), same best class "
+        f"in {parity.argmax_agreement:.2%} of {parity.cells} cells and crops; {_labels(parity.labels)}",
+        "signatures": f"each was compared: {', '.join(parity.signatures)}",
         **({"calibrated on": _calibration(record["calibration"])} if "calibration" in record else {}),
-        **({"against float32": _agreement(result.agreement)} if result.agreement else {}),
+        **({"against float32": result.agreement.text} if result.agreement else {}),
+        **({"on your images": result.photos.agreement.text} if result.photos else {}),
         "runs on": record["runs_on"],
         "seconds": f"{sum(result.seconds.values()):.1f} ({seconds})",
         "written": f"{result.path} ({result.bytes / 1e6:.0f} MB)",
@@ -104,10 +108,12 @@ def _calibration(calibration: dict[str, Any]) -> str:
     return f"{calibration['images']} images{others}"
 
 
-def _agreement(agreement: Agreement) -> str:
+def _labels(labels: Labels) -> str:
+    if not labels.pixels:
+        return "no label map could be compared"
     return (
-        f"same label in {agreement.label_map:.2%} of the pixels of {agreement.images} images held out, same class in "
-        f"{agreement.top_1:.1%} of them, logits {agreement.logit_error:.1%} off in norm"
+        f"same label in {labels.pixels_same} of {labels.pixels_decided} pixels, "
+        f"{labels.pixels - labels.pixels_decided} ties left out"
     )
 
 

@@ -23,7 +23,7 @@ from .label_map import (
 
 
 def cell_logits(image: Tensor, network: Network, layers: Layers, options: GraphOptions) -> Tensor:
-    """Logits float32 [h, w, C] of an image uint8 [H, W, 3]; the valid geometry needs at least `network.crop` pixels."""
+    """Logits float32 [h, w, C] of an image uint8 [H, W, 3]; the valid geometry needs at least `least_side` pixels."""
     net = prepare(image, network)
     if options.geometry == "aligned":
         logits = network.logits(pad_to_grid(net, network)[None], layers, "SAME", options.output_stride)
@@ -96,7 +96,7 @@ class WholeImages:
 
     def _refuse_below_window(self, index: Tensor, size: Tensor) -> tf.Operation:
         """Without padding, fc6 needs its whole window; a network without such a layer takes any image."""
-        side = self._network.crop if self._network.window > 1 else 1
+        side = self._network.least_side
         return refuse_unless(
             tf.reduce_all(size >= side),
             "image ", index, " is ", size[1], "x", size[0], " pixels (width x height): this model was exported with "

@@ -26,7 +26,7 @@ from typing import Any
 
 from ..types import Geometry, Shape, VariableShape
 from .layers import BuildLogits
-from .preprocessing import Preprocessing
+from .preprocessing import Evaluation, Preprocessing
 from .variables import variables_of
 
 
@@ -54,10 +54,13 @@ class Network:
     Attributes:
         name: what it is called in slim, and the user calls it.
         scope: of its variables.
-        reference: what exports are compared with; None for the page itself over tf-slim's layers.
+        reference: what exports are compared with; None for the page itself over tf-slim's layers, as tf-slim lacks it.
         logits: builds the network.
-        preprocessing: of its images.
-        crop: side of the crop for classification, pixels.
+        preprocessing: of its images, as slim's preprocessing_factory.py chooses it.
+        crop: side of the crop for classification, pixels: slim's default_image_size.
+        published: how checkpoints of so many classes were published to be evaluated, where that is otherwise.
+        guessed: why the preprocessing is a guess, unless it is one of `published`; "" where it is none.
+        least_side: pixels a side that it needs at least where nothing is padded.
         segments: whether it is fully convolutional: of an image of any size, it classifies every cell. What follows
             matters only then.
         stride: distance of neighbouring logits cells, pixels, and the largest output stride.
@@ -80,6 +83,9 @@ class Network:
     logits: BuildLogits
     preprocessing: Preprocessing
     crop: int
+    published: Mapping[int, Evaluation] = field(default_factory=dict)
+    guessed: str = ""
+    least_side: int = 1
     segments: bool = True
     stride: int = 32
     output_strides: tuple[int, ...] = (32, 16, 8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..types import Padding, Tensor
 from .layers import Convolution, Layers
 from .network import Network, SlimReference
-from .preprocessing import VGG_PREPROCESSING
+from .preprocessing import NOT_IN_SLIM, VGG_PREPROCESSING
 
 
 def _logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
@@ -31,6 +31,8 @@ OVERFEAT = Network(
     logits=_logits,
     preprocessing=VGG_PREPROCESSING,
     crop=231,
+    guessed=NOT_IN_SLIM,
+    least_side=231,
     output_strides=(32,),
     centre=16.5,
     border=(35, 4),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+PreprocessingName = Literal["vgg", "inception"]
 
 
 @dataclass(frozen=True)
@@ -10,6 +13,7 @@ class Preprocessing:
     """How pixels become a network's input.
 
     Attributes:
+        name: what slim calls it.
         mean_rgb: subtracted from the pixels, 0 to 255.
         scale: what the difference is divided by.
         resize_side: for classification, the shorter side of an image is resized to this and the centre cropped, as in
@@ -18,6 +22,7 @@ class Preprocessing:
         central_fraction: of both sides.
     """
 
+    name: PreprocessingName
     mean_rgb: tuple[float, float, float]
     scale: float = 1.0
     resize_side: int | None = None
@@ -34,5 +39,21 @@ class Preprocessing:
         )
 
 
-VGG_PREPROCESSING = Preprocessing(mean_rgb=(123.68, 116.78, 103.94), resize_side=256)
-INCEPTION_PREPROCESSING = Preprocessing(mean_rgb=(127.5, 127.5, 127.5), scale=127.5, central_fraction=0.875)
+@dataclass(frozen=True)
+class Evaluation:
+    """A preprocessing, and the side of the crop that is classified, pixels."""
+
+    preprocessing: Preprocessing
+    crop: int
+
+
+VGG_PREPROCESSING = Preprocessing("vgg", mean_rgb=(123.68, 116.78, 103.94), resize_side=256)
+INCEPTION_PREPROCESSING = Preprocessing(
+    "inception", mean_rgb=(127.5, 127.5, 127.5), scale=127.5, central_fraction=0.875
+)
+PREPROCESSINGS: dict[PreprocessingName, Preprocessing] = {
+    known.name: known for known in (VGG_PREPROCESSING, INCEPTION_PREPROCESSING)
+}
+NOT_IN_SLIM = (
+    "slim's preprocessing_factory.py does not know this network, so that whoever trained it chose one"
+)

@@ -13,11 +13,15 @@ from ..types import Padding, Tensor
 from ..weights.folding import BatchNorm
 from .layers import Convolution, Layers
 from .network import Network, SlimReference
-from .preprocessing import INCEPTION_PREPROCESSING, VGG_PREPROCESSING
+from .preprocessing import INCEPTION_PREPROCESSING, VGG_PREPROCESSING, Evaluation
 
 _NORM = BatchNorm(epsilon=1e-5, scaled=True)
 _CHANNELS = (64, 128, 256, 512)  # of the bottleneck in each block
 _UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # of each block, by the network's depth
+_GUESSED = (
+    "slim trains and evaluates resnet_v2 with vgg preprocessing at 224 unless told otherwise, and the published "
+    "checkpoints, of 1001 classes, were trained with inception preprocessing at 299"
+)
 _RECEPTIVE_FIELDS = {50: 483, 101: 1027, 152: 1507}
 
 
@@ -97,8 +101,10 @@ def _network(version: int, depth: int) -> Network:
             f"tf_slim.nets.resnet_v{version}", name, "resnet_arg_scope", {"global_pool": False}
         ),
         logits=logits,
-        preprocessing=VGG_PREPROCESSING if version == 1 else INCEPTION_PREPROCESSING,
-        crop=224 if version == 1 else 299,
+        preprocessing=VGG_PREPROCESSING,
+        crop=224,
+        published={1001: Evaluation(INCEPTION_PREPROCESSING, 299)} if version == 2 else {},
+        guessed=_GUESSED if version == 2 else "",
         centre=0.5,
         border=(0, 1),
         receptive_field=_RECEPTIVE_FIELDS[depth],

@@ -13,6 +13,7 @@ from .network import Network
 
 _FLOAT32 = 2.0**-24  # unit roundoffs
 _BFLOAT16 = 2.0**-9
+_INT8 = 0.5
 
 
 def tolerance(network: Network, precision: str) -> float:
@@ -24,14 +25,15 @@ def tolerance(network: Network, precision: str) -> float:
     bfloat16: every layer but those that give scores rounds its filter and its result, independently of the others, so
     that the errors add up as their squares do; four times that, for the largest of many logits. The sums themselves
     are in float32.
-    int8: no bound follows from the network; `export.verify.agreement` holds it against float32 on the images that it is
-    calibrated on, which are not those of the other comparisons.
+    int8: no bound follows from the network; half of the largest logit, which refuses what is no network at all.
+    `export.verify.agreement` holds it against float32 on images like those that it is calibrated on, which are not
+    those of the other comparisons.
     """
     shapes = [shape for shape in network.expected_variables().values() if len(shape) > 1]
     products = [math.prod(size or 1 for size in shape[:-1]) for shape in shapes]
     rounded = sum(shape[-1] is not None for shape in shapes)
     if precision == "int8":
-        return 1.0
+        return _INT8
     float32 = 2 * _FLOAT32 * sum(map(math.sqrt, products))
     bfloat16 = 4 * _BFLOAT16 * math.sqrt(2 * rounded)
     return float32 + (bfloat16 if precision == "bfloat16" else 0)

@@ -73,6 +73,7 @@ def _network(name: str, convolutions: tuple[int, ...], receptive_field: int) -> 
         logits=logits,
         preprocessing=VGG_PREPROCESSING,
         crop=224,
+        least_side=224,
         centre=16,
         window=_WINDOW,
         averaged_strides=AVERAGED_STRIDES,

@@ -1,10 +1,15 @@
-"""What 8 bits cost: the export and the float32 network on images that the ranges do not come from."""
+"""How far an export agrees with the float32 network on images, and how sure that is: of few, nothing follows.
+
+What 8 bits cost is measured on images that the ranges do not come from; `--verify` takes images of the user's.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +17,30 @@ import tensorflow as tf
 from ..errors import ExportError
 from ..savedmodel.write import SERVE_TAG
 from ..types import StepProgress
-from .calibration import FloatModel, refused_image
+from .calibration import FloatModel
+from .folder import refused_image
+
+ENOUGH = 20  # images, fewer say little
+MOST_LOGIT_ERROR = 0.5  # of the norm: all zeros are 1 off
+_Z = 1.96  # a normal deviate exceeds it on either side in 5 %
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share that was found in `count` trials (Wilson, 1927); 0 to 1 for none.
+
+    For a share of pixels an image is the trial, as the pixels of one are alike: that is on the safe side.
+    """
+    if not count:
+        return 0.0, 1.0
+    square = _Z**2 / count
+    centre = (share + square / 2) / (1 + square)
+    half = _Z / (1 + square) * math.sqrt(share * (1 - share) / count + square / count / 4)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _percent(share: float, count: int) -> str:
+    low, high = wilson(share, count)
+    return f"{share:.2%} ({low:.0%} to {high:.0%})"
 
 
 @dataclass(frozen=True)
@@ -31,8 +59,44 @@ class Agreement:
     label_map: float
     logit_error: float
 
+    def record(self) -> dict[str, Any]:
+        """All of it as JSON can carry it, with 95 % intervals."""
+        return asdict(self) | {
+            "top_1_interval": wilson(self.top_1, self.images),
+            "label_map_interval": wilson(self.label_map, self.images),
+        }
+
+    @property
+    def text(self) -> str:
+        """What was found, in words."""
+        return (
+            f"same class for {_percent(self.top_1, self.images)} of {self.images} images, same label in "
+            f"{_percent(self.label_map, self.images)} of their pixels, logits {self.logit_error:.1%} off in norm"
+        )
+
+    def warnings(self, percent: float) -> list[str]:
+        """What to tell a user who requires `percent`: few images, or a class that often differs."""
+        warnings = []
+        if self.images < ENOUGH:
+            warnings.append(
+                f"8 bits were compared with float32 on {self.images} images held out, which says little: "
+                f"{self.text}; calibrate on {5 * ENOUGH} images or more, of which {ENOUGH} are held out"
+            )
+        if self.top_1 * 100 < percent:
+            warnings.append(
+                f"8 bits and float32 give the same class for {_percent(self.top_1, self.images)} of {self.images} "
+                "images held out: to classify, calibrate on more images or export with --precision bfloat16"
+            )
+        return warnings
+
     def require(self, percent: float) -> None:
-        """Raise ExportError unless `percent` of the label maps' pixels agree."""
+        """Raise ExportError unless `percent` of the label maps' pixels agree, and the logits are float32's at all."""
+        if not self.logit_error <= MOST_LOGIT_ERROR:
+            raise ExportError(
+                f"the logits of 8 bits are {self.logit_error:.0%} off those of float32 on {self.images} images held "
+                f"out, in norm (allowed: {MOST_LOGIT_ERROR:.0%}); nothing was published: calibrate on more images like "
+                "those to be served, or export with --precision bfloat16"
+            )
         if not self.label_map * 100 >= percent:
             raise ExportError(
                 f"8 bits and float32 agree in {self.label_map:.2%} of the pixels of {self.images} images held out "

@@ -9,9 +9,7 @@ and in 98.6 % at 99.99 (93.5 %).
 from __future__ import annotations
 
 import operator
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -19,12 +17,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from ..errors import ExportError
 from ..heads.cells import cell_logits, full_size_labels
 from ..heads.crops import crop_logits
 from ..images.checks import Bounds
 from ..images.decoding import image_decoder
-from ..images.kinds import HEAD, is_decoded
 from ..images.preprocessing import central_crop
 from ..kernels.portable import VariableLayers
 from ..networks.layers import Convolution
@@ -32,6 +28,7 @@ from ..plan import Plan
 from ..types import Array, StepProgress, Tensor
 from ..weights.quantization import Statistics
 from ..weights.recipes import ModelVariables, Recipe, Variables, load_variables, make_variables
+from .folder import images_in, refused_image
 
 PERCENTILE = 99.999
 _EVERY = 5  # of the images, one in so many is held out
@@ -60,27 +57,9 @@ def find_images(folder: Path) -> Images:
     Raises:
         ExportError: it can't be read or holds fewer than 5.
     """
-    if not folder.is_dir():
-        raise ExportError(
-            f"{folder} is not a folder: --calibrate takes one with images like those to be served"
-        )
-    found = sorted(file for file in folder.rglob("*") if file.is_file())
-    files = [file for file in found if _is_image(file)]
-    if len(files) < _EVERY:
-        raise ExportError(
-            f"{folder} holds {len(files)} images (JPEG, PNG, GIF, BMP or WebP) and {len(found) - len(files)} "
-            f"other files: --calibrate takes {_EVERY} images or more, better 50, like those to be served"
-        )
+    files, left_out = images_in(folder, "--calibrate", _EVERY, "better 100, like those to be served")
     calibrating = tuple(file for index, file in enumerate(files, 1) if index % _EVERY)
-    return Images(calibrating, tuple(files[_EVERY - 1 :: _EVERY]), len(found) - len(files))
-
-
-def _is_image(file: Path) -> bool:
-    try:
-        with open(file, "rb") as opened:
-            return is_decoded(opened.read(HEAD))
-    except OSError:  # whoever reads it says why it cannot be read
-        return True
+    return Images(calibrating, tuple(files[_EVERY - 1 :: _EVERY]), left_out)
 
 
 class Recorded(NamedTuple):
@@ -230,21 +209,3 @@ def calibrate(model: FloatModel, images: Sequence[Path], progress: StepProgress)
         }
         progress(count / len(images))
     return {scope: statistics(total, PERCENTILE) for scope, total in totals.items()}
-
-
-@contextmanager
-def refused_image(file: Path) -> Iterator[None]:
-    """Turn what an unreadable image causes into an ExportError that names it."""
-    try:
-        yield
-    except OSError as error:
-        raise ExportError(f"cannot read {file}: {error.strerror or error}") from error
-    except tf.errors.InvalidArgumentError as error:
-        raise ExportError(f"{file}: {_said(error)}: remove it from the folder") from error
-
-
-def _said(error: tf.errors.OpError) -> str:
-    """What an op said, of all that TensorFlow tells: it stands before the first line that names the op's node."""
-    line = re.search(r"([^\n]*)\n\t \[\[", error.message)
-    said = line[1] if line else error.message
-    return re.sub(r"^ *\(\d+\) \w+: |assertion failed: \[|\]$", "", said)

@@ -1,39 +1,42 @@
-"""Compare a written SavedModel with the checkpoint run through tf-slim's own network."""
+"""Compare every signature of a written SavedModel with an independent reference, on generated images."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from ..errors import ExportError
 from ..graph import CROP_LOGITS
-from ..networks import Network
 from ..networks.rounding import tolerance
 from ..plan import Plan
-from ..savedmodel.write import SERVE_TAG
-from ..types import Geometry
-from .slim_reference import slim_logits
+from ..types import Array
+from . import answers, expected
+from .exported import Exported
+from .generated import Generated, example, png
+from .labels import Labels, compare_labels, compare_top_1
+from .slim_reference import SlimReference, about_reference
 
-_SIZES = ((250, 270),)  # height and width in pixels; no multiples of the stride
-_CROPS = 2
+_Answers = dict[str, dict[str, Array]]
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How far an export is from tf-slim.
+    """How far an export is from its reference.
 
     Attributes:
         difference: largest difference of two logits, as a fraction of the largest logit.
         probability_difference: largest difference of two probabilities of `classify`, as a fraction of the same where
             that is above 1: probabilities lie between 0 and 1, however small the logits are.
-        argmax_agreement: fraction of logits cells with the same best class.
-        cells: number of logits cells compared.
+        argmax_agreement: fraction of logits cells and crops with the same best class.
+        cells: number of them that were compared.
         tolerance: what both differences may be at most; softmax has Lipschitz constant 1: one bound serves both.
+        reference: what the export is compared with, in words.
+        labels: how the best classes and the label map's labels compare with the reference's.
+        signatures: what was compared of each signature, in words.
     """
 
     difference: float
@@ -41,9 +44,12 @@ class Parity:
     argmax_agreement: float
     cells: int
     tolerance: float
+    reference: str = ""
+    labels: Labels = field(default_factory=Labels)
+    signatures: dict[str, str] = field(default_factory=dict)
 
-    def require(self) -> None:
-        """Raise ExportError where the export differs from tf-slim by more than rounding."""
+    def require(self, precision: str = "float32") -> None:
+        """Raise ExportError where the export differs from its reference by more than rounding in this precision."""
         worst = max(self.difference, self.probability_difference)
         if not np.isfinite(worst):
             raise ExportError(
@@ -52,124 +58,160 @@ class Parity:
             )
         if worst > self.tolerance:
             raise ExportError(
-                f"the export differs from tf-slim by {worst:.2g} of the largest logit "
+                f"the export differs from its reference by {worst:.2g} of the largest logit "
                 f"(rounding explains {self.tolerance:.1g}); "
                 "nothing was published: this is a fault of the exporter, please report it with the checkpoint's network"
             )
+        self.labels.require(precision)
 
 
-def compare_with_slim(folder: Path, plan: Plan) -> Parity:
-    """Run the SavedModel in `folder` and tf-slim's network on generated images, one after the other in memory.
+def compare_with_reference(folder: Path, plan: Plan) -> Parity:
+    """Run the SavedModel in `folder` and the reference on generated images, one after the other in memory.
 
-    tf-slim's network gets its variables from the checkpoint, read anew. It lacks the aligned geometry's fc6: the cells
+    The reference gets its variables from the checkpoint, read anew. It lacks the aligned geometry's fc6: the cells
     whose window lies inside are compared; of a smaller output stride's cells, those that the network has without it.
+
+    Raises:
+        ExportError: a signature answers otherwise than its scores say.
     """
     network, options = plan.network, plan.options
-    largest_side = math.isqrt(options.max_pixels)
-    images = [
-        _image(height, width, seed) for seed, (height, width) in enumerate(_sizes(network, largest_side))
-    ]
-    side = min(network.preprocessing.untouched_side(network.crop), largest_side)
-    squares = [_image(side, side, len(_SIZES) + seed) for seed in range(_CROPS)]
-    prepared = [_padded(_prepared(image, network), network, options.geometry) for image in images]
-    crops = [_prepared(_centre(square, network), network) for square in squares]
-    slim = slim_logits(plan, prepared + crops)
-    slim_cells = slim[: len(images)] + [logits.mean(axis=(0, 1)) for logits in slim[len(images) :]]
-    whole, cropped, probabilities = _exported(folder, images, squares)
-    step = network.stride // options.output_stride
-    whole = [_inside(logits[::step, ::step], network, options.geometry) for logits in whole]
+    images = Generated.of(plan)
+    with SlimReference(plan) as reference:
+        of_crops = [
+            reference.logits(expected.crop(photo, network)).mean(axis=(0, 1)) for photo in images.photos
+        ]
+        of_cells = [
+            reference.logits(expected.padded(photo, network, options.geometry))
+            for photo in images.photos[: images.segmented]
+        ]
+    bound = tolerance(network, options.precision)
+    with Exported(folder) as exported:
+        crops, probabilities = _classified(exported, plan, images, bound)
+        cells, labels = _segmented(exported, plan, images, of_cells, bound)
+        _named(exported, plan)
+        compared = {name: _COMPARED[name] for name in sorted(exported.signatures.keys() & _COMPARED.keys())}
+    pairs = list(zip([*cells, *crops], [*of_cells, *of_crops], strict=True))
+    for ours, exact in pairs:
+        if ours.shape != exact.shape:
+            answers.refuse(
+                "logits", f"gives scores {list(ours.shape)} where the reference gives {list(exact.shape)}"
+            )
     # A last layer that training has not touched yet may be all zeros.
-    largest = max(float(np.abs(logits).max()) for logits in slim_cells) or 1.0
-    pairs = list(zip([*whole, *cropped], slim_cells, strict=True))
+    largest = max(float(np.abs(logits).max()) for _, logits in pairs) or 1.0
     agreement = np.concatenate([np.ravel(a.argmax(-1) == b.argmax(-1)) for a, b in pairs])
-    softmax = [_softmax(logits) for logits in slim_cells[len(images) :]]
+    softmax = expected.softmax(np.stack(of_crops))
     return Parity(
         difference=max(float(np.abs(a - b).max()) for a, b in pairs) / largest,
         probability_difference=float(np.abs(probabilities - softmax).max()) / max(largest, 1.0),
         argmax_agreement=float(agreement.mean()),
         cells=agreement.size,
-        tolerance=tolerance(network, options.precision),
+        tolerance=bound,
+        reference=about_reference(network),
+        labels=labels.plus(compare_top_1(crops, of_crops, bound, options.precision)),
+        signatures=compared,
     )
 
 
-def _sizes(network: Network, largest_side: int) -> list[tuple[int, int]]:
-    """Of the whole images: those that the limit allows, and that fc6's window fits into."""
-    if not network.segments or largest_side < network.crop:
-        return []
-    return [size if math.prod(size) <= largest_side**2 else (largest_side, largest_side) for size in _SIZES]
+_COMPARED = {
+    "classify": "the scores of two resized photos in one request with the reference's; their ranking, names and "
+    "probabilities with NumPy's",
+    "classify_bytes": "the same photos as PNG files with classify",
+    "classify_examples": "one of them in a tf.Example with classify",
+    "logits": "the cells of a photo with the reference's; labels and types with NumPy's",
+    "segment": "the label maps of a photo and of small images, alone and two in a request, with scores upsampled in "
+    "float64; the photo's also with the reference's",
+    "segment_bytes": "two small images of different sizes as PNG files with scores upsampled in float64",
+    "serving_default": "ranking, names and label maps of the same images with NumPy's",
+    "labels": "the names of all classes with the labels",
+}
 
 
-def _image(height: int, width: int, seed: int) -> np.ndarray:
-    """Coarse coloured blobs under fine noise, uint8 [H, W, 3]: both large and small activations."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (height // 32 + 1, width // 32 + 1, 3))
-    blobs = np.kron(coarse, np.ones((32, 32, 1)))[:height, :width]
-    return np.clip(blobs + rng.normal(0, 24, blobs.shape), 0, 255).astype(np.uint8)
+def _classified(exported: Exported, plan: Plan, images: Generated, bound: float) -> tuple[list[Array], Array]:
+    """Logits [C] of the photos' crops, and their probabilities [photos, C]."""
+    photos = images.photos
+    names = ["classify"] if plan.network.segments else ["classify", "serving_default"]
+    found = _in_requests(exported, names, "images", list(photos), images.together, tensor=CROP_LOGITS)
+    logits, classified = found[""][CROP_LOGITS], found["classify"]
+    _require_finite(logits)
+    for name in names:
+        answers.check_ranking(name, found[name], logits, plan)
+    files = [png(photo) for photo in photos]
+    inputs = {"classify_bytes": ("image_bytes", files), "classify_examples": ("inputs", [example(files[-1])])}
+    for name, (key, encoded) in inputs.items():
+        answer = _in_requests(exported, [name], key, encoded, images.together, tensor=CROP_LOGITS)
+        of_files = answer[""][CROP_LOGITS]
+        answers.check_same(name, of_files, logits[-len(of_files) :], bound)
+        answers.check_ranking(name, answer[name], of_files, plan)
+    return list(logits), classified["probabilities"]
 
 
-def _centre(square: np.ndarray, network: Network) -> np.ndarray:
-    """The central crop as slim evaluates the network; a square of `untouched_side` is not resized by it."""
-    side, preprocessing = network.crop, network.preprocessing
-    if preprocessing.resize_side is None:
-        margin = int(len(square) * (1 - preprocessing.central_fraction) / 2)
-        return _resized(square[margin : len(square) - margin, margin : len(square) - margin], side)
-    margin = (preprocessing.resize_side - side) // 2
-    return _resized(square, preprocessing.resize_side)[margin : margin + side, margin : margin + side]
+def _segmented(
+    exported: Exported, plan: Plan, images: Generated, of_cells: Sequence[Array], bound: float
+) -> tuple[list[Array], Labels]:
+    """The cells [h, w, C] of the photo that are compared with the reference's, and how its labels compare."""
+    network, options = plan.network, plan.options
+    if not network.segments:
+        return [], Labels()
+    *pair, other = images.small
+    names = ["logits", "segment", "serving_default"]
+    logits = [
+        _check_whole(_in_requests(exported, names, "images", together, images.together), plan)
+        for together in (pair, [other])
+    ]
+    files = [png(pair[0]), png(other)]
+    encoded = _in_requests(exported, ["segment_bytes"], "image_bytes", files, images.together)
+    label_maps = answers.decoded_label_maps(list(encoded["segment_bytes"]["label_png"]), plan)
+    for label_map, scores in zip(label_maps, (logits[0][0], logits[1][0]), strict=True):
+        answers.check_label_map("segment_bytes", label_map, scores, plan)
+    if not of_cells:
+        return [], Labels()
+    found = exported(*names, images=images.photos[:1])
+    (scores,) = _check_whole(found, plan)
+    finer = network.stride // options.output_stride
+    cells = expected.inside(scores[::finer, ::finer], network, options.geometry)
+    labels = compare_labels(found["segment"]["label_map"][0], of_cells[0], plan, bound)
+    return [cells], labels
 
 
-def _resized(square: np.ndarray, side: int) -> np.ndarray:
-    """Bilinear, sampled at the pixels' upper left corners, TensorFlow 1's default: float32 [side, side, 3]."""
-    place = np.arange(side, dtype=np.float32) * np.float32(len(square) / side)
-    lower = place.astype(np.int64)
-    upper = np.minimum(lower + 1, len(square) - 1)
-    share = (place - lower)[:, None]
-    image = square.astype(np.float32)
-    image = image[lower] * (1 - share[..., None]) + image[upper] * share[..., None]
-    return np.asarray(image[:, lower] * (1 - share) + image[:, upper] * share)
+def _check_whole(found: _Answers, plan: Plan) -> Array:
+    """Check the signatures that take whole images; return their logits [N, h, w, C]."""
+    logits = found["logits"]["logits"]
+    _require_finite(logits)
+    answers.check_cells(found["logits"], plan)
+    dense = np.stack([expected.dense(scores, plan.network, plan.options) for scores in logits])
+    answers.check_ranking("serving_default", found["serving_default"], dense, plan)
+    for name in ("segment", "serving_default"):
+        for label_map, scores in zip(found[name]["label_map"], logits, strict=True):
+            answers.check_label_map(name, label_map, scores, plan)
+    return logits
 
 
-def _prepared(image: np.ndarray, network: Network) -> np.ndarray:
-    """The pixels as the network takes them, float32 [H, W, 3]."""
-    mean = np.array(network.preprocessing.mean_rgb, np.float32)
-    return np.asarray((image - mean) / np.float32(network.preprocessing.scale))
+def _named(exported: Exported, plan: Plan) -> None:
+    ids = np.arange(len(plan.labels.names), dtype=np.int32)[::-1]
+    answers.check_labels_signature(exported("labels", class_ids=ids)["labels"], ids, plan)
 
 
-def _padded(image: np.ndarray, network: Network, geometry: Geometry) -> np.ndarray:
-    """The prepared image as the export's network sees it."""
-    if geometry == "valid":
-        return image
-    before, behind = network.border
-    sides = [(before, behind + -side % network.multiple) for side in image.shape[:2]]
-    return np.pad(image, [*sides, (0, 0)])
+def _in_requests(
+    exported: Exported,
+    names: Sequence[str],
+    key: str,
+    items: Sequence[Any],
+    together: int,
+    tensor: str | None = None,
+) -> _Answers:
+    """Run signatures on all images, as many in a request as the export takes, and join what they answer."""
+    found = [exported(*names, tensor=tensor, **{key: part}) for part in _parts(items, together)]
+    return {
+        name: {output: np.concatenate([each[name][output] for each in found]) for output in found[0][name]}
+        for name in found[0]
+    }
 
 
-def _inside(logits: np.ndarray, network: Network, geometry: Geometry) -> np.ndarray:
-    """The cells [h, w, C] that padding of the last feature map does not reach."""
-    if geometry == "valid":
-        return logits
-    before, behind = (network.window - 1) // 2, network.window // 2
-    return logits[before : len(logits) - behind, before : logits.shape[1] - behind]
+def _parts(items: Sequence[Any], together: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), together):
+        yield items[start : start + together]
 
 
-def _exported(
-    folder: Path, images: Sequence[np.ndarray], squares: Sequence[np.ndarray]
-) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """The export's logits [h, w, C] of each image, and its logits and probabilities [squares, C] of the crops."""
-    # Optimizing the graph would take longer than the few runs that it is for.
-    config = tf.compat.v1.ConfigProto()
-    config.graph_options.rewrite_options.disable_meta_optimizer = True
-    with tf.Graph().as_default(), tf.compat.v1.Session(config=config) as session:
-        signatures = tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(folder)).signature_def
-        pixels = signatures["classify"].inputs["images"].name
-        whole = [
-            session.run(signatures["logits"].outputs["logits"].name, {pixels: image[None]})[0]
-            for image in images
-        ]
-        probabilities = signatures["classify"].outputs["probabilities"].name
-        crops, scores = session.run([CROP_LOGITS, probabilities], {pixels: np.stack(squares)})
-        return whole, crops, scores
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max())
-    return np.asarray(exponentials / exponentials.sum())
+def _require_finite(logits: Array) -> None:
+    if not np.isfinite(logits).all():
+        Parity(np.nan, 0.0, 0.0, 1, 1.0).require()

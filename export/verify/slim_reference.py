@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -15,21 +16,55 @@ from tf_slim.layers.utils import ops
 
 from ..networks import Network
 from ..plan import Plan
-from ..types import Tensor
+from ..types import Array, Tensor
 from ..weights.recipes import load_variables
 from .slim_layers import NO_UPDATES, SlimLayers
 
 
-def slim_logits(plan: Plan, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """tf-slim's logits float32 [h, w, classes], at the network's own stride, of prepared images float32 [H, W, 3]."""
-    with tf.Graph().as_default():
-        pixels = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3])
-        logits = build_in_slim(plan.network, pixels, len(plan.labels.names))
-        variables = {variable.op.name: variable for variable in tf_slim.get_model_variables()}
-        with tf.compat.v1.Session() as session:
+class SlimReference:
+    """The checkpoint in tf-slim, in a session of its own; a context manager. Its tensors stay in memory until the end.
+
+    Attributes:
+        about: what it is, in words.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Build the network in tf-slim, and give it the checkpoint's tensors, read anew."""
+        self.about = about_reference(plan.network)
+        with tf.Graph().as_default():
+            self._pixels = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3])
+            self._logits = build_in_slim(plan.network, self._pixels, len(plan.labels.names))
+            variables = {variable.op.name: variable for variable in tf_slim.get_model_variables()}
+            self._session = tf.compat.v1.Session()
+        try:
             # TensorFlow's own V1 reader would take seconds and twice the checkpoint's size in memory.
-            load_variables(variables, plan.checkpoint.read_all(variables), session)
-            return [np.asarray(session.run(logits, {pixels: image[None]})[0]) for image in images]
+            load_variables(variables, plan.checkpoint.read_all(variables), self._session)
+        except BaseException:
+            self._session.close()
+            raise
+
+    def logits(self, prepared: Array) -> Array:
+        """Logits float32 [h, w, C] at the network's own stride, of a prepared image float32 [H, W, 3]."""
+        return np.asarray(self._session.run(self._logits, {self._pixels: prepared[None]})[0])
+
+    def __enter__(self) -> SlimReference:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+
+def about_reference(network: Network) -> str:
+    """What the network is compared with, in words."""
+    if network.reference:
+        return f"tf-slim's own network ({network.reference.module}.{network.reference.function})"
+    return (
+        f"the exporter's own description of {network.name}, built of tf-slim's layers, as tf-slim has no such network "
+        f"for crops of {network.crop}x{network.crop}: an error of the description itself would not show (the project's "
+        "tests compare it with other implementations)"
+    )
 
 
 def build_in_slim(network: Network, pixels: Tensor, classes: int) -> Tensor:

@@ -192,6 +192,7 @@ def test_what_is_not_served_is_named(vgg_16: str, vgg: Client, pixels: np.ndarra
 def test_metadata_and_status_describe_the_model(vgg: Client) -> None:
     metadata = vgg.metadata()
     assert (metadata.name, metadata.version) == ("vgg_16", 1)
+    assert (metadata.preprocessing, metadata.crop) == ("vgg", 224)
     segment = metadata.signatures["segment"]
     assert str(segment.inputs["images"]) == "uint8 [?, ?, ?, 3]"
     assert segment.outputs["label_map"].dtype == "uint8"

@@ -155,6 +155,21 @@ def test_the_network_is_recognised(quick: Served, name: str) -> None:
     assert quick.exports[name].report["network"] == name
 
 
+@pytest.mark.parametrize(
+    ("name", "prepared"),
+    [("alexnet_v2", ("vgg", 224)), ("resnet_v2_50", ("vgg", 224)), ("inception_v2", ("inception", 224))],
+)
+def test_how_images_are_prepared_is_said_by_the_record_and_by_the_server(
+    quick: Served, name: str, prepared: tuple[str, int]
+) -> None:
+    report = quick.exports[name].report
+    assert (report["preprocessing"]["name"], report["preprocessing"]["crop"]) == prepared
+    assert any("a guess" in warning for warning in report["warnings"]) == (name != "inception_v2")
+    with Client(quick.address, model=name) as client:
+        metadata = client.metadata()
+    assert (metadata.preprocessing, metadata.crop) == prepared
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_every_signature_answers(quick: Served, name: str) -> None:
     check_signatures(quick, name)

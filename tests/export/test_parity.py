@@ -1,4 +1,4 @@
-"""What the comparison with tf-slim lets pass, which is rounding, and what it refuses, which is everything else."""
+"""What the comparison with the reference lets pass, which is rounding, and what it refuses, which is all else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.rounding import tolerance
 from slimserve.export.options import GraphOptions
 from slimserve.export.plan import Plan
-from slimserve.export.verify.parity import Parity, compare_with_slim
+from slimserve.export.verify.parity import Parity, compare_with_reference
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.framework.types_pb2 import DT_FLOAT
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
@@ -30,7 +30,7 @@ Tensors = dict[str, np.ndarray]
 
 def parity(folder: Path, checkpoint: Path, network: Network = SMALL) -> Parity:
     with open_checkpoint(checkpoint) as opened:
-        return compare_with_slim(folder, Plan.of(opened, GraphOptions(), network))
+        return compare_with_reference(folder, Plan.of(opened, GraphOptions(), network))
 
 
 def refused(found: Parity) -> None:
@@ -52,6 +52,10 @@ def with_changed_nodes(folder: Path, target: Path, change: Callable[[NodeDef], N
         change(node)
     (target / "saved_model.pb").write_bytes(model.SerializeToString())
     return target
+
+
+def skip_every_other(node: NodeDef) -> None:
+    node.attr["strides"].list.i[:] = [1, 2, 2, 1]
 
 
 def pad_behind(node: NodeDef) -> None:
@@ -102,6 +106,13 @@ def test_another_layer_is_refused(
     exported: Path, small_network: Path, tmp_path: Path, change: Callable[[NodeDef], None], of: str
 ) -> None:
     refused(parity(with_changed_nodes(exported, tmp_path / "1", change, of), small_network))
+
+
+def test_a_layer_with_another_stride_is_refused(exported: Path, small_network: Path, tmp_path: Path) -> None:
+    """Its cells lie elsewhere, and the crop is too small for it."""
+    folder = with_changed_nodes(exported, tmp_path / "1", skip_every_other, "Conv2D")
+    with pytest.raises(ExportError, match="nothing was published"):
+        parity(folder, small_network)
 
 
 def swapped_colours(tensors: Tensors) -> Tensors:

@@ -162,7 +162,7 @@ def test_bfloat16_that_this_processor_lacks_becomes_portable(
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     if has_bfloat16():
-        assert (report["options"]["target"], report["warning"], result.stderr) == ("x86", None, "")
+        assert (report["options"]["target"], report["warnings"], result.stderr) == ("x86", [], "")
     else:
         assert report["options"]["target"] == "portable"
         assert report["runs_on"] == "every build of TensorFlow"

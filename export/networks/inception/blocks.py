@@ -12,6 +12,8 @@ from ..layers import Convolution, Layers
 from ..network import Network, SlimReference
 from ..preprocessing import INCEPTION_PREPROCESSING
 
+_LEAST_SIDE = {299: 75}  # by the crop that the network was made for: what its unpadded layers take
+
 Conv = partial(Convolution, norm=BatchNorm(epsilon=0.001, scaled=False))
 
 
@@ -82,5 +84,6 @@ def classifier(
         logits=build,
         preprocessing=INCEPTION_PREPROCESSING,
         crop=crop,
+        least_side=_LEAST_SIDE.get(crop, 1),
         segments=False,
     )

@@ -1,5 +1,7 @@
 """What results and answers look like where they are printed: one line in a list, a table where there is much."""
 
+import dataclasses
+
 import numpy as np
 from slimserve import (
     Analysis,
@@ -48,3 +50,7 @@ def test_metadata_is_a_line_for_each_signature() -> None:
         "  segment: images uint8 [?, ?, ?, 3] -> label_map uint8 [?, ?, ?]",
     ]
     assert repr(metadata) == "<ModelMetadata: vgg_16, version 7, signatures segment>"
+    prepared = dataclasses.replace(metadata, preprocessing="vgg", crop=224)
+    assert (
+        str(prepared).splitlines()[0] == "vgg_16, version 7, vgg preprocessing, crops of 224x224 classified"
+    )

@@ -1,0 +1,117 @@
+"""The best classes of an export and of its reference: the same but for ties within rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ExportError
+from ..plan import Plan
+from ..types import Array
+from . import expected
+
+# What must agree of that which rounding leaves decided.
+LEAST_SHARE = {"float32": 1.0, "bfloat16": 0.99}
+_ROWS_APART = 5
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Best classes of crops and labels of pixels, counted.
+
+    Attributes:
+        crops: how many were compared, crops_decided: of those, how many have a best class that rounding cannot change,
+            crops_same: of those, how many the export puts into it.
+        pixels, pixels_decided, pixels_same: the same of a label map's pixels.
+    """
+
+    crops: int = 0
+    crops_decided: int = 0
+    crops_same: int = 0
+    pixels: int = 0
+    pixels_decided: int = 0
+    pixels_same: int = 0
+
+    def plus(self, other: Labels) -> Labels:
+        """Both."""
+        return Labels(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+    def require(self, precision: str) -> None:
+        """Raise ExportError where fewer agree than the precision must; for int8 the user says how many."""
+        least = LEAST_SHARE.get(precision, 0.0)
+        for what, same, decided in (
+            ("images are put into the class", self.crops_same, self.crops_decided),
+            ("pixels get the label", self.pixels_same, self.pixels_decided),
+        ):
+            if same < least * decided:
+                raise ExportError(
+                    f"{same} of {decided} {what} that the reference gives them, ties within rounding left out "
+                    f"(required in {precision}: {least:.0%}); nothing was published: "
+                    + (
+                        "this is a fault of the exporter, please report it with the checkpoint's network"
+                        if precision == "float32"
+                        else f"this network loses too much in {precision}, export it with --precision float32"
+                    )
+                )
+
+
+def compare_top_1(ours: Sequence[Array], reference: Sequence[Array], bound: float, precision: str) -> Labels:
+    """Count the crops, logits [C] each, with the same best class."""
+    decided = same = 0
+    for logits, exact in zip(ours, reference, strict=True):
+        if bool(_decided(exact[None], _least_margin(exact, bound, precision))[0]):
+            decided += 1
+            same += int(logits.argmax() == exact.argmax())
+    return Labels(crops=len(ours), crops_decided=decided, crops_same=same)
+
+
+def compare_labels(label_map: Array, cells: Array, plan: Plan, bound: float) -> Labels:
+    """Count the pixels of `label_map` [H, W] that have the label that the reference's `cells` [h, w, C] give.
+
+    What lies between the cells that the reference has is compared, every fifth row of it; nothing at a finer output
+    stride, whose scores the reference lacks.
+    """
+    network, options = plan.network, plan.options
+    if options.output_stride != network.stride or not cells.size:
+        return Labels()
+    height, width = label_map.shape
+    rows, columns = expected.places((height, width), (cells.shape[0], cells.shape[1]), network, options)
+    if options.geometry == "aligned":
+        # The first of these cells is not the image's first.
+        missing = (network.window - 1) // 2
+        rows, columns = rows - missing, columns - missing
+        between = (columns >= 0) & (columns <= cells.shape[1] - 1)
+        lines = np.flatnonzero((rows >= 0) & (rows <= len(cells) - 1))
+    else:
+        between, lines = np.ones(width, bool), np.arange(height)
+    upsampled = expected.nearest if options.upsampling == "nearest" else expected.interpolated
+    least = _least_margin(cells, bound, options.precision)
+    pixels = decided = same = 0
+    for row in lines[::_ROWS_APART]:
+        scores = upsampled(cells, float(rows[row]), columns[between])
+        clear = _decided(scores, least)
+        pixels += clear.size
+        decided += int(clear.sum())
+        same += int(np.sum(clear & (scores.argmax(-1) == label_map[row][between])))
+    return Labels(pixels=pixels, pixels_decided=decided, pixels_same=same)
+
+
+def _least_margin(exact: Array, bound: float, precision: str) -> float:
+    """By how much the best score must lead, so that rounding leaves it the best.
+
+    In float32 it does in any case. The bound for bfloat16 is a rare extreme, and is taken of the scores' spread: scores
+    that are large and nearly equal would otherwise leave nothing decided.
+    """
+    if precision == "float32":
+        return 2 * bound * float(np.abs(exact).max())
+    return bound * float(np.abs(exact - exact.mean(axis=-1, keepdims=True)).max())
+
+
+def _decided(scores: Array, least: float) -> Array:
+    """Whether the best of [..., C] leads the second by more than `least`: bool [...]."""
+    if scores.shape[-1] < 2:
+        return np.ones(scores.shape[:-1], bool)
+    second, first = np.moveaxis(np.partition(scores, -2, axis=-1)[..., -2:], -1, 0)
+    return np.asarray(first - second > least)

@@ -1,0 +1,117 @@
+"""`--verify FOLDER`: an export and its reference on the user's images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import ExportError
+from ..graph import CROP_LOGITS
+from ..images.checks import Bounds
+from ..images.decoding import image_decoder
+from ..networks.rounding import tolerance
+from ..plan import Plan
+from ..types import Array, StepProgress
+from . import answers, expected
+from .agreement import Agreement
+from .exported import Exported
+from .folder import refused_image
+from .labels import Labels, compare_labels, compare_top_1
+from .slim_reference import SlimReference
+
+
+@dataclass(frozen=True)
+class Photos:
+    """What was found on the user's images.
+
+    Attributes:
+        agreement: of all classes and labels, ties included.
+        labels: the same, ties within rounding left out.
+        difference: largest difference of two logits of a crop, as a fraction of the image's largest.
+        tolerance: what it may be at most.
+    """
+
+    agreement: Agreement
+    labels: Labels
+    difference: float
+    tolerance: float
+
+    def require(self, precision: str, percent: float) -> None:
+        """Raise ExportError where they differ by more than the precision may; `percent` is what int8 must agree in."""
+        if precision == "int8":
+            self.agreement.require(percent)
+            return
+        if not self.difference <= self.tolerance:
+            raise ExportError(
+                f"on an image of --verify the export differs from its reference by {self.difference:.2g} of the "
+                f"largest logit (rounding explains {self.tolerance:.1g}); nothing was published: this is a fault of "
+                "the exporter, please report it with the checkpoint's network"
+            )
+        self.labels.require(precision)
+
+    def record(self) -> dict[str, Any]:
+        """All of it as JSON can carry it."""
+        return {
+            "agreement": self.agreement.record(),
+            "labels": asdict(self.labels),
+            "difference": self.difference,
+            "tolerance": self.tolerance,
+        }
+
+
+def compare_on_photos(folder: Path, plan: Plan, files: Sequence[Path], progress: StepProgress) -> Photos:
+    """Run the SavedModel in `folder` and the reference on each image, one at a time; both stay in memory.
+
+    The export decodes the files, and its own decoder gives the reference its pixels.
+
+    Raises:
+        ExportError: an image can't be read.
+    """
+    network, options = plan.network, plan.options
+    bound = tolerance(network, options.precision)
+    labels = plain = Labels()
+    difference = squares = norm = 0.0
+    with SlimReference(plan) as reference, Exported(folder) as exported, tf.Graph().as_default():
+        encoded = tf.compat.v1.placeholder(tf.string, [])
+        pixels = image_decoder(Bounds.of(options, network)).decode(encoded, "the image")
+        with tf.compat.v1.Session() as decoding:
+            for count, file in enumerate(files, 1):
+                with refused_image(file):
+                    data = file.read_bytes()
+                    image = decoding.run(pixels, {encoded: data})
+                found = exported(
+                    "classify_bytes", "segment", "logits", tensor=CROP_LOGITS, image_bytes=[data]
+                )
+                ours, exact = found[""][CROP_LOGITS], _mean(reference.logits(expected.crop(image, network)))
+                answers.check_ranking("classify_bytes", found["classify_bytes"], ours, plan)
+                off = np.abs(ours[0] - exact)
+                difference = max(difference, float(off.max()) / (float(np.abs(exact).max()) or 1.0))
+                squares += float(np.square(off, dtype=np.float64).sum())
+                norm += float(np.square(exact, dtype=np.float64).sum())
+                labels = labels.plus(compare_top_1(list(ours), [exact], bound, options.precision))
+                plain = plain.plus(compare_top_1(list(ours), [exact], 0.0, options.precision))
+                progress(count / len(files))
+                if network.segments:
+                    label_map, cells = found["segment"]["label_map"][0], found["logits"]["logits"][0]
+                    answers.check_label_map("segment", label_map, cells, plan)
+                    if min(image.shape[:2]) < network.least_side:
+                        continue
+                    known = reference.logits(expected.padded(image, network, options.geometry))
+                    labels = labels.plus(compare_labels(label_map, known, plan, bound))
+                    plain = plain.plus(compare_labels(label_map, known, plan, 0.0))
+    agreement = Agreement(
+        images=len(files),
+        top_1=plain.crops_same / (plain.crops_decided or 1),
+        label_map=plain.pixels_same / (plain.pixels_decided or 1),
+        logit_error=(squares / (norm or 1.0)) ** 0.5,
+    )
+    return Photos(agreement, labels, difference, bound)
+
+
+def _mean(logits: Array) -> Array:
+    return np.asarray(logits.mean(axis=(0, 1)))
