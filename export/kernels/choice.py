@@ -11,14 +11,14 @@ import tensorflow as tf
 
 from ..errors import ExportError
 from ..networks import Network
-from ..networks.layers import Convolution, Layers
+from ..networks.layers import Convolution
 from ..options import GraphOptions
 from ..types import Tensor
 from ..weights.quantization import Statistics
 from ..weights.recipes import Variables
-from .int8 import Activations, QuantizedLayers, quantized_convolution
+from .int8 import Activations, QuantizedLayers, quantized_convolution, quantized_product
 from .portable import VariableLayers
-from .x86 import EmulatedLayers, FusedLayers, fused_convolution
+from .x86 import EmulatedLayers, FusedLayers, fused_convolution, fused_product
 
 _X86 = "x86 builds of TensorFlow with oneDNN"
 _RUNS_ON = {
@@ -38,7 +38,7 @@ def layers_of(
     statistics: Mapping[str, Statistics] | None = None,
     *,
     emulated: bool = False,
-) -> Layers:
+) -> VariableLayers:
     """Layers over `variables`.
 
     Args:
@@ -73,7 +73,7 @@ def obstacle(options: GraphOptions) -> Obstacle | None:
         return None
     try:
         with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-            session.run(_small_convolution(options))
+            session.run(_small_network(options))
     except (RuntimeError, TypeError, ValueError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError):
         return Obstacle.KERNELS
     except tf.errors.OpError:
@@ -107,13 +107,20 @@ def feasible(options: GraphOptions, untested: bool) -> tuple[GraphOptions, str |
     return replace(options, target="portable"), warning
 
 
-def _small_convolution(options: GraphOptions) -> Tensor:
+def _small_network(options: GraphOptions) -> Tensor:
+    """A convolution and a product behind it, by the nodes that the options ask for."""
     filter_shape = (3, 3, 16, 16)
     if options.precision == "int8":
         net = Activations(tf.bitcast(tf.ones([1, 8, 8, 16], tf.uint8), tf.quint8), 1.0)
         weights = tf.bitcast(tf.ones(filter_shape, tf.int8), tf.qint8)
-        activations = quantized_convolution(net, weights, tf.ones(16), tf.zeros(16), _CONVOLUTION, 1.0)
-        return tf.bitcast(activations.values, tf.uint8)
+        net = quantized_convolution(net, weights, tf.ones(16), tf.zeros(16), _CONVOLUTION, 1.0)
+        rows = tf.bitcast(tf.reshape(tf.bitcast(net.values, tf.uint8), [-1, 16]), tf.quint8)
+        matrix = tf.bitcast(tf.ones([16, 16], tf.int8), tf.qint8)
+        result = quantized_product(Activations(rows, 1.0), matrix, tf.ones(16), tf.zeros(16), 1.0)
+        return tf.bitcast(result.values, tf.uint8)
     dtype = tf.as_dtype(options.precision)
-    net, weights, biases = (tf.cast(np.ones(shape), dtype) for shape in ((1, 8, 8, 16), filter_shape, (16,)))
-    return tf.cast(fused_convolution(net, weights, biases, _CONVOLUTION), tf.float32)
+    net, weights, biases, matrix = (
+        tf.cast(np.ones(shape), dtype) for shape in ((1, 8, 8, 16), filter_shape, (16,), (16, 16))
+    )
+    net = fused_convolution(net, weights, biases, _CONVOLUTION)
+    return tf.cast(fused_product(tf.reshape(net, [-1, 16]), matrix, biases, relu=True), tf.float32)

@@ -7,6 +7,7 @@ no time and its rounding would show in the scores.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,8 +24,9 @@ from ..types import Array, Padding, Tensor
 from ..weights.quantization import Statistics, dequantized, filter_range, quantized, rounding_error
 from ..weights.recipes import Recipe, Variables
 from .node import convolution_attributes, node
-from .portable import VariableLayers, with_fixed_padding
-from .x86 import fused_convolution
+from .padding import with_fixed_padding
+from .products import as_product, is_product
+from .x86 import FusedLayers
 
 
 def _refuse(what: str) -> NoReturn:
@@ -55,7 +57,7 @@ class Activations(NamedTuple):
     range: float
 
 
-class QuantizedLayers(VariableLayers):
+class QuantizedLayers(FusedLayers):
     """Layers over int8 filters with `Activations` between them: prepared images go in, float32 scores come out."""
 
     def __init__(self, variables: Variables, network: Network, statistics: Mapping[str, Statistics]) -> None:
@@ -68,7 +70,7 @@ class QuantizedLayers(VariableLayers):
         weights, biases = self.filter_and_biases(convolution)
         if convolution.gives_scores:
             net = tf.cast(tf.bitcast(net.values, tf.uint8), tf.float32) * (net.range / 255)
-            return fused_convolution(net, *self._stored_values(convolution, (weights, biases)), convolution)
+            return super()._convolve(net, convolution, (weights, biases))
         if not convolution.relu:
             _refuse(f"{convolution.scope} without ReLU")
         if not isinstance(net, Activations):
@@ -76,7 +78,7 @@ class QuantizedLayers(VariableLayers):
             biases = self._with_mean(weights, biases)
         if convolution.padding == "FIXED":
             _refuse(f"{convolution.scope} with padding of its own")
-        return self._convolve(net, convolution, (weights, biases))
+        return self._quantized(net, convolution, (weights, biases))
 
     def _pixels(self, net: Tensor, convolution: Convolution) -> tuple[Activations, Convolution]:
         """The pixels of prepared images, padded with the mean colour, and the convolution without padding."""
@@ -104,7 +106,7 @@ class QuantizedLayers(VariableLayers):
 
         return Recipe(biases.shape, biases.sources + weights.sources, less_mean)
 
-    def _convolve(
+    def _quantized(
         self, net: Activations, convolution: Convolution, recipes: tuple[Recipe, Recipe]
     ) -> Activations:
         weights, biases = recipes
@@ -112,14 +114,27 @@ class QuantizedLayers(VariableLayers):
         statistics = self._statistics[scope]
         ranges = Recipe(biases.shape, weights.sources, lambda *values: filter_range(weights.make(*values)))
         get = self._variables.get
-        return quantized_convolution(
-            net,
-            tf.bitcast(get(f"{scope}/weights", weights.then(quantized), tf.int8), tf.qint8),
-            tf.convert_to_tensor(get(f"{scope}/ranges", ranges)),
-            tf.convert_to_tensor(get(f"{scope}/biases", _corrected(weights, biases, statistics.inputs))),
-            convolution,
-            statistics.range,
+        ranges_, biases_ = (
+            tf.convert_to_tensor(get(f"{scope}/{name}", recipe))
+            for name, recipe in (
+                ("ranges", ranges),
+                ("biases", _corrected(weights, biases, statistics.inputs)),
+            )
         )
+        if not is_product(convolution, weights.shape):
+            filter_values = tf.bitcast(get(f"{scope}/weights", weights.then(quantized), tf.int8), tf.qint8)
+            return quantized_convolution(net, filter_values, ranges_, biases_, convolution, statistics.range)
+        matrix = tf.convert_to_tensor(get(f"{scope}/weights", _transposed(weights), tf.int8))
+
+        def product(rows: Tensor) -> Tensor:  # no loop takes quantized tensors
+            activations = Activations(tf.bitcast(rows, tf.quint8), net.range)
+            filter_values = tf.bitcast(matrix, tf.qint8)
+            result = quantized_product(activations, filter_values, ranges_, biases_, statistics.range)
+            return tf.bitcast(result.values, tf.uint8)
+
+        values = tf.bitcast(net.values, tf.uint8)
+        values = as_product(values, convolution, weights.shape[-1], product, in_strips=self._in_strips)
+        return Activations(tf.bitcast(values, tf.quint8), statistics.range)
 
     def max_pool(
         self, net: Activations, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
@@ -161,6 +176,16 @@ def require_layers_in_8_bits(network: Network, variables: Variables, options: Gr
     with tf.Graph().as_default():
         images = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3])
         network.logits(images, QuantizedLayers(variables, network, unknown), padding, options.output_stride)
+
+
+def _transposed(weights: Recipe) -> Recipe:
+    """The filter [h, w, inputs, channels] in 8 bits as [channels, h * w * inputs]."""
+    *window, channels = weights.shape
+
+    def transposed(*values: Array) -> Array:
+        return np.ascontiguousarray(quantized(weights.make(*values)).reshape(-1, channels).T)
+
+    return Recipe((channels, math.prod(window)), weights.sources, transposed)
 
 
 def _corrected(weights: Recipe, biases: Recipe, inputs: Array) -> Recipe:
@@ -225,6 +250,54 @@ def quantized_convolution(
         fused_ops=["BiasAdd", "Relu", "Requantize"],
         **convolution_attributes(convolution),
     )
+    return Activations(result, range_)
+
+
+def quantized_product(
+    net: Activations, matrix: Tensor, ranges: Tensor, biases: Tensor, range_: float
+) -> Activations:
+    """Build a `_QuantizedMatMul`, which rounds and cuts as `quantized_convolution` does and keeps nothing.
+
+    Args:
+        net: [n, inputs].
+        matrix: qint8 [channels, inputs]: transposed, oneDNN multiplies it with a single row as it is. The other way
+            round it would be reordered, which takes twice as long as the product.
+        ranges: float32 [channels], what 127 stands for in each channel.
+        biases: float32 [channels].
+        range_: what 255 stands for in the result.
+    """
+    inputs = [
+        net.values,
+        matrix,
+        biases,
+        *_constants(0.0, net.range),
+        -ranges,
+        ranges,
+        *_constants(0.0, range_),
+    ]
+    outputs = [tf.quint8, tf.float32, tf.float32]
+    result, _, _ = node(
+        "_QuantizedMatMul",
+        inputs,
+        outputs,
+        T1=tf.quint8,
+        T2=tf.qint8,
+        Tbias=tf.float32,
+        U=tf.float32,
+        Tout=tf.quint8,
+        Tdevice_inputs=[],
+        Thost_inputs=[tensor.dtype for tensor in inputs],
+        Tdevice_outputs=[],
+        Thost_outputs=outputs,
+        transpose_a=False,
+        transpose_b=True,
+        is_weight_const=False,
+        is_bias_const=False,
+        fused_ops=["BiasAdd", "Relu", "Requantize"],
+        input_quant_mode="SCALED",
+        output_quant_mode="SCALED",
+    )
+    result.set_shape([None, matrix.shape[0]])
     return Activations(result, range_)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +13,8 @@ from ..networks.layers import Convolution
 from ..types import Array, Padding, Shape, Tensor
 from ..weights.folding import PLAIN_FILTER, BatchNorm
 from ..weights.recipes import Recipe, Variables
+from .padding import with_fixed_padding
+from .products import as_product, is_product
 
 
 class FinerCells:
@@ -39,14 +41,23 @@ class VariableLayers(FinerCells):
 
     They work in the dtype that is stored: a bfloat16 filter that is cast to float32 on every call takes longer. The
     layers that give scores store and work in float32 whatever the others do: bfloat16 has 8 significant bits, and of
-    1000 scores rounded to them the best two are often equal.
+    1000 scores rounded to them the best two are often equal. A convolution with a large filter is a product of
+    matrices, see `products`.
     """
+
+    _in_strips = True
 
     def __init__(self, variables: Variables, scope: str, stored: tf.DType = tf.float32) -> None:
         """Make filters and biases, stored as `stored`, of the checkpoint's tensors below `scope`."""
         self._variables = variables
         self._scope = scope
         self._stored = stored
+
+    def without_loops(self) -> VariableLayers:
+        """The same layers over the same variables without loops that bound memory: converters take none."""
+        layers = copy.copy(self)
+        layers._in_strips = False
+        return layers
 
     def filter_and_biases(self, convolution: Convolution) -> tuple[Recipe, Recipe]:
         """How the filter [h, w, inputs, channels] and the biases [channels] are made, float32."""
@@ -83,7 +94,22 @@ class VariableLayers(FinerCells):
     def _convolve(self, net: Tensor, convolution: Convolution, recipes: tuple[Recipe, Recipe]) -> Tensor:
         """Convolve with the filter and biases that `recipes` make; the padding is TensorFlow's."""
         weights, biases = self._stored_values(convolution, recipes)
-        return stock_convolution(tf.cast(net, weights.dtype), weights, biases, convolution)
+        net = tf.cast(net, weights.dtype)
+        shape = recipes[0].shape
+        if not is_product(convolution, shape):
+            return self._convolution(net, weights, biases, convolution)
+        matrix = tf.reshape(weights, [-1, shape[-1]])
+
+        def product(rows: Tensor) -> Tensor:
+            return self._product(rows, matrix, biases, convolution.relu)
+
+        return as_product(net, convolution, shape[-1], product, in_strips=self._in_strips)
+
+    def _convolution(self, net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
+        return stock_convolution(net, weights, biases, convolution)
+
+    def _product(self, rows: Tensor, matrix: Tensor, biases: Tensor, relu: bool) -> Tensor:
+        return stock_product(rows, matrix, biases, relu)
 
     def _stored_values(
         self, convolution: Convolution, recipes: tuple[Recipe, Recipe]
@@ -132,15 +158,6 @@ class VariableLayers(FinerCells):
         return tf.nn.relu(net) if relu else net
 
 
-def with_fixed_padding(net: Tensor, convolution: Convolution) -> tuple[Tensor, Convolution]:
-    """Return both as they are, or where the padding is "FIXED" [N, H, W, C] padded with zeros and "VALID"."""
-    if convolution.padding != "FIXED":
-        return net, convolution
-    total = [(side - 1) * convolution.rate for side in convolution.sides]
-    net = tf.pad(net, [[0, 0], *([side // 2, side - side // 2] for side in total), [0, 0]])
-    return net, replace(convolution, padding="VALID")
-
-
 def stock_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
     """Convolve with a filter, add biases, apply ReLU; all of one dtype."""
     net = tf.nn.conv2d(
@@ -148,6 +165,12 @@ def stock_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution:
     )
     net = tf.nn.bias_add(net, biases)
     return tf.nn.relu(net) if convolution.relu else net
+
+
+def stock_product(rows: Tensor, matrix: Tensor, biases: Tensor, relu: bool) -> Tensor:
+    """Multiply [n, inputs] by [inputs, channels], add biases, apply ReLU; all of one dtype."""
+    net = tf.nn.bias_add(tf.matmul(rows, matrix), biases)
+    return tf.nn.relu(net) if relu else net
 
 
 def _doubled(net: Tensor, axis: int) -> Tensor:

@@ -4,7 +4,8 @@ oneDNN wants a filter in blocks that suit the processor, and the runtime keeps t
 constant. A constant of hundreds of megabytes is copied by every pass over the graph when a model is loaded; a variable
 is reordered on every call. So the graph holds the node that the runtime itself makes of a convolution, its bias and
 ReLU (tensorflow/core/common_runtime/mkl_layout_pass.cc), which is told that its filter is a constant although it is a
-variable: no served variable ever changes.
+variable: no served variable ever changes. Large filters are multiplied as they are instead
+(`export.kernels.products`).
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ import tensorflow as tf
 
 from ..networks.layers import Convolution
 from ..types import Tensor
-from ..weights.recipes import Recipe
 from .node import convolution_attributes, node
-from .portable import VariableLayers, stock_convolution
+from .portable import VariableLayers, stock_convolution, stock_product
 
 
 class FusedLayers(VariableLayers):
     """Layers in float32 or bfloat16, whichever is stored of each."""
 
-    def _convolve(self, net: Tensor, convolution: Convolution, recipes: tuple[Recipe, Recipe]) -> Tensor:
-        weights, biases = self._stored_values(convolution, recipes)
-        return fused_convolution(tf.cast(net, weights.dtype), weights, biases, convolution)
+    def _convolution(self, net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
+        return fused_convolution(net, weights, biases, convolution)
+
+    def _product(self, rows: Tensor, matrix: Tensor, biases: Tensor, relu: bool) -> Tensor:
+        return fused_product(rows, matrix, biases, relu)
 
 
 class EmulatedLayers(VariableLayers):
@@ -32,12 +34,13 @@ class EmulatedLayers(VariableLayers):
     A convolution adds up in float32. What goes in and what comes out is rounded to the dtype that is stored.
     """
 
-    def _convolve(self, net: Tensor, convolution: Convolution, recipes: tuple[Recipe, Recipe]) -> Tensor:
-        weights, biases = self._stored_values(convolution, recipes)
-        stored = weights.dtype
-        values = (tf.cast(net, stored), weights, biases)
-        net, weights, biases = (tf.cast(value, tf.float32) for value in values)
-        return tf.cast(stock_convolution(net, weights, biases, convolution), stored)
+    def _convolution(self, net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
+        values = (tf.cast(value, tf.float32) for value in (net, weights, biases))
+        return tf.cast(stock_convolution(*values, convolution), net.dtype)
+
+    def _product(self, rows: Tensor, matrix: Tensor, biases: Tensor, relu: bool) -> Tensor:
+        values = (tf.cast(value, tf.float32) for value in (rows, matrix, biases))
+        return tf.cast(stock_product(*values, relu), rows.dtype)
 
 
 def fused_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
@@ -64,3 +67,25 @@ def fused_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution:
         **convolution_attributes(convolution),
     )
     return net
+
+
+def fused_product(rows: Tensor, matrix: Tensor, biases: Tensor, relu: bool) -> Tensor:
+    """Build a `_FusedMatMul`, which adds up in float32, keeps nothing, and rounds once.
+
+    Args:
+        rows: [n, inputs], float32 or bfloat16, as are the others.
+        matrix: [inputs, channels].
+        biases: [channels].
+        relu: whether ReLU follows.
+    """
+    (net,) = node(
+        "_FusedMatMul",
+        [rows, matrix, biases],
+        [rows.dtype],
+        T=rows.dtype,
+        num_args=1,
+        transpose_a=False,
+        transpose_b=False,
+        fused_ops=["BiasAdd", "Relu"] if relu else ["BiasAdd"],
+    )
+    return tf.ensure_shape(net, [None, matrix.shape[-1]])

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 import tf_slim
 
-from ..kernels.portable import FinerCells, with_fixed_padding
+from ..kernels.padding import with_fixed_padding
+from ..kernels.portable import FinerCells
 from ..networks.layers import Convolution
 from ..types import Padding, Tensor
 from ..weights.folding import BatchNorm, Matrix, Separable
