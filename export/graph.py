@@ -1,16 +1,16 @@
-"""The serving graph: at most two instances of the network and the heads that the signatures return."""
+"""The serving graph: at most three instances of the network and the heads that the signatures return."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from .heads.cells import WholeImages
+from .heads.cells import WholeImages, network_logits
 from .heads.crops import central_crop_logits
 from .heads.ranking import ClassNames
 from .images.checks import Bounds
 from .images.source import ImageSource
+from .kernels.portable import VariableLayers
 from .networks import Network
-from .networks.layers import Layers
 from .plan import Plan
 
 CROP_LOGITS = "classify/logits:0"  # the tensor [N, C] that `classify` ranks, which no signature returns
@@ -34,9 +34,11 @@ class ServingGraph:
         crop_ranking: of the central crops.
         default_ranking: of whole images where it can be.
         class_ids: placeholder, int32 [ids], class_names: their names, string [ids].
+        features: placeholder, float32 [N, H, W, 3], prepared images.
+        network_logits: float32 [N, h, w, C] of these, by the network alone: no loop, string or assertion.
     """
 
-    def __init__(self, plan: Plan, layers: Layers) -> None:
+    def __init__(self, plan: Plan, layers: VariableLayers) -> None:
         """Build everything in the current `tf.Graph`."""
         network, top_k = plan.network, plan.options.top_k
         names = ClassNames(plan.labels.names)
@@ -54,3 +56,8 @@ class ServingGraph:
         with tf.name_scope("labels"):
             self.class_ids = tf.compat.v1.placeholder(tf.int32, shape=None, name="class_ids")
             self.class_names = names.look_up(self.class_ids)
+        with tf.name_scope("network"):
+            side = None if network.segments else network.crop
+            self.features = tf.compat.v1.placeholder(tf.float32, [None, side, side, 3], name="features")
+            logits = network_logits(self.features, network, layers.without_loops(), plan.options)
+            self.network_logits = tf.identity(logits, "logits")

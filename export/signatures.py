@@ -47,6 +47,10 @@ def signature_defs(graph: ServingGraph) -> dict[str, meta_graph_pb2.SignatureDef
         "labels": _signature(
             {"class_ids": (graph.class_ids, (-1,))}, {"class_names": (graph.class_names, (-1,))}
         ),
+        "network": _signature(
+            {"features": (graph.features, tuple(size or -1 for size in graph.features.shape))},
+            {"logits": (graph.network_logits, (-1, -1, -1, classes))},
+        ),
     }
     if graph.whole is None:
         return signatures

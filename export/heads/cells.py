@@ -5,12 +5,12 @@ from __future__ import annotations
 import tensorflow as tf
 
 from ..images.checks import refuse_unless
-from ..images.preprocessing import pad_to_grid, prepare
+from ..images.preprocessing import pad_border, pad_to_grid, prepare
 from ..images.source import ImageSource
 from ..networks import Network
 from ..networks.layers import Layers
 from ..options import GraphOptions
-from ..types import Tensor
+from ..types import Padding, Tensor
 from .label_map import (
     aligned_places,
     averaged,
@@ -24,12 +24,24 @@ from .label_map import (
 
 def cell_logits(image: Tensor, network: Network, layers: Layers, options: GraphOptions) -> Tensor:
     """Logits float32 [h, w, C] of an image uint8 [H, W, 3]; the valid geometry needs at least `least_side` pixels."""
-    net = prepare(image, network)
-    if options.geometry == "aligned":
-        logits = network.logits(pad_to_grid(net, network)[None], layers, "SAME", options.output_stride)
-    else:
-        logits = network.logits(net[None], layers, "VALID", options.output_stride)
-    return tf.cast(logits[0], tf.float32)
+    net = prepare(image, network)[None]
+    net = pad_to_grid(net, network) if options.geometry == "aligned" else net
+    return _logits(net, network, layers, options)[0]
+
+
+def network_logits(features: Tensor, network: Network, layers: Layers, options: GraphOptions) -> Tensor:
+    """The network without what is around it: logits float32 [N, h, w, C] of prepared images [N, H, W, 3].
+
+    In the aligned geometry, their sides are multiples of `network.multiple`. A network that only classifies takes
+    crops.
+    """
+    net = pad_border(features, network) if options.geometry == "aligned" and network.segments else features
+    return _logits(net, network, layers, options)
+
+
+def _logits(net: Tensor, network: Network, layers: Layers, options: GraphOptions) -> Tensor:
+    padding: Padding = "SAME" if options.geometry == "aligned" and network.segments else "VALID"
+    return tf.cast(network.logits(net, layers, padding, options.output_stride), tf.float32)
 
 
 def full_size_labels(logits: Tensor, size: Tensor, network: Network, options: GraphOptions) -> Tensor:

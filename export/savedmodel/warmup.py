@@ -33,6 +33,8 @@ def _requests(network: Network, side: int) -> Iterator[PredictionLog]:
         yield _predict(network, signature, "images", image[None])
     for signature in ("classify_bytes", *(("segment_bytes",) if network.segments else ())):
         yield _predict(network, signature, "image_bytes", np.array([jpeg], object))
+    features = np.zeros((1, network.crop, network.crop, 3), np.float32)
+    yield _predict(network, "network", "features", features)
     yield _predict(network, "labels", "class_ids", np.zeros(1, np.int32))
     yield _classify(network, jpeg)
 

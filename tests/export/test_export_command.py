@@ -30,7 +30,7 @@ from tests.support.small_network import SMALL, small_weights
 
 SIGNATURES = {
     "serving_default", "classify", "classify_bytes", "classify_examples",
-    "segment", "segment_bytes", "logits", "labels",
+    "segment", "segment_bytes", "logits", "labels", "network",
 }  # fmt: skip
 
 

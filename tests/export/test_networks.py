@@ -35,7 +35,7 @@ from tests.support.slim_exports import (
 # What differs most: padded by its page and by pre-activation, cells and crop alone; the rest behind `make soak`.
 QUICK = ("alexnet_v2", "resnet_v2_50", "inception_v2")
 REST = sorted(name for name, network in NETWORKS.items() if name not in QUICK and not name.startswith("fcn"))
-CLASSIFYING = {"serving_default", "classify", "classify_bytes", "classify_examples", "labels"}
+CLASSIFYING = {"serving_default", "classify", "classify_bytes", "classify_examples", "labels", "network"}
 SEGMENTING = CLASSIFYING | {"segment", "segment_bytes", "logits"}
 
 

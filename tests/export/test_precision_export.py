@@ -31,7 +31,7 @@ from tests.support.processor import has_bfloat16
 from tests.support.saved_model import SavedModel
 from tests.support.small_network import SMALL, small_weights
 
-CONVOLUTIONS, INSTANCES = 7, 2
+CONVOLUTIONS, INSTANCES = 7, 3
 
 
 @pytest.fixture(scope="module")
