@@ -16,7 +16,8 @@ from ..options import GraphOptions
 from ..types import Tensor
 from ..weights.quantization import Statistics
 from ..weights.recipes import Variables
-from .int8 import Activations, QuantizedLayers, quantized_convolution, quantized_product
+from .int8 import QuantizedLayers
+from .int8_nodes import Activations, quantized_convolution, quantized_product
 from .portable import VariableLayers
 from .x86 import EmulatedLayers, FusedLayers, fused_convolution, fused_product
 

@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import tensorflow as tf
@@ -23,7 +23,7 @@ from ..options import GraphOptions
 from ..types import Array, Padding, Tensor
 from ..weights.quantization import Statistics, dequantized, filter_range, quantized, rounding_error
 from ..weights.recipes import Recipe, Variables
-from .node import convolution_attributes, node
+from .int8_nodes import Activations, quantized_convolution, quantized_product
 from .padding import with_fixed_padding
 from .products import as_product, is_product
 from .x86 import FusedLayers
@@ -43,18 +43,6 @@ def _refused(what: str) -> Callable[..., NoReturn]:
         _refuse(what)
 
     return layer
-
-
-class Activations(NamedTuple):
-    """Values between layers: `values` times `range` / 255.
-
-    Attributes:
-        values: quint8 [N, H, W, C].
-        range: what 255 stands for.
-    """
-
-    values: Tensor
-    range: float
 
 
 class QuantizedLayers(FusedLayers):
@@ -201,105 +189,3 @@ def _corrected(weights: Recipe, biases: Recipe, inputs: Array) -> Recipe:
         return np.asarray(biases.make(*values[:count]) - inputs @ error, np.float32)
 
     return Recipe(biases.shape, biases.sources + weights.sources, corrected)
-
-
-def quantized_convolution(
-    net: Activations,
-    weights: Tensor,
-    ranges: Tensor,
-    biases: Tensor,
-    convolution: Convolution,
-    range_: float,
-) -> Activations:
-    """Build a `_FusedQuantizedConv2D`: what it returns is rounded to the nearest and cut at 0 and `range_`.
-
-    Args:
-        net: [N, H, W, inputs].
-        weights: qint8 [h, w, inputs, channels]; as they are in the first call, they are kept.
-        ranges: float32 [channels], what 127 stands for in each channel. The kernel knows them again by their address:
-            it must be the same in every call, as a variable's is.
-        biases: float32 [channels].
-        convolution: what else it does.
-        range_: what 255 stands for in the result.
-    """
-    inputs = [
-        net.values,
-        weights,
-        biases,
-        *_constants(0.0, net.range),
-        ranges,
-        ranges,
-        *_constants(0.0, range_),
-    ]
-    outputs = [tf.quint8, tf.float32, tf.float32]
-    result, _, _ = node(
-        "_FusedQuantizedConv2D",
-        inputs,
-        outputs,
-        Tinput=tf.quint8,
-        Tfilter=tf.qint8,
-        Tbias=tf.float32,
-        Tsummand=tf.quint8,
-        out_type=tf.quint8,
-        Tdevice_inputs=[],
-        Thost_inputs=[tensor.dtype for tensor in inputs],
-        Tdevice_outputs=[],
-        Thost_outputs=outputs,
-        is_filter_const=True,
-        is_bias_const=True,
-        fused_ops=["BiasAdd", "Relu", "Requantize"],
-        **convolution_attributes(convolution),
-    )
-    return Activations(result, range_)
-
-
-def quantized_product(
-    net: Activations, matrix: Tensor, ranges: Tensor, biases: Tensor, range_: float
-) -> Activations:
-    """Build a `_QuantizedMatMul`, which rounds and cuts as `quantized_convolution` does and keeps nothing.
-
-    Args:
-        net: [n, inputs].
-        matrix: qint8 [channels, inputs]: transposed, oneDNN multiplies it with a single row as it is. The other way
-            round it would be reordered, which takes twice as long as the product.
-        ranges: float32 [channels], what 127 stands for in each channel.
-        biases: float32 [channels].
-        range_: what 255 stands for in the result.
-    """
-    inputs = [
-        net.values,
-        matrix,
-        biases,
-        *_constants(0.0, net.range),
-        -ranges,
-        ranges,
-        *_constants(0.0, range_),
-    ]
-    outputs = [tf.quint8, tf.float32, tf.float32]
-    result, _, _ = node(
-        "_QuantizedMatMul",
-        inputs,
-        outputs,
-        T1=tf.quint8,
-        T2=tf.qint8,
-        Tbias=tf.float32,
-        U=tf.float32,
-        Tout=tf.quint8,
-        Tdevice_inputs=[],
-        Thost_inputs=[tensor.dtype for tensor in inputs],
-        Tdevice_outputs=[],
-        Thost_outputs=outputs,
-        transpose_a=False,
-        transpose_b=True,
-        is_weight_const=False,
-        is_bias_const=False,
-        fused_ops=["BiasAdd", "Relu", "Requantize"],
-        input_quant_mode="SCALED",
-        output_quant_mode="SCALED",
-    )
-    result.set_shape([None, matrix.shape[0]])
-    return Activations(result, range_)
-
-
-def _constants(*values: float) -> list[Tensor]:
-    return [tf.constant(value, tf.float32) for value in values]

@@ -35,12 +35,12 @@ class EmulatedLayers(VariableLayers):
     """
 
     def _convolution(self, net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
-        values = (tf.cast(value, tf.float32) for value in (net, weights, biases))
-        return tf.cast(stock_convolution(*values, convolution), net.dtype)
+        net_, weights, biases = (tf.cast(value, tf.float32) for value in (net, weights, biases))
+        return tf.cast(stock_convolution(net_, weights, biases, convolution), net.dtype)
 
     def _product(self, rows: Tensor, matrix: Tensor, biases: Tensor, relu: bool) -> Tensor:
-        values = (tf.cast(value, tf.float32) for value in (rows, matrix, biases))
-        return tf.cast(stock_product(*values, relu), rows.dtype)
+        rows_, matrix, biases = (tf.cast(value, tf.float32) for value in (rows, matrix, biases))
+        return tf.cast(stock_product(rows_, matrix, biases, relu), rows.dtype)
 
 
 def fused_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:

@@ -196,6 +196,7 @@ def test_every_signature_answers_in_8_bits(plain: SavedModel, quantized: SavedMo
         "image_bytes": [png],
         "inputs": [example.SerializeToString()],
         "class_ids": [2, 0],
+        "features": IMAGES - np.float32(SMALL.preprocessing.mean_rgb),
     }
     for name, signature in quantized.signatures.items():
         given = {argument: inputs[argument] for argument in signature.inputs}

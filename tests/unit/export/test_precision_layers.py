@@ -10,7 +10,8 @@ import tensorflow as tf
 from slimserve.export.errors import ExportError
 from slimserve.export.kernels import x86 as fused_layers
 from slimserve.export.kernels.choice import Obstacle, obstacle
-from slimserve.export.kernels.int8 import Activations, QuantizedLayers, quantized_convolution
+from slimserve.export.kernels.int8 import QuantizedLayers
+from slimserve.export.kernels.int8_nodes import Activations, quantized_convolution
 from slimserve.export.kernels.portable import VariableLayers
 from slimserve.export.kernels.x86 import FusedLayers, fused_convolution
 from slimserve.export.networks.layers import Convolution

@@ -11,7 +11,8 @@ import tensorflow as tf
 from slimserve.export.demo.constants import Constants
 from slimserve.export.kernels import products
 from slimserve.export.kernels.choice import obstacle
-from slimserve.export.kernels.int8 import Activations, QuantizedLayers, quantized_product
+from slimserve.export.kernels.int8 import QuantizedLayers
+from slimserve.export.kernels.int8_nodes import Activations, quantized_product
 from slimserve.export.kernels.portable import VariableLayers, stock_product
 from slimserve.export.kernels.products import as_product
 from slimserve.export.kernels.x86 import FusedLayers, fused_product
