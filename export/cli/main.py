@@ -200,7 +200,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         "--calibrate",
         type=Path,
         metavar="FOLDER",
-        help="for int8: images like those to be served, 50 or more; a fifth is held out and compared with float32",
+        help="for int8: images like those to be served, 100 or more; a fifth is held out and compared with float32",
     )
     parser.add_argument(
         "--verify",

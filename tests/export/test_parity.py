@@ -163,6 +163,12 @@ def test_what_is_no_number_is_refused() -> None:
         Parity(math.nan, 0.0, 0.0, 1, 1e-4).require()
 
 
+def test_zeros_are_refused_in_8_bits_too() -> None:
+    """They are as far from any logits as the largest of these."""
+    with pytest.raises(ExportError, match="differs from its reference by 1"):
+        Parity(1.0, 0.0, 0.0, 1, tolerance(NETWORKS["vgg_16"], "int8")).require("int8")
+
+
 def terms_of_vgg_16() -> Iterable[int]:
     """Products that one output of each of its layers adds: channels that come in, times positions of the filter."""
     yield from (9 * inputs for inputs in (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512))
