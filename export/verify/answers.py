@@ -48,12 +48,13 @@ def check_ranking(signature: str, answer: Mapping[str, Array], logits: Array, pl
 
 
 def check_same(signature: str, logits: Array, of_pixels: Array, bound: float) -> None:
-    """Refuse scores [N, C] of encoded images that are not those of the same pixels.
+    """Refuse scores [N, C], or of cells [N, h, w, C], that are not those of the same pixels by another signature.
 
     `bound` is what rounding explains, as a fraction of the largest.
     """
-    if np.abs(logits - of_pixels).max() > bound * np.abs(of_pixels).max():
-        refuse(signature, "gives other scores for an encoded image than classify gives for its pixels")
+    same = logits.shape == of_pixels.shape
+    if not same or np.abs(logits - of_pixels).max() > bound * np.abs(of_pixels).max():
+        refuse(signature, "gives other scores than another signature gives for the same pixels")
 
 
 def check_labels_signature(answer: Mapping[str, Array], ids: Array, plan: Plan) -> None:

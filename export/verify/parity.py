@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ def compare_with_reference(folder: Path, plan: Plan) -> Parity:
     with Exported(folder) as exported:
         crops, probabilities = _classified(exported, plan, images, bound)
         cells, labels = _segmented(exported, plan, images, of_cells, bound)
+        _alone(exported, plan, images, crops, bound)
         _named(exported, plan)
         compared = {name: _COMPARED[name] for name in sorted(exported.signatures.keys() & _COMPARED.keys())}
     pairs = list(zip([*cells, *crops], [*of_cells, *of_crops], strict=True))
@@ -123,6 +124,8 @@ _COMPARED = {
     "segment_bytes": "two small images of different sizes as PNG files with scores upsampled in float64",
     "serving_default": "ranking, names and label maps of the same images with NumPy's",
     "labels": "the names of all classes with the labels",
+    "network": "the scores of a small image's pixels, or of a crop where the network only classifies, with logits or "
+    "classify",
 }
 
 
@@ -184,6 +187,21 @@ def _check_whole(found: _Answers, plan: Plan) -> Array:
         for label_map, scores in zip(found[name]["label_map"], logits, strict=True):
             answers.check_label_map(name, label_map, scores, plan)
     return logits
+
+
+def _alone(exported: Exported, plan: Plan, images: Generated, crops: Sequence[Array], bound: float) -> None:
+    """Check the signature `network` against the scores that are compared with the reference's."""
+    network, geometry = plan.network, plan.options.geometry
+    if network.segments:
+        pixels = images.small[0]
+        scores = exported("logits", images=pixels[None])["logits"]["logits"]
+        features = expected.padded(pixels, replace(network, border=(0, 0)), geometry)
+        found = exported("network", features=features[None])["network"]["logits"]
+    else:
+        scores = np.stack(crops[:1])
+        features = expected.crop(images.photos[0], network)
+        found = exported("network", features=features[None])["network"]["logits"].mean(axis=(1, 2))
+    answers.check_same("network", found, scores, bound)
 
 
 def _named(exported: Exported, plan: Plan) -> None:

@@ -91,6 +91,10 @@ def last_of_all(right: Any) -> Any:
     return lambda logits: tf.cast(tf.argmin(logits, axis=-1), tf.uint8)
 
 
+def blue_features_first(right: Any) -> Any:
+    return lambda features, *others: right(tf.reverse(features, [-1]), *others)
+
+
 MUTANTS: dict[str, tuple[Patch, str]] = {
     "cells two pixels off": (lambda: of(cells, "aligned_places", shifted), "segment"),
     "cells divide the image evenly": (lambda: of(cells, "aligned_places", stretched), "segment"),
@@ -119,6 +123,10 @@ MUTANTS: dict[str, tuple[Patch, str]] = {
         lambda: of(ranking.ClassNames, "rank", worst_first),
         "other scores than the network's best",
     ),
+    "colours of features swapped": (
+        lambda: of(graph, "network_logits", blue_features_first),
+        "network",
+    ),
     "mean of padded cells too": (
         lambda: of(cells.WholeImages, "_dense_logits", mean_of_all),
         "serving_default",
@@ -127,7 +135,13 @@ MUTANTS: dict[str, tuple[Patch, str]] = {
 
 
 # One of each: geometry, type, crop, order. The rest behind `make soak`.
-QUICK = ("cells two pixels off", "labels of another type", "another part cropped", "classes named backwards")
+QUICK = (
+    "cells two pixels off",
+    "labels of another type",
+    "another part cropped",
+    "classes named backwards",
+    "colours of features swapped",
+)
 
 
 @pytest.fixture(scope="module")
