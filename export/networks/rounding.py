@@ -13,6 +13,7 @@ from .network import Network
 
 _FLOAT32 = 2.0**-24  # unit roundoffs
 _BFLOAT16 = 2.0**-9
+_MOST_BFLOAT16 = 0.19
 _INT8 = 0.5
 
 
@@ -22,9 +23,10 @@ def tolerance(network: Network, precision: str) -> float:
     One side is computed in float32, the other with `precision`, each on any processor.
 
     float32: both sides err by the sum over all layers, those beside each other included.
-    bfloat16: every layer but those that give scores rounds its filter and its result, independently of the others, so
-    that the errors add up as their squares do; four times that, for the largest of many logits. The sums themselves
-    are in float32.
+    bfloat16: every layer but those that give scores rounds its filter, its result, and that with the biases added,
+    independently of the others, so that the errors add up as their squares do; four times that, for the largest of many
+    logits. The sums themselves are in float32. Of layers beside each other the errors average out, so that no network
+    needs more than `_MOST_BFLOAT16`.
     int8: no bound follows from the network; half of the largest logit, which refuses what is no network at all.
     `export.verify.agreement` holds it against float32 on images like those that it is calibrated on, which are not
     those of the other comparisons.
@@ -35,5 +37,5 @@ def tolerance(network: Network, precision: str) -> float:
     if precision == "int8":
         return _INT8
     float32 = 2 * _FLOAT32 * sum(map(math.sqrt, products))
-    bfloat16 = 4 * _BFLOAT16 * math.sqrt(2 * rounded)
+    bfloat16 = min(4 * _BFLOAT16 * math.sqrt(3 * rounded), _MOST_BFLOAT16)
     return float32 + (bfloat16 if precision == "bfloat16" else 0)
