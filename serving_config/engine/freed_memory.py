@@ -9,13 +9,15 @@ import ctypes
 import time
 from collections.abc import Callable
 
-_IDLE_SECONDS = 1.0  # long enough that calls one after the other do not pay for pages fetched anew
+# Long enough that calls one after the other do not pay for pages fetched anew; and once more, as answers that go out
+# on a slow connection are freed after their prediction has ended.
+_IDLE_SECONDS = (1.0, 10.0)
 _M_ARENA_MAX = -8  # of mallopt(3)
 _POOLS = 2
 
 
 class FreedMemory:
-    """Gives it back once for each time that the engine falls idle. To be made before the threads that allocate.
+    """Gives it back twice for each time that the engine falls idle. To be made before the threads that allocate.
 
     Args:
         idle_since: tells when the last prediction ended, in seconds of time.monotonic(), or None while one runs.
@@ -23,7 +25,8 @@ class FreedMemory:
 
     def __init__(self, idle_since: Callable[[], float | None]) -> None:
         self._idle_since = idle_since
-        self._given_back_since: float | None = None
+        self._since: float | None = None
+        self._given_back = 0  # times since then
         # mallopt(3) and malloc_trim(3) as glibc has them; elsewhere free() does as it likes.
         try:
             library = ctypes.CDLL(None)
@@ -35,7 +38,10 @@ class FreedMemory:
     def give_back_when_idle(self) -> None:
         """To be called every now and then; does nothing in most calls."""
         since = self._idle_since()
-        if since is None or since == self._given_back_since or time.monotonic() < since + _IDLE_SECONDS:
+        if since != self._since:
+            self._since, self._given_back = since, 0
+        if since is None or self._given_back == len(_IDLE_SECONDS):
             return
-        self._given_back_since = since
-        self._trim(ctypes.c_size_t(0))
+        if time.monotonic() >= since + _IDLE_SECONDS[self._given_back]:
+            self._given_back += 1
+            self._trim(ctypes.c_size_t(0))

@@ -102,7 +102,9 @@ def decode_guarded(decoder: Callable[[Tensor], Tensor], data: Tensor, what: Tens
         what: names the image.
         kind: of the file, for the refusal.
     """
-    decode = tf.function(decoder, input_signature=[tf.TensorSpec([], tf.string)]).get_concrete_function()
+    decode = tf.function(
+        decoder, input_signature=[tf.TensorSpec([], tf.string)], autograph=False
+    ).get_concrete_function()
     rank = len(decode.output_shapes)
     element = {"output_types": [tf.uint8], "output_shapes": [[None] * rank]}
     files = tf.raw_ops.TensorDataset(components=[data], output_shapes=[[]])

@@ -154,7 +154,7 @@ def test_an_image_that_the_model_refuses_for_its_size_suggests_tiles(engine: str
         with pytest.raises(InvalidInput, match=r"4194304 pixels.*tile=1024.*--tile 1024"):
             client.segment(np.zeros((2048, 2049, 3), np.uint8))
         with pytest.raises(InvalidInput) as other:
-            client.classify(np.zeros((2048, 2049, 3), np.uint8))
+            client.analyze(np.zeros((2048, 2049, 3), np.uint8))
     assert "tile" not in str(other.value)
 
 
