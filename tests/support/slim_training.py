@@ -45,6 +45,7 @@ TRAINED = replace(
     logits=_page,
     output_strides=(32,),
     window=1,
+    least_side=1,
     averaged_strides=(),
 )
 
