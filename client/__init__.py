@@ -7,30 +7,39 @@ with Client("localhost:8500", model="vgg_16") as client:
     client.segment("street.jpg").overlay().save("overlay.png")
 """
 
-from .aio import AsyncClient
-from .channels.tls import TLS
-from .client import Client
-from .errors import (
-    DeadlineExceeded,
-    InvalidInput,
-    MessageTooLarge,
-    ModelNotFound,
-    ServerError,
-    ServingError,
-    SignatureNotFound,
-    Unavailable,
-)
-from .types import (
-    Analysis,
-    Area,
-    Classification,
-    ModelMetadata,
-    Prediction,
-    Segmentation,
-    Signature,
-    TensorSpec,
-    VersionStatus,
-)
+import itertools
+import sys
+
+try:
+    from .aio import AsyncClient
+    from .channels.tls import TLS
+    from .client import Client
+    from .errors import (
+        DeadlineExceeded,
+        InvalidInput,
+        MessageTooLarge,
+        ModelNotFound,
+        ServerError,
+        ServingError,
+        SignatureNotFound,
+        Unavailable,
+    )
+    from .types import (
+        Analysis,
+        Area,
+        Classification,
+        ModelMetadata,
+        Prediction,
+        Segmentation,
+        Signature,
+        TensorSpec,
+        VersionStatus,
+    )
+except ModuleNotFoundError as missing:
+    # `python -m client` imports this package before it runs the command, which could say it in a line.
+    if ("-m", __name__) not in itertools.pairwise(sys.orig_argv):
+        raise
+    sys.exit(f"error: {missing.name} is not installed: pip install slimserve")
 
 __all__ = [
     "TLS",

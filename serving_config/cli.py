@@ -72,5 +72,6 @@ def _line(error: Exception) -> str:
         package = (error.name or "").partition(".")[0]
         for extra, packages in _EXTRAS.items():
             if package in packages:
-                return f"{package} is not installed: pip install 'slimserve[{extra}]'"
+                missing = "protobuf" if package == "google" else package
+                return f"{missing} is not installed: pip install 'slimserve[{extra}]'"
     return f"{type(error).__name__}: {' '.join(str(error).split())} (--debug shows where)"

@@ -98,7 +98,25 @@ def test_a_bare_python_shows_help_in_a_checkout(bare_python: Path) -> None:
     assert end.stdout.startswith("usage: python -m export ")
 
 
-def test_an_export_without_tensorflow_says_in_a_line_what_to_install(bare_python: Path) -> None:
-    end = run(bare_python, "-m", "export", "--ckpt", "vgg_16.ckpt")
+@pytest.mark.parametrize(
+    ("command", "missing", "install"),
+    [
+        ("export --ckpt vgg_16.ckpt", "tensorflow", "'slimserve[export]'"),
+        ("export inspect vgg_16.ckpt", "tensorflow", "'slimserve[export]'"),
+        ("client classify cat.jpg", "grpc", "slimserve"),
+        ("client --help", "grpc", "slimserve"),
+        ("serving_config check", "cryptography", "'slimserve[ops]'"),
+        ("serving_config --help", "protobuf", "'slimserve[ops]'"),
+    ],
+)
+def test_a_bare_python_says_in_a_line_what_to_install(
+    bare_python: Path, command: str, missing: str, install: str
+) -> None:
+    end = run(bare_python, "-m", *command.split())
     assert end.returncode == 1
-    assert end.stderr == "error: tensorflow is not installed: pip install 'slimserve[export]'\n"
+    assert end.stderr == f"error: {missing} is not installed: pip install {install}\n"
+
+
+def test_an_application_gets_the_import_error_itself(bare_python: Path) -> None:
+    end = run(bare_python, "-c", "import client")
+    assert end.stderr.endswith("ModuleNotFoundError: No module named 'grpc'\n")
