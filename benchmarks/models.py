@@ -108,10 +108,10 @@ def head(method: str, kind: str, side: int, classes: int) -> Step:
         logits = tf.compat.v1.placeholder(tf.float32, [None, None, classes])
         size = tf.constant([side, side])
         if method == "ours":
-            label_map = bilinear_label_map(logits, stretched_places(size, tf.shape(logits)[:2]))
+            best = bilinear_label_map(logits, stretched_places(size, tf.shape(logits)[:2]))
         else:
-            scores = tf.image.resize(logits[None], size)[0]
-            label_map = tf.cast(tf.argmax(scores, axis=-1, output_type=tf.int32), label_dtype(classes))
+            best = tf.argmax(tf.image.resize(logits[None], size)[0], axis=-1, output_type=tf.int32)
+        label_map = tf.cast(best, label_dtype(classes))
         run = session.make_callable(label_map, [logits])
     scores = score_maps(kind, side // 32, classes)
     return lambda: np.asarray(run(scores))

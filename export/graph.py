@@ -29,7 +29,7 @@ class ServingGraph:
 
     Attributes:
         source: the images.
-        classes: how many there are.
+        classes: how many there are, all_names: their names, string [C].
         whole: what is said of whole images; None where the network classifies only.
         crop_ranking: of the central crops.
         default_ranking: of whole images where it can be.
@@ -42,7 +42,7 @@ class ServingGraph:
         """Build everything in the current `tf.Graph`."""
         network, top_k = plan.network, plan.options.top_k
         names = ClassNames(plan.labels.names)
-        self.classes = len(plan.labels.names)
+        self.classes, self.all_names = len(plan.labels.names), names.all
         self.source = ImageSource(Bounds.of(plan.options, network))
         self.whole: WholeImages | None = None
         if network.segments:

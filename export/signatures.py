@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import tensorflow as tf
 from tensorflow.core.framework import tensor_shape_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from .graph import ServingGraph
 from .heads.ranking import Ranking
-from .types import Tensor
+from .types import Array, Tensor
 
 PREDICT = "tensorflow/serving/predict"
 CLASSIFY = "tensorflow/serving/classify"
@@ -19,7 +21,8 @@ _Tensors = dict[str, tuple[Tensor, tuple[int, ...]]]
 def signature_defs(graph: ServingGraph) -> dict[str, meta_graph_pb2.SignatureDef]:
     """Return every signature of the graph by its name; -1 in a shape stands for any size.
 
-    A network that only classifies has no label maps, and no signatures for them.
+    A network that only classifies has no label maps, and no signatures for them. Where label maps are made, the input
+    `classes` may be left out: it has a default for TensorFlow Serving (`SignatureDef.defaults`) and one in the graph.
     """
     classes = graph.classes
     k = graph.crop_ranking.ids.shape[-1]
@@ -55,25 +58,36 @@ def signature_defs(graph: ServingGraph) -> dict[str, meta_graph_pb2.SignatureDef
     if graph.whole is None:
         return signatures
     whole = graph.whole
+    chosen: _Tensors = {"classes": (whole.chosen.given, (-1,))}
+    all_classes = {"classes": whole.chosen.default}
     label_map: _Tensors = {"label_map": (whole.label_map, (-1, -1, -1))}
+    label_png: _Tensors = {"label_png": (whole.label_png, (-1,))}
+    names = (graph.all_names, (classes,))
     logits: _Tensors = {
         "logits": (whole.logits, (-1, -1, -1, classes)),
         "labels": (whole.labels, (-1, -1, -1)),
         "receptive_field": (whole.receptive_field, (-1,)),
     }
     return signatures | {
-        "serving_default": _signature(images, label_map | default),
-        "segment": _signature(images, label_map),
-        "segment_bytes": _signature(image_bytes, {"label_png": (whole.label_png, (-1,))}),
+        "serving_default": _signature(
+            images | chosen, label_map | {"label_names": names} | default, defaults=all_classes
+        ),
+        "segment": _signature(images | chosen, label_map | {"class_names": names}, defaults=all_classes),
+        "segment_bytes": _signature(
+            image_bytes | chosen, label_png | {"class_names": names}, defaults=all_classes
+        ),
         "logits": _signature(images, logits),
     }
 
 
-def _signature(inputs: _Tensors, outputs: _Tensors, method: str = PREDICT) -> meta_graph_pb2.SignatureDef:
+def _signature(
+    inputs: _Tensors, outputs: _Tensors, method: str = PREDICT, defaults: Mapping[str, Array] | None = None
+) -> meta_graph_pb2.SignatureDef:
     return meta_graph_pb2.SignatureDef(
         inputs={name: _tensor_info(*tensor) for name, tensor in inputs.items()},
         outputs={name: _tensor_info(*tensor) for name, tensor in outputs.items()},
         method_name=method,
+        defaults={name: tf.make_tensor_proto(value) for name, value in (defaults or {}).items()},
     )
 
 

@@ -11,11 +11,12 @@ from ..networks import Network
 from ..networks.layers import Layers
 from ..options import GraphOptions
 from ..types import Padding, Tensor
+from .chosen_classes import ChosenClasses
 from .label_map import (
     aligned_places,
     averaged,
+    best_classes,
     bilinear_label_map,
-    coarse_labels,
     label_dtype,
     nearest_label_map,
     stretched_places,
@@ -44,8 +45,19 @@ def _logits(net: Tensor, network: Network, layers: Layers, options: GraphOptions
     return tf.cast(network.logits(net, layers, padding, options.output_stride), tf.float32)
 
 
-def full_size_labels(logits: Tensor, size: Tensor, network: Network, options: GraphOptions) -> Tensor:
-    """Label map [H, W] of an image of `size` int32 [2] whose cells have `logits` [h, w, C]."""
+def full_size_labels(
+    logits: Tensor, size: Tensor, network: Network, options: GraphOptions, chosen: ChosenClasses | None = None
+) -> Tensor:
+    """Label map [H, W] of an image of `size` int32 [2] whose cells have `logits` [h, w, C].
+
+    Only the classes `chosen` compete, without them all do.
+    """
+    scores = chosen.scores(logits) if chosen else logits
+    best = _best_at_full_size(scores, size, network, options)
+    return tf.cast(chosen.labels(best) if chosen else best, label_dtype(logits.shape[-1]))
+
+
+def _best_at_full_size(logits: Tensor, size: Tensor, network: Network, options: GraphOptions) -> Tensor:
     if options.geometry == "aligned":
         places = aligned_places(size, options.output_stride, network.centre)
     else:
@@ -65,6 +77,7 @@ class WholeImages:
         labels: label [N, h, w], the best class of each cell.
         receptive_field: int32 [N], pixels that one of the network's own cells sees, a side.
         means: float32 [N, C], the logits of each image.
+        chosen: the classes that compete for labels in the label maps.
         label_map: label [N, H, W].
         label_png: string [N], the label maps as PNG.
     """
@@ -83,12 +96,13 @@ class WholeImages:
                 self._whole_image, tf.TensorSpec([None, None, classes]), tf.TensorSpec([2], tf.int32)
             )
             self.logits = tf.identity(self._cells.stack(), "logits")
-            self.labels = tf.identity(coarse_labels(self.logits), "labels")
+            self.labels = tf.cast(best_classes(self.logits), label_dtype(classes), "labels")
             self.receptive_field = tf.fill([source.count], network.receptive_field, "receptive_field")
         with tf.name_scope("dense"):
             (means,) = source.map(self._dense_logits, tf.TensorSpec([classes]))
             self.means = means.stack()
         with tf.name_scope("segment"):
+            self.chosen = ChosenClasses(classes)
             (label_maps,) = source.map(self._label_map, tf.TensorSpec([None, None], label_dtype(classes)))
             self.label_map = tf.identity(label_maps.stack(), "label_map")
             (label_pngs,) = source.map(
@@ -118,7 +132,7 @@ class WholeImages:
     def _label_map(self, index: Tensor) -> tuple[Tensor]:
         logits, size = self._cells.read(index), self._sizes.read(index)
         logits = tf.ensure_shape(logits, [None, None, self._classes])
-        return (full_size_labels(logits, size, self._network, self._options),)
+        return (full_size_labels(logits, size, self._network, self._options, self.chosen),)
 
     def _dense_logits(self, index: Tensor) -> tuple[Tensor]:
         """Mean of the logits whose fc6 window lies inside the feature map, of all where there are none: [C].

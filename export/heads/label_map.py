@@ -26,9 +26,9 @@ def label_dtype(classes: int) -> tf.DType:
     return tf.uint8 if classes <= 256 else tf.uint16
 
 
-def coarse_labels(logits: Tensor) -> Tensor:
-    """The class with the largest logit of each cell, the first of equals: [..., h, w, C] to [..., h, w]."""
-    return tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), label_dtype(logits.shape[-1]))
+def best_classes(logits: Tensor) -> Tensor:
+    """The class with the largest logit of each cell, the first of equals: [..., h, w, C] to int32 [..., h, w]."""
+    return tf.argmax(logits, axis=-1, output_type=tf.int32)
 
 
 class Places(NamedTuple):
@@ -78,12 +78,12 @@ def averaged(logits: Tensor) -> Tensor:
 
 
 def nearest_label_map(logits: Tensor, places: Places) -> Tensor:
-    """Argmax of float32 [h, w, C] at the cell nearest to each pixel, the later one of two: [H, W]."""
+    """Argmax of float32 [h, w, C] at the cell nearest to each pixel, the later one of two: int32 [H, W]."""
     rows, columns = (
         tf.clip_by_value(tf.cast(tf.floor(place + 0.5), tf.int32), 0, tf.shape(logits)[axis] - 1)
         for axis, place in enumerate(places)
     )
-    return tf.gather(tf.gather(coarse_labels(logits), rows), columns, axis=1)
+    return tf.gather(tf.gather(best_classes(logits), rows), columns, axis=1)
 
 
 def bilinear_label_map(logits: Tensor, places: Places) -> Tensor:
@@ -94,7 +94,7 @@ def bilinear_label_map(logits: Tensor, places: Places) -> Tensor:
         places: of the image's pixels.
 
     Returns:
-        uint8 or uint16 [H, W]; of equal scores the first class wins.
+        int32 [H, W]; of equal scores the first class wins.
     """
     rows, columns = (_bands(place, tf.shape(logits)[axis]) for axis, place in enumerate(places))
     candidates = _classes_that_can_win(logits, rows, columns)
@@ -117,7 +117,7 @@ def bilinear_label_map(logits: Tensor, places: Places) -> Tensor:
     _, labels = tf.while_loop(
         lambda start, _: start < undecided, interpolate, (tf.constant(0), labels), parallel_iterations=1
     )
-    return tf.cast(_assemble(labels, rows, columns), label_dtype(logits.shape[-1]))
+    return _assemble(labels, rows, columns)
 
 
 class _Bands(NamedTuple):
@@ -163,7 +163,7 @@ def _classes_that_can_win(logits: Tensor, rows: _Bands, columns: _Bands) -> Tens
     def of_corners(choose: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         down = choose(tf.gather(logits, rows.lower), tf.gather(logits, rows.upper))
         across = choose(tf.gather(down, columns.lower, axis=1), tf.gather(down, columns.upper, axis=1))
-        return tf.reshape(across, [-1, logits.shape[-1]])
+        return tf.reshape(across, [-1, tf.shape(logits)[-1]])
 
     bar = tf.reduce_max(of_corners(tf.minimum), axis=1, keepdims=True)
     return of_corners(tf.maximum) >= bar - _ROUNDING * tf.reduce_max(tf.abs(logits))

@@ -29,17 +29,21 @@ class Ranking:
 
 
 class ClassNames:
-    """The names of all classes in the current graph."""
+    """The names of all classes in the current graph.
+
+    Attributes:
+        all: string [C].
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
         self._count = len(names)
-        self._names = tf.constant(names, tf.string, name="class_names")
+        self.all = tf.constant(names, tf.string, name="class_names")
 
     def rank(self, logits: Tensor, k: int) -> Ranking:
         """Return the `k` best classes, or all if there are fewer, of logits [N, C]."""
         probabilities = tf.nn.softmax(tf.ensure_shape(logits, [None, self._count]))
         scores, ids = tf.math.top_k(probabilities, k=min(k, self._count))
-        return Ranking(ids, tf.gather(self._names, ids), scores, probabilities)
+        return Ranking(ids, tf.gather(self.all, ids), scores, probabilities)
 
     def look_up(self, ids: Tensor) -> Tensor:
         """Return the names of classes int32 [ids]; refuses a number that no class has."""
@@ -48,4 +52,4 @@ class ClassNames:
             f"class_ids must lie between 0 and {self._count - 1}",
         )
         with tf.control_dependencies([known]):
-            return tf.gather(self._names, tf.identity(ids))
+            return tf.gather(self.all, tf.identity(ids))

@@ -57,10 +57,10 @@ def check_same(signature: str, logits: Array, of_pixels: Array, bound: float) ->
         refuse(signature, "gives other scores than another signature gives for the same pixels")
 
 
-def check_labels_signature(answer: Mapping[str, Array], ids: Array, plan: Plan) -> None:
-    """Refuse names that are not those of the classes asked for."""
-    if not np.array_equal(answer["class_names"], _names(plan)[ids]):
-        refuse("labels", "gives classes other names than the labels do")
+def check_names(signature: str, names: Array, ids: Array, plan: Plan) -> None:
+    """Refuse names that are not those of the classes `ids`."""
+    if not np.array_equal(names, _names(plan)[ids]):
+        refuse(signature, "gives classes other names than the labels do")
 
 
 def _names(plan: Plan) -> Array:
@@ -87,10 +87,13 @@ def check_label_dtype(signature: str, labels: Array, plan: Plan) -> None:
         refuse(signature, f"gives labels of type {labels.dtype.name} instead of {np.dtype(wanted).name}")
 
 
-def check_label_map(signature: str, label_map: Array, logits: Array, plan: Plan) -> None:
+def check_label_map(
+    signature: str, label_map: Array, logits: Array, plan: Plan, classes: Array | None = None
+) -> None:
     """Refuse a label map [H, W] that is not the argmax of the image's scores [h, w, C], upsampled in float64.
 
-    Of classes whose scores differ by rounding alone, each is right. Of a larger image every fifth row is compared.
+    Of classes whose scores differ by rounding alone, each is right. Of a larger image every fifth row is compared. With
+    `classes`, int [K], only these compete.
     """
     network, options = plan.network, plan.options
     check_label_dtype(signature, label_map, plan)
@@ -98,6 +101,10 @@ def check_label_map(signature: str, label_map: Array, logits: Array, plan: Plan)
     rows, columns = expected.places(size, (logits.shape[0], logits.shape[1]), network, options)
     wrong = compared = 0
     bound = _ROUNDING * float(np.abs(logits).max())
+    if classes is not None:
+        others = np.setdiff1d(np.arange(logits.shape[-1]), classes)
+        logits = logits.astype(np.float64)
+        logits[..., others] = logits.min() - 1 - 2 * bound
     nearest = options.upsampling == "nearest"
     if not nearest and options.output_stride in network.averaged_strides:
         logits = expected.averaged(logits.astype(np.float64))

@@ -121,9 +121,10 @@ _COMPARED = {
     "classify_bytes": "the same photos as PNG files with classify",
     "classify_examples": "one of them in a tf.Example with classify",
     "logits": "the cells of a photo with the reference's; labels and types with NumPy's",
-    "segment": "the label maps of a photo and of small images, alone and two in a request, with scores upsampled in "
-    "float64; the photo's also with the reference's",
-    "segment_bytes": "two small images of different sizes as PNG files with scores upsampled in float64",
+    "segment": "the label maps of a photo and of small images, alone and two in a request, with all and with half of "
+    "the classes, with scores upsampled in float64; the photo's also with the reference's; the names with the labels",
+    "segment_bytes": "two small images of different sizes as PNG files, with all and with half of the classes, with "
+    "scores upsampled in float64; the names with the labels",
     "serving_default": "ranking, names and label maps of the same images with NumPy's",
     "labels": "the names of all classes with the labels",
     "network": "the scores of a small image's pixels, or of a crop where the network only classifies, with logits or "
@@ -168,6 +169,7 @@ def _segmented(
     label_maps = answers.decoded_label_maps(list(encoded["segment_bytes"]["label_png"]), plan)
     for label_map, scores in zip(label_maps, (logits[0][0], logits[1][0]), strict=True):
         answers.check_label_map("segment_bytes", label_map, scores, plan)
+    _check_chosen(exported, pair[0], logits[0][0], plan)
     if not of_cells:
         return [], Labels()
     found = exported(*names, images=images.photos[:1])
@@ -191,6 +193,22 @@ def _check_whole(found: _Answers, plan: Plan) -> Array:
     return logits
 
 
+def _check_chosen(exported: Exported, image: Array, logits: Array, plan: Plan) -> None:
+    """Check the label maps of an image [H, W, 3], whose scores are [h, w, C], where every other class may compete."""
+    every = np.arange(len(plan.labels.names), dtype=np.int32)
+    chosen = every[::-2]
+    found = exported("segment", "serving_default", images=image[None], classes=chosen)
+    found |= exported("segment_bytes", image_bytes=[png(image)], classes=chosen)
+    label_maps = {name: found[name]["label_map"][0] for name in ("segment", "serving_default")}
+    (label_maps["segment_bytes"],) = answers.decoded_label_maps(
+        list(found["segment_bytes"]["label_png"]), plan
+    )
+    for name, label_map in label_maps.items():
+        answers.check_label_map(name, label_map, logits, plan, chosen)
+        names = found[name]["label_names" if name == "serving_default" else "class_names"]
+        answers.check_names(name, names, every, plan)
+
+
 def _alone(exported: Exported, plan: Plan, images: Generated, crops: Sequence[Array], bound: float) -> None:
     """Check the signature `network` against the scores that are compared with the reference's."""
     network, geometry = plan.network, plan.options.geometry
@@ -208,7 +226,7 @@ def _alone(exported: Exported, plan: Plan, images: Generated, crops: Sequence[Ar
 
 def _named(exported: Exported, plan: Plan) -> None:
     ids = np.arange(len(plan.labels.names), dtype=np.int32)[::-1]
-    answers.check_labels_signature(exported("labels", class_ids=ids)["labels"], ids, plan)
+    answers.check_names("labels", exported("labels", class_ids=ids)["labels"]["class_names"], ids, plan)
 
 
 def _in_requests(

@@ -110,7 +110,10 @@ def test_tensorflow_loads_and_runs_every_signature(models: Path) -> None:
     images = tf.zeros([2, 33, 40, 3], tf.uint8)
     assert set(loaded.signatures) == SIGNATURES
     for name in ("serving_default", "classify", "segment", "logits"):
-        assert all(len(output) == 2 for output in loaded.signatures[name](images=images).values())
+        takes = loaded.signatures[name].structured_input_signature[1]
+        classes = {"classes": tf.range(3)} if "classes" in takes else {}
+        answer = loaded.signatures[name](images=images, **classes)
+        assert all(len(output) == (10 if output.shape == [10] else 2) for output in answer.values())
 
 
 def test_saved_model_cli_shows_the_signatures(models: Path) -> None:

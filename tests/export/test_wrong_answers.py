@@ -15,7 +15,7 @@ from slimserve.export import graph
 from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.errors import ExportError
-from slimserve.export.heads import cells, crops, label_map, ranking
+from slimserve.export.heads import cells, chosen_classes, crops, label_map, ranking
 from slimserve.export.images import decoding, preprocessing, source
 from slimserve.export.options import GraphOptions, Request
 from slimserve.export.pipeline import export_checkpoint
@@ -88,7 +88,15 @@ def worst_first(right: Any) -> Any:
 
 
 def last_of_all(right: Any) -> Any:
-    return lambda logits: tf.cast(tf.argmin(logits, axis=-1), tf.uint8)
+    return lambda logits: tf.argmin(logits, axis=-1, output_type=tf.int32)
+
+
+def all_compete(right: Any) -> Any:
+    return lambda self, logits: logits
+
+
+def places_for_classes(right: Any) -> Any:
+    return lambda self, best: best
 
 
 def blue_features_first(right: Any) -> Any:
@@ -103,7 +111,15 @@ MUTANTS: dict[str, tuple[Patch, str]] = {
         "segment",
     ),
     "labels of another type": (another_label_dtype, "type uint16 instead of uint8"),
-    "the worst class of a cell": (lambda: of(cells, "coarse_labels", last_of_all), "logits"),
+    "the worst class of a cell": (lambda: of(cells, "best_classes", last_of_all), "logits"),
+    "classes that were not chosen": (
+        lambda: of(chosen_classes.ChosenClasses, "scores", all_compete),
+        "segment",
+    ),
+    "places among the chosen classes": (
+        lambda: of(chosen_classes.ChosenClasses, "labels", places_for_classes),
+        "segment",
+    ),
     "mirrored label PNG": (lambda: of(tf.io, "encode_png", mirrored), "segment_bytes"),
     "another part cropped": (lambda: of(crops, "central_crop", upper_left_crop), "reference by"),
     "resized at pixel centres": (
@@ -139,6 +155,7 @@ QUICK = (
     "cells two pixels off",
     "labels of another type",
     "another part cropped",
+    "classes that were not chosen",
     "classes named backwards",
     "colours of features swapped",
 )
