@@ -51,6 +51,21 @@ def decode_gray(png: bytes) -> npt.NDArray[Any]:
     return planes[0].astype(np.uint16) << 8 | planes[1]
 
 
+def encode_gray(labels: npt.NDArray[Any]) -> bytes:
+    """Write uint8 or uint16 [H,W] as a grayscale PNG, without filters."""
+    height, width = labels.shape
+    header = struct.pack(">IIBBBBB", width, height, 8 * labels.itemsize, 0, 0, 0, 0)
+    samples = labels.astype(labels.dtype.newbyteorder(">")).view(np.uint8).reshape(height, -1)
+    rows = np.zeros((height, 1 + samples.shape[1]), np.uint8)  # each begins with its filter, none
+    rows[:, 1:] = samples
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b"")]
+    framed = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
+        for kind, data in chunks
+    )
+    return _SIGNATURE + b"".join(framed)
+
+
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Walk the chunks up to the end: kind and data of each."""
     if not png.startswith(_SIGNATURE):

@@ -18,7 +18,6 @@ from .protocol import message_classes
 
 _PROTOCOL = message_classes(packed_as_bytes=True)
 _TENSOR_CONTENT, _STRING_VAL = 4, 8  # fields of TensorProto
-_INPUTS = 2  # of PredictRequest
 _KEY, _VALUE = 1, 2  # of a map's entry
 
 
@@ -62,15 +61,15 @@ def tensor_of_strings(strings: Sequence[bytes]) -> TensorParts:
     return TensorParts(STRING, (len(strings),), strings)
 
 
-def frame_input(name: str, tensor: TensorParts) -> list[bytes | memoryview]:
-    """Frame one entry of `PredictRequest.inputs`: pieces that, joined, are its bytes on the wire."""
+def frame_entry(field: int, name: str, tensor: TensorParts) -> list[bytes | memoryview]:
+    """Frame one entry of a map of tensors, which is that field of its message: pieces that, joined, are its bytes."""
     shape = {"dim": [{"size": size} for size in tensor.shape]}
     header = _PROTOCOL.TensorProto(dtype=tensor.dtype, tensor_shape=shape).SerializeToString()
     if tensor.dtype == STRING:
         values = [piece for value in tensor.buffers for piece in frame(_STRING_VAL, [value])]
     else:
         values = frame(_TENSOR_CONTENT, tensor.buffers)
-    return frame(_INPUTS, frame(_KEY, [name.encode()]) + frame(_VALUE, [header, *values]))
+    return frame(field, frame(_KEY, [name.encode()]) + frame(_VALUE, [header, *values]))
 
 
 def frame(field: int, pieces: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:

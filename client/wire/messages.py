@@ -15,7 +15,7 @@ from ..limits import check_size
 from ..types import ModelMetadata, Signature, TensorSpec, VersionStatus
 from .decoding import MalformedTensor, decode_tensor
 from .dtypes import dtype_name
-from .encoding import TensorParts, frame_input
+from .encoding import TensorParts, frame_entry
 from .lifting import lift_large_values
 from .protocol import message_classes
 
@@ -24,6 +24,7 @@ GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
 GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
 _PROTOCOL = message_classes(packed_as_bytes=True)
+_INPUTS = _PROTOCOL.PredictRequest.INPUTS_FIELD_NUMBER
 # What `slimserve export` names the tensors of `classify` after: the rest of a model's metadata is types and shapes.
 _PREPARED = re.compile(r"preprocessing_(\w+)/crop_(\d+)/")
 _VALUE_FIELDS = range(5, 18)  # TensorProto's fields of values
@@ -71,7 +72,7 @@ def predict_request(
     pieces: list[bytes | memoryview] = [request.SerializeToString()]
     for name, tensor in inputs.items():
         check_size(tensor.nbytes)
-        pieces += frame_input(name, tensor)
+        pieces += frame_entry(_INPUTS, name, tensor)
     check_size(sum(len(piece) for piece in pieces))
     return b"".join(pieces)
 

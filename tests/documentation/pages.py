@@ -39,7 +39,9 @@ def _commands(block: Block) -> list[str]:
 
 BLOCKS = tuple(block for page in PAGES for block in _blocks(page))
 COMMANDS = tuple(command for block in BLOCKS if block.language == "console" for command in _commands(block))
-PROGRAMS = tuple(dict.fromkeys(block.text for block in BLOCKS if block.language == "python"))
+_PYTHON = tuple(dict.fromkeys(block.text for block in BLOCKS if block.language == "python"))
+TEST_FILES = tuple(text for text in _PYTHON if "\ndef test_" in text)  # for pytest
+PROGRAMS = tuple(text for text in _PYTHON if text not in TEST_FILES)
 
 
 def room_and_verb(command: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.conftest import ROOT
 from tests.documentation.not_run import NOT_RUN
-from tests.documentation.pages import COMMANDS, PROGRAMS, VERBS, room_and_verb
+from tests.documentation.pages import COMMANDS, PROGRAMS, TEST_FILES, VERBS, room_and_verb
 from tests.documentation.workshop import Workshop
 
 DEMO = "python -m export.demo vgg_16.ckpt"  # run by the fixture `demo_checkpoint`
@@ -114,6 +114,15 @@ class TestWhileServed:
     @pytest.mark.parametrize("program", [p for p in PROGRAMS if "TLS(" not in p])
     def test_program_prints_answers(self, served: Workshop, program: str) -> None:
         assert served.run(program)
+
+
+@pytest.mark.parametrize("text", TEST_FILES)
+def test_a_test_file_passes(text: str, tmp_path: Path) -> None:
+    (tmp_path / "test_application.py").write_text(text, "utf-8")
+    printed = Workshop(tmp_path).type(
+        "python -m pytest -q -p no:cacheprovider -p no:xdist test_application.py"
+    )
+    assert " passed" in printed
 
 
 @pytest.mark.parametrize("command", PRINTED)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
@@ -112,66 +109,3 @@ def scene_pixels() -> np.ndarray:
     """uint8 [48,64,3]: something with structure, from a fixed seed."""
     generator = np.random.default_rng(20)
     return np.kron(generator.integers(0, 256, (6, 8, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
-
-
-class Proxy:
-    """A TCP proxy that counts what passes, and cuts a connection after `limit` bytes of answer."""
-
-    def __init__(self, port: int, limit: int | None = None) -> None:
-        self.limit, self.target = limit, port
-        self.sent = self.answered = 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.threads: list[threading.Thread] = []
-        self._run(self._accept)
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    def _run(self, function: Callable[..., None], *arguments: Any) -> None:
-        self.threads.append(threading.Thread(target=function, args=arguments, daemon=True))
-        self.threads[-1].start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self.listener.accept()
-                far = socket.create_connection(("127.0.0.1", self.target))
-                self._run(self._pump, near, far, False)
-                self._run(self._pump, far, near, True)
-
-    def _pump(self, source: socket.socket, sink: socket.socket, answer: bool) -> None:
-        passed = 0
-        with contextlib.suppress(OSError):
-            while data := source.recv(1 << 16):
-                passed += len(data)
-                if answer:
-                    self.answered += len(data)
-                else:
-                    self.sent += len(data)
-                if answer and self.limit is not None and passed > self.limit:
-                    break
-                sink.sendall(data)
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-
-@pytest.fixture
-def proxy() -> Iterator[Callable[..., Proxy]]:
-    """Starts proxies that end with the test."""
-    with contextlib.ExitStack() as stack:
-
-        def start(port: int, **options: Any) -> Proxy:
-            started = Proxy(port, **options)
-            stack.callback(started.close)
-            return started
-
-        yield start

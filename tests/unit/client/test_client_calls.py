@@ -13,13 +13,13 @@ import grpc
 import numpy as np
 import pytest
 from slimserve import AsyncClient, Client, DeadlineExceeded, ModelNotFound, ServingError, Unavailable
+from slimserve.testing import Link
 from slimserve.wire.protocol import GetModelStatusResponse
 
 from tests.unit.client.conftest import (
     GET_MODEL_METADATA,
     GET_MODEL_STATUS,
     PREDICT,
-    Proxy,
     ScriptedServer,
     predict_answer,
     refusing,
@@ -68,11 +68,14 @@ async def test_unavailable_is_tried_again_by_the_async_client(scripted: Start) -
         assert (await caller.predict(INPUTS))["y"].tolist() == [7.0]
 
 
-def test_an_answer_that_began_is_not_asked_for_again(scripted: Start, proxy: Callable[..., Proxy]) -> None:
+def test_an_answer_that_began_is_not_asked_for_again(scripted: Start) -> None:
     server = scripted()
     server.answers[PREDICT] = lambda request, context: predict_answer(y=np.zeros(1 << 20))
-    cut = proxy(server.port, limit=1 << 20)
-    with Client(cut.address, model="m") as caller, pytest.raises(Unavailable):
+    with (
+        Link(server.port, largest_answer=1 << 20) as cut,
+        Client(cut.address, model="m") as caller,
+        pytest.raises(Unavailable),
+    ):
         caller.predict(INPUTS)
     assert len(server.calls) == 1
 
@@ -217,11 +220,13 @@ def test_the_token_travels_as_a_bearer_token(scripted: Start) -> None:
     assert server.metadata[0]["authorization"] == "Bearer secret"
 
 
-def test_compressed_requests_are_smaller_on_the_wire(scripted: Start, proxy: Callable[..., Proxy]) -> None:
+def test_compressed_requests_are_smaller_on_the_wire(scripted: Start) -> None:
     server = scripted()
     server.answers[PREDICT] = lambda request, context: predict_answer(y=[float(len(request))])
-    counting = proxy(server.port)
-    with Client(counting.address, model="m", compression="gzip") as caller:
+    with (
+        Link(server.port) as counting,
+        Client(counting.address, model="m", compression="gzip") as caller,
+    ):
         (received,) = caller.predict({"x": np.zeros(1 << 18, np.float32)})["y"].tolist()
     assert received > 1 << 20
     assert counting.sent < 1 << 16
