@@ -21,7 +21,7 @@ from .kernels.choice import feasible
 from .kernels.int8 import require_layers_in_8_bits
 from .options import Request
 from .plan import Plan
-from .record import calibration_record, export_record
+from .record import calibration_record, export_record, file_sizes
 from .savedmodel.publication import draft_version
 from .savedmodel.warmup import write_warmup_requests
 from .savedmodel.write import Model, build_saved_model, with_graph_of, write_saved_model
@@ -128,6 +128,7 @@ def export_checkpoint(
                     record["calibration"] = calibration_record(images, statistics, agreement)
                 if verified and photos:
                     record["verified_on"] = {"files_left_out": photos[1]} | verified.record()
+                record["files"] = file_sizes(draft.folder)
                 text = json.dumps(record, indent=2) + "\n"
                 (draft.folder / "assets.extra" / "export.json").write_text(text, "utf-8")
                 path = draft.publish(published)

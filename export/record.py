@@ -42,6 +42,12 @@ def export_record(plan: Plan, sha256: str, parity: Parity, warnings: Sequence[st
     }
 
 
+def file_sizes(folder: Path) -> dict[str, int]:
+    """The size in bytes of every file below `folder`, by its path there, so that a copy can be told to be whole."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): file.stat().st_size for file in files}
+
+
 def calibration_record(
     images: Images, statistics: Mapping[str, Statistics], agreement: Agreement
 ) -> dict[str, Any]:

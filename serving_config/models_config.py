@@ -99,13 +99,30 @@ def on_this_machine(base_path: str, models_root: Path | None) -> Path:
     )
 
 
+def translated(config: ModelServerConfig, models_root: Path) -> ModelServerConfig:
+    """The list for a server that sees this machine's own paths.
+
+    A base path below /models that does not exist becomes its counterpart below `models_root`, where that exists.
+    All others stay as they are.
+    """
+    after = ModelServerConfig()
+    after.CopyFrom(config)
+    for model in after.model_config_list.config:
+        path = local_path(model.base_path)
+        if not path.is_dir() and path.is_relative_to(_IN_CONTAINER):
+            here = models_root / path.relative_to(_IN_CONTAINER)
+            if here.is_dir():
+                model.base_path = str(here.resolve())
+    return after
+
+
 def check_on_disk(
     config: ModelServerConfig, models_root: Path | None = None, remote_allowed: bool = True
 ) -> None:
     """Refuse a list that TensorFlow Serving would wait on without end.
 
     Args:
-        models_root: what /models stands for on this machine; None where the server runs on this machine.
+        models_root: what /models stands for on this machine; None where the paths are this machine's own.
         remote_allowed: whether the server reads gs:// itself; what is there is not looked at.
 
     Raises:

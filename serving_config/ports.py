@@ -1,5 +1,6 @@
 """TCP ports of this machine."""
 
+import ipaddress
 import os
 import socket
 
@@ -9,6 +10,15 @@ from .errors import ServingConfigError
 def address(host: str, port: int) -> str:
     """HOST:PORT, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether HOST:PORT names this machine, by `localhost` or by an address of its loopback."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def free(host: str) -> int:

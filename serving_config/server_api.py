@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 
-from . import protocol
+from . import ports, protocol
 from .errors import COMMAND, ServingConfigError
 
 # Several times the interval at which TensorFlow Serving looks at the disk.
@@ -43,11 +43,13 @@ class ModelService:
     def __init__(self, address: str, tls: CallerTls | None = None, timeout: float = 10.0) -> None:
         self.address = address
         self._timeout = timeout
+        # A proxy has another idea of what loopback is.
+        options = [("grpc.enable_http_proxy", 0)] if ports.is_loopback(address) else []
         if tls is None:
-            self._channel = grpc.insecure_channel(address)
+            self._channel = grpc.insecure_channel(address, options)
         else:
             credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
-            self._channel = grpc.secure_channel(address, credentials)
+            self._channel = grpc.secure_channel(address, credentials, options)
 
     def close(self) -> None:
         """Close the connection."""

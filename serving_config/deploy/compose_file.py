@@ -7,43 +7,27 @@ from typing import Any
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from . import templates
-from .plan import STOCK_IMAGE, Plan
-
-_GPU_COMMAND = "up --detach --wait serving-gpu     the same on an NVIDIA GPU, on ports 8510 and 8511"
+from .plan import Plan
 
 
 def render(plan: Plan, out: Path) -> str:
     """The compose file that stands in the folder `out`."""
     tree = templates.load("docker-compose.yml")
-    phrases = templates.sizing(plan)
     tree["name"] = plan.name
-    services = tree["services"]
-    service = services["serving"]
+    service = tree["services"]["serving"]
     service["image"] = plan.image
     templates.set_flags(service["command"], plan)
     service["volumes"][0:1] = []
     for volume in reversed(_volumes(plan, out)):
         service["volumes"].insert(0, volume)
     service["healthcheck"]["test"][3] = plan.health_check.replace("$", "$$")
-    gpu_image = _gpu_image(plan.image)
-    if gpu_image:
-        services["serving-gpu"]["image"] = gpu_image
-    else:
-        del services["serving-gpu"]
-        phrases[f"#   docker compose {_GPU_COMMAND}\n"] = ""
-    for each in services.values():
-        limits = each["deploy"]["resources"]["limits"]
-        limits["cpus"] = DoubleQuotedScalarString(str(plan.cores))
-        limits["memory"] = plan.compose_memory
-    return templates.reworded(templates.dump(tree), phrases)
-
-
-def _gpu_image(image: str) -> str | None:
-    """The image for GPUs beside a stock image; what another image, or a digest, has beside it is not known."""
-    repository, _, tag = image.partition(":")
-    if repository != STOCK_IMAGE.partition(":")[0] or not tag or "@" in tag:
-        return None
-    return f"{repository}:{tag.removesuffix('-gpu')}-gpu"
+    resources = service["deploy"]["resources"]
+    resources["limits"]["cpus"] = DoubleQuotedScalarString(str(plan.cores))
+    resources["limits"]["memory"] = plan.compose_memory
+    if plan.gpus:
+        gpu = {"driver": "nvidia", "count": plan.gpus, "capabilities": ["gpu"]}
+        resources["reservations"] = {"devices": [gpu]}
+    return templates.reworded(templates.dump(tree), templates.sizing(plan))
 
 
 def _volumes(plan: Plan, out: Path) -> list[dict[str, Any]]:

@@ -65,6 +65,8 @@ def _deployment(tree: Any, plan: Plan) -> None:
     for amounts in container["resources"].values():
         amounts["cpu"] = DoubleQuotedScalarString(plan.cpu)
         amounts["memory"] = plan.memory
+    if plan.gpus:
+        container["resources"]["limits"]["nvidia.com/gpu"] = plan.gpus
     if plan.baked:
         for volumes in (container["volumeMounts"], pod["volumes"]):
             volumes.remove(next(volume for volume in volumes if volume["name"] == "models"))

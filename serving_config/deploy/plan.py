@@ -57,6 +57,7 @@ class Plan:
     cpu: str = "2"
     memory_asked: str | None = None
     baked: bool = False
+    gpus: int = 0
     batching: bool = False
     tls: ServerTls | None = None
 
@@ -82,6 +83,13 @@ class Plan:
             return f"--memory {self.memory_asked}: write it in Mi or Gi, such as 6Gi"
         if not re.fullmatch(r"[\w.:/@-]+", self.image):
             return f"--image {self.image}: not the name of an image"
+        if not 0 <= self.gpus <= 16:
+            return f"--gpus {self.gpus}: give it 0 to 16"
+        if self.gpus and self.image == STOCK_IMAGE:
+            return (
+                f"--gpus needs --image, an image of TensorFlow Serving built for GPUs: {STOCK_IMAGE} computes on "
+                "CPUs, and no image of 2.20.0 for GPUs is known to exist"
+            )
         if self.baked and self.image == STOCK_IMAGE:
             return "--baked needs --image, the image that holds the models (see the Dockerfile)"
         return None
@@ -111,8 +119,7 @@ class Plan:
     def calls(self) -> int:
         """Calls at once: what fits the memory, but enough for the threads, and no more than keep them busy."""
         room = self._memory_gb - self.loaded_versions * _GB_A_VERSION
-        # One of gRPC's threads waits for the next call and answers none.
-        return max(self.threads + 1, min(_CALLS_A_THREAD * self.threads, int(room / _GB_A_CALL)))
+        return max(self.threads, min(_CALLS_A_THREAD * self.threads, int(room / _GB_A_CALL)))
 
     def needed_gb(self, calls: int) -> Decimal:
         """What the versions and so many calls need."""
@@ -145,7 +152,8 @@ class Plan:
         return {
             "tensorflow_intra_op_parallelism": str(self.threads),
             "tensorflow_inter_op_parallelism": str(self.threads),
-            "grpc_max_threads": str(self.calls),
+            # One of gRPC's threads waits for the next call and answers none.
+            "grpc_max_threads": str(self.calls + 1),
         }
 
     @property

@@ -69,6 +69,7 @@ def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     option("--image", default=STOCK_IMAGE, help=f"the server's image; default: {STOCK_IMAGE}")
     option("--baked", action="store_true", help="the image holds the models (Dockerfile): mount none")
+    option("--gpus", type=int, default=0, metavar="N", help="NVIDIA GPUs of a replica; needs --image")
     option("--cpu", default="2", help="CPU limit of a replica, also its threads; default: 2")
     option(
         "--memory",
@@ -123,6 +124,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         cpu=args.cpu,
         memory_asked=args.memory,
         baked=args.baked,
+        gpus=args.gpus,
         batching=args.batching,
         tls=_tls(args),
     )

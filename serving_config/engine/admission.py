@@ -29,6 +29,12 @@ def usable_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def places(running: int | None, waiting: int | None) -> tuple[int, int]:
+    """How many calls run at once, and how many more wait, where None stands for the default."""
+    running = running or usable_cores()
+    return running, running * _WAITING_FOR_EACH_RUNNING if waiting is None else waiting
+
+
 class Admission:
     """Places for calls, and turns to run.
 
@@ -41,8 +47,8 @@ class Admission:
     """
 
     def __init__(self, running: int | None = None, waiting: int | None = None) -> None:
-        self._running = self._free = running or usable_cores()
-        self._waiting = self._running * _WAITING_FOR_EACH_RUNNING if waiting is None else waiting
+        self._running, self._waiting = places(running, waiting)
+        self._free = self._running
         self.pool = _CountingPool(self._running + self._waiting, thread_name_prefix="prediction")
         self._changed = threading.Condition()
         self._last_end = time.monotonic()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import grpc
 
-from ..models_config import wanted_versions
+from ..models_config import translated, wanted_versions
 from ..protocol import GetModelStatusResponse, ModelConfig, ModelServerConfig, ModelSpec, ModelVersionStatus
 from . import reload, rpc_error
 from .servable import Servable
@@ -47,11 +47,15 @@ class Manager:
         load: makes a servable, warmed up, from name, version and path; raises RpcError.
         poll_seconds: how often the models' folders are read; 0 for once per list of models, and once more when
             a version that is wanted again has been unloaded.
+        models_root: what base paths under /models stand for where they do not exist.
     """
 
-    def __init__(self, load: Callable[[str, int, Path], Servable], poll_seconds: float) -> None:
+    def __init__(
+        self, load: Callable[[str, int, Path], Servable], poll_seconds: float, models_root: Path | None = None
+    ) -> None:
         self._load = load
         self._poll_seconds = poll_seconds or None
+        self._models_root = models_root
         self._changed = threading.Condition()
         self._reload_lock = threading.Lock()
         self._wake = threading.Event()
@@ -69,6 +73,8 @@ class Manager:
         Raises:
             RpcError: the list is refused and nothing has changed; or a new model did not load (UNKNOWN).
         """
+        if self._models_root is not None:
+            config = translated(config, self._models_root)
         with self._reload_lock:
             models = reload.check(config, self._models)
             new = [model.name for model in models.config if model.name not in self._models]

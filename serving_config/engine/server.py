@@ -39,6 +39,7 @@ class Options:
         port: 0 for a free one.
         tensor_content: encode the outputs of Predict as raw bytes instead of typed fields.
         poll_seconds: how often the models' folders are read for new versions; 0 for once.
+        models_root: what base paths under /models stand for where they do not exist.
         threads: TensorFlow's threads within one operation; 0 for one per core.
         max_requests: how many predictions run at once; None for one for each core.
         max_queue: how many more may wait; None for 16 for each that may run.
@@ -49,6 +50,7 @@ class Options:
     port: int = 8500
     tensor_content: bool = False
     poll_seconds: float = 1.0
+    models_root: Path | None = None
     threads: int = 0
     max_requests: int | None = None
     max_queue: int | None = None
@@ -75,7 +77,7 @@ class Engine:
             reason = "the port is in use, or the key is not the certificate's" if options.tls else "in use"
             raise ServingConfigError(f"cannot listen on {address}: {reason}") from error
         self.address = ports.address(options.host, self.port)
-        self._manager = Manager(self._load, options.poll_seconds)
+        self._manager = Manager(self._load, options.poll_seconds, options.models_root)
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._server.add_generic_rpc_handlers(

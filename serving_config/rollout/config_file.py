@@ -1,12 +1,11 @@
 """A models.config that is kept in step with the server: read, changed, and replaced whole."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
-from google.protobuf import text_format
-
-from .. import models_config
+from .. import models_config, models_config_text
 from ..errors import ServingConfigError
 from ..protocol import ModelConfig, ModelServerConfig
 
@@ -53,13 +52,16 @@ class ConfigFile:
             )
 
     def save(self, config: ModelServerConfig) -> None:
-        """Replace the file in one step, keeping the comment at its head; a crash leaves the old one whole.
+        """Replace the file in one step, keeping the comments in it; a crash leaves the old one whole.
 
         Raises:
             ServingConfigError: the folder cannot be written, or the file was changed since it was read.
         """
         self.check_unchanged()
-        text = (_head(self._bytes.decode()) + text_format.MessageToString(config)).encode()
+        words, comments_kept = models_config_text.changed(self._bytes.decode(), config)
+        if not comments_kept:
+            print(f"note: {self.path} was written anew, without the comments inside it", file=sys.stderr)
+        text = words.encode()
         try:
             with tempfile.NamedTemporaryFile(dir=self.path.parent, prefix=".models-", delete=False) as new:
                 new.write(text)
@@ -80,12 +82,3 @@ class ConfigFile:
             return self.path.read_bytes()
         except OSError:
             return b""
-
-
-def _head(text: str) -> str:
-    lines = []
-    for line in text.splitlines(keepends=True):
-        if line.strip() and not line.lstrip().startswith("#"):
-            break
-        lines.append(line)
-    return "".join(lines)

@@ -27,7 +27,7 @@ def check(service: ModelService, file: ConfigFile, name: str, labels: dict[str, 
         raise ServingConfigError(
             f"{file.path} does not describe the server at {service.address}: {difference}; name the file that the "
             "server was started from with --models-config, or start it from this one: "
-            f"`{COMMAND} up --models-config {file.path}`"
+            f"`{COMMAND} up --models-config {file.path}` (with --models-root where base paths name /models)"
         )
 
 

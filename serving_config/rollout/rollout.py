@@ -12,7 +12,7 @@ finds it after any restart.
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import models_config
+from .. import models_config, translation
 from ..errors import ServingConfigError
 from ..protocol import ModelServerConfig
 from ..server_api import ModelService
@@ -125,7 +125,8 @@ class Rollout:
 
     def _reload(self, config: ModelServerConfig) -> None:
         self._file.check_unchanged()
-        self._service.reload(config)
+        root = translation.models_root(self._service.address)
+        self._service.reload(models_config.translated(config, root) if root else config)
 
     def _with(self, labels: dict[str, int], versions: set[int]) -> ModelServerConfig:
         """The file's list with other labels and, where it names them one by one, other versions of this model."""

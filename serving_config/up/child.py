@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from .. import models_config, ports
 from ..errors import ServingConfigError
 from ..server_api import ModelService
-from . import ready
+from . import ready, unready
 from .server_command import Launch
 
 _POLL_SECONDS = 0.25
@@ -72,11 +72,13 @@ def _ending_with(parent: int) -> Callable[[], None] | None:
 def _wait_ready(process: subprocess.Popen[bytes], launch: Launch) -> dict[str, list[int]]:
     """The versions that answer, by model, once every model has one."""
     service = ModelService(ports.address(launch.host, launch.port), timeout=2)
+    watch = unready.Watch(launch)
     try:
         while process.poll() is None:
             models = _opened(launch) if launch.ssl_config else _available(service, launch)
             if models is not None:
                 return models
+            watch.look(service)
             time.sleep(_POLL_SECONDS)
     finally:
         service.close()

@@ -33,6 +33,7 @@ def serve(config: ModelServerConfig, args: argparse.Namespace) -> NoReturn:
             port=args.port,
             tensor_content=bool(args.tensor_content),
             poll_seconds=args.file_system_poll_seconds,
+            models_root=args.models_root,
             threads=args.threads,
             max_requests=args.max_requests,
             max_queue=args.max_queue,

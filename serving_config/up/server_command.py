@@ -6,7 +6,6 @@ Each flag is one that TensorFlow Serving 2.20 knows; `tensorflow_model_server --
 import hashlib
 import ipaddress
 import math
-import os
 import socket
 import tempfile
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from google.protobuf import text_format
 from .. import models_config, ports
 from ..errors import ServingConfigError
 from ..protocol import ModelServerConfig
+from ..translation import cache_folder
 
 PROGRAM = "tensorflow_model_server"
 IMAGE = "tensorflow/serving:2.20.0"
@@ -28,7 +28,8 @@ class Launch:
 
     Attributes:
         config: the models; `config_file` is the same on disk.
-        models_root: what base paths under /models stand for on this machine (Docker only).
+        models_root: what base paths under /models stand for on this machine.
+        calls: answered at once; more are refused.
         threads: of TensorFlow within one operation; 0 for the server's default.
     """
 
@@ -38,6 +39,7 @@ class Launch:
     port: int
     tensor_content: bool
     poll_seconds: float
+    calls: int
     threads: int = 0
     ssl_config: Path | None = None
     models_root: Path = models_config.MODELS
@@ -93,7 +95,8 @@ def generated_config(config: ModelServerConfig) -> Path:
         ServingConfigError: it cannot be written.
     """
     text = text_format.MessageToString(config)
-    path = _cache() / f"models-{hashlib.sha256(text.encode()).hexdigest()[:12]}.config"
+    folder = cache_folder() or Path(tempfile.mkdtemp(prefix="slimserve-"))
+    path = folder / f"models-{hashlib.sha256(text.encode()).hexdigest()[:12]}.config"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -102,13 +105,6 @@ def generated_config(config: ModelServerConfig) -> Path:
             f"{path}: cannot write the list of models ({error.strerror}): give one with --models-config"
         ) from error
     return path
-
-
-def _cache() -> Path:
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slimserve"
-    except RuntimeError:  # a user without a home
-        return Path(tempfile.mkdtemp(prefix="slimserve-"))
 
 
 def _flags(launch: Launch) -> list[str]:
@@ -123,6 +119,12 @@ def _flags(launch: Launch) -> list[str]:
         f"--enable_serialization_as_tensor_content={str(launch.tensor_content).lower()}",
         # The profiler's calls would be open to everyone who reaches the port.
         "--enable_profiler=false",
+        # A version that does not load is given up after 10 seconds, not after 5 minutes.
+        "--num_load_threads=1",
+        "--max_num_load_retries=2",
+        "--load_retry_interval_micros=5000000",
+        # One of gRPC's threads waits for the next call and answers none.
+        f"--grpc_max_threads={launch.calls + 1}",
         # The largest message that protobuf allows, both ways.
         "--grpc_channel_arguments=grpc.max_receive_message_length=-1,grpc.max_send_message_length=-1",
     ]

@@ -1,6 +1,7 @@
 """`python -m serving_config up`: serve models in the foreground until Ctrl-C or SIGTERM."""
 
 import argparse
+import contextlib
 import math
 import shlex
 import sys
@@ -8,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .. import models_config, ports
+from ..engine.admission import places
 from ..errors import ServingConfigError
 from ..protocol import ModelServerConfig
+from ..translation import known
 from . import child, engine_choice, exposure, server_command
 
 _DESCRIPTION = """\
@@ -60,7 +63,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=models_config.MODELS,
         metavar="FOLDER",
-        help="docker: what base paths under /models stand for on this machine (default: models)",
+        help="what base paths under /models stand for on this machine (default: models)",
     )
 
 
@@ -94,13 +97,14 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
         "--max-requests",
         type=_positive,
         metavar="N",
-        help="embedded: how many predictions run at once; others wait, up to their deadlines (default: one per core)",
+        help="how many predictions run at once; others wait, up to their deadlines (default: one per core)",
     )
     parser.add_argument(
         "--max-queue",
         type=_not_negative,
         metavar="N",
-        help="embedded: how many wait; more are refused with RESOURCE_EXHAUSTED (default: 16 for each that may run)",
+        help="how many wait; more are refused with RESOURCE_EXHAUSTED (default: 16 for each that may run). "
+        "TensorFlow Serving has no queue: it runs these at once as well",
     )
     parser.add_argument(
         "--image", default=server_command.IMAGE, help="docker: the image (default: %(default)s)"
@@ -115,11 +119,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"engine: {engine} ({reason})", file=sys.stderr)
     if engine == "embedded":
         return _serve_embedded(config, args)
-    for option, value in (("--max-requests", args.max_requests), ("--max-queue", args.max_queue)):
-        if value is not None:
-            raise ServingConfigError(f"{option} is for --engine embedded only: leave it out")
-    launch = _launch(config, args)
-    models_config.check_on_disk(config, launch.models_root if engine == "docker" else None)
+    models_config.check_on_disk(config, args.models_root)
+    launch = _launch(config, args, own_paths=engine == "binary")
     clean_up: list[str] = []
     if engine == "docker":
         command = server_command.docker(launch)
@@ -131,7 +132,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     ports.check_free(launch.host, launch.port)
     exposure.warn(engine, args.host, encrypted=args.ssl_config is not None)
-    return child.serve(command, engine, launch, clean_up, args.json)
+    translated = known(launch.port, args.models_root) if launch.config != config else contextlib.nullcontext()
+    with translated:
+        return child.serve(command, engine, launch, clean_up, args.json)
 
 
 def requested_models(args: argparse.Namespace) -> ModelServerConfig:
@@ -146,7 +149,7 @@ def requested_models(args: argparse.Namespace) -> ModelServerConfig:
 
 
 def _serve_embedded(config: ModelServerConfig, args: argparse.Namespace) -> int:
-    models_config.check_on_disk(config, remote_allowed=False)
+    models_config.check_on_disk(config, args.models_root, remote_allowed=False)
     if args.print_command:
         words = [word for word in sys.argv[1:] if word != "--print-command"]
         room = str(__package__).removesuffix(".up")
@@ -163,14 +166,20 @@ def _serve_embedded(config: ModelServerConfig, args: argparse.Namespace) -> int:
     return embedded.serve(config, args)
 
 
-def _launch(config: ModelServerConfig, args: argparse.Namespace) -> server_command.Launch:
+def _launch(config: ModelServerConfig, args: argparse.Namespace, own_paths: bool) -> server_command.Launch:
+    """With `own_paths`, the server has this machine's paths in the place of those below /models."""
+    file = args.models_config
+    if own_paths:
+        translated = models_config.translated(config, args.models_root)
+        file, config = (file, config) if translated == config else (None, translated)
     return server_command.Launch(
         config=config,
-        config_file=(args.models_config or server_command.generated_config(config)).resolve(),
+        config_file=(file or server_command.generated_config(config)).resolve(),
         host=args.host,
         port=args.port or ports.free(args.host),
         tensor_content=args.tensor_content is not False,
         poll_seconds=args.file_system_poll_seconds,
+        calls=sum(places(args.max_requests, args.max_queue)),
         threads=args.threads,
         ssl_config=args.ssl_config.resolve() if args.ssl_config else None,
         models_root=args.models_root,

@@ -36,7 +36,6 @@ _REASONS = {
     ],
     "it needs Docker": [
         "docker compose --file serving_config/docker-compose.yml up --detach --wait",
-        "docker compose --file serving_config/docker-compose.yml up --detach --wait serving-gpu",
         'docker compose --file serving_config/docker-compose.yml logs | grep -iE "not registered|error"',
         "docker run --rm --entrypoint /usr/bin/tensorflow_model_server tensorflow/serving:2.20.0 --version",
         "docker build --tag registry.example/vgg-16:1 --build-context vgg_16=models/vgg_16 deploy",

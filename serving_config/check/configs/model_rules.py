@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from ...models_config import is_remote, local_path, version_folders
 from ..finding import Finding, joined
+from . import version_files
 from .text_proto import Node
 
 Locate = Callable[[str], "Path | None"]
@@ -138,6 +139,11 @@ def _complete(version: Path, number: int, named: Node) -> Iterator[Finding]:
     elif not graph.stat().st_mode & stat.S_IROTH or not version.stat().st_mode & stat.S_IXOTH:
         advice = f"the server runs as another user: chmod -R o+rX {version}"
         yield named.fault(f"version {number} is not readable by others", advice)
+    else:
+        damage = version_files.damage(version)
+        if damage:
+            message = f"version {number} is damaged, {damage}"
+            yield named.fault(message, "the server cannot load it: copy or export it again")
 
 
 def _label(label: Node, served: set[int], on_disk: dict[int, Path]) -> Iterator[Finding]:

@@ -1,5 +1,7 @@
 """Compose files: the Compose Specification's schema, and the servers they describe."""
 
+import os
+import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
@@ -141,6 +143,12 @@ def _settings(document: Document, name: str, service: dict[str, Any]) -> Iterato
 def _service_faults(
     document: Document, name: str, service: dict[str, Any], server: DescribedServer
 ) -> Iterator[Finding]:
+    wanted = ((service.get("deploy") or {}).get("resources") or {}).get("limits", {}).get("cpus")
+    wanted, cores = wanted or service.get("cpus"), os.cpu_count() or 1
+    if wanted is not None and re.fullmatch(r"\d+(\.\d*)?", str(wanted)) and float(wanted) > cores:
+        message = f"{name} wants {wanted} CPUs, and this machine has {cores}"
+        advice = "Docker would not start it here"
+        yield server.fault(message, advice, document.line("services", name)).as_note()
     if service.get("init") is not True:
         advice = "add init: true, or `docker stop` waits and then kills it"
         yield server.fault(f"{name}: as process 1 the server ignores SIGTERM", advice)

@@ -130,6 +130,9 @@ def contradictions(flags: Flags) -> Iterator[Finding]:
     if all(flags.value(name, "0") != "0" for name in threads):
         message = f"--{threads[0]} beside the other two"
         yield fault(threads[0], message, "the server stops at start: remove it")
+    if flags.value("grpc_max_threads") == "1":
+        message = "--grpc_max_threads=1 answers no call"
+        yield fault("grpc_max_threads", message, "one thread waits for the next call: N + 1 answer N calls")
     if flags.on("use_alts_credentials") and "ssl_config_file" in given:
         message = "--use_alts_credentials beside --ssl_config_file"
         yield fault("use_alts_credentials", message, "the server stops at start: keep one")

@@ -29,7 +29,7 @@ def copy_deployment(root: Path) -> Path:
     for version in "1234":
         graph = root / "models" / "vgg_16" / version / "saved_model.pb"
         graph.parent.mkdir(parents=True)
-        graph.write_bytes(b"graph")
+        graph.write_bytes(b"\x12\x00")
     (root / "models/vgg_16/3/saved_model.pb").unlink()
     (root / "models/vgg_16/4").chmod(0o700)
     return folder

@@ -22,7 +22,8 @@ class Deployment:
         shutil.copytree(AFFINE, self.base_path)
         self.file = folder / "models.config"
         config = listing(self.base_path, 1, labels={"stable": 1, "canary": 1})
-        self.file.write_text("# Ours.\n# Do not lose this.\n" + text_format.MessageToString(config))
+        text = text_format.MessageToString(config).replace("  config {", "  # Inside.\n  config {")
+        self.file.write_text("# Ours.\n# Do not lose this.\n" + text)
         self.caller = start_engine(config)
         self.address = self.caller.address
 

@@ -25,7 +25,7 @@ def models_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     graph = tmp_path / "exports/vgg_16/1/saved_model.pb"
     graph.parent.mkdir(parents=True)
-    graph.write_bytes(b"graph")
+    graph.write_bytes(b"\x12\x00")
     path = tmp_path / "serve.txt"
     path.write_text(SOUND.replace("BASE", str(tmp_path / "exports/vgg_16")))
     return path

@@ -125,7 +125,7 @@ FAULTS = [
     Fault(
         "wrong flag type",
         COMPOSE,
-        "--grpc_max_threads=16",
+        "--grpc_max_threads=17",
         "--grpc_max_threads=many",
         "give it a whole number",
     ),
@@ -356,7 +356,7 @@ def test_finds(fault: Fault, deployment: Path) -> None:
         ("label on a missing version", MODELS, '"canary" value: 9'),
         ("sizes out of order", BATCHING, "allowed_batch_sizes: 4"),
         ("unknown flag", COMPOSE, "--enable_profling"),
-        ("unknown compose key", COMPOSE, "serving: &serving"),
+        ("unknown compose key", COMPOSE, "serving:"),
         ("published port not served", COMPOSE, "-8500}:9000"),
         ("wrong Kubernetes type", DEPLOYMENT, 'failureThreshold: "60"'),
         ("container port", DEPLOYMENT, "containerPort: 8080"),

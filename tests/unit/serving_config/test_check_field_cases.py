@@ -132,7 +132,7 @@ def test_configs_and_secrets_of_compose_are_files(kind: str, entry: str, path: s
 )
 def test_what_a_dockerfile_copies_is_relative_to_its_working_directory(copies: str) -> None:
     Path("deploy/a/1").mkdir(parents=True)
-    Path("deploy/a/1/saved_model.pb").write_bytes(b"graph")
+    Path("deploy/a/1/saved_model.pb").write_bytes(b"\x12\x00")
     command = 'CMD ["--model_config_file=/models/list.config"]'
     text = f'FROM {STOCK}\n{copies}USER 1000\nENTRYPOINT ["{SERVER}"]\n{command}\n'
     assert messages(Dockerfile=text, models__config=MODEL) == []

@@ -31,7 +31,7 @@ def test_versions_and_labels_move_without_tensorflow(deployment: Deployment) -> 
 
 def test_render_and_check_work_without_tensorflow(tmp_path: Path) -> None:
     (tmp_path / "a/1").mkdir(parents=True)
-    (tmp_path / "a/1/saved_model.pb").write_bytes(b"graph")
+    (tmp_path / "a/1/saved_model.pb").write_bytes(b"\x12\x00")
     targets = ["--for", "docker", "kubernetes", "--out", tmp_path / "deploy"]
     done = run(TENSORFLOW, "render", "--model", f"a={tmp_path / 'a'}", *targets)
     assert done.returncode == 0, done.stderr

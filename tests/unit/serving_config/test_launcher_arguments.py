@@ -18,6 +18,7 @@ def command(host: str, poll_seconds: float = 1) -> list[str]:
             host=host,
             port=8500,
             tensor_content=True,
+            calls=8,
             poll_seconds=poll_seconds,
         )
     )

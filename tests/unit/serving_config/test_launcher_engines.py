@@ -1,6 +1,7 @@
 """`up` with TensorFlow Serving as a child process: a stand-in program on PATH runs the embedded engine."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -11,24 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.serving_config.model_server import MODEL_SERVER
+
 ROOT = Path(__file__).parents[3]
 AFFINE = ROOT / "tests" / "contract" / "recorded" / "models" / "affine"
 
-# A real server process behind the flags that TensorFlow Serving has.
-MODEL_SERVER = f"""#!{sys.executable}
-import os, sys
-flags = dict(word.removeprefix("--").split("=", 1) for word in sys.argv[1:])
-if "FAIL" in os.environ:
-    sys.exit("F tensorflow_serving/model_servers/main.cc: Failed to start server")
-arguments = ["--models-config", flags["model_config_file"], "--port", flags["port"]]
-arguments += ["--file-system-poll-seconds", flags["file_system_poll_wait_seconds"]]
-if flags["enable_serialization_as_tensor_content"] == "true":
-    arguments.append("--tensor-content")
-if "ssl_config_file" in flags:
-    arguments += ["--ssl-config", flags["ssl_config_file"]]
-os.environ["PYTHONPATH"] = {str(ROOT)!r}
-os.execv(sys.executable, [sys.executable, "-m", "serving_config", "up", "--engine", "embedded", *arguments])
-"""
 # Docker as far as this machine can fail at it.
 DOCKER = f"""#!{sys.executable}
 import os, signal, sys, time
@@ -215,11 +203,23 @@ def test_a_container_that_outlives_its_command_is_killed(path: Callable, tmp_pat
     assert (tmp_path / "docker calls").read_text().splitlines()[-1] == "kill slimserve-18501"
 
 
-@pytest.mark.parametrize("option", ["--max-requests", "--max-queue"])
-def test_limits_of_the_embedded_engine_are_not_ignored_by_others(path: Callable, option: str) -> None:
-    run = up(path(tensorflow_model_server=MODEL_SERVER), "--engine", "binary", option, "1")
-    assert run.returncode == 1
-    assert run.stderr == f"error: {option} is for --engine embedded only: leave it out\n"
+@pytest.mark.parametrize("engine", ["binary", "docker"])
+def test_the_real_server_takes_as_many_calls_as_the_embedded_engine(path: Callable, engine: str) -> None:
+    env = path(tensorflow_model_server=MODEL_SERVER, docker=DOCKER)
+    run = up(env, "--engine", engine, "--max-requests", 2, "--max-queue", 5, "--print-command")
+    # tensorflow_model_server --grpc_max_threads=N was seen to answer N - 1 calls.
+    assert "--grpc_max_threads=8" in shlex.split(run.stdout)
+
+
+@pytest.mark.parametrize("engine", ["binary", "docker"])
+def test_up_gives_up_a_version_as_fast_as_the_shipped_compose_file(path: Callable, engine: str) -> None:
+    run = up(path(tensorflow_model_server=MODEL_SERVER, docker=DOCKER), "--engine", engine, "--print-command")
+    flags = re.findall(
+        r"--(?:num_load_threads|max_num_load_retries|load_retry_interval_micros)=\d+",
+        (ROOT / "serving_config" / "docker-compose.yml").read_text(),
+    )
+    assert len(flags) == 3
+    assert set(flags) <= set(shlex.split(run.stdout))
 
 
 def test_auto_says_why_it_falls_back(path: Callable) -> None:

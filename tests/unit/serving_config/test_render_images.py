@@ -13,38 +13,35 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     graph = tmp_path / "models/vgg_16/1/saved_model.pb"
     graph.parent.mkdir(parents=True)
-    graph.write_bytes(b"graph")
+    graph.write_bytes(b"\x12\x00")
 
 
-def images(image: str) -> dict[str, str]:
-    """The image of each service that is written for `image`."""
-    main(
-        ["render", "--model", "vgg_16=models/vgg_16", "--image", image, "--for", "docker", "--out", "deploy"]
-    )
-    services = YAML(typ="safe").load(Path("deploy/docker-compose.yml"))["services"]
-    return {name: service["image"] for name, service in services.items()}
-
-
-@pytest.mark.parametrize(
-    ("image", "gpu_image"),
-    [
-        ("tensorflow/serving:2.19.1", "tensorflow/serving:2.19.1-gpu"),
-        ("tensorflow/serving:2.19.1-gpu", "tensorflow/serving:2.19.1-gpu"),
-    ],
-)
-def test_a_plain_tag_has_its_gpu_image_beside_it(image: str, gpu_image: str) -> None:
-    assert images(image) == {"serving": image, "serving-gpu": gpu_image}
+def service(*options: str) -> dict:
+    """The service that is written with these options."""
+    targets = ["--for", "docker", "kubernetes", "--out", "deploy"]
+    assert main(["render", "--model", "vgg_16=models/vgg_16", *options, *targets]) == 0
+    (found,) = YAML(typ="safe").load(Path("deploy/docker-compose.yml"))["services"].values()
+    return found
 
 
 @pytest.mark.parametrize(
     "image",
     [
-        "tensorflow/serving",
+        "tensorflow/serving:2.19.1",
         f"tensorflow/serving@sha256:{'0' * 64}",
         f"tensorflow/serving:2.20.0@sha256:{'0' * 64}",
         "registry.example:5000/team/serving:1",
     ],
 )
-def test_no_gpu_service_where_its_image_is_not_known(image: str) -> None:
-    assert images(image) == {"serving": image}
-    assert "serving-gpu" not in Path("deploy/docker-compose.yml").read_text()
+def test_an_image_is_written_as_it_is_named_and_none_is_guessed_for_gpus(image: str) -> None:
+    assert service("--image", image)["image"] == image
+    assert "gpu" not in Path("deploy/docker-compose.yml").read_text()
+
+
+def test_gpus_are_asked_for_where_an_image_for_them_is_named() -> None:
+    found = service("--image", "registry.example/serving-gpu:1", "--gpus", "2")
+    (device,) = found["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": 2, "capabilities": ["gpu"]}
+    deployment = YAML(typ="safe").load(Path("deploy/kubernetes/deployment.yaml"))
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 2

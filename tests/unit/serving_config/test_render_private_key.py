@@ -14,7 +14,7 @@ def rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.chdir(tmp_path)
     graph = tmp_path / "models/vgg_16/1/saved_model.pb"
     graph.parent.mkdir(parents=True)
-    graph.write_bytes(b"graph")
+    graph.write_bytes(b"\x12\x00")
     certificate = trustme.CA().issue_cert("serving.example")
     certificate.private_key_pem.write_to_path("key.pem")
     certificate.cert_chain_pems[0].write_to_path("cert.pem")

@@ -122,7 +122,9 @@ def test_promote_leaves_a_canary_on_trial_elsewhere(deployment: Deployment) -> N
 def test_the_file_keeps_its_opening_comment_and_its_mode(deployment: Deployment) -> None:
     deployment.file.chmod(0o640)
     deployment.run("promote", 2)
-    assert deployment.file.read_text().startswith("# Ours.\n# Do not lose this.\n")
+    text = deployment.file.read_text()
+    assert text.startswith("# Ours.\n# Do not lose this.\n")
+    assert "  # Inside.\n  config {" in text
     assert deployment.file.stat().st_mode & 0o777 == 0o640
     assert [path.name for path in deployment.file.parent.iterdir() if path.name.startswith(".")] == []
 
