@@ -12,6 +12,8 @@ import sys
 
 try:
     from .aio import AsyncClient
+    from .channels.retry import Retry
+    from .channels.statistics import ReplicaStatistics, Statistics
     from .channels.tls import TLS
     from .client import Client
     from .errors import (
@@ -19,6 +21,7 @@ try:
         InvalidInput,
         MessageTooLarge,
         ModelNotFound,
+        Overloaded,
         ServerError,
         ServingError,
         SignatureNotFound,
@@ -53,12 +56,16 @@ __all__ = [
     "MessageTooLarge",
     "ModelMetadata",
     "ModelNotFound",
+    "Overloaded",
     "Prediction",
+    "ReplicaStatistics",
+    "Retry",
     "Segmentation",
     "ServerError",
     "ServingError",
     "Signature",
     "SignatureNotFound",
+    "Statistics",
     "TensorSpec",
     "Unavailable",
     "VersionStatus",

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import grpc
-import grpc.aio
 import numpy.typing as npt
 
-from .arguments import BaseClient, SegmentOptions
-from .channels.calls import Attempt, Flow, Pause, Step, Together
-from .channels.replicas import Replicas, ask_each_time
-from .errors import ServingError
+from .arguments import BaseClient, CallOptions, SegmentOptions
+from .channels.headers import GivenMetadata
+from .channels.nonblocking import NonBlocking, running_loop
+from .channels.replicas import Replicas
+from .channels.steps import Flow
 from .images.given import Image
 from .tasks.classify import classify
 from .tasks.segment import analyze, segment
@@ -30,23 +29,28 @@ T = TypeVar("T")
 
 class AsyncClient(BaseClient):
     __doc__ = f"""{BaseClient.__doc__}
-    For one event loop, in which it connects with the first call. Files are read, images prepared and answers decoded
+    It connects with the first call, anew in each event loop. Files are read, images prepared and answers decoded
     in threads. Close it, or use it as an asynchronous context manager.
     """
 
-    def _open(self) -> None:
-        self._replicas: Replicas[grpc.aio.Channel] | None = None  # opened in the event loop
-        self._closed = False
+    def _open(self, interceptors: Sequence[Any]) -> None:
+        self._interceptors = interceptors
+        # Channels belong to an event loop; what is known of the replicas belongs to all.
+        self._drivers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, NonBlocking]
+        self._drivers = weakref.WeakKeyDictionary()
+        weakref.finalize(self, _drop, self._replicas, self._drivers).atexit = False
 
     @overload
-    async def classify(self, images: Image, *, timeout: float | None = None) -> Classification: ...  # type: ignore[overload-overlap]
+    async def classify(self, images: Image, **options: Unpack[CallOptions]) -> Classification: ...  # type: ignore[overload-overlap]
     @overload
     async def classify(
-        self, images: Iterable[Image], *, timeout: float | None = None
+        self, images: Iterable[Image], **options: Unpack[CallOptions]
     ) -> list[Classification]: ...
-    async def classify(self, images: Any, *, timeout: float | None = None) -> Any:
+    async def classify(
+        self, images: Any, *, timeout: float | None = None, metadata: GivenMetadata | None = None
+    ) -> Any:
         """Do as `Client.classify`."""
-        return await self._run(classify(self._model, images, timeout))
+        return await self._run(classify(self._asking(metadata), images, timeout))
 
     @overload
     async def segment(self, images: Image, **options: Unpack[SegmentOptions]) -> Segmentation: ...  # type: ignore[overload-overlap]
@@ -63,18 +67,21 @@ class AsyncClient(BaseClient):
         tiles_at_once: int | None = None,
         progress: Progress | None = None,
         timeout: float | None = None,
+        metadata: GivenMetadata | None = None,
     ) -> Any:
         """Do as `Client.segment`; `progress` is called in the event loop."""
         cut = self._cut(tile, overlap, tiles_at_once, progress)
-        return await self._run(segment(self._model, images, cut, timeout))
+        return await self._run(segment(self._asking(metadata), images, cut, timeout))
 
     @overload
-    async def analyze(self, images: Image, *, timeout: float | None = None) -> Analysis: ...  # type: ignore[overload-overlap]
+    async def analyze(self, images: Image, **options: Unpack[CallOptions]) -> Analysis: ...  # type: ignore[overload-overlap]
     @overload
-    async def analyze(self, images: Iterable[Image], *, timeout: float | None = None) -> list[Analysis]: ...
-    async def analyze(self, images: Any, *, timeout: float | None = None) -> Any:
+    async def analyze(self, images: Iterable[Image], **options: Unpack[CallOptions]) -> list[Analysis]: ...
+    async def analyze(
+        self, images: Any, *, timeout: float | None = None, metadata: GivenMetadata | None = None
+    ) -> Any:
         """Do as `Client.analyze`."""
-        return await self._run(analyze(self._model, images, timeout))
+        return await self._run(analyze(self._asking(metadata), images, timeout))
 
     async def predict(
         self,
@@ -83,31 +90,40 @@ class AsyncClient(BaseClient):
         signature: str = "",
         outputs: Sequence[str] = (),
         timeout: float | None = None,
+        metadata: GivenMetadata | None = None,
     ) -> dict[str, npt.NDArray[Any]]:
         """Do as `Client.predict`."""
-        return await self._run(self._model.predict(inputs, signature, outputs, timeout))
+        return await self._run(self._asking(metadata).predict(inputs, signature, outputs, timeout))
 
-    async def metadata(self, *, timeout: float | None = None) -> ModelMetadata:
+    async def metadata(
+        self, *, timeout: float | None = None, metadata: GivenMetadata | None = None
+    ) -> ModelMetadata:
         """Do as `Client.metadata`."""
-        return await self._run(self._model.metadata(timeout))
+        return await self._run(self._asking(metadata).metadata(timeout))
 
-    async def receptive_field(self, *, timeout: float | None = None) -> int | None:
+    async def receptive_field(
+        self, *, timeout: float | None = None, metadata: GivenMetadata | None = None
+    ) -> int | None:
         """Do as `Client.receptive_field`."""
-        return await self._run(self._model.receptive_field(timeout))
+        return await self._run(self._asking(metadata).receptive_field(timeout))
 
-    async def status(self, *, timeout: float | None = None) -> list[VersionStatus]:
+    async def status(
+        self, *, timeout: float | None = None, metadata: GivenMetadata | None = None
+    ) -> list[VersionStatus]:
         """Do as `Client.status`."""
-        return await self._run(self._model.status(timeout))
+        return await self._run(self._asking(metadata).status(timeout))
 
-    async def wait_until_ready(self, timeout: float = 60.0) -> None:
+    async def wait_until_ready(self, timeout: float = 60.0, *, replicas: int | None = None) -> None:
         """Do as `Client.wait_until_ready`."""
-        await self._run(self._model.wait_until_ready(timeout))
+        await self._run(self._model.wait_until_ready(timeout, replicas))
 
     async def close(self) -> None:
         """Close the connections; calls in flight end with ServingError (CANCELLED)."""
-        self._closed = True
-        for channel in self._replicas.channels if self._replicas else ():
-            await channel.close(None)
+        self._replicas.closed = True
+        driver = self._drivers.pop(asyncio.get_running_loop(), None)
+        if driver:
+            await driver.close()
+        _drop(self._replicas, self._drivers)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -118,77 +134,15 @@ class AsyncClient(BaseClient):
         await self.close()
 
     async def _run(self, flow: Flow[T]) -> T:
-        """Drive a flow: do each step that it yields, and hand it the outcome; its own work is done in a thread."""
-        finished: list[T] = []
-
-        def advance(resume: Callable[[], Step]) -> Step | None:
-            try:
-                return resume()
-            except StopIteration as stop:  # it cannot cross a future
-                finished.append(stop.value)
-                return None
-
-        resume = functools.partial(flow.send, None)  # type: ignore[arg-type]
-        while step := await asyncio.to_thread(advance, resume):
-            try:
-                resume = functools.partial(flow.send, await self._do(step))
-            except (grpc.RpcError, ServingError) as error:
-                resume = functools.partial(flow.throw, error)
-        return finished[0]
-
-    async def _do(self, step: Step) -> bytes:
-        if isinstance(step, Attempt):
-            call = self._next_channel().unary_unary(step.method, None, None)
-            return await _outcome(
-                call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
-            )
-        if isinstance(step, Pause):
-            await asyncio.sleep(step.seconds)
-        else:
-            await self._do_together(step)
-        return b""
-
-    async def _do_together(self, together: Together) -> None:
-        flows = iter(together.flows)
-
-        async def work() -> None:
-            for flow in flows:
-                await self._run(flow)
-                together.after_each()
-
-        workers = [asyncio.create_task(work()) for _ in range(together.at_once)]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-
-    def _next_channel(self) -> grpc.aio.Channel:
-        if self._closed:
-            raise RuntimeError("the client is closed")
-        if self._replicas is None:
-            self._replicas = ask_each_time(self._connection.open(grpc.aio))
-        return self._replicas.next()
+        loop = running_loop()
+        driver = self._drivers.get(loop)
+        if driver is None:
+            driver = self._drivers[loop] = NonBlocking(self._connection, self._replicas, self._interceptors)
+        return await driver.run(flow)
 
 
-async def _outcome(call: Awaitable[bytes]) -> bytes:
-    """Wait for a call's answer. Raises CancelledError only where the waiting task is cancelled, not the call.
-
-    gRPC ends the calls of a channel that is closed with CancelledError too, which nobody meant for the task.
-    """
-    waiting = asyncio.ensure_future(call)
-    try:
-        await asyncio.wait({waiting})
-    finally:
-        waiting.cancel()
-    if waiting.cancelled():
-        nothing = grpc.aio.Metadata()
-        raise grpc.aio.AioRpcError(
-            grpc.StatusCode.CANCELLED,
-            nothing,
-            nothing,
-            details="the client was closed",
-            debug_error_string="",
-        )
-    return waiting.result()
+def _drop(replicas: Replicas, drivers: Mapping[asyncio.AbstractEventLoop, NonBlocking]) -> None:
+    """End what a client has begun in its event loops, from whichever thread."""
+    replicas.closed = True
+    for driver in list(drivers.values()):
+        driver.drop()

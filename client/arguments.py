@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from .channels.calls import Caller
 from .channels.connection import Compression, make_connection
+from .channels.following import Following
+from .channels.headers import GivenMetadata, Token, check_metadata
+from .channels.replicas import Replicas
+from .channels.retry import Retry
+from .channels.statistics import Statistics, count
 from .channels.tls import Security
 from .errors import InvalidInput
 from .limits import check_text, check_timeout
@@ -22,14 +27,20 @@ if TYPE_CHECKING:
 _TILES_PER_SERVER = 2  # one is on its way while another is computed
 
 
-class SegmentOptions(TypedDict, total=False):
+class CallOptions(TypedDict, total=False):
+    """What every call takes; `Client.segment` explains it."""
+
+    timeout: float | None
+    metadata: GivenMetadata | None
+
+
+class SegmentOptions(CallOptions, total=False):
     """What `segment` takes beside the images; `Client.segment` explains it."""
 
     tile: int | None
     overlap: int | None
     tiles_at_once: int | None
     progress: Progress | None
-    timeout: float | None
 
 
 class BaseClient(ABC):
@@ -37,7 +48,8 @@ class BaseClient(ABC):
 
     Args:
         server: `host:port` (port 8500 if left out), several in a list or with commas between, or a gRPC name such as
-            `dns:///vgg:8500`, behind which every address is used in turn.
+            `dns:///vgg:8500`. Every address behind a name is a replica, and addresses that come or go are noticed
+            within seconds.
         model: the model's name on the server.
         version: the number of the version that has to answer; by default the newest answers.
         version_label: the label of the version that has to answer, such as "stable"; not beside `version`.
@@ -46,8 +58,15 @@ class BaseClient(ABC):
             a wrong address or a server that is not running shows in 3 seconds, not in 60. Once a server has answered,
             calls go on trying until their deadline. To wait for a server that is starting, use `wait_until_ready`.
         tls: True (publicly trusted certificates), the file of a CA certificate, a `TLS`, or gRPC credentials.
-        token: sent as a bearer token, over TLS or to this machine only.
+        token: sent as a bearer token, over TLS or to this machine only. A function that gives the token of now is
+            asked for each request, in a thread that may block.
         compression: "gzip" or "deflate", for requests.
+        retry: when a request is sent again, and how much of that the servers bear.
+        metadata: a mapping, or pairs, of further gRPC metadata that each request brings.
+        interceptors: gRPC's client interceptors, of `grpc` for Client and of `grpc.aio` for AsyncClient, such as those
+            of OpenTelemetry.
+        proxy: `http://host:port` of an HTTP proxy; False for none; None for that of the environment (`grpc_proxy`,
+            `https_proxy`, `http_proxy`, but `no_proxy`), through which nothing for this machine ever goes.
 
     Raises:
         InvalidInput: an argument that cannot be.
@@ -68,8 +87,12 @@ class BaseClient(ABC):
         timeout: float = 60.0,
         connect_timeout: float = 3.0,
         tls: Security = False,
-        token: str | None = None,
+        token: Token | None = None,
         compression: Compression | None = None,
+        retry: Retry | None = None,
+        metadata: GivenMetadata = (),
+        interceptors: Sequence[Any] = (),
+        proxy: str | bool | None = None,
     ) -> None:
         if not model:
             raise InvalidInput("the model has no name")
@@ -80,16 +103,28 @@ class BaseClient(ABC):
         if version is not None and not 0 <= version < 1 << 63:
             raise InvalidInput(f"there is no version {version}")
         check_timeout(timeout)
-        self._connection = make_connection(server, tls, token, compression)
+        retry = retry or Retry()
+        connection = make_connection(server, tls, token, compression, retry, metadata, proxy)
+        self._connection = connection
+        self._replicas = Replicas(Following(connection.targets, connection.follows), retry)
         servable = Servable(model, version, version_label)
-        self._model = Model(Caller(self._connection, servable, check_timeout(connect_timeout)), timeout)
-        self._open()
+        caller = Caller(connection, self._replicas, servable, check_timeout(connect_timeout))
+        self._model = Model(caller, timeout)
+        self._open(tuple(interceptors))
 
     @abstractmethod
-    def _open(self) -> None:
+    def _open(self, interceptors: Sequence[Any]) -> None:
         """Set up what the calls are sent on."""
+
+    def statistics(self) -> Statistics:
+        """Give what this client has counted so far: calls, repetitions, and for each replica how it is and how fast."""
+        return count(self._replicas)
+
+    def _asking(self, metadata: GivenMetadata | None) -> Model:
+        """Give the model for a call that brings metadata of its own."""
+        return self._model.with_metadata(check_metadata(metadata)) if metadata else self._model
 
     def _cut(
         self, tile: int | None, overlap: int | None, at_once: int | None, progress: Progress | None
     ) -> Cut:
-        return Cut(tile, overlap, at_once or _TILES_PER_SERVER * len(self._connection.targets), progress)
+        return Cut(tile, overlap, at_once or _TILES_PER_SERVER * len(self._replicas), progress)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import time
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import grpc
 import numpy.typing as npt
 
-from .arguments import BaseClient, SegmentOptions
-from .channels.calls import Attempt, Flow, Pause, Step, Together
-from .channels.replicas import watch
-from .errors import ServingError
+from .arguments import BaseClient, CallOptions, SegmentOptions
+from .channels.blocking import Blocking
+from .channels.headers import GivenMetadata
+from .channels.steps import Flow
 from .images.given import Image
 from .tasks.classify import classify
 from .tasks.segment import analyze, segment
@@ -31,15 +28,18 @@ T = TypeVar("T")
 class Client(BaseClient):
     __doc__ = f"{BaseClient.__doc__}\n    Threads may share a client. Close it, or use it as a context manager.\n    "
 
-    def _open(self) -> None:
-        self._replicas = watch(self._connection.open())
-        self._closed = False
+    def _open(self, interceptors: Sequence[Any]) -> None:
+        self._driver = Blocking(self._connection, self._replicas, interceptors)
+        # A client that is dropped ends its watch; gRPC's channels end with the last who holds them.
+        weakref.finalize(self, self._driver.close).atexit = False
 
     @overload
-    def classify(self, images: Image, *, timeout: float | None = None) -> Classification: ...  # type: ignore[overload-overlap]
+    def classify(self, images: Image, **options: Unpack[CallOptions]) -> Classification: ...  # type: ignore[overload-overlap]
     @overload
-    def classify(self, images: Iterable[Image], *, timeout: float | None = None) -> list[Classification]: ...
-    def classify(self, images: Any, *, timeout: float | None = None) -> Any:
+    def classify(self, images: Iterable[Image], **options: Unpack[CallOptions]) -> list[Classification]: ...
+    def classify(
+        self, images: Any, *, timeout: float | None = None, metadata: GivenMetadata | None = None
+    ) -> Any:
         """Rank the classes of an image, or of each of several.
 
         The model looks at one crop from the middle of an image, prepared as the network was trained and evaluated;
@@ -49,7 +49,7 @@ class Client(BaseClient):
 
         Raises InvalidInput, naming the image, and the other errors of this package.
         """
-        return self._run(classify(self._model, images, timeout))
+        return self._run(classify(self._asking(metadata), images, timeout))
 
     @overload
     def segment(self, images: Image, **options: Unpack[SegmentOptions]) -> Segmentation: ...  # type: ignore[overload-overlap]
@@ -64,6 +64,7 @@ class Client(BaseClient):
         tiles_at_once: int | None = None,
         progress: Progress | None = None,
         timeout: float | None = None,
+        metadata: GivenMetadata | None = None,
     ) -> Any:
         """Find the class of every pixel of an image, or of each of several of any sizes, one request each.
 
@@ -79,25 +80,28 @@ class Client(BaseClient):
             tiles_at_once: how many tiles are sent at a time; by default two for each server address.
             progress: called after each tile with the tiles done and the tiles of the image, in this thread.
             timeout: the deadline of each request in seconds.
+            metadata: gRPC metadata that the requests bring beside the client's.
 
         Raises:
             InvalidInput: an image cannot be sent, or the model refuses it; the error names it.
             ServingError: the other errors of this package.
         """
         cut = self._cut(tile, overlap, tiles_at_once, progress)
-        return self._run(segment(self._model, images, cut, timeout))
+        return self._run(segment(self._asking(metadata), images, cut, timeout))
 
     @overload
-    def analyze(self, images: Image, *, timeout: float | None = None) -> Analysis: ...  # type: ignore[overload-overlap]
+    def analyze(self, images: Image, **options: Unpack[CallOptions]) -> Analysis: ...  # type: ignore[overload-overlap]
     @overload
-    def analyze(self, images: Iterable[Image], *, timeout: float | None = None) -> list[Analysis]: ...
-    def analyze(self, images: Any, *, timeout: float | None = None) -> Any:
+    def analyze(self, images: Iterable[Image], **options: Unpack[CallOptions]) -> list[Analysis]: ...
+    def analyze(
+        self, images: Any, *, timeout: float | None = None, metadata: GivenMetadata | None = None
+    ) -> Any:
         """Classify and segment in one pass of the network, at the image's full size.
 
         The ranking is that of the whole image, not that of the crop which `classify` looks at. Pixels are sent, so
         that encoded images need Pillow. Raises as `segment` does.
         """
-        return self._run(analyze(self._model, images, timeout))
+        return self._run(analyze(self._asking(metadata), images, timeout))
 
     def predict(
         self,
@@ -106,6 +110,7 @@ class Client(BaseClient):
         signature: str = "",
         outputs: Sequence[str] = (),
         timeout: float | None = None,
+        metadata: GivenMetadata | None = None,
     ) -> dict[str, npt.NDArray[Any]]:
         """Call any signature of any model: arrays by name in, arrays by name out.
 
@@ -113,32 +118,37 @@ class Client(BaseClient):
         Arrays of the answer are read-only views of it where they can be. `outputs` asks for some of them only; an
         empty `signature` is `serving_default`.
         """
-        return self._run(self._model.predict(inputs, signature, outputs, timeout))
+        return self._run(self._asking(metadata).predict(inputs, signature, outputs, timeout))
 
-    def metadata(self, *, timeout: float | None = None) -> ModelMetadata:
+    def metadata(
+        self, *, timeout: float | None = None, metadata: GivenMetadata | None = None
+    ) -> ModelMetadata:
         """Ask for the model's version and signatures."""
-        return self._run(self._model.metadata(timeout))
+        return self._run(self._asking(metadata).metadata(timeout))
 
-    def receptive_field(self, *, timeout: float | None = None) -> int | None:
+    def receptive_field(
+        self, *, timeout: float | None = None, metadata: GivenMetadata | None = None
+    ) -> int | None:
         """Ask how many pixels, a side, decide the scores of a cell of the label map; None where the model won't say."""
-        return self._run(self._model.receptive_field(timeout))
+        return self._run(self._asking(metadata).receptive_field(timeout))
 
-    def status(self, *, timeout: float | None = None) -> list[VersionStatus]:
+    def status(
+        self, *, timeout: float | None = None, metadata: GivenMetadata | None = None
+    ) -> list[VersionStatus]:
         """Ask for the states of the model's versions, newest first; of the pinned one if there is one."""
-        return self._run(self._model.status(timeout))
+        return self._run(self._asking(metadata).status(timeout))
 
-    def wait_until_ready(self, timeout: float = 60.0) -> None:
-        """Wait for the server and for the model, in the pinned version, to be available.
+    def wait_until_ready(self, timeout: float = 60.0, *, replicas: int | None = None) -> None:
+        """Wait until every replica, or `replicas` of them, has the model, in the pinned version, and room for a call.
 
-        Raises Unavailable where no server answers and ModelNotFound where it has no such model, or not yet.
+        Raises Unavailable where one does not answer, ModelNotFound where it has no such model, or not yet, and
+        Overloaded where it is full all the time.
         """
-        self._run(self._model.wait_until_ready(timeout))
+        self._run(self._model.wait_until_ready(timeout, replicas))
 
     def close(self) -> None:
         """Close the connections; calls in flight end with ServingError (CANCELLED)."""
-        self._closed = True
-        for channel in self._replicas.channels:
-            channel.close()
+        self._driver.close()
 
     def __enter__(self) -> Client:
         return self
@@ -149,37 +159,4 @@ class Client(BaseClient):
         self.close()
 
     def _run(self, flow: Flow[T]) -> T:
-        """Drive a flow: do each step that it yields, and hand it the outcome."""
-        resume = functools.partial(flow.send, None)  # type: ignore[arg-type]
-        while True:
-            try:
-                step = resume()
-            except StopIteration as finished:
-                result: T = finished.value
-                return result
-            try:
-                resume = functools.partial(flow.send, self._do(step))
-            except (grpc.RpcError, ServingError) as error:
-                resume = functools.partial(flow.throw, error)
-
-    def _do(self, step: Step) -> bytes:
-        if isinstance(step, Attempt):
-            if self._closed:
-                raise RuntimeError("the client is closed")
-            call = self._replicas.next().unary_unary(step.method, None, None)
-            answer: bytes = call(step.request, timeout=step.timeout, metadata=self._connection.metadata)
-            return answer
-        if isinstance(step, Pause):
-            time.sleep(step.seconds)
-        else:
-            self._do_together(step)
-        return b""
-
-    def _do_together(self, together: Together) -> None:
-        pool = ThreadPoolExecutor(together.at_once)
-        try:
-            for future in as_completed([pool.submit(self._run, flow) for flow in together.flows]):
-                future.result()
-                together.after_each()
-        finally:  # an error, or Ctrl-C, does not wait for the calls in flight
-            pool.shutdown(wait=False, cancel_futures=True)
+        return self._driver.run(flow)

@@ -6,6 +6,7 @@ ServingError
 ├── SignatureNotFound   the model has no such signature
 ├── DeadlineExceeded    no answer within the timeout
 ├── Unavailable         no server could be reached, or the connection broke
+├── Overloaded          no replica has room for the call
 ├── MessageTooLarge     over the protocol's 2 GiB, or over a limit the server sets
 └── ServerError         anything else: the server failed, or its answer makes no sense
 """
@@ -19,6 +20,7 @@ __all__ = [
     "InvalidInput",
     "MessageTooLarge",
     "ModelNotFound",
+    "Overloaded",
     "ServerError",
     "ServingError",
     "SignatureNotFound",
@@ -69,6 +71,12 @@ class Unavailable(ServingError):
     """No server could be reached, or the connection broke before the answer."""
 
     code = grpc.StatusCode.UNAVAILABLE
+
+
+class Overloaded(ServingError):
+    """No replica has room for the call: all their threads, their queues or their memory are taken."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 class MessageTooLarge(ServingError):

@@ -34,19 +34,49 @@ def _parse_address(address: str) -> str:
         )
     match = re.fullmatch(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+)(:(?P<port>\d+))?", address)
     if match is None:
-        raise InvalidInput(f"server address {address!r} is not host:port")
+        bare = re.fullmatch(r"(?P<host>[0-9A-Fa-f:.]*::?[0-9A-Fa-f.]*):(?P<port>\d+)", address)
+        hint = f": an IPv6 address stands in brackets, [{bare['host']}]:{bare['port']}" if bare else ""
+        raise InvalidInput(f"server address {address!r} is not host:port{hint}")
     port = int(match["port"] or DEFAULT_PORT)
     if not 0 < port < 65536:
         raise InvalidInput(f"server address {address!r}: there is no port {port}")
     return f"dns:///{match['host']}:{port}"
 
 
+def shown(target: str) -> str:
+    """Give the gRPC name as messages show it: `host:port` where it is that."""
+    return re.sub(r"^(dns:/*|ipv[46]:)", "", target)
+
+
+def split(target: str) -> tuple[str, ...]:
+    """Give each address of a gRPC name that lists several a name of its own."""
+    scheme, _, listed = target.partition(":")
+    if scheme not in ("ipv4", "ipv6"):
+        return (target,)
+    return tuple(f"{scheme}:{address}" for address in listed.split(","))
+
+
+def host_and_port(target: str) -> tuple[str, str] | None:
+    """Take `dns:///host:port` apart; None for any other gRPC name, one that names its DNS server included."""
+    match = re.fullmatch(r"dns:(?:///)?(?P<host>[^/:]+|\[[^\]]+\]):(?P<port>\d+)", target)
+    return (match["host"].strip("[]"), match["port"]) if match else None
+
+
+def is_name(host: str) -> bool:
+    """Tell whether a host is a name whose addresses may change: not an address, not this machine."""
+    return host != "localhost" and not _is_numeric(host)
+
+
 def is_loopback(target: str) -> bool:
     """Tell whether calls to a gRPC name stay on this machine."""
     if target.startswith("unix"):
         return True
-    host = re.sub(r":\d+$", "", re.sub(r"^\w+:/*", "", target)).strip("[]")
+    hosts = [re.sub(r":\d+$", "", shown(address)).strip("[]") for address in split(target)]
+    return all(host == "localhost" or _is_numeric(host, loopback=True) for host in hosts)
+
+
+def _is_numeric(host: str, loopback: bool = False) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host).is_loopback or not loopback
     except ValueError:
-        return host == "localhost"
+        return False

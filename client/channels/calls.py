@@ -1,169 +1,276 @@
-"""One call to the server: attempts and pauses until it is answered, refused for good, or out of time.
+"""One call to the service: which replica is asked, and which next, until it is answered or refused for good.
 
 Written as a generator that yields what has to be waited for, so that the sync and the async client drive the same
 code and differ only in how they wait.
+
+What is asked again is decided by the status code, and where that cannot tell, by asking the replica how it is:
+UNAVAILABLE may mean that no connection came about, that the server refused, or that the connection broke under the
+call. gRPC alone knows whether an answer had begun, and does not tell Python. So its own retry (gRFC A6), which knows,
+sends once more what broke before that; what then fails at a replica that is up is sent elsewhere only if gRPC has seen
+to it, and in less than a second.
 """
 
 from __future__ import annotations
 
-import random
+import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple
 
 import grpc
 
-from ..errors import DeadlineExceeded, ModelNotFound, ServingError, Unavailable
-from ..wire import messages
+from ..errors import DeadlineExceeded, MessageTooLarge, ModelNotFound, ServingError
 from ..wire.messages import Servable
-from .connection import Connection
+from .connection import AGAIN_AFTER, Connection
 from .failures import Failure, error_of, failure_of
+from .replica import NO_WORD, Replica, Wanted
+from .replicas import Replicas
+from .steps import Ask, Attempt, Flow, Metadata, Pause
 
-T = TypeVar("T")
+_Code = grpc.StatusCode
+_SHORT = 1.0  # seconds; a call that a living server cut off after more is not computed a third time
+_ASK = 1.0  # seconds that a replica has to say how it is after it failed a call
+# gRPC shortens or lengthens its pause by a fifth; less time than that shows that it did not send again.
+_SENT_AGAIN = 0.75 * AGAIN_AFTER
 
-_PROBE = 5.0  # seconds that a server has to say whether a model is ready
-_SHORTEST_PROBE = 1.0  # enough to learn why a connection fails
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
-
-
-class Attempt(NamedTuple):
-    """Send `request` to the gRPC `method` and wait at most `timeout` seconds; the outcome is the answer's bytes."""
-
-    method: str
-    request: bytes
-    timeout: float
+log = logging.getLogger("slimserve")
 
 
-class Pause(NamedTuple):
-    """Wait; the outcome is empty."""
+class Reply(NamedTuple):
+    """The bytes of an answer, and the replica that gave it."""
 
-    seconds: float
-
-
-class Together(NamedTuple):
-    """Drive `flows` to their ends, `at_once` at a time, and call `after_each` after each; the outcome is empty.
-
-    The first error is the outcome: flows that have not begun never do.
-    """
-
-    flows: Iterable[Flow[None]]
-    at_once: int
-    after_each: Callable[[], None]
-
-
-Step: TypeAlias = Attempt | Pause | Together
-Flow: TypeAlias = Generator[Step, bytes, T]
+    data: bytes
+    replica: Replica
 
 
 class Caller:
-    """Calls one servable behind one connection, with retries."""
+    """Calls one servable of a set of replicas."""
 
-    def __init__(self, connection: Connection, servable: Servable, connect_timeout: float) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        replicas: Replicas,
+        servable: Servable,
+        connect_timeout: float,
+        metadata: Metadata = (),
+    ) -> None:
+        self.connection = connection
+        self.replicas = replicas
         self.servable = servable
-        self._connection = connection
-        self._connect_timeout = connect_timeout
-        self._was_connected = False
+        self.connect_timeout = connect_timeout
+        self._metadata = metadata
 
-    def call(self, method: str, request: bytes, deadline: float, signature: str = "") -> Flow[bytes]:
+    def with_metadata(self, metadata: Metadata) -> Caller:
+        """Give a caller that sends this metadata too."""
+        return Caller(
+            self.connection,
+            self.replicas,
+            self.servable,
+            self.connect_timeout,
+            (*self._metadata, *metadata),
+        )
+
+    def metadata(self) -> Metadata:
+        """Give what is sent with a request now: the token is asked for each time."""
+        return (*self.connection.metadata(), *self._metadata)
+
+    def call(
+        self, method: str, request: bytes, deadline: float, signature: str = "", version: int = 0
+    ) -> Flow[Reply]:
         """Send `request` until it is answered; `deadline` is a time of `time.monotonic()`.
 
-        What a connection failed to carry is sent again until the deadline, or, while no server has ever answered,
-        for the connect timeout. Raises the ServingError that fits.
+        `version` is the one that the request is pinned to, where that is not the client's. Raises the ServingError
+        that fits.
         """
-        begun = time.monotonic()
-        failure: Failure | None = None
-
-        def out_of_time() -> ServingError:
-            if failure is None:
-                where = self._connection
-                return DeadlineExceeded(f"no answer from {where}: the deadline had passed before the call")
-            return self._error(failure, signature, waited=time.monotonic() - begun)
-
-        for pauses, pause in enumerate(_pauses()):
-            for _ in self._connection.targets:  # another server, at once
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    raise out_of_time()
-                try:
-                    answer = yield Attempt(method, request, remaining)
-                except grpc.RpcError as error:
-                    latest = failure_of(error)
-                else:
-                    self._was_connected = True
-                    return answer
-                if latest.code is grpc.StatusCode.DEADLINE_EXCEEDED and failure:
-                    raise out_of_time()
-                failure = latest
-                if not failure.never_sent:
-                    self._was_connected |= failure.code is not grpc.StatusCode.DEADLINE_EXCEEDED
-                    raise self._error(failure, signature)
-            assert failure is not None
-            limit = deadline if self._was_connected else min(deadline, begun + self._connect_timeout)
-            is_over = time.monotonic() + pause >= limit
-            if is_over or not pauses:
-                failure = self._explain(failure)
-            if is_over or failure.is_lasting:
-                break
-            yield Pause(pause)
-        raise out_of_time()
-
-    def wait_until_ready(self, timeout: float) -> Flow[None]:
-        """Ask for the servable until it is there. Raises Unavailable or ModelNotFound, saying what is missing."""
-        begun = time.monotonic()
-        request = messages.metadata_request(self.servable)
-        reason: ServingError | None = None
-        for pause in _pauses():
-            remaining = begun + timeout - time.monotonic()
-            try:
-                yield Attempt(
-                    messages.GET_MODEL_METADATA, request, max(min(remaining, _PROBE), _SHORTEST_PROBE)
-                )
-            except grpc.RpcError as error:
-                failure = failure_of(error) if reason else self._explain(failure_of(error))
-            else:
-                self._was_connected = True
-                return
-            if reason is None or failure.code is not grpc.StatusCode.DEADLINE_EXCEEDED:
-                reason = self._error(failure, "")
-            if failure.is_lasting or not isinstance(reason, (Unavailable, DeadlineExceeded, ModelNotFound)):
-                raise reason
-            left = begun + timeout - time.monotonic()
-            if left <= 0:
-                break
-            yield Pause(min(pause, left))
-        states = (yield from self._states()) if isinstance(reason, ModelNotFound) else ""
-        kind = ModelNotFound if isinstance(reason, ModelNotFound) else Unavailable
-        assert reason is not None
-        raise kind(f"not ready after {timeout:g} s: {reason}{states}", details=reason.details)
-
-    def _states(self) -> Flow[str]:
-        """Describe the states of the model's versions, for an error message."""
-        every_version = messages.status_request(Servable(self.servable.model))
+        servable = Servable(self.servable.model, version) if version else self.servable
+        call = _Call(self, method, request, deadline, servable, signature)
         try:
-            answer = yield Attempt(messages.GET_MODEL_STATUS, every_version, _PROBE)
-        except grpc.RpcError:
-            return ""
-        states = ", ".join(map(str, messages.status_response(answer)))
-        return f"; of its versions, {states}" if states else ""
-
-    def _explain(self, failure: Failure) -> Failure:
-        """Look closer at why no connection comes about: gRPC reports one of a name's addresses, the one it tried last.
-
-        That may be ::1 of localhost, where nothing listens, when the server at 127.0.0.1 wants TLS.
-        """
-        if self._was_connected or not failure.never_sent or not failure.was_refused:
-            return failure
-        found = map(failure_of, self._connection.probe())
-        return next((other for other in found if other.never_sent and not other.was_refused), failure)
-
-    def _error(self, failure: Failure, signature: str, waited: float = 0.0) -> ServingError:
-        where = str(self._connection) + (f" within {waited:.1f} s" if waited >= 0.1 else "")
-        return error_of(failure, self.servable, signature, where)
+            return (yield from call.run())
+        except ServingError:
+            self.replicas.failed += 1
+            raise
 
 
-def _pauses() -> Iterator[float]:
-    """Give the seconds to wait after each round of attempts: exponential backoff with jitter, without end."""
-    pause = _FIRST_PAUSE
-    while True:
-        yield pause * random.uniform(0.5, 1.0)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+class _Call:
+    """One call under way."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        method: str,
+        request: bytes,
+        deadline: float,
+        servable: Servable,
+        signature: str,
+    ) -> None:
+        self.caller, self.replicas, self.retry = caller, caller.replicas, caller.replicas.retry
+        self.method, self.request, self.deadline = method, request, deadline
+        self.servable, self.signature = servable, signature
+        self.wanted: Wanted = (servable.version, servable.version_label)
+        self.begun = time.monotonic()
+        self.failure: Failure | None = None
+        self.sent = 0
+        self.tried: set[Replica] = set()
+        self.pauses = self.retry.pauses()
+        self.explained = False
+
+    def run(self) -> Flow[Reply]:
+        replicas = self.replicas
+        replicas.begin(self.deadline - self.begun)
+        unheard = replicas.unheard()
+        if unheard:
+            yield Ask(unheard, min(_ASK, self._remaining() / 4), self.caller.metadata(), first=True)
+        while True:
+            if self._remaining() <= 0:
+                raise self._out_of_time()
+            replica = replicas.choose(self.wanted, self.tried)
+            if replica is None:
+                yield from self._pause()
+                continue
+            try:
+                if replica.is_out:
+                    yield from self._revive(replica)
+                    continue
+                reply = yield from self._attempt(replica)
+            finally:
+                replicas.release(replica)
+            if reply is not None:
+                return reply
+
+    def _remaining(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def _attempt(self, replica: Replica) -> Flow[Reply | None]:
+        """Send the request; None where it may be sent again. Raises the error that fits where it may not."""
+        begun, abandoned = time.monotonic(), replica.abandoned
+        replica.calls += 1
+        try:
+            data = yield Attempt(
+                replica, self.method, self.request, self.deadline - begun, self.caller.metadata()
+            )
+        except grpc.RpcError as refusal:
+            failure = failure_of(refusal)
+        else:
+            replica.answered(self.wanted, time.monotonic() - begun)
+            self.replicas.was_connected = True
+            return Reply(data, replica)
+        replica.failures += 1
+        code = failure.code
+        if code is _Code.DEADLINE_EXCEEDED and self.failure:
+            raise self._out_of_time()
+        self.failure = failure
+        if code is _Code.CANCELLED and replica.abandoned > abandoned:  # by the watch
+            self.failure = Failure(_Code.UNAVAILABLE, NO_WORD)
+            self._again(replica)
+            return None
+        if code is _Code.UNAVAILABLE:
+            yield from self._judge(replica, time.monotonic() - begun)
+            return None
+        self.replicas.was_connected |= code is not _Code.DEADLINE_EXCEEDED
+        error = self._error()
+        if isinstance(error, ModelNotFound):  # of NOT_FOUND, and of INVALID_ARGUMENT for a label
+            replica.lacked(self.wanted, time.monotonic())
+            code = _Code.NOT_FOUND
+        # The code alone does not tell a server that is full from a message over a limit, which is over it everywhere.
+        if code not in self.retry.on or isinstance(error, MessageTooLarge):
+            raise error
+        if code is _Code.RESOURCE_EXHAUSTED:
+            replica.refused_as_full(time.monotonic())
+        self._again(replica, elsewhere=code is _Code.NOT_FOUND)
+        return None
+
+    def _judge(self, replica: Replica, seconds: float) -> Flow[None]:
+        """Find out what UNAVAILABLE after so many seconds means, by asking the replica how it is."""
+        if _Code.UNAVAILABLE not in self.retry.on:
+            raise self._error()
+        yield Ask([replica], max(min(_ASK, self._remaining()), 0.05), self.caller.metadata())
+        if replica.is_out:
+            if (
+                self.replicas.was_connected
+            ):  # it may have had the request; what its answer would have been, none knows
+                self.sent += 1
+                if self.sent >= self.retry.attempts or not self.replicas.budget.take():
+                    raise self._error()
+                self._note(replica)
+            return
+        self.replicas.was_connected = True
+        if seconds >= _SENT_AGAIN:
+            self.replicas.budget.count_repeated()
+            self.replicas.repeated += 1
+            self.sent += 1
+        if seconds < _SENT_AGAIN or seconds >= _SHORT:
+            raise self._error(
+                f" (after {seconds:.1f} s; the server is up: it, or what is between, ends connections under calls)"
+                if seconds >= _SHORT
+                else ""
+            )
+        self._again(replica)
+
+    def _again(self, replica: Replica, elsewhere: bool = False) -> None:
+        """Have the request sent again, or only `elsewhere`. Raises the error where attempts or the budget are spent."""
+        self.tried.add(replica)
+        self.sent += 1
+        assert self.failure is not None
+        others = [member for member in self.replicas.members if member not in self.tried]
+        if elsewhere and not others:
+            raise self._error()
+        if self.sent >= self.retry.attempts and (self.sent >= len(self.replicas.members) or not others):
+            raise self._error()
+        if not self.replicas.budget.take():
+            log.info("%s: not sent again: the budget for that is spent", self.method)
+            raise self._error()
+        self.replicas.repeated += 1
+        self._note(replica)
+
+    def _note(self, replica: Replica) -> None:
+        assert self.failure is not None
+        log.info("%s: %s from %s: sent again", self.method, self.failure.code.name, replica)
+
+    def _pause(self) -> Flow[None]:
+        """Wait, after every replica was tried."""
+        pause = next(self.pauses)
+        if pause >= self._remaining():
+            raise self._error(waited=True)
+        self.tried.clear()
+        yield Pause(pause)
+
+    def _revive(self, replica: Replica) -> Flow[None]:
+        """Wait until a replica is up, where all that could be asked are out."""
+        out = [member for member in self.replicas.members if member.is_out and member not in self.tried]
+        others_refused = self.failure is not None and self.failure.code is not _Code.UNAVAILABLE
+        limit = self.deadline
+        if not self.replicas.was_connected:
+            limit = min(limit, self.begun + self.caller.connect_timeout)
+            if not others_refused and not self.explained:
+                self.failure = self.caller.connection.explain(replica.failure or self._silence(replica))
+                self.explained = True
+                if self.failure.is_lasting:
+                    raise self._error(waited=True)
+        seconds = min(limit - time.monotonic(), _ASK)
+        if seconds > 0:
+            yield Ask(out, seconds, self.caller.metadata(), first=True, patient=True)
+        if any(not member.is_out for member in out):
+            return
+        if others_refused:  # these are no help
+            self.tried.update(out)
+            return
+        if self.replicas.was_connected:
+            self.failure = replica.failure or self._silence(replica)
+        if time.monotonic() >= limit:
+            raise self._error(waited=True)
+        yield Pause(min(next(self.pauses), max(limit - time.monotonic(), 0.0)))
+
+    def _silence(self, replica: Replica) -> Failure:
+        return Failure(_Code.UNAVAILABLE, replica.state.value)
+
+    def _out_of_time(self) -> ServingError:
+        if self.failure is None:
+            where = self.caller.connection
+            return DeadlineExceeded(f"no answer from {where}: the deadline had passed before the call")
+        return self._error(waited=True)
+
+    def _error(self, note: str = "", waited: bool = False) -> ServingError:
+        assert self.failure is not None
+        seconds = time.monotonic() - self.begun
+        where = f"{self.caller.connection}{self.caller.connection.note()}"
+        where += f" within {seconds:.1f} s" if waited and seconds >= 0.1 else note
+        return error_of(self.failure, self.servable, self.signature, where)

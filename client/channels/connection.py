@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,13 @@ import grpc
 from ..errors import InvalidInput
 from ..limits import LARGEST_MESSAGE
 from ..wire.messages import GET_MODEL_STATUS
-from .addresses import is_loopback, parse_addresses
+from .addresses import host_and_port, is_loopback, is_name, parse_addresses, shown
+from .failures import Failure, failure_of
+from .headers import GivenMetadata, Headers, Token, check_metadata
+from .proxies import environment_proxy, proxy_options
+from .replica import Endpoint
+from .retry import Retry
+from .steps import Metadata
 from .tls import TLS, Security, channel_credentials
 
 _PROBE = 1.0  # seconds to find out why a connection fails
@@ -25,39 +30,82 @@ Compression: TypeAlias = Literal["gzip", "deflate"]
 
 @dataclass(frozen=True)
 class Connection:
-    """Everything needed to open a channel to each of `targets` (gRPC name syntax)."""
+    """Everything needed to open a channel to each of `targets` (gRPC name syntax), and what is sent with each call."""
 
     targets: tuple[str, ...]
     credentials: grpc.ChannelCredentials | None
     options: tuple[tuple[str, Any], ...]
-    metadata: tuple[tuple[str, str], ...] = field(repr=False)  # the token
     compression: grpc.Compression
+    headers: Headers = field(repr=False)
+    proxy: str | bool | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        return ", ".join(target.removeprefix("dns:///") for target in self.targets)
+        return ", ".join(map(shown, self.targets))
 
-    def open(self, stack: Any = grpc) -> list[Any]:
-        """Open a channel to each target, by `grpc` or by `grpc.aio`; connecting waits for the first call."""
-        return [self._open(stack, target, self.options) for target in self.targets]
+    def metadata(self) -> Metadata:
+        """Give the token of now, and what else the client sends with each call."""
+        return self.headers.now()
 
-    def _open(self, stack: Any, target: str, options: tuple[tuple[str, Any], ...]) -> Any:
+    def open(self, endpoint: Endpoint, stack: Any = grpc, **arguments: Any) -> Any:
+        """Open a channel by `grpc` or by `grpc.aio`; connecting waits for the first call."""
+        options = dict(self.options)
+        if endpoint.name:  # the certificate is made out to the name, not to the address
+            host = endpoint.name.rpartition(":")[0]
+            options = {
+                "grpc.default_authority": endpoint.name,
+                "grpc.ssl_target_name_override": host,
+                **options,
+            }
+        return self._open(stack, endpoint.target, options, **arguments)
+
+    def _open(self, stack: Any, target: str, options: dict[str, Any], **arguments: Any) -> Any:
+        if is_loopback(target):  # whatever the environment says: a token for this machine stays here
+            options = {"grpc.enable_http_proxy": 0, **options}
         if self.credentials is None:
-            return stack.insecure_channel(target, options, self.compression)
-        return stack.secure_channel(target, self.credentials, options, self.compression)
+            return stack.insecure_channel(target, tuple(options.items()), self.compression, **arguments)
+        return stack.secure_channel(
+            target, self.credentials, tuple(options.items()), self.compression, **arguments
+        )
 
-    def probe(self) -> Iterator[grpc.RpcError]:
+    def follows(self, host: str) -> bool:
+        """Whether the addresses of a name are looked up here: not where a proxy does."""
+        return self.proxy is False or not (self.proxy or environment_proxy(host))
+
+    def note(self) -> str:
+        """Say which proxy is between, for an error."""
+        hosts = [found[0] for found in map(host_and_port, self.targets) if found]
+        variables = {environment_proxy(host) for host in hosts if is_name(host)} - {""}
+        if isinstance(self.proxy, str):
+            return " through proxy="
+        if variables and self.proxy is None:
+            return (
+                f" through the proxy that {variables.pop()} names (no_proxy excepts hosts, proxy=False all)"
+            )
+        return ""
+
+    def explain(self, failure: Failure) -> Failure:
+        """Look closer at why no connection comes about: gRPC reports one of a name's addresses, the one it tried last.
+
+        That may be ::1 of localhost, where nothing listens, when the server at 127.0.0.1 wants TLS.
+        """
+        if not failure.was_refused:
+            return failure
+        found = map(failure_of, self._probe())
+        return next((other for other in found if other.cause and not other.was_refused), failure)
+
+    def _probe(self) -> Iterator[grpc.RpcError]:
         """Try each address of each target once, on a connection of its own: the errors of those that fail."""
         for target in self.targets:
-            host, _, port = target.removeprefix("dns:///").rpartition(":")
+            host, _, port = shown(target).rpartition(":")
             try:
                 found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
             except OSError:
                 continue
             # The certificate is made out to the host, not to its address.
-            options = (("grpc.ssl_target_name_override", host), *self.options, ("grpc.enable_retries", 0))
+            options = {"grpc.ssl_target_name_override": host, **dict(self.options), "grpc.enable_retries": 0}
             for address, *_ in {entry[4]: None for entry in found}:
                 numeric = f"ipv6:[{address}]:{port}" if ":" in str(address) else f"ipv4:{address}:{port}"
-                with self._open(grpc, numeric, tuple(dict(options).items())) as channel:
+                with self._open(grpc, numeric, options) as channel:
                     try:
                         channel.unary_unary(GET_MODEL_STATUS, None, None)(b"", timeout=_PROBE)
                     except grpc.RpcError as error:
@@ -66,50 +114,58 @@ class Connection:
 
 def make_connection(
     server: str | Sequence[str],
-    tls: Security,
-    token: str | None,
-    compression: Compression | None,
+    tls: Security = False,
+    token: Token | None = None,
+    compression: Compression | None = None,
+    retry: Retry | None = None,
+    metadata: GivenMetadata = (),
+    proxy: str | bool | None = None,
 ) -> Connection:
     """Check the arguments that Client and AsyncClient share. Raises InvalidInput."""
     targets = parse_addresses(server)
     options = list(_OPTIONS)
     if isinstance(tls, TLS) and tls.server_name:
         options.append(("grpc.ssl_target_name_override", tls.server_name))
-    metadata = []
-    if token is not None:
-        if tls is False and not all(is_loopback(target) for target in targets):
+    options.append(("grpc.service_config", json.dumps(_service_config(retry or Retry()))))
+    options += proxy_options(proxy)
+    if token is not None and tls is False:
+        if not all(is_loopback(target) for target in targets):
             raise InvalidInput("a token would travel in the clear: use tls=, or a server on this machine")
-        if not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise InvalidInput("the token holds characters that cannot be sent in a header")
-        metadata.append(("authorization", f"Bearer {token}"))
+        if isinstance(proxy, str):
+            raise InvalidInput("a token would travel in the clear to the proxy: use tls=, or no proxy=")
     compressions = {None: grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip}
     compressions["deflate"] = grpc.Compression.Deflate
     if compression not in compressions:
         raise InvalidInput(f"compression is {compression!r} and must be 'gzip', 'deflate' or None")
     return Connection(
-        targets, channel_credentials(tls), tuple(options), tuple(metadata), compressions[compression]
+        targets,
+        channel_credentials(tls),
+        tuple(options),
+        compressions[compression],
+        Headers(token, check_metadata(metadata)),
+        proxy,
     )
 
 
-# gRPC itself retries what was sent and broke before the answer began (gRFC A6); this package retries what was
-# never sent, until the deadline.
-_SERVICE_CONFIG = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 5,  # the most that gRPC allows
-                "initialBackoff": "0.05s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
+AGAIN_AFTER = 0.25  # seconds after which gRPC sends again; a call that failed sooner, it did not send again
+
+
+def _service_config(retry: Retry) -> dict[str, Any]:
+    """Have gRPC itself send again, once, what broke before its answer began: it alone knows (gRFC A6)."""
+    config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+    if retry.attempts > 1 and retry.budget and grpc.StatusCode.UNAVAILABLE in retry.on:
+        policy = {
+            "maxAttempts": 2,
+            "initialBackoff": f"{AGAIN_AFTER}s",
+            "maxBackoff": f"{AGAIN_AFTER}s",
+            "backoffMultiplier": 1,
+            "retryableStatusCodes": ["UNAVAILABLE"],
         }
-    ],
-}
+        config["methodConfig"] = [{"name": [{}], "retryPolicy": policy}]
+    return config
+
+
 _OPTIONS: tuple[tuple[str, Any], ...] = (
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     ("grpc.per_rpc_retry_buffer_size", LARGEST_MESSAGE),  # larger requests would not be retried
     ("grpc.max_send_message_length", LARGEST_MESSAGE),
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),

@@ -12,6 +12,7 @@ from ..errors import (
     InvalidInput,
     MessageTooLarge,
     ModelNotFound,
+    Overloaded,
     ServerError,
     ServingError,
     SignatureNotFound,
@@ -29,11 +30,6 @@ class Failure(NamedTuple):
     details: str
 
     @property
-    def never_sent(self) -> bool:
-        """Whether no connection to any server came about, so that nothing was sent."""
-        return self.code is _Code.UNAVAILABLE and re.search(_NO_CONNECTION, self.details) is not None
-
-    @property
     def cause(self) -> str:
         """The likely cause of a connection that fails, in words; empty where gRPC's own say it."""
         return next((cause for pattern, cause, _ in _CAUSES if re.search(pattern, self.details)), "")
@@ -45,7 +41,11 @@ class Failure(NamedTuple):
 
     @property
     def is_lasting(self) -> bool:
-        """Whether trying again is of no use: the two sides do not speak the same protocol, or do not trust."""
+        """Whether waiting is of no use: the two sides do not speak the same protocol, or do not trust.
+
+        No code tells that from a server that is starting; words that this list lacks make the error come later, when
+        the time to connect is over.
+        """
         return any(re.search(pattern, self.details) for pattern, _, lasting in _CAUSES if lasting)
 
 
@@ -56,11 +56,6 @@ def failure_of(error: grpc.RpcError) -> Failure:
         code() if callable(code) else _Code.UNKNOWN, (details() if callable(details) else "") or ""
     )
 
-
-# gRPC's words for "no subchannel is connected", in the versions 1.60 to 1.85.
-_NO_CONNECTION = (
-    r"(?i)backends failing|failed to connect to all addresses|resolving|DNS (resolution|query) failed"
-)
 
 _REFUSED = "nothing listens there"
 _CAUSES = (  # pattern, cause, whether it lasts
@@ -136,7 +131,7 @@ def _classify(
     if code is _Code.RESOURCE_EXHAUSTED and re.search(r"larger than max|message.*too large", details):
         return MessageTooLarge, f"the message is over a size limit: {words}"
     if code is _Code.RESOURCE_EXHAUSTED:  # TensorFlow Serving says no more when it has too many calls
-        return ServerError, f"{address} has no room for the call, in its queue or its memory: {words}"
+        return Overloaded, f"{address} has no room for the call, in its queue or its memory: {words}"
     if code is _Code.UNIMPLEMENTED:
         return ServerError, f"{address} does not offer this call; is it a TensorFlow Serving? {words}"
     if code is _Code.CANCELLED:  # by close(), mostly, and no fault of the server

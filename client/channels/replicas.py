@@ -1,52 +1,123 @@
-"""Which replica is asked next: each in its turn, and those that are down only when all are."""
+"""The replicas of a service as one thing: which there are, and which is asked next.
+
+gRPC's own balancing takes turns over addresses. It knows neither versions nor who is full nor how many calls a replica
+has in hand, and it cannot be asked which replica answered; so each replica has a channel of its own, and the choice is
+made here.
+"""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+import logging
+import random
+import threading
+import time
+from collections.abc import Collection
 
-import grpc
-import grpc.aio
+from .following import Following
+from .replica import Replica, State, Wanted
+from .retry import Budget, Retry
 
-Channel = TypeVar("Channel")
+log = logging.getLogger("slimserve")
 
-_UP = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE)
-
-
-class Replicas(Generic[Channel]):
-    """The channels to the replicas. Threads may share it."""
-
-    def __init__(self, channels: Sequence[Channel], is_up: Callable[[Channel], bool]) -> None:
-        self.channels = channels
-        self._is_up = is_up
-        rotations = [[*channels[first:], *channels[:first]] for first in range(len(channels))]
-        self._turns = itertools.cycle(rotations)
-
-    def next(self) -> Channel:
-        """Give the channel for the next call."""
-        in_turn = next(self._turns)
-        if len(in_turn) == 1:
-            return in_turn[0]
-        return next(filter(self._is_up, in_turn), in_turn[0])
+FRESH = 1.0  # seconds for which the answer to the question of health holds
+_IN_USE = 1.0  # seconds after the last call for which replicas are watched
 
 
-def watch(channels: Sequence[grpc.Channel]) -> Replicas[grpc.Channel]:
-    """Connect to several replicas at once, and learn from gRPC which are down."""
-    down: set[grpc.Channel] = set()
+class Replicas:
+    """The replicas behind some addresses. Threads may share it."""
 
-    def subscribe(channel: grpc.Channel) -> None:
-        def note(state: grpc.ChannelConnectivity) -> None:
-            (down.discard if state in _UP else down.add)(channel)
+    def __init__(self, following: Following, retry: Retry) -> None:
+        self.retry = retry
+        self.budget = Budget(retry.budget)
+        self.calls = self.repeated = self.failed = 0
+        self.closed = False
+        self.was_connected = False  # whether any server ever answered
+        self.patience = 1.0  # seconds after which a replica that does not say how it is counts as silent
+        self._following = following
+        self._lock = threading.Lock()
+        self._endpoints = following.endpoints()
+        self._members = [Replica(endpoint) for endpoint in self._endpoints]
+        random.shuffle(self._members)  # so that many clients do not begin with the same one
+        self._used = 0.0
 
-        channel.subscribe(note, try_to_connect=True)
+    def __len__(self) -> int:
+        return len(self._members)
 
-    if len(channels) > 1:
-        for channel in channels:
-            subscribe(channel)
-    return Replicas(channels, lambda channel: channel not in down)
+    @property
+    def members(self) -> list[Replica]:
+        """The replicas there are now, the one that was asked longest ago first."""
+        with self._lock:
+            return list(self._members)
 
+    def begin(self, remaining: float) -> None:
+        """Note that a call begins, which has so many seconds; see to it that the addresses are those of now."""
+        self.budget.count_call()
+        self.calls += 1
+        self.follow(remaining)
+        if len(self._members) > 1:
+            self.patience = min(max(remaining / 4, 0.2), 5.0)
+            self._used = time.monotonic()
 
-def ask_each_time(channels: Sequence[grpc.aio.Channel]) -> Replicas[grpc.aio.Channel]:
-    """Look at the state of asyncio's channels when it is asked for; those that are idle connect."""
-    return Replicas(channels, lambda channel: channel.get_state(try_to_connect=True) in _UP)
+    def follow(self, remaining: float) -> None:
+        """Let the members be those behind the names now; the first look-up is waited for, so many seconds at most."""
+        if not self._following.names:
+            return
+        self._following.refresh(remaining)
+        endpoints = self._following.endpoints()
+        if endpoints == self._endpoints:
+            return
+        with self._lock:
+            known = {member.endpoint: member for member in self._members}
+            new = [Replica(endpoint) for endpoint in endpoints if endpoint not in known]
+            gone = [str(member) for endpoint, member in known.items() if endpoint not in endpoints]
+            # New ones first: they have been asked longest ago. Those that are gone finish what they have in hand.
+            self._members = new + [member for member in self._members if member.endpoint in endpoints]
+            self._endpoints = endpoints
+        log.info("replicas: %s new, %s gone", ", ".join(map(str, new)) or "none", ", ".join(gone) or "none")
+
+    def choose(self, wanted: Wanted, tried: Collection[Replica]) -> Replica | None:
+        """Give the replica to ask next, counted as busy until `release`; None where each was tried.
+
+        Of the best ones, two in turn are compared, and the one with fewer calls in hand is taken (the power of two
+        choices: Mitzenmacher, 2001).
+        """
+        with self._lock:
+            members = self._members
+            if len(members) == 1 and not tried:
+                chosen = members[0]
+            else:
+                now = time.monotonic()
+                ranked = [(member.rank(wanted, now), member) for member in members if member not in tried]
+                if not ranked:
+                    return None
+                best = min(rank for rank, _ in ranked)
+                two = [member for rank, member in ranked if rank == best][:2]
+                chosen = min(two, key=lambda member: member.in_flight)
+                members.remove(chosen)
+                members.append(chosen)
+            chosen.in_flight += 1
+            return chosen
+
+    def release(self, replica: Replica) -> None:
+        """Note that a call is over, in whichever way."""
+        with self._lock:
+            replica.in_flight -= 1
+
+    def unheard(self) -> list[Replica]:
+        """Give those to ask for their health before a call: all, where of several none has been heard of lately."""
+        if len(self._members) == 1:
+            return []
+        now = time.monotonic()
+        members = self.members
+        fresh = any(member.state is State.UP and now - member.heard < FRESH for member in members)
+        return [] if fresh else members
+
+    def is_in_use(self) -> bool:
+        """Whether there is something to watch: several replicas, and calls in hand or lately."""
+        members = [] if self.closed else self.members
+        lately = time.monotonic() - self._used < _IN_USE
+        return len(members) > 1 and (lately or any(member.in_flight for member in members))
+
+    def has_another(self, replica: Replica) -> bool:
+        """Whether another replica is up."""
+        return any(member.state is State.UP for member in self.members if member is not replica)

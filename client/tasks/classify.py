@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..channels.calls import Flow
+from ..channels.steps import Flow
 from ..errors import InvalidInput
 from ..images import pillow
 from ..images.batches import batches

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..channels.calls import Caller, Flow
+from ..channels.calls import Caller
+from ..channels.readiness import wait_until_ready
+from ..channels.steps import Flow, Metadata
 from ..errors import InvalidInput, ModelNotFound, SignatureNotFound
 from ..limits import check_text, check_timeout
 from ..types import ModelMetadata, VersionStatus
@@ -28,6 +31,12 @@ class Model:
         self._timeout = timeout
         self._class_names: dict[int, dict[int, str]] = {}  # by version
 
+    def with_metadata(self, metadata: Metadata) -> Model:
+        """Give the same model, whose requests bring this metadata too; names that are known stay known."""
+        model = copy.copy(self)
+        model._caller = self._caller.with_metadata(metadata)
+        return model
+
     def deadline(self, timeout: float | None) -> float:
         """Give the time of `time.monotonic()` until which a request that begins now may take."""
         return time.monotonic() + (self._timeout if timeout is None else check_timeout(timeout))
@@ -43,26 +52,28 @@ class Model:
         """Call a signature, of `version` where that is not 0."""
         servable = Servable(self._servable.model, version) if version else self._servable
         request = messages.predict_request(servable, signature, inputs, outputs)
-        answer = yield from self._caller.call(
-            messages.PREDICT, request, deadline, signature or "serving_default"
+        reply = yield from self._caller.call(
+            messages.PREDICT, request, deadline, signature or "serving_default", version
         )
-        return messages.predict_response(answer)
+        answer = messages.predict_response(reply.data)
+        reply.replica.version = answer.version
+        return answer
 
-    def wait_until_ready(self, timeout: float) -> Flow[None]:
-        """Ask for the model until it is there."""
-        yield from self._caller.wait_until_ready(check_timeout(timeout))
+    def wait_until_ready(self, timeout: float, replicas: int | None) -> Flow[None]:
+        """Ask for the model until all replicas have it, or so many."""
+        yield from wait_until_ready(self._caller, check_timeout(timeout), replicas)
 
     def status(self, timeout: float | None) -> Flow[list[VersionStatus]]:
         """Ask for the states of the model's versions."""
         request = messages.status_request(self._servable)
-        answer = yield from self._caller.call(messages.GET_MODEL_STATUS, request, self.deadline(timeout))
-        return messages.status_response(answer)
+        reply = yield from self._caller.call(messages.GET_MODEL_STATUS, request, self.deadline(timeout))
+        return messages.status_response(reply.data)
 
     def metadata(self, timeout: float | None) -> Flow[ModelMetadata]:
         """Ask for the model's version and signatures."""
         request = messages.metadata_request(self._servable)
-        answer = yield from self._caller.call(messages.GET_MODEL_METADATA, request, self.deadline(timeout))
-        return messages.metadata_response(answer)
+        reply = yield from self._caller.call(messages.GET_MODEL_METADATA, request, self.deadline(timeout))
+        return messages.metadata_response(reply.data)
 
     def predict(
         self,

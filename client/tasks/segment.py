@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..channels.calls import Flow
+from ..channels.steps import Flow
 from ..errors import InvalidInput, ServingError
 from ..images.given import Image, PreparedImage, list_images, prepare
 from ..images.refused import decoded, pixel_limit

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..channels.calls import Flow, Together
+from ..channels.steps import Flow, Together
 from ..errors import ServerError
 from ..images.given import PreparedImage
 from .tiling import Tile, Tiling

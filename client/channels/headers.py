@@ -1,0 +1,65 @@
+"""What travels with each call beside the request: a bearer token, and the caller's metadata."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ..errors import InvalidInput
+from .steps import Metadata
+
+Token: TypeAlias = "str | Callable[[], str]"
+GivenMetadata: TypeAlias = "Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]"
+
+
+@dataclass(frozen=True)
+class Headers:
+    """What a client sends with each call. `token` may be a function, which is asked each time."""
+
+    token: Token | None = field(default=None, repr=False)
+    metadata: Metadata = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if inspect.iscoroutinefunction(self.token):
+            raise InvalidInput(
+                "token= is a coroutine function: give a plain one, which may block; it runs in a thread"
+            )
+        if self.token is not None and not callable(self.token):
+            _bearer(self.token)
+
+    def now(self) -> Metadata:
+        """Give the metadata for a request that is sent now."""
+        if self.token is None:
+            return self.metadata
+        token = self.token() if callable(self.token) else self.token
+        return (("authorization", _bearer(token)), *self.metadata)
+
+
+def _bearer(token: object) -> str:
+    if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise InvalidInput("the token holds characters that cannot be sent in a header")
+    return f"Bearer {token}"
+
+
+def check_metadata(given: GivenMetadata) -> Metadata:
+    """Give pairs of key and value. Raises InvalidInput, which names the key and never a value."""
+    try:
+        pairs = tuple((key, value) for key, value in (given.items() if isinstance(given, Mapping) else given))
+    except (TypeError, ValueError):
+        raise InvalidInput("metadata= is a mapping, or pairs of key and value") from None
+    for key, value in pairs:
+        if not isinstance(key, str) or not re.fullmatch(r"[0-9a-z_.-]+", key) or key.startswith("grpc-"):
+            raise InvalidInput(
+                f"metadata= has the key {key!r}: keys are of a-z, 0-9, '_', '-' and '.', and grpc- is gRPC's own"
+            )
+        if key.endswith("-bin"):
+            if not isinstance(value, bytes):
+                raise InvalidInput(
+                    f"metadata= has a value for {key!r} that is not bytes, as keys in -bin need"
+                )
+        elif not isinstance(value, str) or not re.fullmatch(r"[\x20-\x7e]*", value):
+            raise InvalidInput(f"metadata= has a value for {key!r} that is not printable ASCII text")
+    return pairs

@@ -1,0 +1,167 @@
+"""The driver of the client for asyncio: steps are awaited, and the work between them is done in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import weakref
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+
+from ..errors import ServingError
+from .connection import Connection
+from .failures import failure_of
+from .replica import Replica, State
+from .replicas import Replicas
+from .steps import HEALTH, NOT_SERVING, Abandon, Ask, Attempt, Cancelled, Flow, Pause, Step, Together
+from .watch import watch
+
+T = TypeVar("T")
+
+
+class NonBlocking:
+    """Does what flows ask for, on a channel to each replica, in one event loop."""
+
+    def __init__(self, connection: Connection, replicas: Replicas, interceptors: Sequence[Any]) -> None:
+        self._connection = connection
+        self._replicas = replicas
+        self._interceptors = interceptors
+        self._channels: weakref.WeakKeyDictionary[Replica, grpc.aio.Channel] = weakref.WeakKeyDictionary()
+        self._asking: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def drop(self) -> None:
+        """End the watch, from whichever thread; gRPC's channels end with the last who holds them."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        for task in [*self._asking, *([self._watching] if self._watching else [])]:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Close the connections; calls in flight end with CANCELLED."""
+        self._cancel()
+        channels = list(self._channels.values())
+        self._channels.clear()
+        for channel in channels:
+            await channel.close(None)
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Drive a flow: do each step that it yields, and hand it the outcome; its own work is done in a thread."""
+        finished: list[T] = []
+
+        def advance(resume: Callable[[], Step]) -> Step | None:
+            try:
+                return resume()
+            except StopIteration as stop:  # it cannot cross a future
+                finished.append(stop.value)
+                return None
+
+        resume = functools.partial(flow.send, None)  # type: ignore[arg-type]
+        while step := await asyncio.to_thread(advance, resume):
+            try:
+                resume = functools.partial(flow.send, await self._do(step))
+            except (grpc.RpcError, ServingError) as error:
+                resume = functools.partial(flow.throw, error)
+        return finished[0]
+
+    async def _do(self, step: Step) -> bytes:
+        if isinstance(step, Attempt):
+            if len(self._replicas) > 1 and (self._watching is None or self._watching.done()):
+                self._watching = asyncio.create_task(
+                    self.run(watch(self._replicas, self._connection.metadata))
+                )
+            call = self._call(step.replica, step.method, step.request, step.timeout, step.metadata)
+            return await _outcome(call)
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+        elif isinstance(step, Ask):
+            await self._ask(step)
+        elif isinstance(step, Abandon):
+            channel = self._channels.pop(step.replica, None)
+            if channel:
+                await channel.close(None)
+        else:
+            await self._do_together(step)
+        return b""
+
+    def _call(self, replica: Replica, method: str, request: bytes, *arguments: Any, **named: Any) -> Any:
+        if self._replicas.closed:
+            raise RuntimeError("the client is closed")
+        channel = self._channels.get(replica)
+        if channel is None:
+            interceptors = self._interceptors or None
+            channel = self._connection.open(replica.endpoint, grpc.aio, interceptors=interceptors)
+            self._channels[replica] = channel
+        timeout, metadata = arguments
+        return channel.unary_unary(method, None, None)(request, timeout=timeout, metadata=metadata, **named)
+
+    async def _ask(self, step: Ask) -> None:
+        async def ask(replica: Replica) -> None:
+            call = self._call(replica, HEALTH, b"", step.seconds, step.metadata, wait_for_ready=step.patient)
+            try:
+                answer = await _outcome(call)
+            except grpc.RpcError as error:
+                replica.health_is(*failure_of(error))
+            else:
+                replica.health_is(grpc.StatusCode.OK, "", serving=answer != NOT_SERVING)
+
+        tasks = {asyncio.create_task(ask(replica)) for replica in step.replicas}
+        self._asking |= tasks
+        for task in tasks:
+            task.add_done_callback(self._asking.discard)
+        loop = asyncio.get_running_loop()
+        until, pending = loop.time() + step.seconds + 0.1, tasks
+        while pending and loop.time() < until:
+            _, pending = await asyncio.wait(
+                pending, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED
+            )
+            if step.first and any(replica.state is State.UP for replica in step.replicas):
+                return
+
+    async def _do_together(self, together: Together) -> None:
+        flows = iter(together.flows)
+
+        async def work() -> None:
+            for flow in flows:
+                await self.run(flow)
+                together.after_each()
+
+        workers = [asyncio.create_task(work()) for _ in range(together.at_once)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Give the event loop. Raises RuntimeError, in words for users of other libraries, where there is none."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "AsyncClient runs in asyncio's event loop (uvloop's is one), and none is running here: under trio or curio "
+            "call Client in a thread, as with trio.to_thread.run_sync(client.segment, image)"
+        ) from None
+
+
+async def _outcome(call: Awaitable[bytes]) -> bytes:
+    """Wait for a call's answer. Raises CancelledError only where the waiting task is cancelled, not the call.
+
+    gRPC ends the calls of a channel that is closed with CancelledError too, which nobody meant for the task.
+    """
+    waiting = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait({waiting})
+    finally:
+        waiting.cancel()
+    if waiting.cancelled():
+        raise Cancelled("the client was closed")
+    return waiting.result()
