@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,6 +58,7 @@ class Plan:
         found = select(checkpoint, place, weights)
         shapes = {name: spec.shape for name, spec in found.tensors.items()}
         classes = place.network.classes(shapes)
+        options = replace(options, crop=options.crop or _named_crop(checkpoint, place.network))
         evaluated, warning = options.evaluated(place.network, classes)
         options = replace(options, output_stride=options.output_stride or place.output_stride).of(evaluated)
         labels = find_labels(labels_file, (checkpoint.path, checkpoint.file), classes)
@@ -71,8 +73,21 @@ class Plan:
                 f"the scope above {self.network.name} says that it was trained at an output stride of {trained}: the "
                 f"export has {options.output_stride}"
             )
+        if options.crop == _named_crop(self.checkpoint, self.network):
+            notes.append(
+                f"images are cropped to {options.crop}x{options.crop}, as the name of the checkpoint says"
+            )
         if options.top_k > classes:
             notes.append(
                 f"--top-k is {options.top_k}, and there are {classes} classes: answers rank all of them"
             )
         return notes
+
+
+def _named_crop(checkpoint: Checkpoint, network: Network) -> int:
+    """The side in the name of a published checkpoint, as in mobilenet_v1_1.0_128.ckpt; 0 without one."""
+    for path in (checkpoint.path, checkpoint.file):
+        named = re.match(rf"{network.name}_[\d.]+_(\d+)(?!\d)", path.name)
+        if named and int(named[1]) in network.crops:
+            return int(named[1])
+    return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import ExportError
 from ..networks import NETWORKS, Network
@@ -48,6 +48,8 @@ class Place:
 def find_network_in(checkpoint: Checkpoint, wanted: Network | None = None, scope: str | None = None) -> Place:
     """Return the network that a checkpoint holds, which is whole where the scope had to be guessed.
 
+    One that comes in several widths has that of the checkpoint's variables.
+
     Args:
         checkpoint: any.
         wanted: the network that it shall be.
@@ -56,6 +58,23 @@ def find_network_in(checkpoint: Checkpoint, wanted: Network | None = None, scope
     Raises:
         ExportError: the checkpoint holds another network than the wanted one, none, or several and none is wanted.
     """
+    return _as_stored(checkpoint, _found(checkpoint, wanted, scope))
+
+
+def _as_stored(checkpoint: Checkpoint, place: Place) -> Place:
+    if place.network.as_stored is None:
+        return place
+    shapes = {
+        name.removeprefix(place.prefix).removesuffix(AVERAGE): spec.shape
+        for name, spec in checkpoint.tensors.items()
+        if name.startswith(place.prefix)
+    }
+    network = place.network.as_stored(shapes)
+    note = f"the variables are those of a {network.name} of width {network.width:.3g}"
+    return replace(place, network=network, notes=(*place.notes, note))
+
+
+def _found(checkpoint: Checkpoint, wanted: Network | None, scope: str | None) -> Place:
     names = {name.removesuffix(AVERAGE) for name in checkpoint.tensors}
     networks = [wanted] if wanted else [network for _, network in sorted(NETWORKS.items())]
     if scope is not None:

@@ -124,4 +124,4 @@ def _small_network(options: GraphOptions) -> Tensor:
         tf.cast(np.ones(shape), dtype) for shape in ((1, 8, 8, 16), filter_shape, (16,), (16, 16))
     )
     net = fused_convolution(net, weights, biases, _CONVOLUTION)
-    return tf.cast(fused_product(tf.reshape(net, [-1, 16]), matrix, biases, relu=True), tf.float32)
+    return tf.cast(fused_product(tf.reshape(net, [-1, 16]), matrix, biases, "Relu"), tf.float32)

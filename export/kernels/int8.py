@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import NoReturn
 
 import numpy as np
@@ -24,7 +23,7 @@ from ..types import Array, Padding, Tensor
 from ..weights.quantization import Statistics, dequantized, filter_range, quantized, rounding_error
 from ..weights.recipes import Recipe, Variables
 from .int8_nodes import Activations, quantized_convolution, quantized_product
-from .padding import with_fixed_padding
+from .padding import with_fixed_padding, with_same_padding
 from .products import as_product, is_product
 from .x86 import FusedLayers
 
@@ -70,11 +69,8 @@ class QuantizedLayers(FusedLayers):
 
     def _pixels(self, net: Tensor, convolution: Convolution) -> tuple[Activations, Convolution]:
         """The pixels of prepared images, padded with the mean colour, and the convolution without padding."""
-        if convolution.padding == "SAME":
-            if convolution.stride > 1:
-                _refuse("padding of images that depends on their size")
-            convolution = replace(convolution, padding="FIXED")
-        net, convolution = with_fixed_padding(net, convolution)
+        pad = with_same_padding if convolution.padding == "SAME" else with_fixed_padding
+        net, convolution = pad(net, convolution)
         preprocessing = self._network.preprocessing
         pixels = tf.round(net * preprocessing.scale + tf.constant(preprocessing.mean_rgb))
         values = tf.bitcast(tf.saturate_cast(pixels, tf.uint8), tf.quint8)
@@ -98,8 +94,11 @@ class QuantizedLayers(FusedLayers):
         self, net: Activations, convolution: Convolution, recipes: tuple[Recipe, Recipe]
     ) -> Activations:
         weights, biases = recipes
+        if convolution.depthwise:
+            weights = _with_channels_last(weights)
         scope = f"{self._scope}/{convolution.scope}"
         statistics = self._statistics[scope]
+        range_ = min(statistics.range, 6.0) if convolution.relu6 else statistics.range
         ranges = Recipe(biases.shape, weights.sources, lambda *values: filter_range(weights.make(*values)))
         get = self._variables.get
         ranges_, biases_ = (
@@ -110,19 +109,22 @@ class QuantizedLayers(FusedLayers):
             )
         )
         if not is_product(convolution, weights.shape):
-            filter_values = tf.bitcast(get(f"{scope}/weights", weights.then(quantized), tf.int8), tf.qint8)
-            return quantized_convolution(net, filter_values, ranges_, biases_, convolution, statistics.range)
+            values = tf.convert_to_tensor(get(f"{scope}/weights", weights.then(quantized), tf.int8))
+            if convolution.depthwise:
+                values = tf.transpose(values, [0, 1, 3, 2])
+            filter_values = tf.bitcast(values, tf.qint8)
+            return quantized_convolution(net, filter_values, ranges_, biases_, convolution, range_)
         matrix = tf.convert_to_tensor(get(f"{scope}/weights", _transposed(weights), tf.int8))
 
         def product(rows: Tensor) -> Tensor:  # no loop takes quantized tensors
             activations = Activations(tf.bitcast(rows, tf.quint8), net.range)
             filter_values = tf.bitcast(matrix, tf.qint8)
-            result = quantized_product(activations, filter_values, ranges_, biases_, statistics.range)
+            result = quantized_product(activations, filter_values, ranges_, biases_, range_)
             return tf.bitcast(result.values, tf.uint8)
 
         values = tf.bitcast(net.values, tf.uint8)
         values = as_product(values, convolution, weights.shape[-1], product, in_strips=self._in_strips)
-        return Activations(tf.bitcast(values, tf.quint8), statistics.range)
+        return Activations(tf.bitcast(values, tf.quint8), range_)
 
     def max_pool(
         self, net: Activations, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
@@ -166,6 +168,16 @@ def require_layers_in_8_bits(network: Network, variables: Variables, options: Gr
         network.logits(images, QuantizedLayers(variables, network, unknown), padding, options.output_stride)
 
 
+def _with_channels_last(weights: Recipe) -> Recipe:
+    """The filter [h, w, channels, 1] as [h, w, 1, channels], so that each channel has a scale of its own."""
+    height, width, channels, _ = weights.shape
+
+    def moved(*values: Array) -> Array:
+        return weights.make(*values).transpose(0, 1, 3, 2)
+
+    return Recipe((height, width, 1, channels), weights.sources, moved)
+
+
 def _transposed(weights: Recipe) -> Recipe:
     """The filter [h, w, inputs, channels] in 8 bits as [channels, h * w * inputs]."""
     *window, channels = weights.shape
@@ -186,6 +198,7 @@ def _corrected(weights: Recipe, biases: Recipe, inputs: Array) -> Recipe:
 
     def corrected(*values: Array) -> Array:
         error = rounding_error(weights.make(*values[count:]))
-        return np.asarray(biases.make(*values[:count]) - inputs @ error, np.float32)
+        added = inputs @ error if len(error) == len(inputs) else inputs * error[0]  # of depthwise filters
+        return np.asarray(biases.make(*values[:count]) - added, np.float32)
 
     return Recipe(biases.shape, biases.sources + weights.sources, corrected)

@@ -32,11 +32,13 @@ def quantized_convolution(
     convolution: Convolution,
     range_: float,
 ) -> Activations:
-    """Build a `_FusedQuantizedConv2D`: what it returns is rounded to the nearest and cut at 0 and `range_`.
+    """Build a `_FusedQuantizedConv2D`, or a `_FusedQuantizedDepthwiseConv2D`.
+
+    What it returns is rounded to the nearest and cut at 0 and `range_`.
 
     Args:
         net: [N, H, W, inputs].
-        weights: qint8 [h, w, inputs, channels]; as they are in the first call, they are kept.
+        weights: qint8 [h, w, inputs, channels], or [h, w, channels, 1]; as they are in the first call, they are kept.
         ranges: float32 [channels], what 127 stands for in each channel. The kernel knows them again by their address:
             it must be the same in every call, as a variable's is.
         biases: float32 [channels].
@@ -53,7 +55,7 @@ def quantized_convolution(
         *_constants(0.0, range_),
     ]
     result = _requantized(
-        "_FusedQuantizedConv2D",
+        f"_FusedQuantized{'Depthwise' if convolution.depthwise else ''}Conv2D",
         inputs,
         Tinput=tf.quint8,
         Tfilter=tf.qint8,
@@ -61,6 +63,7 @@ def quantized_convolution(
         out_type=tf.quint8,
         is_filter_const=True,
         is_bias_const=True,
+        explicit_paddings=[],
         **convolution_attributes(convolution),
     )
     return Activations(result, range_)

@@ -37,7 +37,6 @@ def convolution_attributes(convolution: Convolution) -> dict[str, Any]:
         "strides": [1, convolution.stride, convolution.stride, 1],
         "dilations": [1, convolution.rate, convolution.rate, 1],
         "padding": convolution.padding,
-        "explicit_paddings": [],
         "data_format": "NHWC",
     }
 

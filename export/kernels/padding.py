@@ -1,4 +1,4 @@
-"""Padding that does not depend on the size of the image."""
+"""Padding with zeros, where nodes are not to pad: the next layer is "VALID"."""
 
 from __future__ import annotations
 
@@ -16,4 +16,19 @@ def with_fixed_padding(net: Tensor, convolution: Convolution) -> tuple[Tensor, C
         return net, convolution
     total = [(side - 1) * convolution.rate for side in convolution.sides]
     net = tf.pad(net, [[0, 0], *([side // 2, side - side // 2] for side in total), [0, 0]])
+    return net, replace(convolution, padding="VALID")
+
+
+def with_same_padding(net: Tensor, convolution: Convolution) -> tuple[Tensor, Convolution]:
+    """Return [N, H, W, C] padded as "SAME" pads it (https://www.tensorflow.org/api_docs/python/tf/nn), and "VALID"."""
+    if convolution.stride == 1:
+        return with_fixed_padding(net, replace(convolution, padding="FIXED"))
+    paddings = []
+    for axis, side in enumerate(convolution.sides, 1):
+        size = tf.shape(net)[axis]
+        positions = -(-size // convolution.stride)
+        total = (positions - 1) * convolution.stride + (side - 1) * convolution.rate + 1 - size
+        total = tf.maximum(total, 0)
+        paddings.append([total // 2, total - total // 2])
+    net = tf.pad(net, [[0, 0], *paddings, [0, 0]])
     return net, replace(convolution, padding="VALID")

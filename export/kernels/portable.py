@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from ..networks.layers import Convolution
+from ..networks.layers import Activation, Convolution
 from ..types import Array, Padding, Shape, Tensor
 from ..weights.folding import PLAIN_FILTER, BatchNorm
 from ..weights.recipes import Recipe, Variables
@@ -73,7 +73,7 @@ class VariableLayers(FinerCells):
 
         def folded(*values: Array) -> Array:
             filter_values, statistics = values[: len(names)], values[len(names) :]
-            return stored.filter(*filter_values) * factor.make(*statistics)
+            return stored.scaled(stored.filter(*filter_values), factor.make(*statistics))
 
         return Recipe(shape, names + factor.sources, folded).then(_to_float32), offset.then(_to_float32)
 
@@ -101,22 +101,22 @@ class VariableLayers(FinerCells):
         matrix = tf.reshape(weights, [-1, shape[-1]])
 
         def product(rows: Tensor) -> Tensor:
-            return self._product(rows, matrix, biases, convolution.relu)
+            return self._product(rows, matrix, biases, convolution.activation)
 
         return as_product(net, convolution, shape[-1], product, in_strips=self._in_strips)
 
     def _convolution(self, net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
         return stock_convolution(net, weights, biases, convolution)
 
-    def _product(self, rows: Tensor, matrix: Tensor, biases: Tensor, relu: bool) -> Tensor:
-        return stock_product(rows, matrix, biases, relu)
+    def _product(self, rows: Tensor, matrix: Tensor, biases: Tensor, activation: Activation | None) -> Tensor:
+        return stock_product(rows, matrix, biases, activation)
 
     def _stored_values(
         self, convolution: Convolution, recipes: tuple[Recipe, Recipe]
     ) -> tuple[Tensor, Tensor]:
         """The filter and the biases in the dtype that is stored."""
         scope = f"{self._scope}/{convolution.scope}"
-        stored = tf.float32 if convolution.gives_scores else self._stored
+        stored = tf.float32 if convolution.gives_scores or convolution.depthwise else self._stored
         weights, biases = (
             tf.convert_to_tensor(self._variables.get(f"{scope}/{name}", _rounded(recipe, stored), stored))
             for name, recipe in zip(("weights", "biases"), recipes, strict=True)
@@ -159,18 +159,22 @@ class VariableLayers(FinerCells):
 
 
 def stock_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
-    """Convolve with a filter, add biases, apply ReLU; all of one dtype."""
-    net = tf.nn.conv2d(
-        net, weights, strides=convolution.stride, padding=convolution.padding, dilations=convolution.rate
-    )
-    net = tf.nn.bias_add(net, biases)
-    return tf.nn.relu(net) if convolution.relu else net
+    """Convolve with a filter, add biases, apply ReLU or ReLU6; all of one dtype."""
+    stride, rate, padding = convolution.stride, convolution.rate, convolution.padding
+    if convolution.depthwise:
+        net = tf.nn.depthwise_conv2d(net, weights, [1, stride, stride, 1], padding, dilations=[rate, rate])
+    else:
+        net = tf.nn.conv2d(net, weights, strides=stride, padding=padding, dilations=rate)
+    return _activated(tf.nn.bias_add(net, biases), convolution.activation)
 
 
-def stock_product(rows: Tensor, matrix: Tensor, biases: Tensor, relu: bool) -> Tensor:
-    """Multiply [n, inputs] by [inputs, channels], add biases, apply ReLU; all of one dtype."""
-    net = tf.nn.bias_add(tf.matmul(rows, matrix), biases)
-    return tf.nn.relu(net) if relu else net
+def stock_product(rows: Tensor, matrix: Tensor, biases: Tensor, activation: Activation | None) -> Tensor:
+    """Multiply [n, inputs] by [inputs, channels], add biases, apply ReLU or ReLU6; all of one dtype."""
+    return _activated(tf.nn.bias_add(tf.matmul(rows, matrix), biases), activation)
+
+
+def _activated(net: Tensor, activation: Activation | None) -> Tensor:
+    return {None: tf.identity, "Relu": tf.nn.relu, "Relu6": tf.nn.relu6}[activation](net)
 
 
 def _doubled(net: Tensor, axis: int) -> Tensor:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from ..networks.layers import Convolution
+from ..networks.layers import Activation, Convolution
 from ..types import Tensor
 from .node import convolution_attributes, node
 from .portable import VariableLayers, stock_convolution, stock_product
@@ -24,8 +24,8 @@ class FusedLayers(VariableLayers):
     def _convolution(self, net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
         return fused_convolution(net, weights, biases, convolution)
 
-    def _product(self, rows: Tensor, matrix: Tensor, biases: Tensor, relu: bool) -> Tensor:
-        return fused_product(rows, matrix, biases, relu)
+    def _product(self, rows: Tensor, matrix: Tensor, biases: Tensor, activation: Activation | None) -> Tensor:
+        return fused_product(rows, matrix, biases, activation)
 
 
 class EmulatedLayers(VariableLayers):
@@ -38,45 +38,52 @@ class EmulatedLayers(VariableLayers):
         net_, weights, biases = (tf.cast(value, tf.float32) for value in (net, weights, biases))
         return tf.cast(stock_convolution(net_, weights, biases, convolution), net.dtype)
 
-    def _product(self, rows: Tensor, matrix: Tensor, biases: Tensor, relu: bool) -> Tensor:
+    def _product(self, rows: Tensor, matrix: Tensor, biases: Tensor, activation: Activation | None) -> Tensor:
         rows_, matrix, biases = (tf.cast(value, tf.float32) for value in (rows, matrix, biases))
-        return tf.cast(stock_product(rows_, matrix, biases, relu), rows.dtype)
+        return tf.cast(stock_product(rows_, matrix, biases, activation), rows.dtype)
 
 
 def fused_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
-    """Build a `_MklNativeFusedConv2D`.
+    """Build a `_MklNativeFusedConv2D`, or a `_MklNativeFusedDepthwiseConv2dNative`.
 
     Args:
         net: [N, H, W, inputs], float32 or bfloat16, as are the others.
-        weights: [h, w, inputs, channels]; as they are in the first call, they are kept.
+        weights: [h, w, inputs, channels], or [h, w, channels, 1]; as they are in the first call, they are kept.
         biases: [channels].
         convolution: what else it does.
     """
+    op, of_the_op = "_MklNativeFusedDepthwiseConv2dNative", {}
+    if not convolution.depthwise:
+        op = "_MklNativeFusedConv2D"
+        of_the_op = {
+            "TArgs": [biases.dtype],
+            "num_host_args": 0,
+            "filter_format": "HWIO",
+            "explicit_paddings": [],
+        }
     (net,) = node(
-        "_MklNativeFusedConv2D",
+        op,
         [net, weights, biases],
         [net.dtype],
         T=net.dtype,
-        TArgs=[biases.dtype],
         num_args=1,
-        num_host_args=0,
-        filter_format="HWIO",
         _kernel="MklNameChangeOp",
-        fused_ops=["BiasAdd", "Relu"] if convolution.relu else ["BiasAdd"],
+        fused_ops=_fused(convolution.activation),
         is_filter_const=True,
+        **of_the_op,
         **convolution_attributes(convolution),
     )
     return net
 
 
-def fused_product(rows: Tensor, matrix: Tensor, biases: Tensor, relu: bool) -> Tensor:
+def fused_product(rows: Tensor, matrix: Tensor, biases: Tensor, activation: Activation | None) -> Tensor:
     """Build a `_FusedMatMul`, which adds up in float32, keeps nothing, and rounds once.
 
     Args:
         rows: [n, inputs], float32 or bfloat16, as are the others.
         matrix: [inputs, channels].
         biases: [channels].
-        relu: whether ReLU follows.
+        activation: what follows.
     """
     (net,) = node(
         "_FusedMatMul",
@@ -86,6 +93,10 @@ def fused_product(rows: Tensor, matrix: Tensor, biases: Tensor, relu: bool) -> T
         num_args=1,
         transpose_a=False,
         transpose_b=False,
-        fused_ops=["BiasAdd", "Relu"] if relu else ["BiasAdd"],
+        fused_ops=_fused(activation),
     )
     return tf.ensure_shape(net, [None, matrix.shape[-1]])
+
+
+def _fused(activation: Activation | None) -> list[str]:
+    return ["BiasAdd", *([activation] if activation else [])]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ..types import Kernel, Padding, Tensor
-from ..weights.folding import PLAIN_FILTER, BatchNorm, StoredFilter
+from ..weights.folding import PLAIN_FILTER, BatchNorm, Depthwise, StoredFilter
+
+Activation = Literal["Relu", "Relu6"]  # as nodes of TensorFlow name them
 
 
 @dataclass(frozen=True)
@@ -16,14 +18,15 @@ class Convolution:
 
     Attributes:
         scope: of its variables, below the network's, such as "conv1/conv1_1".
-        channels: of the result; None stands for the number of classes.
+        channels: of the result; None stands for the number of classes. A depthwise convolution keeps those it gets.
         kernel: size of the filter.
         stride: distance of the result's positions.
         rate: distance of the filter's taps (dilation).
         padding: of the image or feature map.
         relu: whether ReLU follows.
+        relu6: whether it is cut off at 6.
         norm: batch normalization, its variables below `scope`/BatchNorm; without it there are biases.
-        stored: how the checkpoint stores the filter.
+        stored: how the checkpoint stores the filter; `Depthwise` where each channel has one of its own.
     """
 
     scope: str
@@ -33,6 +36,7 @@ class Convolution:
     rate: int = 1
     padding: Padding = "SAME"
     relu: bool = True
+    relu6: bool = False
     norm: BatchNorm | None = None
     stored: StoredFilter = PLAIN_FILTER
 
@@ -40,6 +44,16 @@ class Convolution:
     def sides(self) -> tuple[int, int]:
         """Height and width of the filter."""
         return (self.kernel, self.kernel) if isinstance(self.kernel, int) else self.kernel
+
+    @property
+    def activation(self) -> Activation | None:
+        """What follows the biases."""
+        return ("Relu6" if self.relu6 else "Relu") if self.relu else None
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether each channel is convolved alone, with a filter of its own: [h, w, channels, 1]."""
+        return isinstance(self.stored, Depthwise)
 
     @property
     def gives_scores(self) -> bool:
@@ -51,7 +65,7 @@ class Layers(Protocol):
     """Layers over tensors [N, H, W, C]."""
 
     def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
-        """Convolve, add the biases or normalize, apply ReLU."""
+        """Convolve, add the biases or normalize, apply ReLU or ReLU6."""
 
     def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
         """Normalize with the statistics of `scope` and apply ReLU, where no convolution comes first."""

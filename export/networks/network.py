@@ -20,7 +20,7 @@ fc6 gives 1x2 cells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,10 @@ class Network:
         window: positions of the last feature map that one logits cell sees, a side.
         receptive_field: pixels that one logits cell at the network's own stride sees, a side, as many before its centre
             as after it; the finer cells of `Layers.refine` lie between such cells.
+        crops: sides that checkpoints of it were published for, which their names say.
+        width: what multiplies the published channels of its layers.
+        as_stored: where there are several widths, the network whose variables have these shapes, by their names below
+            the scope; None where there is one.
         averaged_strides: output strides at which a bilinear label map is made of scores averaged over neighbouring
             cells; the logits themselves are not.
     """
@@ -95,6 +99,9 @@ class Network:
     border: tuple[int, int] = (0, 0)
     window: int = 1
     receptive_field: int = 0
+    crops: tuple[int, ...] = ()
+    width: float = 1.0
+    as_stored: Callable[[Mapping[str, Shape]], Network] | None = None
     averaged_strides: tuple[int, ...] = ()
 
     def expected_variables(self) -> dict[str, VariableShape]:

@@ -32,7 +32,8 @@ def tolerance(network: Network, precision: str) -> float:
     those of the other comparisons.
     """
     shapes = [shape for shape in network.expected_variables().values() if len(shape) > 1]
-    products = [math.prod(size or 1 for size in shape[:-1]) for shape in shapes]
+    # A depthwise filter [h, w, channels, 1] meets one channel at a time.
+    products = [math.prod(size or 1 for size in shape[: 2 if shape[-1] == 1 else -1]) for shape in shapes]
     rounded = sum(shape[-1] is not None for shape in shapes)
     if precision == "int8":
         return _INT8

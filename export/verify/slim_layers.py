@@ -32,7 +32,7 @@ class SlimLayers(FinerCells):
         channels = convolution.channels or self._classes
         options: dict[str, Any] = {
             "scope": convolution.scope,
-            "activation_fn": tf.nn.relu if convolution.relu else None,
+            "activation_fn": {None: None, "Relu": tf.nn.relu, "Relu6": tf.nn.relu6}[convolution.activation],
         }
         if convolution.norm:
             options |= {
@@ -47,6 +47,8 @@ class SlimLayers(FinerCells):
             "rate": convolution.rate,
             "padding": convolution.padding,
         }
+        if convolution.depthwise:
+            return tf_slim.separable_conv2d(net, None, convolution.sides, 1, **options)
         if isinstance(convolution.stored, Separable):
             multiplier = convolution.stored.multiplier
             return tf_slim.separable_conv2d(net, channels, convolution.sides, multiplier, **options)

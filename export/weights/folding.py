@@ -38,6 +38,10 @@ class StoredFilter:
         """The filter [h, w, inputs, channels], from the variables' values in order."""
         return values[0]
 
+    def scaled(self, filter_values: Array, factor: Array) -> Array:
+        """The filter whose results are multiplied by `factor` [channels]."""
+        return filter_values * factor
+
 
 class Matrix(StoredFilter):
     """`weights` is the matrix [inputs, channels] of a fully connected layer, which sees one position at a time."""
@@ -52,6 +56,20 @@ class Matrix(StoredFilter):
 
     def filter(self, *values: Array) -> Array:
         return values[0][None, None]
+
+
+class Depthwise(StoredFilter):
+    """`depthwise_weights` has a filter for each channel, which is convolved alone: [h, w, channels, 1]."""
+
+    names: ClassVar[tuple[str, ...]] = ("depthwise_weights",)
+
+    def variables(
+        self, kernel: tuple[int, int], inputs: int, channels: int | None
+    ) -> dict[str, VariableShape]:
+        return {"depthwise_weights": (*kernel, inputs, 1)}
+
+    def scaled(self, filter_values: Array, factor: Array) -> Array:
+        return filter_values * factor[:, None]
 
 
 @dataclass(frozen=True)

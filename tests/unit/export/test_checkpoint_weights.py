@@ -208,6 +208,18 @@ class TestScopes:
         place = find_network_in(listing({f"{net}_{stride}s/{name}": (1,) for name in names}))
         assert (place.network.name, place.output_stride) == (net, stride)
 
+    @pytest.mark.parametrize("above", ["", "tower_0/"])
+    @pytest.mark.parametrize("behind", ["", f"/{AVERAGE}"])
+    def test_the_width_is_that_of_the_variables(self, above: str, behind: str) -> None:
+        half = {
+            name: tuple(side // 2 if side > 5 else side for side in value.shape)
+            for name, value in tensors(NETWORKS["mobilenet_v1"]).items()
+        }
+        place = find_network_in(listing({f"{above}{name}{behind}": shape for name, shape in half.items()}))
+        assert place.network.expected_variables() != NETWORKS["mobilenet_v1"].expected_variables()
+        assert place.network.width == 0.5
+        assert place.notes[-1] == "the variables are those of a mobilenet_v1 of width 0.5"
+
     def test_averages_below_a_scope_are_found(self, folder: Path) -> None:
         raw = self.below("tower_0", tensors())
         path = tensorflow_v2(folder / "model", raw | averages(raw))

@@ -96,7 +96,9 @@ def test_an_incomplete_network_says_what_is_missing(tmp_path: Path, call: Call) 
 
 
 def test_a_checkpoint_of_no_known_network_is_still_told(tmp_path: Path, call: Call) -> None:
-    path = tensorflow_v2(tmp_path / "m", {"MobilenetV1/x": np.zeros(3, np.float16), "name": np.array([b"a"])})
+    path = tensorflow_v2(
+        tmp_path / "m", {"EfficientNet/x": np.zeros(3, np.float16), "name": np.array([b"a"])}
+    )
     found = inspected(call, path)
     assert found["network"] is None
     assert found["dtypes"] == {"float16": 1, "strings or unknown": 1}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from slimserve.export.kernels.portable import VariableLayers
 from slimserve.export.networks.layers import Convolution
-from slimserve.export.weights.folding import BatchNorm, Matrix, Separable
+from slimserve.export.weights.folding import BatchNorm, Depthwise, Matrix, Separable
 from slimserve.export.weights.recipes import Recipe
 
 from tests.support.numpy_reference import convolve
@@ -80,3 +80,26 @@ def test_batch_normalization_is_folded_into_filter_and_biases(scaled: bool) -> N
     expected = normalized * values.get("gamma", 1) + values["beta"]
     assert (folded.dtype, biases.dtype, recipes[0].shape) == (np.float32, np.float32, weights.shape)
     np.testing.assert_allclose(convolve(IMAGE, folded, biases, 0), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_batch_normalization_is_folded_into_a_filter_of_each_channel() -> None:
+    norm = BatchNorm(epsilon=0.01, scaled=True)
+    weights = RANDOM.normal(size=(3, 3, 3, 1)).astype(np.float32)
+    values = statistics(3, scaled=True)
+    stock = Tensors(
+        {"net/layer/depthwise_weights": weights}
+        | {f"net/layer/BatchNorm/{name}": value for name, value in values.items()}
+    )
+    convolution = Convolution("layer", 3, 3, norm=norm, stored=Depthwise())
+    recipes = VariableLayers(stock, "net").filter_and_biases(convolution)
+    folded, biases = (stock.get("", recipe) for recipe in recipes)
+    assert folded.shape == recipes[0].shape == weights.shape
+    for channel in range(3):
+        alone = IMAGE[..., [channel]]
+        plain = convolve(alone, weights[:, :, [channel]], np.zeros(1, np.float32), 0).astype(np.float64)
+        normalized = (plain - values["moving_mean"][channel]) / np.sqrt(
+            values["moving_variance"][channel] + 0.01
+        )
+        expected = normalized * values["gamma"][channel] + values["beta"][channel]
+        found = convolve(alone, folded[:, :, [channel]], biases[[channel]], 0)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)

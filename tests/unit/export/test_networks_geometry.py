@@ -21,6 +21,7 @@ PUBLISHED = {
     "resnet_v1_152": 1507,
     "vgg_16": 212,
     "alexnet_v2": 195,
+    "mobilenet_v1": 315,
 }
 
 

@@ -13,6 +13,7 @@ PUBLISHED = {
     "vgg_a", "vgg_16", "vgg_19", "alexnet_v2", "overfeat",
     "resnet_v1_50", "resnet_v1_101", "resnet_v1_152", "resnet_v2_50", "resnet_v2_101", "resnet_v2_152",
     "inception_v1", "inception_v2", "inception_v3", "inception_v4", "inception_resnet_v2",
+    "mobilenet_v1", "mobilenet_v2",
 }  # fmt: skip
 # Millions of parameters with 1001 classes and without the auxiliary head, as published for the two.
 MILLIONS = {"inception_v4": 42.7, "inception_resnet_v2": 55.8}
@@ -46,6 +47,23 @@ NAMES: dict[str, dict[str, tuple[int | None, ...]]] = {
         "InceptionResnetV2/Block8/Conv2d_1x1/weights": (1, 1, 448, 2080),
         "InceptionResnetV2/Conv2d_7b_1x1/weights": (1, 1, 2080, 1536),
         "InceptionResnetV2/Logits/Logits/weights": (1536, None),
+    },
+    "mobilenet_v1": {
+        "MobilenetV1/Conv2d_0/weights": (3, 3, 3, 32),
+        "MobilenetV1/Conv2d_1_depthwise/depthwise_weights": (3, 3, 32, 1),
+        "MobilenetV1/Conv2d_1_depthwise/BatchNorm/gamma": (32,),
+        "MobilenetV1/Conv2d_13_pointwise/weights": (1, 1, 1024, 1024),
+        "MobilenetV1/Conv2d_13_pointwise/BatchNorm/moving_variance": (1024,),
+        "MobilenetV1/Logits/Conv2d_1c_1x1/weights": (1, 1, 1024, None),
+    },
+    "mobilenet_v2": {
+        "MobilenetV2/Conv/weights": (3, 3, 3, 32),
+        "MobilenetV2/expanded_conv/depthwise/depthwise_weights": (3, 3, 32, 1),
+        "MobilenetV2/expanded_conv/project/weights": (1, 1, 32, 16),
+        "MobilenetV2/expanded_conv_1/expand/weights": (1, 1, 16, 96),
+        "MobilenetV2/expanded_conv_16/project/BatchNorm/moving_mean": (320,),
+        "MobilenetV2/Conv_1/weights": (1, 1, 320, 1280),
+        "MobilenetV2/Logits/Conv2d_1c_1x1/biases": (None,),
     },
     "inception_v3": {
         "InceptionV3/Mixed_5c/Branch_1/Conv_1_0c_5x5/weights": (5, 5, 48, 64),

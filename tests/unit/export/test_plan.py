@@ -19,14 +19,14 @@ from slimserve.export.plan import Plan
 from tests.support.broadcast import variables
 
 
-def listed(network: str, scope: str = "", classes: int = 21) -> Checkpoint:
+def listed(network: str, scope: str = "", classes: int = 21, name: str = "model") -> Checkpoint:
     """A checkpoint that lists a network's variables and holds no data."""
     tensors = {
         f"{scope}{name}": TensorSpec(value.shape, value.dtype)
         for name, value in variables(NETWORKS[network], classes).items()
     }
     reader = cast(V2Bundle, SimpleNamespace(tensors=tensors, files=[]))
-    return Checkpoint(Path("model"), Located("V2", Path("model")), reader, ExitStack())
+    return Checkpoint(Path(name), Located("V2", Path("model")), reader, ExitStack())
 
 
 @pytest.mark.parametrize("stride", [8, 16, 32])
@@ -50,3 +50,27 @@ def test_more_ranked_classes_than_there_are_is_said() -> None:
     plan = Plan.of(listed("resnet_v1_50", classes=3), GraphOptions(top_k=10))
     assert plan.notes == ["--top-k is 10, and there are 3 classes: answers rank all of them"]
     assert Plan.of(listed("resnet_v1_50", classes=3), GraphOptions(top_k=3)).notes == []
+
+
+@pytest.mark.parametrize(
+    ("name", "crop"),
+    [
+        ("mobilenet_v1_1.0_128.ckpt", 128),
+        ("mobilenet_v1_0.25_160_2017_06_14.tar.gz", 160),
+        ("mobilenet_v1_1.0_2240.ckpt", 224),
+        ("mobilenet_v1_1.0_500.ckpt", 224),
+        ("mobilenet_v2_1.0_96.tgz", 224),
+        ("model", 224),
+    ],
+)
+def test_the_crop_is_that_in_the_name_of_a_published_checkpoint(name: str, crop: int) -> None:
+    plan = Plan.of(listed("mobilenet_v1", name=name), GraphOptions())
+    said = f"images are cropped to {crop}x{crop}, as the name of the checkpoint says"
+    assert (plan.network.crop, plan.options.crop) == (crop, crop)
+    assert (said in plan.notes) == (crop != 224)
+
+
+def test_a_crop_that_is_asked_for_wins_over_a_name() -> None:
+    plan = Plan.of(listed("mobilenet_v1", name="mobilenet_v1_1.0_128.ckpt"), GraphOptions(crop=192))
+    assert plan.options.crop == 192
+    assert not any("cropped" in note for note in plan.notes)

@@ -64,7 +64,7 @@ def convolved(
             images,
             convolution,
             weights.shape[-1],
-            lambda rows: product(rows, matrix, biases, convolution.relu),
+            lambda rows: product(rows, matrix, biases, convolution.activation),
             in_strips=in_strips,
         )
         assert result.shape[-1] == weights.shape[-1]
