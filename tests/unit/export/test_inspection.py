@@ -102,7 +102,7 @@ def test_a_checkpoint_of_no_known_network_is_still_told(tmp_path: Path, call: Ca
     found = inspected(call, path)
     assert found["network"] is None
     assert found["dtypes"] == {"float16": 1, "strings or unknown": 1}
-    assert "its variables start with MobilenetV1/" in found["export"]["refused"]
+    assert "its variables start with EfficientNet/" in found["export"]["refused"]
 
 
 def test_a_file_that_is_no_checkpoint_is_an_error_that_says_what_it_is(tmp_path: Path, call: Call) -> None:
