@@ -90,7 +90,7 @@ class Blocking:
                     raise RuntimeError("the client is closed")
                 channel = self._channels.get(replica)
                 if channel is None:
-                    opened = self._connection.open(replica.endpoint)
+                    opened = self._connection.open(replica)
                     if self._interceptors:
                         opened = grpc.intercept_channel(opened, *self._interceptors)
                     channel = self._channels[replica] = _Channel(opened)

@@ -17,7 +17,7 @@ from .addresses import host_and_port, is_loopback, is_name, parse_addresses, sho
 from .failures import Failure, failure_of
 from .headers import GivenMetadata, Headers, Token, check_metadata
 from .proxies import environment_proxy, proxy_options
-from .replica import Endpoint
+from .replica import Replica
 from .retry import Retry
 from .steps import Metadata
 from .tls import TLS, Security, channel_credentials
@@ -46,9 +46,14 @@ class Connection:
         """Give the token of now, and what else the client sends with each call."""
         return self.headers.now()
 
-    def open(self, endpoint: Endpoint, stack: Any = grpc, **arguments: Any) -> Any:
+    def open(self, replica: Replica, stack: Any = grpc, **arguments: Any) -> Any:
         """Open a channel by `grpc` or by `grpc.aio`; connecting waits for the first call."""
+        endpoint = replica.endpoint
         options = dict(self.options)
+        if (
+            replica.abandoned
+        ):  # not the connection that other clients of this process share, which has gone silent
+            options["grpc.use_local_subchannel_pool"] = 1
         if endpoint.name:  # the certificate is made out to the name, not to the address
             host = endpoint.name.rpartition(":")[0]
             options = {

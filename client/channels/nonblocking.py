@@ -96,7 +96,7 @@ class NonBlocking:
         channel = self._channels.get(replica)
         if channel is None:
             interceptors = self._interceptors or None
-            channel = self._connection.open(replica.endpoint, grpc.aio, interceptors=interceptors)
+            channel = self._connection.open(replica, grpc.aio, interceptors=interceptors)
             self._channels[replica] = channel
         timeout, metadata = arguments
         return channel.unary_unary(method, None, None)(request, timeout=timeout, metadata=metadata, **named)

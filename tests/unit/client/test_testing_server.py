@@ -15,7 +15,7 @@ from slimserve import (
     DeadlineExceeded,
     InvalidInput,
     ModelNotFound,
-    ServerError,
+    Overloaded,
     ServingError,
     SignatureNotFound,
     Unavailable,
@@ -192,7 +192,7 @@ def test_of_its_threads_all_but_one_work_and_nobody_waits(scene_pixels: np.ndarr
             thread.start()
         while len(server.calls) < 2:
             pass
-        with pytest.raises(ServerError, match="Server Threadpool Exhausted"):
+        with pytest.raises(Overloaded, match="Server Threadpool Exhausted"):
             client.status()
         gate.set()
         for thread in waiting:
@@ -204,7 +204,7 @@ def test_of_one_thread_none_works() -> None:
     with (
         Server(threads=1) as server,
         Client(server.address, model="model") as client,
-        pytest.raises(ServerError, match="Server Threadpool Exhausted"),
+        pytest.raises(Overloaded, match="Server Threadpool Exhausted"),
     ):
         client.status()
 
