@@ -16,6 +16,7 @@ from .channels.nonblocking import NonBlocking, running_loop
 from .channels.replicas import Replicas
 from .channels.steps import Flow
 from .images.given import Image
+from .tasks.chosen import Classes
 from .tasks.classify import classify
 from .tasks.segment import analyze, segment
 from .tasks.tiling import Progress
@@ -66,12 +67,13 @@ class AsyncClient(BaseClient):
         overlap: int | None = None,
         tiles_at_once: int | None = None,
         progress: Progress | None = None,
+        classes: Classes | None = None,
         timeout: float | None = None,
         metadata: GivenMetadata | None = None,
     ) -> Any:
         """Do as `Client.segment`; `progress` is called in the event loop."""
         cut = self._cut(tile, overlap, tiles_at_once, progress)
-        return await self._run(segment(self._asking(metadata), images, cut, timeout))
+        return await self._run(segment(self._asking(metadata), images, cut, timeout, classes))
 
     @overload
     async def analyze(self, images: Image, **options: Unpack[CallOptions]) -> Analysis: ...  # type: ignore[overload-overlap]

@@ -16,6 +16,7 @@ from .channels.statistics import Statistics, count
 from .channels.tls import Security
 from .errors import InvalidInput
 from .limits import check_text, check_timeout
+from .tasks.chosen import Classes
 from .tasks.model import Model
 from .tasks.segment import Cut
 from .tasks.tiling import Progress
@@ -41,6 +42,7 @@ class SegmentOptions(CallOptions, total=False):
     overlap: int | None
     tiles_at_once: int | None
     progress: Progress | None
+    classes: Classes | None
 
 
 class BaseClient(ABC):

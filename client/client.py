@@ -14,6 +14,7 @@ from .channels.blocking import Blocking
 from .channels.headers import GivenMetadata
 from .channels.steps import Flow
 from .images.given import Image
+from .tasks.chosen import Classes
 from .tasks.classify import classify
 from .tasks.segment import analyze, segment
 from .tasks.tiling import Progress
@@ -63,6 +64,7 @@ class Client(BaseClient):
         overlap: int | None = None,
         tiles_at_once: int | None = None,
         progress: Progress | None = None,
+        classes: Classes | None = None,
         timeout: float | None = None,
         metadata: GivenMetadata | None = None,
     ) -> Any:
@@ -79,15 +81,18 @@ class Client(BaseClient):
                 less may do.
             tiles_at_once: how many tiles are sent at a time; by default two for each server address.
             progress: called after each tile with the tiles done and the tiles of the image, in this thread.
+            classes: the ids or names of the classes that compete for the pixels; by default all. A name that several
+                classes have stands for all of them.
             timeout: the deadline of each request in seconds.
             metadata: gRPC metadata that the requests bring beside the client's.
 
         Raises:
-            InvalidInput: an image cannot be sent, or the model refuses it; the error names it.
+            InvalidInput: an image cannot be sent, or the model refuses it; the error names it. Or there is no such
+                class.
             ServingError: the other errors of this package.
         """
         cut = self._cut(tile, overlap, tiles_at_once, progress)
-        return self._run(segment(self._asking(metadata), images, cut, timeout))
+        return self._run(segment(self._asking(metadata), images, cut, timeout, classes))
 
     @overload
     def analyze(self, images: Image, **options: Unpack[CallOptions]) -> Analysis: ...  # type: ignore[overload-overlap]

@@ -23,12 +23,16 @@ from .tensors import read_class_names, read_receptive_field
 
 
 class Model:
-    """One servable behind a caller; `timeout` is the deadline in seconds of requests that do not bring their own."""
+    """One servable behind a caller; `timeout` is the deadline in seconds of requests that do not bring their own.
+
+    `names` are those of all classes that an answer brought last: another version's may differ.
+    """
 
     def __init__(self, caller: Caller, timeout: float) -> None:
         self._caller = caller
         self._servable = caller.servable
         self._timeout = timeout
+        self.names: list[str] = []
         self._class_names: dict[int, dict[int, str]] = {}  # by version
 
     def with_metadata(self, metadata: Metadata) -> Model:

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..channels.steps import Flow
-from ..errors import InvalidInput, ServingError
+from ..errors import InvalidInput, ServerError, ServingError
 from ..images.given import Image, PreparedImage, list_images, prepare
 from ..images.refused import decoded, pixel_limit
 from ..types import Analysis, Segmentation, count_pixels
 from ..wire.encoding import tensor_of_images
 from ..wire.messages import Answer
+from .chosen import Chosen, Classes
 from .model import Model
 from .stitching import Labels, segment_tiles
-from .tensors import image_inputs, naming, read_classifications, read_label_map, read_label_png
+from .tensors import (
+    decode_name,
+    image_inputs,
+    naming,
+    read_classifications,
+    read_label_map,
+    read_label_png,
+    read_names,
+)
 from .tiling import Progress, Tiling, overlap_for, suggest_tiles
 
 
@@ -44,37 +53,53 @@ class Cut:
         return Tiling(self.tile, overlap, self.at_once, self.progress)
 
 
+class _Origin(NamedTuple):
+    """Where a label map comes from: the version, and its names of all classes, bytes [C], where it sends them."""
+
+    version: int
+    names: npt.NDArray[Any] | None
+
+    @classmethod
+    def of(cls, answer: Answer, names: str = "class_names") -> _Origin:
+        return cls(answer.version, read_names(answer, names))
+
+
 def segment(
-    model: Model, images: Image | Iterable[Image], cut: Cut, timeout: float | None
+    model: Model,
+    images: Image | Iterable[Image],
+    cut: Cut,
+    timeout: float | None,
+    classes: Classes | None = None,
 ) -> Flow[Segmentation | list[Segmentation]]:
     """Segment one image, or several; `timeout` is for each request."""
     listed, single = list_images(images)
+    chosen = Chosen(model, classes)
     results = []
     for name, given in listed:
         image, deadline = prepare(name, given), model.deadline(timeout)
         tiling = yield from cut.tiling(model, image, timeout)
         try:
             if tiling:
-                label_map, version = yield from _segment_tiles(model, image, tiling, timeout)
+                label_map, origin = yield from _segment_tiles(model, chosen, image, tiling, timeout)
                 deadline = model.deadline(timeout)
             else:
-                label_map, version = yield from _segment_whole(model, image, deadline)
+                label_map, origin = yield from _segment_whole(chosen, image, deadline)
         except InvalidInput as error:
             raise naming(error, image, (yield from _advice(model, error.details, timeout))) from error
-        results.append((yield from _segmentation(model, label_map, image, version, deadline)))
+        results.append((yield from _segmentation(model, label_map, image, origin, deadline)))
     return results[0] if single else results
 
 
-def _segment_whole(model: Model, image: PreparedImage, deadline: float) -> Flow[tuple[Labels, int]]:
+def _segment_whole(chosen: Chosen, image: PreparedImage, deadline: float) -> Flow[tuple[Labels, _Origin]]:
     try:
-        answer = yield from model.answer(*image_inputs("segment", [image]), deadline)
+        answer = yield from chosen.answer(*image_inputs("segment", [image]), deadline)
     except InvalidInput as error:
         pixels = decoded(image, error.details)
         if pixels is None:
             raise
-        return (yield from _segment_whole(model, pixels, deadline))
+        return (yield from _segment_whole(chosen, pixels, deadline))
     label_map = read_label_png(answer) if image.pixels is None else _read_map(answer, image.pixels)
-    return label_map, answer.version
+    return label_map, _Origin.of(answer)
 
 
 def analyze(
@@ -92,20 +117,28 @@ def analyze(
             raise naming(error, image) from error
         (classification,) = read_classifications(answer, 1)
         label_map = _read_map(answer, pixels)
-        segmentation = yield from _segmentation(model, label_map, image, answer.version, deadline)
+        segmentation = yield from _segmentation(
+            model, label_map, image, _Origin.of(answer, "label_names"), deadline
+        )
         results.append(Analysis(classification, segmentation))
     return results[0] if single else results
 
 
 def _segment_tiles(
-    model: Model, image: PreparedImage, tiling: Tiling, timeout: float | None
-) -> Flow[tuple[Labels, int]]:
+    model: Model, chosen: Chosen, image: PreparedImage, tiling: Tiling, timeout: float | None
+) -> Flow[tuple[Labels, _Origin]]:
+    origin: _Origin | None = None
+
     def ask(pixels: npt.NDArray[np.uint8], version: int) -> Flow[tuple[Labels, int]]:
+        nonlocal origin
         inputs = {"images": tensor_of_images([pixels])}
-        answer = yield from model.answer("segment", inputs, model.deadline(timeout), version=version)
+        answer = yield from chosen.answer("segment", inputs, model.deadline(timeout), version)
+        origin = _Origin.of(answer)
         return _read_map(answer, pixels), answer.version
 
-    return (yield from segment_tiles(image, tiling.cut(*image.size()), tiling, ask))
+    label_map, _ = yield from segment_tiles(image, tiling.cut(*image.size()), tiling, ask)
+    assert origin is not None  # there is no image without a tile
+    return label_map, origin
 
 
 def _advice(model: Model, refusal: str, timeout: float | None) -> Flow[str]:
@@ -121,11 +154,18 @@ def _advice(model: Model, refusal: str, timeout: float | None) -> Flow[str]:
 
 
 def _segmentation(
-    model: Model, label_map: npt.NDArray[Any], image: PreparedImage, version: int, deadline: float
+    model: Model, label_map: npt.NDArray[Any], image: PreparedImage, origin: _Origin, deadline: float
 ) -> Flow[Segmentation]:
     ids = np.flatnonzero(count_pixels(label_map)).tolist()
-    names = yield from model.class_names(ids, version, deadline)
-    return Segmentation(label_map, names, version, image.to_pillow)
+    if origin.names is None:
+        names = yield from model.class_names(ids, origin.version, deadline)
+    elif ids[-1] < len(origin.names):
+        names = {id: decode_name(origin.names[id]) for id in ids}
+    else:
+        raise ServerError(
+            f"the label map holds class {ids[-1]}, and the answer names {len(origin.names)} classes"
+        )
+    return Segmentation(label_map, names, origin.version, image.to_pillow)
 
 
 def _read_map(answer: Answer, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:

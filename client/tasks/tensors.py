@@ -43,7 +43,7 @@ def read_classifications(answer: Answer, images: int) -> list[Classification]:
     return [
         Classification(
             [
-                Prediction(_decode_name(name), float(score), int(id))
+                Prediction(decode_name(name), float(score), int(id))
                 for name, score, id in zip(names[image], scores[image], ids[image], strict=True)
             ],
             probabilities[image],
@@ -71,7 +71,12 @@ def read_label_png(answer: Answer) -> npt.NDArray[Any]:
 
 def read_class_names(answer: Answer, classes: int) -> list[str]:
     """Read `class_names` [classes] of the signature `labels`. Raises ServerError."""
-    return [_decode_name(name) for name in _output(answer, "class_names", (classes,), "O")]
+    return [decode_name(name) for name in _output(answer, "class_names", (classes,), "O")]
+
+
+def read_names(answer: Answer, output: str) -> npt.NDArray[Any] | None:
+    """Read the names of all classes, bytes [C], that a label map's answer brings; None if it does not."""
+    return _output(answer, output, (None,), "O") if output in answer.outputs else None
 
 
 def read_receptive_field(answer: Answer) -> int:
@@ -79,7 +84,7 @@ def read_receptive_field(answer: Answer) -> int:
     return int(_output(answer, "receptive_field", (1,), "iu")[0])
 
 
-def _decode_name(name: bytes) -> str:
+def decode_name(name: bytes) -> str:
     """Decode a class name; bytes that are not UTF-8 are replaced, for a name is only shown."""
     return name.decode(errors="replace")
 

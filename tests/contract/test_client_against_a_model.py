@@ -132,6 +132,36 @@ def test_the_areas_are_those_of_the_label_map_with_the_models_names(
     assert [area.fraction for area in areas] == sorted((area.fraction for area in areas), reverse=True)
 
 
+def test_an_answer_brings_the_names_of_its_classes(vgg: Client, pixels: np.ndarray, official: Any) -> None:
+    ids = np.arange(10, dtype=np.int32)
+    names = official("labels", class_ids=ids)["class_names"].tolist()
+    assert official("segment", images=pixels[None])["class_names"].tolist() == names
+    assert official("serving_default", images=pixels[None])["label_names"].tolist() == names
+
+
+def test_only_the_classes_chosen_are_on_the_label_map(
+    vgg: Client, png: Path, pixels: np.ndarray, official: Any
+) -> None:
+    names = official("labels", class_ids=np.array([2, 5], np.int32))["class_names"]
+    expected = official("segment", images=pixels[None], classes=np.array([5, 2], np.int32))["label_map"][0]
+    assert set(np.unique(expected)) <= {2, 5}
+    for image in (png, pixels):
+        scene = vgg.segment(image, classes=[name.decode() for name in names])
+        np.testing.assert_array_equal(scene.label_map, expected)
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"), [([10], "from 0 to 9, not 10"), ([-1], "from 0"), ([], "is empty")]
+)
+def test_what_names_no_class_is_refused(
+    official: Any, pixels: np.ndarray, classes: list[int], words: str
+) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        official("segment", images=pixels[None], classes=np.array(classes, np.int32))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert words in caught.value.details()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (31, 33), (97, 333)])
 def test_images_of_any_size_are_segmented_at_their_size(
     vgg: Client, pixels: np.ndarray, size: tuple[int, int]

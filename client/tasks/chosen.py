@@ -1,0 +1,116 @@
+"""Label maps among the classes that a caller chooses: by id, or by names that a version of the model has ids for."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ..channels.steps import Flow
+from ..errors import InvalidInput, ServerError, SignatureNotFound
+from ..wire.encoding import TensorParts, tensor_of_array
+from ..wire.messages import Answer
+from .model import Model
+from .tensors import decode_name, read_names
+
+Classes = Sequence[int | str]
+_VERSIONS_TRIED = 3  # a roll-out changes the version once
+
+
+class Chosen:
+    """The classes that compete for the pixels; None stands for all.
+
+    Raises InvalidInput for what cannot be classes.
+    """
+
+    def __init__(self, model: Model, classes: Classes | None) -> None:
+        self._model = model
+        self._wanted = None if classes is None else _checked(classes)
+        self._ids: npt.NDArray[np.int32] | None = None
+        if self._wanted is not None and not any(isinstance(each, str) for each in self._wanted):
+            self._ids = _ids(self._wanted, [])
+
+    def answer(
+        self, signature: str, inputs: Mapping[str, TensorParts], deadline: float, version: int = 0
+    ) -> Flow[Answer]:
+        """Call a signature that makes label maps.
+
+        A name stands for what the version that answers calls so: where another version answered than was asked for the
+        names, the call is repeated with that version's ids.
+        """
+        if self._wanted is None:
+            return (yield from self._model.answer(signature, inputs, deadline, version=version))
+        if self._ids is None:
+            names = self._model.names or (yield from self._ask_for_names(deadline))
+            self._ids = _ids(self._wanted, names)
+        for _ in range(_VERSIONS_TRIED):
+            chosen = {**inputs, "classes": tensor_of_array(self._ids)}
+            try:
+                answer = yield from self._model.answer(signature, chosen, deadline, version=version)
+            except InvalidInput as error:
+                raise _older(error) from error
+            self._model.names[:] = _names(answer)
+            asked, self._ids = self._ids, _ids(self._wanted, self._model.names)
+            if np.array_equal(asked, self._ids):
+                return answer
+        raise ServerError(
+            "the classes were chosen by name, and each answer came from another version of the model"
+        )
+
+    def _ask_for_names(self, deadline: float) -> Flow[list[str]]:
+        """Ask for a constant of the model; its network does not run, and the image is nothing but required."""
+        image = {"images": tensor_of_array(np.zeros((1, 1, 1, 3), np.uint8))}
+        try:
+            answer = yield from self._model.answer("segment", image, deadline, ("class_names",))
+        except (SignatureNotFound, InvalidInput) as error:
+            raise _older(error) from error
+        return _names(answer)
+
+
+def _checked(classes: Classes) -> list[int | str]:
+    if isinstance(classes, str):
+        raise InvalidInput(f"classes must be a list of ids or names, not the text {classes!r}")
+    try:
+        wanted = [each if isinstance(each, str) else operator.index(each) for each in classes]
+    except TypeError as error:
+        raise InvalidInput(f"classes must be a list of ids or names: {error}") from error
+    if not wanted:
+        raise InvalidInput("classes is empty: name one class or more, or leave it out for all")
+    if any(not isinstance(each, str) and not 0 <= each < 1 << 31 for each in wanted):
+        raise InvalidInput("a class id is a number from 0")
+    return wanted
+
+
+def _ids(wanted: Sequence[int | str], names: Sequence[str]) -> npt.NDArray[np.int32]:
+    """Ids of the classes, of every one that has a name which several have. Raises InvalidInput for an unknown name."""
+    by_name: dict[str, list[int]] = {}
+    for id, name in enumerate(names):
+        by_name.setdefault(name, []).append(id)
+    ids: list[int] = []
+    for each in wanted:
+        if isinstance(each, str) and each not in by_name:
+            like = difflib.get_close_matches(each, by_name, 1)
+            near = f": did you mean {like[0]!r}?" if like else ""
+            raise InvalidInput(f"the model has no class named {each!r}{near}")
+        ids += by_name[each] if isinstance(each, str) else [each]
+    return np.array(ids, np.int32)
+
+
+def _names(answer: Answer) -> list[str]:
+    names = read_names(answer, "class_names")
+    return [] if names is None else [decode_name(name) for name in names]
+
+
+def _older(error: InvalidInput | SignatureNotFound) -> InvalidInput | SignatureNotFound:
+    """Say in words that the model was exported before label maps took classes and gave names."""
+    signs = ("input size does not match signature", "output tensor alias not found")
+    if not isinstance(error, InvalidInput) or not any(sign in error.details for sign in signs):
+        return error
+    return InvalidInput(
+        "this model takes no classes with segment: its export is older than that, export it anew",
+        code=error.code,
+        details=error.details,
+    )

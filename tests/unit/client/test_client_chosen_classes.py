@@ -1,0 +1,134 @@
+"""Label maps among chosen classes, and the names that come with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from slimserve import Client, InvalidInput, ServerError
+from slimserve.wire.protocol import PredictRequest
+
+from tests.unit.client.conftest import PREDICT, ScriptedServer, predict_answer, refusing
+
+Start = Callable[..., ScriptedServer]
+IMAGE = np.zeros((2, 3, 3), np.uint8)
+NAMES = ["sky", "sea", "sand", "sky"]
+
+
+class Model:
+    """A model whose pixels all get the lowest class that may compete; `versions` give names, each for one answer."""
+
+    def __init__(self, server: ScriptedServer, versions: Sequence[Sequence[str]] = (NAMES,)) -> None:
+        self.asked: list[list[int] | None] = []  # the classes of each call for a label map
+        self._versions = list(versions)
+        server.answers[PREDICT] = self._answer
+
+    def _answer(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        asked = PredictRequest.FromString(request)
+        assert asked.model_spec.signature_name == "segment"
+        names = [name.encode() for name in self._versions[0]]
+        if len(self._versions) > 1:
+            self._versions.pop(0)
+        if list(asked.output_filter) == ["class_names"]:
+            return predict_answer(class_names=names)
+        classes = None
+        if "classes" in asked.inputs:
+            classes = np.frombuffer(asked.inputs["classes"].tensor_content, np.int32).tolist()
+        self.asked.append(classes)
+        size = [dim.size for dim in asked.inputs["images"].tensor_shape.dim[1:3]]
+        best = min(classes or [0])
+        return predict_answer(label_map=np.full((1, *size), best, np.uint8), class_names=names)
+
+
+def test_the_names_of_an_answer_are_its_own_in_one_call(scripted: Start) -> None:
+    server = scripted()
+    Model(server, [["sky"], ["sea"]])
+    with Client(server.address, model="m") as client:
+        assert [client.segment(IMAGE).areas()[0].name for _ in range(2)] == ["sky", "sea"]
+    assert len(server.calls) == 2
+
+
+def test_ids_are_sent_as_they_are(scripted: Start) -> None:
+    server = scripted()
+    model = Model(server)
+    with Client(server.address, model="m") as client:
+        assert client.segment(IMAGE, classes=np.array([2, 1])).areas()[0].name == "sea"
+    assert (model.asked, len(server.calls)) == ([[2, 1]], 1)
+
+
+def test_a_name_stands_for_all_classes_that_have_it(scripted: Start) -> None:
+    server = scripted()
+    model = Model(server)
+    with Client(server.address, model="m") as client:
+        client.segment([IMAGE, IMAGE], classes=["sky", 2])
+        client.segment(IMAGE, classes=["sand"])
+    assert model.asked == [[0, 3, 2], [0, 3, 2], [2]]
+    assert len(server.calls) == 4  # the names are asked for once
+
+
+def test_names_mean_what_the_version_that_answers_calls_so(scripted: Start) -> None:
+    server = scripted()
+    model = Model(server, [["sky", "sea"], ["sea", "sky"]])
+    with Client(server.address, model="m") as client:
+        assert client.segment(IMAGE, classes=["sea"]).areas()[0].name == "sea"
+    assert model.asked == [[1], [0]]
+
+
+def test_versions_that_change_with_every_answer_are_given_up(scripted: Start) -> None:
+    server = scripted()
+    Model(server, [["sky", "sea"], ["sea", "sky"]] * 5)
+    with Client(server.address, model="m") as client, pytest.raises(ServerError, match="another version"):
+        client.segment(IMAGE, classes=["sea"])
+
+
+def test_tiles_are_asked_for_the_same_classes(scripted: Start) -> None:
+    server = scripted()
+    model = Model(server)
+    with Client(server.address, model="m") as client:
+        scene = client.segment(np.zeros((32, 200, 3), np.uint8), tile=64, overlap=0, classes=["sand", "sea"])
+    assert scene.areas()[0].name == "sea"
+    assert model.asked == [[2, 1]] * 4
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([], "classes is empty"),
+        ("sky", "a list of ids or names, not the text 'sky'"),
+        ([1.5], "a list of ids or names"),
+        ([-1], "a number from 0"),
+        (["snad"], "no class named 'snad': did you mean 'sand'"),
+    ],
+)
+def test_what_are_no_classes_is_refused(scripted: Start, classes: Any, message: str) -> None:
+    server = scripted()
+    Model(server)
+    with Client(server.address, model="m") as client, pytest.raises(InvalidInput, match=message):
+        client.segment(IMAGE, classes=classes)
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        ([1], "input size does not match signature: 2!=1"),
+        (["sky"], "output tensor alias not found in signature"),
+    ],
+)
+def test_an_export_from_before_is_named(scripted: Start, classes: Any, words: str) -> None:
+    server = scripted()
+    server.answers[PREDICT] = refusing(grpc.StatusCode.INVALID_ARGUMENT, words)
+    with Client(server.address, model="m") as client, pytest.raises(InvalidInput, match="export it anew"):
+        client.segment(IMAGE, classes=classes)
+
+
+def test_a_label_without_a_name_is_the_servers_fault(scripted: Start) -> None:
+    server = scripted()
+    Model(server, [["sky"]])
+    with (
+        Client(server.address, model="m") as client,
+        pytest.raises(ServerError, match=r"class 2, .* names 1"),
+    ):
+        client.segment(IMAGE, classes=[2])
