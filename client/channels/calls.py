@@ -28,6 +28,7 @@ from .steps import Ask, Attempt, Flow, Metadata, Pause
 
 _Code = grpc.StatusCode
 _SHORT = 1.0  # seconds; a call that a living server cut off after more is not computed a third time
+_RECONNECT = 0.15  # seconds after which gRPC tries a connection again, at first
 _ASK = 1.0  # seconds that a replica has to say how it is after it failed a call
 # gRPC shortens or lengthens its pause by a fifth; less time than that shows that it did not send again.
 _SENT_AGAIN = 0.75 * AGAIN_AFTER
@@ -165,6 +166,10 @@ class _Call:
         if code is _Code.UNAVAILABLE:
             yield from self._judge(replica, time.monotonic() - begun)
             return None
+        if code is _Code.CANCELLED and not self.replicas.closed:  # by a server that ends
+            self.failure = Failure(_Code.UNAVAILABLE, failure.details)
+            yield from self._judge(replica, 0.0)
+            return None
         self.replicas.was_connected |= code is not _Code.DEADLINE_EXCEEDED
         error = self._error()
         if isinstance(error, ModelNotFound):  # of NOT_FOUND, and of INVALID_ARGUMENT for a label
@@ -190,6 +195,7 @@ class _Call:
                 self.sent += 1
                 if self.sent >= self.retry.attempts or not self.replicas.budget.take():
                     raise self._error()
+                self.replicas.repeated += 1
                 self._note(replica)
             return
         self.replicas.was_connected = True
@@ -245,7 +251,7 @@ class _Call:
                 self.explained = True
                 if self.failure.is_lasting:
                     raise self._error(waited=True)
-        seconds = min(limit - time.monotonic(), _ASK)
+        seconds = min(max(limit - time.monotonic(), _RECONNECT), self._remaining(), _ASK)
         if seconds > 0:
             yield Ask(out, seconds, self.caller.metadata(), first=True, patient=True)
         if any(not member.is_out for member in out):

@@ -174,8 +174,8 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.per_rpc_retry_buffer_size", LARGEST_MESSAGE),  # larger requests would not be retried
     ("grpc.max_send_message_length", LARGEST_MESSAGE),
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 5_000),  # a replica that returns is used again soon after
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),  # a replica that returns is used again soon after
     ("grpc.min_reconnect_backoff_ms", int(CONNECT_ATTEMPT * 1000)),
     ("grpc.dns_min_time_between_resolutions_ms", 5_000),
     # A server with gRPC's defaults, as TensorFlow Serving, hangs up on clients that ping more often than every five
