@@ -1,6 +1,6 @@
 """The list of models to serve: from a models.config, from NAME=DIR pairs, or from what lies in models/."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +12,8 @@ from .protocol import ModelConfig, ModelServerConfig
 PLATFORM = "tensorflow"
 MODELS = Path("models")
 _IN_CONTAINER = Path("/models")
+ModelsRoot = Path | Mapping[str, Path] | None
+"""What /models stands for on this machine, or what each base path does; None where the paths are this machine's."""
 
 
 def read(path: Path) -> ModelServerConfig:
@@ -74,11 +76,8 @@ def local_path(base_path: str) -> Path:
     return Path(urlsplit(base_path).path if base_path.startswith("file://") else base_path)
 
 
-def on_this_machine(base_path: str, models_root: Path | None) -> Path:
-    """Where a base path lies here: itself, or its counterpart below `models_root` for one below /models.
-
-    Args:
-        models_root: what the server sees as /models; None for a server that sees this machine's own paths.
+def on_this_machine(base_path: str, models_root: ModelsRoot) -> Path:
+    """Where a base path lies here: itself, or its counterpart by `models_root`.
 
     Raises:
         ServingConfigError: neither exists. TensorFlow Serving would wait for it without end.
@@ -89,6 +88,10 @@ def on_this_machine(base_path: str, models_root: Path | None) -> Path:
     advice = "serve the folder itself with --model NAME=DIR"
     if is_remote(base_path):
         advice = "the embedded engine reads folders only, serve it with --engine docker or binary"
+    elif isinstance(models_root, Mapping):
+        if base_path in models_root and models_root[base_path].is_dir():
+            return models_root[base_path]
+        advice = "correct the folder of the model in slimserve.yaml"
     elif models_root is not None:
         if path.is_relative_to(_IN_CONTAINER) and (models_root / path.relative_to(_IN_CONTAINER)).is_dir():
             return models_root / path.relative_to(_IN_CONTAINER)
@@ -117,12 +120,11 @@ def translated(config: ModelServerConfig, models_root: Path) -> ModelServerConfi
 
 
 def check_on_disk(
-    config: ModelServerConfig, models_root: Path | None = None, remote_allowed: bool = True
+    config: ModelServerConfig, models_root: ModelsRoot = None, remote_allowed: bool = True
 ) -> None:
     """Refuse a list that TensorFlow Serving would wait on without end.
 
     Args:
-        models_root: what /models stands for on this machine; None where the paths are this machine's own.
         remote_allowed: whether the server reads gs:// itself; what is there is not looked at.
 
     Raises:

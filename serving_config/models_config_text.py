@@ -48,15 +48,20 @@ def changed(text: str, config: ModelServerConfig) -> tuple[str, bool]:
     `config` is the message that the text holds, but for the versions and labels of its models. Where the text is
     written in an unusual way, or differs in more than these, it is written anew, under the comment at its head.
     """
-    try:
-        after = text
-        for model in config.model_config_list.config:
-            after = _with(after, model)
-        if text_format.Parse(after, ModelServerConfig()) == config:
-            return after, True
-    except (_UnusualError, text_format.ParseError):
-        pass
+    after = edited(text, config)
+    if after is not None:
+        return after, True
     return head(text) + text_format.MessageToString(config), _comments(text) == _comments(head(text))
+
+
+def edited(text: str, config: ModelServerConfig) -> str | None:
+    """The text with the versions and labels that `config` has; None where it is unusual, or differs in more."""
+    try:
+        for model in config.model_config_list.config:
+            text = _with(text, model)
+        return text if text_format.Parse(text, ModelServerConfig()) == config else None
+    except (_UnusualError, text_format.ParseError):
+        return None
 
 
 def head(text: str) -> str:

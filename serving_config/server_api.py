@@ -11,6 +11,8 @@ from .errors import COMMAND, ServingConfigError
 
 # Several times the interval at which TensorFlow Serving looks at the disk.
 _STALE_SECONDS = 5.0
+# Between two tries to get into a server that is full.
+_FULL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class CallerTls:
 
 
 class ModelService:
-    """One server. Every call raises ServingConfigError with the server's own words.
+    """One server. Every call raises ServingConfigError with the server's own words; while it is full, it is repeated.
 
     Args:
         address: HOST:PORT.
@@ -102,6 +104,12 @@ class ModelService:
         try:
             self._call("tensorflow.serving.ModelService/HandleReloadConfigRequest", request)
         except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED and self.healthy():
+                raise ServingConfigError(
+                    f"{self.address} answers, and does not return from a reload after {self._timeout:g} s. TensorFlow "
+                    "Serving waits there for a base path, or for a version of a new model, that it cannot find, and "
+                    "every later reload waits behind it: make it appear where the server looks, or restart the server"
+                ) from error
             raise self._failure("HandleReloadConfigRequest", error) from error
 
     def wait_available(
@@ -140,7 +148,16 @@ class ModelService:
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=response.FromString,
         )
-        return call(request, timeout=self._timeout)
+        end = time.monotonic() + self._timeout
+        while True:
+            try:
+                return call(request, timeout=max(end - time.monotonic(), 0.01))
+            except grpc.RpcError as error:
+                # All of its threads are busy: the call was not looked at.
+                full = error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+                if not full or time.monotonic() + _FULL_SECONDS > end:
+                    raise
+            time.sleep(_FULL_SECONDS)
 
     def _failure(self, method: str, error: grpc.RpcError) -> ServingConfigError:
         code, details = error.code(), " ".join((error.details() or "").split())

@@ -8,7 +8,16 @@ from pathlib import Path, PurePosixPath
 from ..errors import ServingConfigError
 from .configs import config_rules, messages, model_rules, text_proto
 from .configs.text_proto import Node
-from .deployments import cluster, compose, containers, dockerfile, kubernetes, kustomization, yaml_file
+from .deployments import (
+    cluster,
+    compose,
+    containers,
+    dockerfile,
+    kubernetes,
+    kustomization,
+    wanted_state,
+    yaml_file,
+)
 from .deployments.kustomization import Kustomization
 from .finding import Finding, shorten
 from .servers import described_server
@@ -166,6 +175,9 @@ class _Inspection:
     def document(self, document: yaml_file.Document, surroundings: kubernetes.Surroundings) -> None:
         # Rules read documents that fit their schema: others would make them stumble.
         if kustomization.is_kustomization(document):
+            return
+        if wanted_state.is_wanted_state(document):
+            self.add(wanted_state.findings(document))
             return
         if compose.is_compose(document):
             faults = list(compose.schema_findings(document))

@@ -15,7 +15,7 @@ def render(plan: Plan, out: Path) -> str:
     tree = templates.load("docker-compose.yml")
     tree["name"] = plan.name
     service = tree["services"]["serving"]
-    service["image"] = plan.image
+    service["image"] = plan.built if plan.baked else plan.image
     templates.set_flags(service["command"], plan)
     service["volumes"][0:1] = []
     for volume in reversed(_volumes(plan, out)):

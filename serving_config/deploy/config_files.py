@@ -13,6 +13,10 @@ def models_config(plan: Plan) -> str:
 
 def _config(model: Model) -> str:
     versions = "".join(f"        versions: {number}\n" for number in model.versions)
+    labels = "".join(
+        f'    version_labels {{ key: "{label}" value: {version} }}\n'
+        for label, version in model.labels.items()
+    )
     return f"""\
   config {{
     name: "{model.name}"
@@ -22,9 +26,7 @@ def _config(model: Model) -> str:
       specific {{
 {versions}      }}
     }}
-    version_labels {{ key: "stable" value: {model.versions[0]} }}
-    version_labels {{ key: "canary" value: {model.versions[-1]} }}
-  }}
+{labels}  }}
 """
 
 

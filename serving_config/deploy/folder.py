@@ -3,27 +3,23 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..errors import ServingConfigError
 
 
-def write(out: Path, files: Mapping[str, str], private: str, force: bool) -> None:
+def write(out: Path, files: Mapping[str, str], private: str) -> None:
     """Write `files`, texts by their paths below `out`.
 
     A new folder appears whole; in one that exists, each file is replaced whole.
 
     Args:
         private: a folder below `out` that only its owner may enter.
-        force: replace files that are there.
 
     Raises:
-        ServingConfigError: a file is there and `force` is false, or the folder cannot be written.
+        ServingConfigError: the folder cannot be written.
     """
-    there = sorted(name for name in files if (out / name).exists())
-    if there and not force:
-        raise ServingConfigError(f"{out / there[0]} is there: --force replaces it, or choose another --out")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as parent:
@@ -41,6 +37,15 @@ def write(out: Path, files: Mapping[str, str], private: str, force: bool) -> Non
         raise ServingConfigError(
             f"cannot write {out}: {error.strerror or error}; choose another --out"
         ) from error
+
+
+def remove(out: Path, names: Iterable[str]) -> None:
+    """Remove these files below `out`, and the folders that they leave empty."""
+    for name in names:
+        (out / name).unlink(missing_ok=True)
+        parent = (out / name).parent
+        if parent != out and parent.is_dir() and not any(parent.iterdir()):
+            parent.rmdir()
 
 
 def _publish(stage: Path, out: Path, files: Mapping[str, str], private: str) -> None:

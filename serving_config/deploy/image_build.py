@@ -6,6 +6,7 @@ from .plan import Plan
 from .templates import reworded, set_flags, shipped
 
 _USER = "65532:65532"
+_TLS = "/tls"
 _COPY, _HEALTH = "COPY --from=", "  CMD ["
 
 
@@ -26,16 +27,25 @@ def render(plan: Plan, out: str) -> str:
     )
 
 
-def _head(plan: Plan, out: str, text: str) -> list[str]:
+def command(plan: Plan, out: str) -> str:
+    """How the image is built from the folder `out`."""
     contexts = " ".join(f"--build-context {m.build_context}={m.folder}" for m in plan.models)
-    first = plan.models[0]
+    return f"docker build --tag {plan.built} {contexts} {out}"
+
+
+def _head(plan: Plan, out: str, text: str) -> list[str]:
     phrases = {
-        "--build-context vgg_16=models/vgg_16 serving_config": f"{contexts} {out}",
-        "vgg-16:1": f"{first.build_context.replace('_', '-')}:{first.versions[-1]}",
+        "docker build --tag serving-models:1 --build-context vgg_16=models/vgg_16 serving_config": command(
+            plan, out
+        ),
+        "cpus 2 serving-models:1": f"cpus 2 {plan.built}",
         "--memory 6g --cpus 2": f"--memory {plan.compose_memory} --cpus {plan.cores}",
     }
-    if not plan.baked:
-        phrases["FROM tensorflow/serving:2.20.0"] = f"FROM {plan.image}"
+    phrases["FROM tensorflow/serving:2.20.0"] = f"FROM {plan.image}"
+    if plan.tls:
+        phrases["USER 65532:65532"] = (
+            f"# A key is no part of an image: ssl.config is mounted here.\nVOLUME {_TLS}\nUSER 65532:65532"
+        )
     if plan.batching:
         phrases["models.config monitoring.config"] = "models.config monitoring.config batching.config"
     copies = "".join(

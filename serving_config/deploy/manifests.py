@@ -1,27 +1,38 @@
 """The Kubernetes manifests of a plan."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from . import templates
-from .plan import Plan
+from .plan import Claim, Plan
 
-_CLAIM = "kubernetes/models-claim.yaml"
-_NAMES = ("serving", "serving-config", "serving-models", "serving-tls")
+_CLAIM, _LOADER = "kubernetes/models-claim.yaml", "kubernetes/models-loader.yaml"
+_NAMES = ("serving", "serving-config", "serving-models", "serving-tls", "serving-loader")
+_BUILD = """\
+# First build the image that holds the models (Dockerfile), and put it where the nodes find it: a registry, or
+# `kind load docker-image serving-models:1`.
+"""
+_COPY = "# First copy the models to the claim: kubernetes/models-loader.yaml.\n"
+_BUILT = "# Made by the Dockerfile: it holds the server and the models."
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
-def render(plan: Plan, out: str) -> dict[str, str]:
-    """The kustomization and its resources, by their paths in the folder `out`."""
+def render(plan: Plan, out: str, patches: Sequence[str] = ()) -> dict[str, str]:
+    """The kustomization and its resources, by their paths in the folder `out`.
+
+    Args:
+        patches: files below `out` that the kustomization applies to them.
+    """
     paths = sorted(templates.SHIPPED.glob("kubernetes/*.yaml"))
     names = ["kustomization.yaml", *(f"kubernetes/{path.name}" for path in paths)]
-    trees = {name: templates.load(name) for name in names if not (plan.baked and name == _CLAIM)}
+    trees = {name: templates.load(name) for name in names if plan.claim or name not in (_CLAIM, _LOADER)}
     _deployment(trees["kubernetes/deployment.yaml"], plan)
-    _kustomization(trees["kustomization.yaml"], plan)
+    _kustomization(trees["kustomization.yaml"], plan, patches)
     replicas = trees["kubernetes/autoscaler.yaml"]["spec"]
     replicas["minReplicas"], replicas["maxReplicas"] = plan.replicas, 3 * plan.replicas
-    phrases = {
+    phrases: dict[str, dict[str, str]] = {
         "kustomization.yaml": {
             "--kustomize serving_config": f"--kustomize {out}",
             "deployment/serving`": f"deployment/{plan.name}`",
@@ -32,6 +43,17 @@ def render(plan: Plan, out: str) -> dict[str, str]:
         },
         "kubernetes/deployment.yaml": templates.sizing(plan),
     }
+    if plan.claim:
+        _claim(trees[_CLAIM]["spec"], plan.claim)
+        phrases[_LOADER] = {
+            "serving_config/": f"{out}/",
+            "serving-loader": f"{plan.name}-loader",
+            "models/vgg_16 ": f"{plan.models[0].folder} ",
+        }
+        phrases["kustomization.yaml"][_BUILD] = _COPY
+        phrases["kubernetes/deployment.yaml"][f"          {_BUILT}\n"] = ""
+    else:
+        phrases["kustomization.yaml"]["docker-image serving-models:1"] = f"docker-image {plan.built}"
     for tree in trees.values():
         _rename(tree, plan.name)
     return {
@@ -48,9 +70,18 @@ def _rename(tree: Any, name: str) -> None:
             tree[key] = name + value.removeprefix("serving")
 
 
-def _kustomization(tree: Any, plan: Plan) -> None:
-    if plan.baked:
-        tree["resources"].remove(_CLAIM)
+def _claim(tree: Any, claim: Claim) -> None:
+    tree["accessModes"] = [claim.access_mode]
+    tree["resources"]["requests"]["storage"] = claim.size
+    if claim.storage_class:
+        tree["storageClassName"] = claim.storage_class
+
+
+def _kustomization(tree: Any, plan: Plan, patches: Sequence[str]) -> None:
+    if plan.claim:
+        tree["resources"].append(_CLAIM)
+    if patches:
+        tree["patches"] = [{"path": path} for path in patches]
     if plan.batching:
         tree["configMapGenerator"][0]["files"].append("batching.config")
     if plan.tls:
@@ -60,16 +91,21 @@ def _kustomization(tree: Any, plan: Plan) -> None:
 def _deployment(tree: Any, plan: Plan) -> None:
     pod = tree["spec"]["template"]["spec"]
     container = pod["containers"][0]
-    container["image"] = plan.image
+    container["image"] = plan.image if plan.claim else plan.built
+    container["startupProbe"]["failureThreshold"] = (
+        plan.startup_seconds // container["startupProbe"]["periodSeconds"]
+    )
+    tree["spec"]["progressDeadlineSeconds"] = plan.startup_seconds + 600
     templates.set_flags(container["args"], plan)
     for amounts in container["resources"].values():
         amounts["cpu"] = DoubleQuotedScalarString(plan.cpu)
         amounts["memory"] = plan.memory
     if plan.gpus:
         container["resources"]["limits"]["nvidia.com/gpu"] = plan.gpus
-    if plan.baked:
-        for volumes in (container["volumeMounts"], pod["volumes"]):
-            volumes.remove(next(volume for volume in volumes if volume["name"] == "models"))
+    if plan.claim:
+        container["volumeMounts"].append({"name": "models", "mountPath": "/models", "readOnly": True})
+        claim = {"claimName": "serving-models", "readOnly": True}
+        pod["volumes"].append({"name": "models", "persistentVolumeClaim": claim})
     if plan.tls:
         _encrypt(pod, container, plan)
 

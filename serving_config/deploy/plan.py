@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -23,14 +24,12 @@ _LEAST_MEMORY_GIB = 6
 
 @dataclass(frozen=True)
 class Model:
-    """A model: its name in calls, the folder of its versions, and the versions to load, rising.
-
-    The first version gets the label `stable`, the last `canary`.
-    """
+    """A model: its name in calls, the folder of its versions, the versions to load, rising, and their labels."""
 
     name: str
     folder: Path
     versions: tuple[int, ...]
+    labels: Mapping[str, int]
 
     @property
     def base_path(self) -> str:
@@ -44,16 +43,28 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """A volume that all replicas read the models from."""
+
+    storage_class: str | None = None
+    access_mode: str = "ReadWriteMany"
+    size: str = "10Gi"
+
+
+@dataclass(frozen=True)
 class Plan:
     """One deployment. `cpu` and `memory_asked` are Kubernetes quantities, such as `2`, `500m` and `6Gi`.
 
-    Without `memory_asked` the memory follows the models and the CPUs.
+    Without `memory_asked` the memory follows the models and the CPUs. The models lie in `built_image` on Kubernetes,
+    unless there is a claim, and with Docker too if they are `baked`.
     """
 
     models: tuple[Model, ...]
     name: str = "serving"
     replicas: int = 2
     image: str = STOCK_IMAGE
+    built_image: str = "serving-models"
+    claim: Claim | None = None
     cpu: str = "2"
     memory_asked: str | None = None
     baked: bool = False
@@ -81,8 +92,9 @@ class Plan:
             return f"--cpu {self.cpu}: write cores, such as 2 or 500m"
         if self.memory_asked is not None and not _MEMORY.fullmatch(self.memory_asked):
             return f"--memory {self.memory_asked}: write it in Mi or Gi, such as 6Gi"
-        if not re.fullmatch(r"[\w.:/@-]+", self.image):
-            return f"--image {self.image}: not the name of an image"
+        for option, image in (("--image", self.image), ("--built-image", self.built_image)):
+            if not re.fullmatch(r"[\w.:/@-]+", image):
+                return f"{option} {image}: not the name of an image"
         if not 0 <= self.gpus <= 16:
             return f"--gpus {self.gpus}: give it 0 to 16"
         if self.gpus and self.image == STOCK_IMAGE:
@@ -90,9 +102,26 @@ class Plan:
                 f"--gpus needs --image, an image of TensorFlow Serving built for GPUs: {STOCK_IMAGE} computes on "
                 "CPUs, and no image of 2.20.0 for GPUs is known to exist"
             )
-        if self.baked and self.image == STOCK_IMAGE:
-            return "--baked needs --image, the image that holds the models (see the Dockerfile)"
         return None
+
+    @property
+    def built(self) -> str:
+        """The image that holds the models, with its tag: the versions, where it was named without one."""
+        if self.built_is_tagged:
+            return self.built_image
+        tag = ".".join("-".join(map(str, model.versions)) for model in self.models)
+        return f"{self.built_image}:{tag}"
+
+    @property
+    def built_is_tagged(self) -> bool:
+        """Whether the image that holds the models was named with a tag or a digest."""
+        return "@" in self.built_image or ":" in self.built_image.rpartition("/")[2]
+
+    @property
+    def startup_seconds(self) -> int:
+        """How long the server may take until it answers: 5 minutes, and a second for each 20 MB to be read."""
+        files = (file for m in self.models for v in m.versions for file in (m.folder / str(v)).rglob("*"))
+        return 300 + sum(file.stat().st_size for file in files if file.is_file()) // 20_000_000
 
     @property
     def cores(self) -> Decimal:
@@ -137,9 +166,13 @@ class Plan:
         )
 
     @property
+    def memory_bytes(self) -> int:
+        """The memory limit in bytes."""
+        return int(self.memory[:-2]) * (2**30 if self.memory.endswith("Gi") else 2**20)
+
+    @property
     def _memory_gb(self) -> Decimal:
-        unit = 2**30 if self.memory.endswith("Gi") else 2**20
-        return Decimal(self.memory[:-2]) * unit / 10**9
+        return Decimal(self.memory_bytes) / 10**9
 
     @property
     def compose_memory(self) -> str:
@@ -186,6 +219,8 @@ def _gib(gigabytes: Decimal) -> int:
 def model(argument: str, versions: tuple[int, ...]) -> Model:
     """The model of a `NAME=DIR` argument; without `versions` the newest on disk.
 
+    The lowest version gets the label `stable`, the highest `canary`.
+
     Raises:
         ServingConfigError: the argument is not of that form, or DIR lacks the versions.
     """
@@ -200,7 +235,8 @@ def model(argument: str, versions: tuple[int, ...]) -> Model:
     missing = [number for number in versions if number not in on_disk] if on_disk else []
     if missing:
         raise ServingConfigError(f"{folder} has no version {missing[0]}: export it, or correct --versions")
-    return Model(name, folder, tuple(sorted(set(versions))) or (on_disk[-1],))
+    versions = tuple(sorted(set(versions))) or (on_disk[-1],)
+    return Model(name, folder, versions, {"stable": versions[0], "canary": versions[-1]})
 
 
 def versions(arguments: list[str], names: list[str]) -> dict[str, tuple[int, ...]]:

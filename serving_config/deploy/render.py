@@ -4,44 +4,48 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from ..check import inspection
 from ..check.finding import shorten
 from ..errors import ServingConfigError
-from ..tls import ServerTls
-from . import compose_file, config_files, folder, image_build, manifests, templates
-from .plan import STOCK_IMAGE, Plan, model, versions
+from . import files as deployment_files
+from .changes import Changes, changes
+from .plan import STOCK_IMAGE, Claim, model, versions
+from .wanted import Wanted
 
 _DESCRIPTION = """\
-Writes a deployment for given models from the files shipped in serving_config/, which are what it writes for
-vgg_16 with the defaults, and checks what it wrote."""
+Writes a deployment from the files shipped in serving_config/, which are what it writes for vgg_16 with the
+defaults, and checks what it wrote. What is wanted stands in slimserve.yaml beside the files. Where that is there, an
+option changes what it names and nothing else; the difference is shown and written after a yes."""
 _EPILOG = """\
 examples:
-  %(prog)s --model vgg_16=models/vgg_16 --for docker --out deploy
-  %(prog)s --model vgg_16=models/vgg_16 --versions 1,2 --replicas 4 --cpu 4 \\
-      --memory 8Gi --for kubernetes --out deploy
-  %(prog)s --model vgg_16=models/vgg_16 --baked --image registry.example/vgg-16:2 \\
-      --for kubernetes --out deploy
+  %(prog)s --model vgg_16=models/vgg_16 --for docker
+  %(prog)s --replicas 4 --cpu 4 --memory 8Gi
+  %(prog)s --for kubernetes --built-image registry.example/vgg-16
+  %(prog)s                     after a change of slimserve.yaml by hand
 
-Of the versions, the lowest gets the label `stable` and the highest `canary`."""
+Of a new model's versions, the lowest gets the label `stable` and the highest `canary`."""
+_PLAIN = ("name", "replicas", "image", "built_image", "cpu", "memory", "gpus", "batching", "baked")
 
 
 def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the `render` subcommand."""
     parser = add(
         "render",
-        help="write a Docker or Kubernetes deployment for given models",
+        help="write a Docker or Kubernetes deployment, or change one",
         description=_DESCRIPTION,
         epilog=_EPILOG,
     )
     option = parser.add_argument
+    option("--out", type=Path, default=Path("deploy"), metavar="FOLDER", help="default: %(default)s")
     option(
         "--model",
         action="append",
-        required=True,
+        default=[],
         metavar="NAME=DIR",
-        help="a model and the folder of its versions",
+        help="a model and the folder of its versions; one of a new name is added",
     )
     option(
         "--versions",
@@ -55,30 +59,11 @@ def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
         dest="targets",
         nargs="+",
         choices=["docker", "kubernetes"],
-        required=True,
-        help="what to write",
+        default=[],
+        help="what to write; added to what is written already",
     )
-    option("--out", type=Path, required=True, metavar="FOLDER", help="the folder to write")
-    option("--force", action="store_true", help="replace files that are there")
-    option("--name", default="serving", help="name of the deployment; default: serving")
-    option(
-        "--replicas",
-        type=int,
-        default=2,
-        help="least number of replicas on Kubernetes; up to 3 times as many; default: 2",
-    )
-    option("--image", default=STOCK_IMAGE, help=f"the server's image; default: {STOCK_IMAGE}")
-    option("--baked", action="store_true", help="the image holds the models (Dockerfile): mount none")
-    option("--gpus", type=int, default=0, metavar="N", help="NVIDIA GPUs of a replica; needs --image")
-    option("--cpu", default="2", help="CPU limit of a replica, also its threads; default: 2")
-    option(
-        "--memory",
-        help="memory limit of a replica, in Mi or Gi, which also limits its calls at once; default: room for 2 "
-        "versions of each model and 8 calls for each CPU, at least 6Gi",
-    )
-    option(
-        "--batching", action="store_true", help="turn server-side batching on (read batching.config first)"
-    )
+    _add_sizes(option)
+    _add_where_models_lie(option)
     option("--tls-key", type=Path, metavar="FILE", help="TLS: the server's private key, PEM")
     option(
         "--tls-cert",
@@ -92,98 +77,144 @@ def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="FILE",
         help="mutual TLS: the authority of the callers' certificates, PEM",
     )
+    option("--no-tls", action="store_true", help="plaintext again")
+    option("--yes", action="store_true", help="write the difference without asking")
+    option("--force", action="store_true", help="also where it loses something or replaces what is yours")
     option("--json", action="store_true", help="print one JSON object instead of lines")
     parser.set_defaults(run=run)
+
+
+def _add_sizes(option: Callable[..., argparse.Action]) -> None:
+    option("--name", help="name of the deployment; default: serving")
+    option(
+        "--replicas",
+        type=int,
+        help="least number of replicas on Kubernetes; up to 3 times as many; default: 2",
+    )
+    option("--image", help=f"the server's image; default: {STOCK_IMAGE}")
+    option("--cpu", help="CPU limit of a replica, also its threads; default: 2")
+    option(
+        "--memory",
+        help="memory limit of a replica, in Mi or Gi, which also limits its calls at once; default: room for 2 "
+        "versions of each model and 8 calls for each CPU, at least 6Gi",
+    )
+    option("--gpus", type=int, metavar="N", help="NVIDIA GPUs of a replica; needs --image")
+    option(
+        "--batching",
+        action=argparse.BooleanOptionalAction,
+        help="turn server-side batching on (read batching.config first)",
+    )
+
+
+def _add_where_models_lie(option: Callable[..., argparse.Action]) -> None:
+    option(
+        "--built-image",
+        metavar="IMAGE",
+        help="the image that the Dockerfile makes, which holds the models on Kubernetes; without a tag, the versions "
+        "are its tag; default: NAME-models",
+    )
+    option(
+        "--baked",
+        action=argparse.BooleanOptionalAction,
+        help="Docker runs that image too, and mounts no folder",
+    )
+    option(
+        "--claim",
+        action=argparse.BooleanOptionalAction,
+        help="Kubernetes: the models lie on a volume, not in the image",
+    )
+    option("--storage-class", metavar="CLASS", help="of the claim: one that several nodes can mount")
+    option(
+        "--access-mode",
+        choices=["ReadWriteMany", "ReadOnlyMany"],
+        help="of the claim; default: ReadWriteMany",
+    )
+    option("--size", metavar="10Gi", help="of the claim; default: 10Gi")
 
 
 def run(args: argparse.Namespace) -> int:
     """Render; 0 when what was written has no fault, 1 otherwise.
 
     Raises:
-        ServingConfigError: the arguments do not fit together, or the folder cannot be written.
+        ServingConfigError: the arguments do not fit together, the folder cannot be written, or the difference is not
+            wanted.
     """
-    plan = _plan(args)
+    wanted = Wanted(args.out)
+    _change(wanted, args)
+    plan = wanted.plan()
     if plan.warning:
         print(f"warning: {plan.warning}", file=sys.stderr)
-    files = _files(plan, args.out, args.targets)
-    folder.write(args.out, files, private="tls", force=args.force)
+    found = changes(wanted, plan)
+    if found.there and not args.json and not wanted.is_new:
+        print(found.difference() or "nothing changes")
+    found.confirm(args.yes, args.force)
+    found.write()
     result = inspection.inspect([args.out], models_root=None, model_configs=[])
-    _print(args, sorted(files), result)
+    _print(args, found, result)
     return 1 if result.findings else 0
 
 
-def _plan(args: argparse.Namespace) -> Plan:
-    names = [argument.partition("=")[0] for argument in args.model]
-    wanted = versions(args.versions, names)
-    models = tuple(model(text, wanted.get(name, ())) for text, name in zip(args.model, names, strict=True))
-    return Plan(
-        models=models,
-        name=args.name,
-        replicas=args.replicas,
-        image=args.image,
-        cpu=args.cpu,
-        memory_asked=args.memory,
-        baked=args.baked,
-        gpus=args.gpus,
-        batching=args.batching,
-        tls=_tls(args),
-    )
+def _change(wanted: Wanted, args: argparse.Namespace) -> None:
+    """Change in the wanted state what the options name."""
+    if wanted.is_new and not (args.model and args.targets):
+        raise ServingConfigError(
+            f"{wanted.path} is not there: a new deployment needs --model NAME=DIR and --for docker or kubernetes"
+        )
+    names = list(dict.fromkeys([*wanted.model_names, *(text.partition("=")[0] for text in args.model)]))
+    chosen = versions(args.versions, names)
+    for text in args.model:
+        name = text.partition("=")[0]
+        known = tuple(wanted.versions(name)) if name in wanted.model_names else ()
+        wanted.set_model(model(text, chosen.get(name, known)))
+    if len(args.model) > len({text.partition("=")[0] for text in args.model}):
+        raise ServingConfigError("two models have the same name: give each --model its own NAME")
+    for name, numbers in chosen.items():
+        added = model(f"{name}={wanted.folder(name)}", numbers)
+        labels = {k: v for k, v in wanted.labels(name).items() if v in numbers}
+        wanted.set_versions(name, added.versions, {**added.labels, **labels})
+    wanted.add_targets(args.targets)
+    for key in _PLAIN:
+        if getattr(args, key) is not None:
+            wanted.set(key, getattr(args, key))
+    _change_claim(wanted, args)
+    _change_tls(wanted, args)
 
 
-def _tls(args: argparse.Namespace) -> ServerTls | None:
-    if not (args.tls_key or args.tls_cert or args.client_ca):
-        return None
-    if not (args.tls_key and args.tls_cert):
-        raise ServingConfigError("TLS needs both --tls-key and --tls-cert")
-    client_ca = _read(args.client_ca) if args.client_ca else None
-    return ServerTls(_read(args.tls_key), _read(args.tls_cert), client_ca)
+def _change_claim(wanted: Wanted, args: argparse.Namespace) -> None:
+    given = {key: getattr(args, key) for key in ("storage_class", "access_mode", "size")}
+    given = {key: value for key, value in given.items() if value is not None}
+    if args.claim is False:
+        wanted.set("claim", None)
+    elif args.claim or given:
+        there = wanted.plan().claim or Claim()
+        fields = {key: value for key, value in asdict(there).items() if value is not None}
+        wanted.set("claim", {**fields, **given})
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii")
-    except OSError as error:
-        raise ServingConfigError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ServingConfigError(f"{path} is not PEM text: convert it, `openssl x509 -inform der`") from error
+def _change_tls(wanted: Wanted, args: argparse.Namespace) -> None:
+    if args.no_tls:
+        wanted.set("tls", None)
+    elif args.tls_key or args.tls_cert or args.client_ca:
+        if not (args.tls_key and args.tls_cert):
+            raise ServingConfigError("TLS needs both --tls-key and --tls-cert")
+        wanted.set_tls(args.tls_key, args.tls_cert, args.client_ca)
 
 
-def _files(plan: Plan, out: Path, targets: list[str]) -> dict[str, str]:
-    files = {
-        "models.config": config_files.models_config(plan),
-        "monitoring.config": templates.shipped("monitoring.config"),
-    }
-    if plan.batching:
-        files["batching.config"] = config_files.batching_config(plan)
-    if plan.tls:
-        files["tls/ssl.config"] = config_files.ssl_config(plan.tls)
-        files["tls/.gitignore"] = "*\n"
-    if "docker" in targets:
-        files["docker-compose.yml"] = compose_file.render(plan, out)
-    if "kubernetes" in targets:
-        files.update(manifests.render(plan, str(out)))
-    if not plan.tls:  # a private key does not belong in an image
-        files["Dockerfile"] = image_build.render(plan, str(out))
-    return files
-
-
-def _print(args: argparse.Namespace, files: list[str], result: inspection.Result) -> None:
-    following = {
-        "docker": f"docker compose --file {args.out / 'docker-compose.yml'} up --detach --wait",
-        "kubernetes": f"kubectl apply --kustomize {args.out}",
-    }
+def _print(args: argparse.Namespace, found: Changes, result: inspection.Result) -> None:
+    following = deployment_files.next_commands(args.out, found.plan, found.wanted.targets)
     if args.json:
         record = {
             "folder": str(args.out),
-            "files": files,
+            "files": sorted(found.files),
+            "difference": found.difference(),
             "findings": [str(finding) for finding in result.findings],
-            "next": [following[target] for target in args.targets],
+            "next": following,
         }
         print(json.dumps(record, indent=2))
         return
-    for name in files:
-        print(shorten(args.out / name))
+    for name in found.changed:
+        print(shorten(args.out / name) + (" (removed)" if name not in found.files else ""))
     for finding in result.findings:
         print(finding)
-    for target in args.targets:
-        print(f"next: {following[target]}")
+    for command in following:
+        print(f"next: {command}")

@@ -38,7 +38,12 @@ def _yaml() -> YAML:
 
 def load(name: str) -> Any:
     """A shipped YAML file's tree."""
-    return _yaml().load(shipped(name))
+    return parse(shipped(name))
+
+
+def parse(text: str) -> Any:
+    """The tree of a YAML document, with its comments."""
+    return _yaml().load(text)
 
 
 def dump(tree: Any) -> str:

@@ -3,13 +3,18 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from .. import models_config
+from ..deploy.changes import changes
+from ..deploy.files import next_commands
+from ..deploy.wanted import FILE, Wanted
 from ..errors import ServingConfigError
-from . import server_arguments
+from . import gate, server_arguments
 from .config_file import ConfigFile
 from .config_file_lock import locked
-from .rollout import CANARY, PREVIOUS, STABLE, Outcome, Rollout
+from .rollout import CANARY, PREVIOUS, STABLE, Outcome, Rollout, kept_versions
 
 _TIMEOUT = 300.0
 _CANARY = """\
@@ -37,6 +42,7 @@ def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
     canary.set_defaults(run=lambda args: _run(args, lambda labels: {**labels, CANARY: args.version}))
     promote = _add(add, "promote", "move `stable` to a version", _PROMOTE)
     promote.set_defaults(run=lambda args: _run(args, lambda labels: promoted(labels, args.version)))
+    gate.add_argument(promote)
     for parser in (canary, promote):
         parser.add_argument("version", type=int, metavar="N", help="the version")
     rollback = _add(add, "rollback", "move `stable` back", _ROLLBACK)
@@ -54,6 +60,25 @@ def _add(
         default=_TIMEOUT,
         metavar="S",
         help="how long a version may take to load, in seconds (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--file-system-poll-seconds",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="how often the server looks at the disk, as it was started: a version that failed before is withdrawn for "
+        "longer than that (default: %(default)g)",
+    )
+    deployment = parser.add_argument_group(
+        "a deployment that was rendered",
+        f"Where there is a {FILE}, it and the files made from it are changed too.",
+    )
+    deployment.add_argument("--yes", action="store_true", help="write the difference without asking")
+    deployment.add_argument(
+        "--force", action="store_true", help="also where it loses something or replaces what is yours"
+    )
+    deployment.add_argument(
+        "--no-server", action="store_true", help="change the files alone, and no server that runs"
     )
     return parser
 
@@ -87,34 +112,81 @@ def rolled_back(labels: _Labels) -> _Labels:
 
 def _run(args: argparse.Namespace, change: Callable[[_Labels], _Labels]) -> int:
     """Give the model the labels that `change` makes of those it has, and print them; 0 when that worked."""
-    service = server_arguments.connect(args)
-    try:
-        with locked(args.models_config):
-            file = ConfigFile(args.models_config)
-            rollout = Rollout(service, file, args.model, args.models_root, args.timeout)
-            before = rollout.labels
-            after = change(before)
-            outcome = rollout.assign(after)
-    finally:
-        service.close()
-    if args.json:
-        report = {"model": rollout.name, "labels": after, "before": before}
-        print(json.dumps({**report, "unloaded": outcome.unloaded, "unpinned": outcome.unpinned}))
-    else:
-        _print(rollout.name, before, after, outcome)
-    if outcome.unpinned != after.get(STABLE):
-        print(
-            f"note: callers that pin nothing get {rollout.name} version {outcome.unpinned}, the newest that is "
-            f'loaded: those who are to get the stable one pin version_label="{STABLE}"',
-            file=sys.stderr,
-        )
+    gate.pass_through(args)
+    wanted = server_arguments.deployment(args)
+    with locked(server_arguments.config_file(args, wanted)):
+        if wanted is not None:
+            return _run_deployment(args, Wanted(wanted.out), change)
+        rollout, before, after, outcome = _move(args, None, change)
+    _report(args, rollout.name, before, after, outcome, {})
     return 0
 
 
-def _print(name: str, before: _Labels, after: _Labels, outcome: Outcome) -> None:
+def _run_deployment(args: argparse.Namespace, wanted: Wanted, change: Callable[[_Labels], _Labels]) -> int:
+    """The same for a deployment that was rendered: its wanted state and its files, and a server on one machine."""
+    name = wanted.only(args.model)
+    before = wanted.labels(name)
+    after = change(before)
+    kept = kept_versions(wanted.versions(name), before, after)
+    missing = kept - set(models_config.version_folders(wanted.folder(name)))
+    if missing and wanted.folder(name).is_dir():
+        raise ServingConfigError(f"{wanted.folder(name)} has no version {min(missing)}: export it first")
+    wanted.set_versions(name, sorted(kept), after)
+    found = changes(wanted, wanted.plan())
+    if not args.json:
+        print(found.difference() or "nothing changes")
+    found.confirm(args.yes, args.force)
+    outcome = None
+    if "docker" in wanted.targets and not args.no_server:
+        _, _, _, outcome = _move(args, wanted, change)
+    found.write()
+    following = next_commands(
+        wanted.out, found.plan, [t for t in wanted.targets if t != "docker" or not outcome]
+    )
+    _report(args, name, before, after, outcome, {"difference": found.difference(), "next": following})
+    return 0
+
+
+def _move(
+    args: argparse.Namespace, wanted: Wanted | None, change: Callable[[_Labels], _Labels]
+) -> tuple[Rollout, _Labels, _Labels, Outcome]:
+    """Move the labels on the running server, and in its models.config."""
+    with server_arguments.connected(args) as services:
+        file = ConfigFile(server_arguments.config_file(args, wanted))
+        root = server_arguments.models_root(args, wanted)
+        rollout = Rollout(services, file, args.model, root, args.timeout, args.file_system_poll_seconds)
+        before = rollout.labels
+        after = change(before)
+        return rollout, before, after, rollout.assign(after)
+
+
+def _report(
+    args: argparse.Namespace,
+    name: str,
+    before: _Labels,
+    after: _Labels,
+    outcome: Outcome | None,
+    more: Mapping[str, Any],
+) -> None:
+    if args.json:
+        moved = {"unloaded": outcome.unloaded, "unpinned": outcome.unpinned} if outcome else {}
+        print(json.dumps({"model": name, "labels": after, "before": before, **moved, **more}))
+    else:
+        _print(name, before, after, outcome.unloaded if outcome else [])
+        for command in more.get("next", []):
+            print(f"next: {command}")
+    if outcome and outcome.unpinned != after.get(STABLE):
+        print(
+            f"note: callers that pin nothing get {name} version {outcome.unpinned}, the newest that is "
+            f'loaded: those who are to get the stable one pin version_label="{STABLE}"',
+            file=sys.stderr,
+        )
+
+
+def _print(name: str, before: _Labels, after: _Labels, unloaded: Sequence[int]) -> None:
     for label, version in sorted(after.items()):
         was = before.get(label)
         moved = "" if was == version else " (new)" if was is None else f" (was {was})"
         print(f"{name} {label}: version {version}{moved}")
-    for version in outcome.unloaded:
+    for version in unloaded:
         print(f"{name} version {version}: no longer loaded")

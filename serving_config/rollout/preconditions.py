@@ -20,7 +20,7 @@ def check(service: ModelService, file: ConfigFile, name: str, labels: dict[str, 
 
     Raises:
         ServingConfigError: a model of the file is unknown to the server, a version that the file lists for this
-            model is not AVAILABLE, or a label is missing or elsewhere.
+            model, and that is not asked for now, is not AVAILABLE, or a label is missing or elsewhere.
     """
     difference = _difference(service, file, name, labels)
     if difference:
@@ -40,7 +40,7 @@ def _difference(service: ModelService, file: ConfigFile, name: str, labels: dict
     served = {label: service.labelled(name, label) for label in sorted({*model.version_labels, *labels})}
     if all(served[label] == version for label, version in labels.items()):
         return None
-    for version in sorted(model.model_version_policy.specific.versions):
+    for version in sorted(set(model.model_version_policy.specific.versions) - set(labels.values())):
         if states.get(version) != "AVAILABLE":
             return f"{name} version {version} is not AVAILABLE there ({states.get(version, 'never seen')})"
     for label, version in sorted(model.version_labels.items()):

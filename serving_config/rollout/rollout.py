@@ -1,25 +1,30 @@
-"""Move version labels on a running server without losing a request.
+"""Move version labels on running servers without losing a request.
 
 TensorFlow Serving replaces its whole list of models on a reload, refuses a label on a version that is not yet
 AVAILABLE, and hangs for good on a base path that does not exist. So: check the disk and that the file describes
 the server, add the version, wait until it is AVAILABLE, move the label, and only then let go of what lost its
-last label.
+last label. Of several servers, all take each of these steps before one takes the next: wherever a caller is sent, the
+version that it was told of is there.
 
 The version that `stable` named before keeps a label of its own, `previous`: it stays loaded, and a rollback
 finds it after any restart.
 """
 
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from .. import models_config, translation
 from ..errors import ServingConfigError
 from ..protocol import ModelServerConfig
-from ..server_api import ModelService
+from ..server_api import ModelService, VersionStatus
 from . import preconditions as rollout_preconditions
 from .config_file import ConfigFile
 
 STABLE, CANARY, PREVIOUS = "stable", "canary", "previous"
+# A withdrawn version is forgotten at the next look at the disk, and that may have just begun.
+_POLLS = 2.5
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,18 @@ class Outcome:
     unpinned: int
 
 
+def kept_versions(listed: Iterable[int], before: Mapping[str, int], after: Mapping[str, int]) -> set[int]:
+    """The versions that stay loaded: those that have a label now, and those that never had one."""
+    now = set(after.values())
+    return (set(listed) | now) - (set(before.values()) - now)
+
+
 class Rollout:
-    """The labels of one model on one server, and in the file that the server starts from.
+    """The labels of one model on its servers, and in the file that they start from.
 
     Args:
+        poll_seconds: how often the servers look at the disk (`--file_system_poll_wait_seconds`).
         model: its name; None for the only one in the file.
-        models_root: what base paths under /models stand for on this machine.
 
     Raises:
         ServingConfigError: a base path of any model in the file is missing or holds nothing to serve: a
@@ -49,9 +60,16 @@ class Rollout:
     """
 
     def __init__(
-        self, service: ModelService, file: ConfigFile, model: str | None, models_root: Path, timeout: float
+        self,
+        services: Sequence[ModelService],
+        file: ConfigFile,
+        model: str | None,
+        models_root: models_config.ModelsRoot,
+        timeout: float,
+        poll_seconds: float = 1.0,
     ) -> None:
-        self._service = service
+        self._services = services
+        self._poll_seconds = poll_seconds
         self._file = file
         self._timeout = timeout
         self.name = file.model(model).name
@@ -77,12 +95,13 @@ class Rollout:
         """
         wanted = set(labels.values())
         self._check_on_disk(wanted)
-        rollout_preconditions.check(self._service, self._file, self.name, labels)
-        available = set(self._service.available(self.name)) | wanted
+        for service in self._services:
+            rollout_preconditions.check(service, self._file, self.name, labels)
+        available = set(self._services[0].available(self.name)) | wanted
         self._load(wanted)
         policy = self._file.model(self.name).model_version_policy
         listed = set(policy.specific.versions) | wanted
-        kept = listed - (set(self.labels.values()) - wanted)
+        kept = kept_versions(policy.specific.versions, self.labels, labels)
         config = self._with(labels, listed)
         self._reload(config)
         if kept != listed:
@@ -105,28 +124,71 @@ class Rollout:
             )
 
     def _load(self, versions: set[int]) -> None:
-        missing = versions - set(self._service.available(self.name))
+        missing = {service: versions - set(service.available(self.name)) for service in self._services}
+        missing = {service: numbers for service, numbers in missing.items() if numbers}
         if not missing:
             return
         policy = self._file.model(self.name).model_version_policy
         if policy.WhichOneof("policy_choice") != "specific":
             raise ServingConfigError(
-                f"{self.name} version {min(missing)} is not loaded, and model_version_policy in {self._file.path} "
-                "does not ask for it: list its versions with specific { versions: N }"
+                f"{self.name} version {min(min(missing.values()))} is not loaded, and model_version_policy in "
+                f"{self._file.path} does not ask for it: list its versions with specific {{ versions: N }}"
             )
-        seen = {status.version: status for status in self._service.versions(self.name)}
-        self._reload(self._with(self.labels, set(policy.specific.versions) | versions))
+        listed = set(policy.specific.versions)
+        seen = {service: {s.version: s for s in service.versions(self.name)} for service in missing}
+        absent = set().union(*missing.values())
+        # A label on a version that is not AVAILABLE would fail the reload.
+        labels = {label: version for label, version in self.labels.items() if version not in absent}
+        without = self._with(labels, listed - absent or listed)
+        self._withdraw_failed(without, missing, seen)
+        config = self._with(labels, listed | versions)
         try:
-            for version in sorted(missing):
-                self._service.wait_available(self.name, version, self._timeout, seen.get(version))
+            for service in missing:
+                self._reload(config, service)
+            for service, numbers in missing.items():
+                for version in sorted(numbers):
+                    service.wait_available(self.name, version, self._timeout, seen[service].get(version))
         except (ServingConfigError, KeyboardInterrupt):
-            self._reload(self._file.config)
+            for service in missing:
+                self._reload(without, service)
             raise
 
-    def _reload(self, config: ModelServerConfig) -> None:
+    def _withdraw_failed(
+        self,
+        without: ModelServerConfig,
+        missing: Mapping[ModelService, set[int]],
+        seen: Mapping[ModelService, Mapping[int, VersionStatus]],
+    ) -> None:
+        """Have versions that failed before forgotten: TensorFlow Serving does not try one again that it still lists.
+
+        Args:
+            without: the list without the versions that are missing.
+        """
+        failed = {
+            service: {n for n in numbers if n in seen[service] and seen[service][n].error}
+            for service, numbers in missing.items()
+        }
+        again = sorted(set().union(*failed.values()))
+        if not again:
+            return
+        seconds = _POLLS * self._poll_seconds
+        print(
+            f"note: {self.name} version {again[0]} has failed before: it is withdrawn, and asked for again after "
+            f"{seconds:g} s",
+            file=sys.stderr,
+            flush=True,
+        )
+        for service, numbers in failed.items():
+            if numbers:
+                self._reload(without, service)
+        time.sleep(seconds)
+
+    def _reload(self, config: ModelServerConfig, *services: ModelService) -> None:
+        """On these servers, or on all of them."""
         self._file.check_unchanged()
-        root = translation.models_root(self._service.address)
-        self._service.reload(models_config.translated(config, root) if root else config)
+        for service in services or self._services:
+            root = translation.models_root(service.address)
+            service.reload(models_config.translated(config, root) if root else config)
 
     def _with(self, labels: dict[str, int], versions: set[int]) -> ModelServerConfig:
         """The file's list with other labels and, where it names them one by one, other versions of this model."""

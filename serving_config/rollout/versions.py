@@ -2,9 +2,9 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -50,21 +50,21 @@ def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List; 0 also when nothing is served."""
-    file = ConfigFile(args.models_config)
+    wanted = server_arguments.deployment(args)
+    file = ConfigFile(server_arguments.config_file(args, wanted))
+    root = server_arguments.models_root(args, wanted)
     models = [file.model(args.model)] if args.model else list(file.config.model_config_list.config)
-    service = server_arguments.connect(args)
-    try:
-        rows = [row for model in models for row in _rows(model, service, args.models_root)]
-    finally:
-        service.close()
-    if args.json:
-        print(json.dumps({"server": args.server, "versions": [asdict(row) for row in rows]}))
-    else:
-        _print(rows)
+    with server_arguments.connected(args) as services:
+        for service in services:
+            rows = [row for model in models for row in _rows(model, service, root)]
+            if args.json:
+                print(json.dumps({"server": service.address, "versions": [asdict(row) for row in rows]}))
+            else:
+                _print(rows, service.address if len(services) > 1 else None)
     return 0
 
 
-def _rows(model: ModelConfig, service: ModelService, models_root: Path) -> list[Row]:
+def _rows(model: ModelConfig, service: ModelService, models_root: models_config.ModelsRoot) -> list[Row]:
     served = {status.version: status for status in service.versions(model.name)}
     try:
         folder = models_config.on_this_machine(model.base_path, models_root)
@@ -84,11 +84,16 @@ def _rows(model: ModelConfig, service: ModelService, models_root: Path) -> list[
     return rows
 
 
-def _print(rows: list[Row]) -> None:
-    table = Table("model", "version", "on disk", "state", "labels", "error")
+def _print(rows: list[Row], title: str | None) -> None:
+    table = Table("model", "version", "on disk", "state", "labels", "error", title=title)
     for row in rows:
         error = " ".join(row.error.split())
         on_disk = "yes" if row.on_disk else "no"
         labels = ", ".join([*row.labels, *(f"{label} (file only)" for label in row.labels_in_file_only)])
         table.add_row(row.model, str(row.version), on_disk, row.state or "-", labels, error)
     Console().print(table)
+    if any(row.state == "END" for row in rows):
+        print(
+            "END: unloaded, or not loaded at all where there is an error; `canary N` asks for it again",
+            file=sys.stderr,
+        )

@@ -38,23 +38,22 @@ _REASONS = {
         "docker compose --file serving_config/docker-compose.yml up --detach --wait",
         'docker compose --file serving_config/docker-compose.yml logs | grep -iE "not registered|error"',
         "docker run --rm --entrypoint /usr/bin/tensorflow_model_server tensorflow/serving:2.20.0 --version",
-        "docker build --tag registry.example/vgg-16:1 --build-context vgg_16=models/vgg_16 deploy",
+        "docker build --tag registry.example/vgg-16:1 --build-context vgg_16=models/vgg_16 cluster",
+        "docker build --tag registry.example/vgg-16:1-2 --build-context vgg_16=models/vgg_16 cluster",
         "docker push registry.example/vgg-16:1",
+        "docker push registry.example/vgg-16:1-2",
     ],
     "it needs a cluster": [
-        "kubectl apply --kustomize deploy",
+        "kubectl apply --kustomize cluster",
+        "kubectl apply --kustomize on-a-volume",
+        "kubectl apply --filename on-a-volume/kubernetes/models-loader.yaml",
         "kubectl rollout status deployment/serving",
-        "kubectl rollout undo deployment/serving",
-        "kubectl run loader --image=ubuntu:22.04 "
-        '--overrides=\'{"spec":{"containers":[{"name":"loader","image":"ubuntu:22.04","command":["sleep","3600"],'
-        '"volumeMounts":[{"name":"models","mountPath":"/models"}]}],"volumes":[{"name":"models",'
-        '"persistentVolumeClaim":{"claimName":"serving-models"}}]}}\'',
-        "kubectl wait --for=condition=Ready pod/loader",
-        "kubectl cp models/vgg_16 loader:/models",
-        "kubectl cp models/vgg_16/2 loader:/models/vgg_16/.tmp-2",
-        "kubectl exec loader -- rm -rf /models/vgg_16/.tmp-2",
-        "kubectl exec loader -- mv -T /models/vgg_16/.tmp-2 /models/vgg_16/2",
-        "kubectl delete pod loader",
+        "kubectl wait --for=condition=Ready pod/serving-loader",
+        "kubectl cp models/vgg_16 serving-loader:/models",
+        "kubectl cp models/vgg_16/2 serving-loader:/models/vgg_16/.tmp-2",
+        "kubectl exec serving-loader -- rm -rf /models/vgg_16/.tmp-2",
+        "kubectl exec serving-loader -- mv -T /models/vgg_16/.tmp-2 /models/vgg_16/2",
+        "kubectl delete pod serving-loader",
     ],
 }
 NOT_RUN = {command: reason for reason, commands in _REASONS.items() for command in commands}

@@ -203,6 +203,4 @@ def test_deployments_are_rendered_and_pass_the_check(workshop: Workshop) -> None
         room, verb = room_and_verb(command)
         if room != "serving_config" or verb not in FILES:
             continue
-        if verb == "render":
-            shutil.rmtree(workshop.folder / "deploy", ignore_errors=True)
         workshop.type(command)

@@ -96,6 +96,12 @@ def test_record_states_the_parity_with_slim(record: dict) -> None:
     assert record["parity"]["argmax_agreement"] == 1
 
 
+def test_record_gives_the_size_of_every_other_file(models: Path, record: dict) -> None:
+    folder = models / "vgg_16" / "1"
+    files = {str(f.relative_to(folder)): f.stat().st_size for f in folder.rglob("*") if f.is_file()}
+    assert record["files"] == {name: n for name, n in files.items() if name != "assets.extra/export.json"}
+
+
 def test_names_are_taken_from_beside_the_checkpoint(models: Path, demo_checkpoint: Path) -> None:
     labels = Path(f"{demo_checkpoint}.labels.tsv").read_text()
     assert (models / "vgg_16" / "1" / "assets" / "labels.tsv").read_text() == labels

@@ -152,6 +152,8 @@ class _Reader:
         if not self.took("["):
             yield self.one(name, colon)
             return
+        if not colon and self.peek().text == "]":
+            raise TextProtoError(self.peek().line, f"expected `:` after {name.text}, found `[`")
         while not self.took("]"):
             yield self.one(name, colon)
             if not self.took(",") and self.peek().text != "]":

@@ -151,6 +151,8 @@ def _copies(steps: list[Instruction], context: Path) -> Iterator[Mount]:
     for step in steps:
         if step.keyword == "WORKDIR":
             workdir /= step.rest
+        if step.keyword == "VOLUME":  # its files come when a container is started
+            yield from (Mount(word, None, step.line) for word in step.paths())
         if step.keyword not in ("COPY", "ADD"):
             continue
         words = step.paths()

@@ -280,9 +280,9 @@ FAULTS = [
     Fault(
         "volume missing",
         DEPLOYMENT,
-        "- name: models\n              mount",
-        "- name: model\n              mount",
-        "the volume model,",
+        "- name: tmp\n              mount",
+        "- name: temp\n              mount",
+        "the volume temp,",
     ),
     Fault(
         "replicas beside an autoscaler",

@@ -35,7 +35,7 @@ def deployment(tmp_path: Path) -> Path:
             "with its calls in flight",
         ),
         (DEPLOYMENT, GRPC_PROBE, "readinessProbe:\n", "no readinessProbe"),
-        (DEPLOYMENT, "image: tensorflow/serving:2.20.0", "image:", "the container has no image"),
+        (DEPLOYMENT, "image: serving-models:1", "image:", "the container has no image"),
         (DEPLOYMENT, COMMAND, 'command: ["sleep", "2m"]', "preStop sleeps 120 s"),
         (DEPLOYMENT, COMMAND, 'command: ["sleep", "75x"]', "sleep knows no 75x"),
         (DEPLOYMENT, "kind: Deployment", "kind: 5", "kind is no word"),

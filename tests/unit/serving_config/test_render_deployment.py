@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import slimserve.serving_config
-import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 from slimserve.serving_config.check.inspection import inspect
 from slimserve.serving_config.cli import main
+
+from tests.unit.serving_config.rendered import add_certificates, add_version, tree, written
 
 SHIPPED = Path(slimserve.serving_config.__file__).parent
 DEFAULTS = [
@@ -31,12 +31,6 @@ DEFAULTS = [
 ]
 
 
-def add_version(model: str, version: int) -> None:
-    graph = Path("models") / model / str(version) / "saved_model.pb"
-    graph.parent.mkdir(parents=True, exist_ok=True)
-    graph.write_bytes(b"\x12\x00")
-
-
 @pytest.fixture(autouse=True)
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with models/vgg_16/1."""
@@ -45,19 +39,12 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def written(folder: str) -> dict[str, str]:
-    return {str(p.relative_to(folder)): p.read_text() for p in Path(folder).rglob("*") if p.is_file()}
-
-
-def tree(path: str) -> dict:
-    return YAML(typ="safe").load(Path(path))
-
-
 def test_the_defaults_write_the_shipped_files() -> None:
     assert main(DEFAULTS) == 0
     files = written("serving_config")
+    assert files.pop("slimserve.yaml").startswith("# What this deployment is to be.")
     assert files == {name: (SHIPPED / name).read_text() for name in files}
-    assert len(files) == 11
+    assert len(files) == 10
 
 
 def test_compose_dockerfile_and_deployment_give_the_same_flags() -> None:
@@ -76,7 +63,8 @@ def test_compose_dockerfile_and_deployment_give_the_same_flags() -> None:
         ["--replicas", "5", "--cpu", "3500m", "--memory", "7Gi"],
         ["--model", "other.V2=models/other", "--versions", "other.V2=3,4"],
         ["--batching"],
-        ["--baked", "--image", "registry.example:5000/team/vgg-16:2"],
+        ["--baked", "--built-image", "registry.example:5000/team/vgg-16:2"],
+        ["--claim", "--storage-class", "nfs"],
         ["--image", "tensorflow/serving:2.19.1", "--name", "street"],
         ["--tls-key", "key.pem", "--tls-cert", "cert.pem"],
         ["--tls-key", "key.pem", "--tls-cert", "cert.pem", "--client-ca", "ca.pem", "--batching"],
@@ -86,11 +74,7 @@ def test_compose_dockerfile_and_deployment_give_the_same_flags() -> None:
 def test_what_it_writes_passes_check(options: list[str]) -> None:
     add_version("other", 3)
     add_version("other", 4)
-    authority = trustme.CA()
-    certificate = authority.issue_cert("serving.example")
-    certificate.private_key_pem.write_to_path("key.pem")
-    certificate.cert_chain_pems[0].write_to_path("cert.pem")
-    authority.cert_pem.write_to_path("ca.pem")
+    add_certificates()
 
     assert main([*DEFAULTS, *options]) == 0
     assert inspect([Path("serving_config")], None, []).findings == []
@@ -197,11 +181,11 @@ def test_files_are_readable_by_the_server_whatever_the_umask() -> None:
 
 
 def test_refuses_to_overwrite_and_leaves_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
-    main(DEFAULTS)
-    before = written("serving_config")
-    assert main([*DEFAULTS, "--replicas", "9"]) == 1
-    assert written("serving_config") == before
-    assert "--force replaces it" in capsys.readouterr().err
+    Path("serving_config").mkdir()
+    Path("serving_config/docker-compose.yml").write_text("services: {}\n")
+    assert main(DEFAULTS) == 1
+    assert written("serving_config") == {"docker-compose.yml": "services: {}\n"}
+    assert "serving_config/docker-compose.yml is there: --force replaces it" in capsys.readouterr().err
 
 
 def test_force_replaces_and_keeps_other_files() -> None:
@@ -231,7 +215,6 @@ def test_leaves_nothing_behind_when_it_cannot_write(work: Path, capsys: pytest.C
         (["--cpu", "lots"], "write cores"),
         (["--memory", "4GB"], "write it in Mi or Gi"),
         (["--name", "Street View"], "use lowercase letters"),
-        (["--baked"], "--baked needs --image"),
         (["--tls-key", "key.pem"], "TLS needs both"),
         (["--gpus", "1"], "--gpus needs --image"),
     ],
@@ -247,7 +230,7 @@ def test_json_names_the_files_and_the_next_command(capsys: pytest.CaptureFixture
     main([*DEFAULTS, "--json"])
     answer = json.loads(capsys.readouterr().out)
     assert "kustomization.yaml" in answer["files"]
-    assert answer["next"][1] == "kubectl apply --kustomize serving_config"
+    assert answer["next"][2] == "kubectl apply --kustomize serving_config"
 
 
 @pytest.fixture

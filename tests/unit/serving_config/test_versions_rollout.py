@@ -162,7 +162,7 @@ def test_a_version_that_was_mended_after_it_failed_can_be_promoted(deployment: D
     (deployment.base_path / "2" / "saved_model.pb").write_bytes(b"\x00")
     deployment.run("promote", 2)
     (deployment.base_path / "2" / "saved_model.pb").write_bytes(good)
-    assert deployment.run("promote", 2) == 0
+    assert deployment.run("promote", 2, "--file-system-poll-seconds", 0.1) == 0
     assert deployment.answer("stable") == [4.0]
 
 

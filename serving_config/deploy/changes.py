@@ -1,0 +1,183 @@
+"""What a new wanted state changes in a deployment's folder: shown, judged, and written after a yes."""
+
+import difflib
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ServingConfigError
+from . import files as deployment_files
+from . import folder
+from .plan import Plan
+from .wanted import FILE, Wanted
+
+_RECORD = ".rendered.json"
+_SECRET = "tls/ssl.config"
+# These keep what was written into them by hand.
+_EDITED = (FILE, "models.config")
+
+
+@dataclass(frozen=True)
+class Changes:
+    """New texts for a folder, beside those that are there.
+
+    Attributes:
+        files: what is to be there, by path below the folder.
+        there: what is there now, of these and of those that were rendered before and are no longer wanted.
+        last: what the last command wrote: `files`, their hashes, and `plan`, what they were made for.
+    """
+
+    wanted: Wanted
+    plan: Plan
+    files: Mapping[str, str]
+    there: Mapping[str, str]
+    last: Mapping[str, Any]
+
+    @property
+    def changed(self) -> list[str]:
+        """The files that become new or other ones, and those that go."""
+        names = sorted({*self.files, *self.there})
+        return [name for name in names if self.files.get(name) != self.there.get(name)]
+
+    def difference(self) -> str:
+        """The change as a unified diff; a private key is not shown."""
+        lines: list[str] = []
+        for name in self.changed:
+            before, after = self.there.get(name, ""), self.files.get(name, "")
+            if name == _SECRET:
+                lines.append(f"{name} changes (not shown: it holds a key)")
+                continue
+            old, new = (text.splitlines() for text in (before, after))
+            lines += difflib.unified_diff(old, new, f"{name} (now)", f"{name} (then)", lineterm="", n=1)
+        return "\n".join(lines)
+
+    def by_hand(self) -> list[str]:
+        """The files that would change and are no longer as they were rendered."""
+        known = self.last.get("files", {})
+        return [
+            name
+            for name in self.changed
+            if name in self.there and name not in _EDITED and known.get(name) != _hash(self.there[name])
+        ]
+
+    def losses(self) -> list[str]:
+        """What callers, or the operator, had and would have no more, in words."""
+        before = self.last.get("plan")
+        return list(_losses(before, summary(self.plan))) if before else []
+
+    def confirm(self, yes: bool, force: bool) -> None:
+        """Return when the change may be written.
+
+        Raises:
+            ServingConfigError: it loses something, or overwrites what was changed by hand, without `force`; or
+                nobody said yes.
+        """
+        out = self.wanted.out
+        if force or not self.there:
+            return
+        by_hand, losses = self.by_hand(), self.losses()
+        if by_hand and self.wanted.is_new:
+            raise ServingConfigError(
+                f"{out / by_hand[0]} is there: --force replaces it, or choose another --out"
+            )
+        if by_hand:
+            raise ServingConfigError(
+                f"{out / by_hand[0]} is not as it was rendered: what is yours belongs into docker-compose.override.yml "
+                f"or patches/*.yaml, which are left alone; --force overwrites {', '.join(by_hand)}"
+            )
+        if losses:
+            raise ServingConfigError(
+                f"this would lose something: {', '.join(losses)}; --force does it all the same"
+            )
+        if yes or not self.changed:
+            return
+        if not sys.stdin.isatty():
+            raise ServingConfigError("nothing was written: --yes writes the difference that is shown above")
+        print("write this? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise ServingConfigError("nothing was written")
+
+    def write(self) -> None:
+        """Write the new texts, and take away what was rendered before and is no longer wanted.
+
+        Raises:
+            ServingConfigError: the folder cannot be written.
+        """
+        out = self.wanted.out
+        record = {
+            "about": "What slimserve rendered here last. Keep it beside slimserve.yaml.",
+            "plan": summary(self.plan),
+            "files": {name: _hash(text) for name, text in sorted(self.files.items())},
+        }
+        text = json.dumps(record, indent=2) + "\n"
+        folder.write(out, {**self.files, _RECORD: text}, private=deployment_files.PRIVATE)
+        folder.remove(out, [name for name in self.there if name not in self.files])
+
+
+def changes(wanted: Wanted, plan: Plan) -> Changes:
+    """What the wanted state changes in its folder."""
+    out = wanted.out
+    files = deployment_files.render(wanted, plan)
+    last = _last(out)
+    names = {*files, *last.get("files", {})}
+    there = {name: text for name in sorted(names) if (text := _text(out / name)) is not None}
+    return Changes(wanted, plan, files, there, last)
+
+
+def summary(plan: Plan) -> dict[str, Any]:
+    """What of a plan its callers and its operator feel."""
+    return {
+        "replicas": plan.replicas,
+        "cpu": str(plan.cores),
+        "memory": plan.memory_bytes,
+        "gpus": plan.gpus,
+        "tls": plan.tls is not None,
+        "client_ca": plan.tls is not None and plan.tls.client_ca is not None,
+        "built_image": plan.built_image if plan.built_is_tagged else None,
+        "models": {m.name: {"versions": list(m.versions), "labels": dict(m.labels)} for m in plan.models},
+    }
+
+
+def _losses(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    if before["tls"] and not after["tls"]:
+        yield "TLS"
+    elif before["client_ca"] and not after["client_ca"]:
+        yield "the certificates that callers must show"
+    for key, unit in (("replicas", ""), ("cpu", ""), ("memory", " bytes"), ("gpus", "")):
+        if float(after[key]) < float(before[key]):
+            yield f"{key} {before[key]} become {after[key]}{unit}"
+    for name, model in before["models"].items():
+        if name not in after["models"]:
+            yield f"the model {name}"
+            continue
+        for label in model["labels"]:
+            if label not in after["models"][name]["labels"]:
+                yield f"the label {label} of {name}"
+    image = before["built_image"]
+    if image is not None and image == after["built_image"]:
+        versions = [[model["versions"] for model in plan["models"].values()] for plan in (before, after)]
+        if versions[0] != versions[1]:
+            yield f"the versions that fit {image}: name the image that holds the new ones with --built-image"
+
+
+def _last(out: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((out / _RECORD).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
