@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from .kernels.choice import runs_on
 from .plan import Plan
+from .published.download import origin
 from .verify.agreement import Agreement
 from .verify.calibration import PERCENTILE, Images
 from .verify.parity import Parity
@@ -26,8 +27,11 @@ def export_record(plan: Plan, sha256: str, parity: Parity, warnings: Sequence[st
     `sha256` is the checkpoint's digest in hex, `warnings` what the user was told.
     """
     network = plan.network
+    fetched = origin(plan.checkpoint.path)
     return {
-        "checkpoint": plan.checkpoint.record() | {"sha256": sha256},
+        "checkpoint": plan.checkpoint.record()
+        | {"sha256": sha256}
+        | ({"fetched": fetched} if fetched else {}),
         "network": network.name,
         "segments": network.segments,
         "classes": len(plan.labels.names),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..savedmodel.publication import LARGEST_VERSION
-from . import inspection
+from . import fetching, inspection
 from .command_line import SERVE_COMMAND, import_tensorflow, run_command, whole_number
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ examples:
       a quarter of the size and the fastest, calibrated on photos like those to come
 
 what does a checkpoint hold?  %(prog)s inspect train/
+no checkpoint at hand?        %(prog)s fetch mobilenet_v1_1.0_224
 then serve it:  {serve} --model vgg_16=models/vgg_16"""
 
 
@@ -50,6 +51,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m export") -> i
     arguments = sys.argv[1:] if argv is None else list(argv)
     if arguments[:1] == ["inspect"]:
         return inspection.main(arguments[1:], prog)
+    if arguments[:1] == ["fetch"]:
+        return fetching.main(arguments[1:], prog)
     parser = _parser(prog)
     options = parser.parse_args(arguments)
     _check_precision(parser, options)
@@ -58,7 +61,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m export") -> i
     def undone() -> str:
         return f"{published[0]} was published before" if published else "nothing was published"
 
-    return run_command(lambda: _export(options, published), undone=undone, debug=options.debug)
+    return run_command(lambda: _export(options, published, prog), undone=undone, debug=options.debug)
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:
@@ -80,7 +83,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         dest="checkpoint",
         required=True,
         metavar="CHECKPOINT",
-        help="a V1 file, the .tar.gz it came in, a V2 prefix or .index file, or a training folder",
+        help="a V1 file, the .tar.gz it came in, a V2 prefix or .index file, a training folder, or the name of a "
+        "published checkpoint, which is fetched after asking (`fetch --list`)",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the model's folder (default: models/<net>)")
     parser.add_argument(
@@ -267,13 +271,15 @@ def _check_precision(parser: argparse.ArgumentParser, options: argparse.Namespac
     options.target = options.target or ("x86" if options.precision == "int8" else "portable")
 
 
-def _export(options: argparse.Namespace, published: list[Path]) -> None:
+def _export(options: argparse.Namespace, published: list[Path], prog: str) -> None:
+    options.checkpoint = fetching.checkpoint_named(options.checkpoint, prog)
     # TensorFlow takes seconds to import: not before the arguments are known to be right.
     import_tensorflow()
     from ..networks import find_network
     from ..options import GraphOptions, Request
     from ..pipeline import export_checkpoint
-    from .report import print_report, progress_bar, report
+    from .progress import progress_bar
+    from .report import print_report, report
 
     given = {name: value for name, value in vars(options).items() if value is not None}
     graph = GraphOptions(

@@ -75,7 +75,7 @@ def _write(options: argparse.Namespace) -> None:
     start = time.monotonic()
     # TensorFlow takes seconds to import: not before the target is known to be writable.
     import_tensorflow()
-    from ..cli.report import progress_bar
+    from ..cli.progress import progress_bar
     from ..networks import find_network
     from .checkpoint_writer import write_checkpoint
     from .scenes import CLASS_NAMES

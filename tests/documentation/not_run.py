@@ -12,6 +12,10 @@ _REASONS = {
         "python3 -m venv .venv",
         ". .venv/bin/activate",
     ],
+    "it needs the public archive; test_fetch runs it against a server of its own": [
+        "python -m export fetch mobilenet_v1_1.0_224",
+        "python -m export --ckpt mobilenet_v1_1.0_224",
+    ],
     "it needs the package index; the tests of the package install in empty environments": [
         "python -m pip install '.[images]'",
         "python -m pip install '.[export]'",

@@ -14,7 +14,7 @@ README = ROOT / "README.md"
 PAGES = (README, *sorted((ROOT / "docs").rglob("*.md")))
 FOLDERS = {"..export.cli": "export", ".main": "client", "..serving_config.cli": "serving_config"}
 VERBS = {FOLDERS[room.module]: tuple(room.verbs) for room in ROOMS}
-VERBS["export"] = ("inspect",)  # beside the export, which is no verb of `python -m export`
+VERBS["export"] = ("inspect", "fetch")  # beside the export, which is no verb of `python -m export`
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,12 @@ ROLLOUTS = typed(*(("serving_config", verb) for verb in ROLLOUT))
 FILES = ("render", "check")
 PRINTED = [c for c in typed(("serving_config", "up")) if c not in UP]
 INSPECT = typed(("export", "inspect"))
+FETCH = typed(("export", "fetch"))
 LOOKED_AT = [c for c in COMMANDS if c.startswith("saved_model_cli ")]
 
 
 def test_every_command_is_run_or_listed_with_a_reason() -> None:
-    run = {DEMO, EXPORT, *UP, *MORE_EXPORTS, *CLIENT, *ROLLOUTS, *PRINTED, *LOOKED_AT, *INSPECT}
+    run = {DEMO, EXPORT, *UP, *MORE_EXPORTS, *CLIENT, *ROLLOUTS, *PRINTED, *LOOKED_AT, *INSPECT, *FETCH}
     run |= set(typed(*(("serving_config", verb) for verb in FILES)))
     assert [c for c in COMMANDS if c not in run and c not in NOT_RUN] == []
     assert [c for c in NOT_RUN if c not in COMMANDS or c in run] == []
@@ -87,6 +88,11 @@ def test_tensorflows_tool_lists_the_signatures(exported: Workshop, command: str)
 
 @pytest.mark.parametrize("command", INSPECT)
 def test_a_checkpoint_is_looked_into(workshop: Workshop, command: str) -> None:
+    assert "vgg_16" in workshop.type(command)
+
+
+@pytest.mark.parametrize("command", FETCH)
+def test_published_checkpoints_are_listed(workshop: Workshop, command: str) -> None:
     assert "vgg_16" in workshop.type(command)
 
 

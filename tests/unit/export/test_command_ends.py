@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from slimserve.export.cli.command_line import run_command
-from slimserve.export.cli.report import progress_bar
+from slimserve.export.cli.progress import progress_bar
 
 from tests.conftest import ROOT
 
