@@ -71,7 +71,7 @@ class Segmenter:
     def _label_map(self, image: Tensor, network: Network, options: GraphOptions) -> Tensor:
         layers = VariableLayers(self._constants, network.scope)
         classes = network.classes({name: value.shape for name, value in self._tensors.items()})
-        logits = cell_logits(image, network, layers, options)
+        logits = cell_logits(image[None], network, layers, options)[0]
         logits = tf.ensure_shape(logits, [None, None, classes])
         return full_size_labels(logits, tf.shape(image)[:2], network, options)
 

@@ -23,11 +23,11 @@ from .label_map import (
 )
 
 
-def cell_logits(image: Tensor, network: Network, layers: Layers, options: GraphOptions) -> Tensor:
-    """Logits float32 [h, w, C] of an image uint8 [H, W, 3]; the valid geometry needs at least `least_side` pixels."""
-    net = prepare(image, network)[None]
+def cell_logits(images: Tensor, network: Network, layers: Layers, options: GraphOptions) -> Tensor:
+    """Logits float32 [N, h, w, C] of images uint8 [N, H, W, 3]; the valid geometry needs `least_side` pixels a side."""
+    net = prepare(images, network)
     net = pad_to_grid(net, network) if options.geometry == "aligned" else net
-    return _logits(net, network, layers, options)[0]
+    return _logits(net, network, layers, options)
 
 
 def network_logits(features: Tensor, network: Network, layers: Layers, options: GraphOptions) -> Tensor:
@@ -92,8 +92,8 @@ class WholeImages:
         self._classes = classes
         self._options = options
         with tf.name_scope("whole_images"):
-            self._cells, self._sizes = source.map(
-                self._whole_image, tf.TensorSpec([None, None, classes]), tf.TensorSpec([2], tf.int32)
+            self._cells = source.map_batches(
+                source.end_of_batch, self._logits_of_batch, tf.TensorSpec([None, None, classes])
             )
             self.logits = tf.identity(self._cells.stack(), "logits")
             self.labels = tf.cast(best_classes(self.logits), label_dtype(classes), "labels")
@@ -111,14 +111,13 @@ class WholeImages:
             )
             self.label_png = tf.identity(label_pngs.stack(), "label_png")
 
-    def _whole_image(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [h, w, C] and size [2] of one image."""
-        image, options = self._source.image(index), self._options
-        size = tf.shape(image)[:2]
-        if options.geometry == "valid":
-            with tf.control_dependencies([self._refuse_below_window(index, size)]):
-                image = tf.identity(image)
-        return cell_logits(image, self._network, self._layers, options), size
+    def _logits_of_batch(self, start: Tensor, stop: Tensor) -> Tensor:
+        """Logits [n, h, w, C] of images of one size."""
+        images = self._source.batch(start, stop, tf.TensorSpec([None, None, 3], tf.uint8))
+        if self._options.geometry == "valid":
+            with tf.control_dependencies([self._refuse_below_window(start, self._source.sizes[start])]):
+                images = tf.identity(images)
+        return cell_logits(images, self._network, self._layers, self._options)
 
     def _refuse_below_window(self, index: Tensor, size: Tensor) -> tf.Operation:
         """Without padding, fc6 needs its whole window; a network without such a layer takes any image."""
@@ -130,7 +129,7 @@ class WholeImages:
         )  # fmt: skip
 
     def _label_map(self, index: Tensor) -> tuple[Tensor]:
-        logits, size = self._cells.read(index), self._sizes.read(index)
+        logits, size = self._cells.read(index), self._source.sizes[index]
         logits = tf.ensure_shape(logits, [None, None, self._classes])
         return (full_size_labels(logits, size, self._network, self._options, self.chosen),)
 

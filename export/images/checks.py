@@ -21,6 +21,10 @@ def refuse_unless(condition: Tensor, *message: Tensor | str) -> tf.Operation:
     return tf.raw_ops.Assert(condition=condition, data=[text], summarize=1)
 
 
+def _rounded_up(sides: Tensor) -> Tensor:
+    return (sides + _SHORTEST_SIDE - 1) // _SHORTEST_SIDE * _SHORTEST_SIDE
+
+
 def _is_number(part: Tensor | str) -> bool:
     return not isinstance(part, str) and part.dtype != tf.string
 
@@ -45,6 +49,25 @@ class Bounds:
     def of(cls, options: GraphOptions, network: Network) -> Bounds:
         """The bounds that an export is given."""
         return cls(options.max_images, options.max_pixels, options.max_request_pixels, network.crop**2)
+
+    def surely_allow(self, shape: Tensor) -> Tensor:
+        """Whether `images` of a shape, int64, are RGB pixels and pass all the checks below by a rough count.
+
+        Each side counts as a multiple of 32. What is not surely allowed may be allowed all the same.
+        """
+        count, height, width, channels = tf.unstack(tf.pad(shape, [[0, 4]])[:4], num=4)
+        pixels = tf.reduce_prod(_rounded_up(tf.stack([height, width])))
+        within = tf.stack(
+            [
+                tf.equal(tf.size(shape), 4),
+                tf.equal(channels, 3),
+                tf.reduce_min(shape[:4]) > 0,
+                count <= self.max_images,
+                pixels <= self.max_pixels,
+                count * tf.maximum(pixels, self.least_pixels) <= self.max_request_pixels,
+            ]
+        )
+        return tf.reduce_all(within)
 
     def check_count(self, count: Tensor) -> tf.Operation:
         """Refuse a request of no image, or of too many; `count` is an int32 scalar."""
@@ -79,7 +102,7 @@ class Bounds:
 
         What the network runs over counts: sides rounded up to 32 pixels, and `least_pixels` an image at least.
         """
-        sides = (tf.cast(sizes, tf.int64) + _SHORTEST_SIDE - 1) // _SHORTEST_SIDE * _SHORTEST_SIDE
+        sides = _rounded_up(tf.cast(sizes, tf.int64))
         pixels = tf.reduce_sum(tf.maximum(tf.reduce_prod(sides, axis=1), self.least_pixels))
         # One image alone is within `max_pixels`, however its sides are rounded.
         return refuse_unless(

@@ -32,8 +32,8 @@ def pad_border(images: Tensor, network: Network) -> Tensor:
     return tf.pad(images, [[0, 0], network.border, network.border, [0, 0]]) if any(network.border) else images
 
 
-def central_crop(image: Tensor, network: Network) -> Tensor:
-    """Crop the centre of uint8 [H, W, 3] as the network is evaluated: float32 [crop, crop, 3], prepared.
+def central_crop(images: Tensor, network: Network) -> Tensor:
+    """Crop the centre of uint8 [..., H, W, 3] as the network is evaluated: float32 [..., crop, crop, 3], prepared.
 
     The result is that of `preprocess_for_eval` in slim's vgg_preprocessing.py (aspect preserving bilinear resize by
     TensorFlow 1's default coordinates, sides rounded to the nearest, central crop rounded down) or its
@@ -41,7 +41,7 @@ def central_crop(image: Tensor, network: Network) -> Tensor:
     pixels are computed: resized for VGG, a 1x100000 image would have 6.5 thousand million.
     """
     preprocessing, side = network.preprocessing, network.crop
-    size = tf.shape(image)[:2, None]
+    size = tf.shape(images)[-3:-1, None]
     if preprocessing.resize_side is None:
         samples = _stretched(side, size, preprocessing.central_fraction)
     else:
@@ -49,7 +49,8 @@ def central_crop(image: Tensor, network: Network) -> Tensor:
         resized = tf.math.rint(sides * (preprocessing.resize_side / tf.reduce_min(sides)))
         offset = (tf.cast(resized, tf.int32) - side) // 2
         samples = _samples(offset + tf.range(side), sides / resized, size)
-    return prepare(tf.ensure_shape(_interpolated(image, samples), [side, side, 3]), network)
+    crops = tf.ensure_shape(_interpolated(images, samples), [*images.shape[:-3], side, side, 3])
+    return prepare(crops, network)
 
 
 def lerp(lower: Tensor, upper: Tensor, share: Tensor) -> Tensor:
@@ -92,10 +93,13 @@ def _stretched(side: int, size: Tensor, fraction: float) -> _Samples:
     return _Samples(samples.lower + start, samples.upper + start, samples.share)
 
 
-def _interpolated(image: Tensor, samples: _Samples) -> Tensor:
+def _interpolated(images: Tensor, samples: _Samples) -> Tensor:
     ends = tf.stack([samples.lower, samples.upper])  # [end, axis, side]
-    places = ends[:, None, 0, :, None] * tf.shape(image)[1] + ends[:, 1, None, :]
-    corners = tf.cast(tf.gather(tf.reshape(image, [-1, 3]), places), tf.float32)  # [end, end, row, column, 3]
+    shape = tf.shape(images)
+    places = ends[:, None, 0, :, None] * shape[-2] + ends[:, 1, None, :]
+    pixels = tf.reshape(images, tf.concat([shape[:-3], [-1, 3]], 0))
+    corners = tf.cast(tf.gather(pixels, places, axis=-2), tf.float32)  # [..., end, end, row, column, 3]
     across, down = samples.share[1, :, None], samples.share[0, :, None, None]
-    top, bottom = tf.unstack(lerp(corners[:, 0], corners[:, 1], across), num=2)
+    left, right = tf.unstack(corners, num=2, axis=-4)
+    top, bottom = tf.unstack(lerp(left, right, across), num=2, axis=-4)
     return lerp(top, bottom, down)

@@ -152,7 +152,7 @@ class FloatModel:
             layers = RecordingLayers(variables, network.scope)
             self._encoded = tf.compat.v1.placeholder(tf.string, [])
             image = image_decoder(Bounds.of(options, network)).decode(self._encoded, "the image")
-            logits = cell_logits(image, network, layers, options)
+            logits = cell_logits(image[None], network, layers, options)[0]
             logits = tf.ensure_shape(logits, [None, None, len(plan.labels.names)])
             label_map = full_size_labels(logits, tf.shape(image)[:2], network, options)
             class_id = tf.argmax(crop_logits(central_crop(image, network)[None], network, layers)[0])

@@ -55,7 +55,7 @@ def half_pixel_centres(right: Any) -> Any:
 
 
 def upper_left_crop(right: Any) -> Any:
-    return lambda image, network: right(image[:-16, :-16], network)
+    return lambda images, network: right(images[:, :-16, :-16], network)
 
 
 def mirrored(right: Any) -> Any:
@@ -132,7 +132,7 @@ MUTANTS: dict[str, tuple[Patch, str]] = {
     ),
     "the first image for all": (
         lambda: of(source.ImageSource, "image", always_the_first),
-        "classify_examples",
+        "classify_bytes",
     ),
     "classes named backwards": (lambda: of(graph, "ClassNames", names_backwards), "other names"),
     "ranked backwards": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +18,19 @@ class SavedModel:
         with self._session.graph.as_default():
             loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
         self.signatures = dict(loaded.signature_def)
+
+    def nodes_run(self, signature: str, **inputs: np.ndarray) -> Counter[str]:
+        """How many nodes of each op run for the signature's outputs, by the op's name as the runtime has it."""
+        definition = self.signatures[signature]
+        found = tf.compat.v1.RunMetadata()
+        self._session.run(
+            [info.name for info in definition.outputs.values()],
+            {definition.inputs[name].name: value for name, value in inputs.items()},
+            options=tf.compat.v1.RunOptions(trace_level=tf.compat.v1.RunOptions.FULL_TRACE),
+            run_metadata=found,
+        )
+        labels = [node.timeline_label for device in found.step_stats.dev_stats for node in device.node_stats]
+        return Counter(label.partition(" = ")[2].partition("(")[0] for label in labels)
 
     def __call__(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Return the signature's outputs by name."""
