@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 WHEELS := $(VENV)/wheels
 DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-check -d $(WHEELS)
 
-.PHONY: help setup demo test soak lint docs bench quality clean
+.PHONY: help setup demo test soak published lint docs bench quality clean
 help:  ## what there is to type
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
 
@@ -21,8 +21,8 @@ $(READY): pyproject.toml setup.py constraints.txt tests/unit/packaging/oldest.tx
 
 setup: $(READY)  ## make .venv with everything in it
 
-demo: $(READY)  ## checkpoint, export, serve, classify and segment: the whole path
-	$(BIN)/python -m examples.demo
+demo: $(READY)  ## checkpoint, export, serve, classify and segment; KEEP=1 leaves the server running
+	$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
 
 # Two workers, for much of the time one waits for a process it started; the tests of a file share its fixtures.
 test: $(READY)  ## every test
@@ -30,6 +30,9 @@ test: $(READY)  ## every test
 
 soak: $(READY)  ## the long runs that `make test` leaves out: attacks, kills, full disks, half an hour of load
 	$(BIN)/python -m pytest -m soak
+
+published: $(READY)  ## the published MobileNet through everything; needs the package index
+	$(BIN)/python -m pytest -m soak -s tests/published
 
 lint: $(READY)  ## ruff, mypy, and which part may import which
 	$(BIN)/ruff check .

@@ -1,14 +1,18 @@
 """The whole path on one machine: checkpoint, export, server, and a picture that came back over gRPC.
 
-Run it with `make demo`. What it makes lies in the folder demo/; a second run takes what is there.
+Run it with `make demo`, or with `make demo KEEP=1`: then the report opens, and the server runs until Ctrl-C. What it
+makes lies in the folder demo/; a second run takes what is there.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from PIL import Image
@@ -22,12 +26,14 @@ CHECKPOINT = FOLDER / "vgg_16.ckpt"
 MODEL = FOLDER / "models" / "vgg_16"
 SCENE = FOLDER / "scene.jpg"
 OVERLAY = FOLDER / "overlay.png"
+REPORT = FOLDER / "report.html"
 
 console = Console(highlight=False, soft_wrap=True)
 
 
-def main() -> int:
-    """Run every step; return the exit code."""
+def main(arguments: list[str]) -> int:
+    """Run every step; with `--keep`, leave the server to the user until Ctrl-C. Return the exit code."""
+    keep = arguments == ["--keep"]
     FOLDER.mkdir(exist_ok=True)
     try:
         if not CHECKPOINT.exists():
@@ -35,8 +41,13 @@ def main() -> int:
         if not (MODEL / "1").exists():
             run("export", "--ckpt", CHECKPOINT, "--out", MODEL)
         Image.fromarray(demo_scene()[0]).save(SCENE, quality=92)
-        with server() as address, Client(address, model="vgg_16") as client:
-            show(client.classify(SCENE).predictions[0].name, client.analyze(SCENE))
+        with server() as address:
+            with Client(address, model="vgg_16") as client:
+                show(client.classify(SCENE).predictions[0].name, client.analyze(SCENE))
+            if keep:
+                leave_to_the_user(address)
+        if not keep:
+            console.print("`make demo KEEP=1` leaves the server running, and says what to type next")
     except subprocess.CalledProcessError as error:
         console.print(f"[red]failed:[/] {' '.join(error.cmd[1:])}")
         return 1
@@ -72,6 +83,41 @@ def server() -> Iterator[str]:
             process.terminate()
 
 
+def leave_to_the_user(address: str) -> None:
+    """Open the report, say what to type next, and wait for Ctrl-C."""
+    run("client", "segment", SCENE, "--server", address, "-o", FOLDER, "--report", REPORT)
+    opened = can_show_a_browser() and webbrowser.open(REPORT.resolve().as_uri())
+    console.print(f"the report is {REPORT}{'' if opened else ': open it in a browser'}")
+    console.print(f"\n{next_steps(address)}\n\nThe server runs until Ctrl-C.")
+    with suppress(KeyboardInterrupt):
+        signal.pause()
+
+
+def can_show_a_browser() -> bool:
+    """Whether there is a desktop; elsewhere a browser would take the terminal, or there is none."""
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def next_steps(address: str) -> str:
+    """What to type next, in another terminal, while the server at `address` runs."""
+    return f"""\
+What next? In another terminal, in this folder:
+
+  . .venv/bin/activate
+
+Your own picture:
+  python -m client classify PICTURE --server {address}
+  python -m client segment PICTURE --server {address} -o out --report out/report.html
+
+Your own checkpoint, a file of slim's or the folder of a training run:
+  python -m export inspect CHECKPOINT
+  python -m export --ckpt CHECKPOINT
+  python -m serving_config up
+
+One that was published:
+  python -m export fetch --list"""
+
+
 def show(top_of_crop: str, answer: Analysis) -> None:
     """Print the ranking and the areas, and save the overlay."""
     ranking = Table("class", "score", title="classify", title_justify="left")
@@ -88,4 +134,4 @@ def show(top_of_crop: str, answer: Analysis) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

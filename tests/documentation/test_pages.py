@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from examples.demo import next_steps
 from tests.conftest import ROOT
 from tests.documentation.pages import BLOCKS, COMMANDS, PAGES, README, VERBS, room_and_verb
 
@@ -67,6 +68,14 @@ def used(command: str) -> list[str]:
 @pytest.mark.parametrize("command", dict.fromkeys(c for c in COMMANDS if room_and_verb(c)[0]))
 def test_options_of_a_command_exist(command: str) -> None:
     assert [option for option in used(command) if option not in of_command(command)] == []
+
+
+def test_what_the_demo_says_to_type_next_is_understood() -> None:
+    lines = [line.strip() for line in next_steps("localhost:8500").splitlines()]
+    typed = [line for line in lines if line.startswith("python -m ")]
+    assert len(typed) == 6
+    for command in typed:
+        assert [option for option in used(command) if option not in of_command(command)] == [], command
 
 
 def test_options_in_the_text_exist() -> None:
