@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
         if not (MODEL / "1").exists():
             run("export", "--ckpt", CHECKPOINT, "--out", MODEL)
         Image.fromarray(demo_scene()[0]).save(SCENE, quality=92)
-        with server() as address:
+        with server("vgg_16", MODEL) as address:
             with Client(address, model="vgg_16") as client:
                 show(client.classify(SCENE).predictions[0].name, client.analyze(SCENE))
             if keep:
@@ -64,9 +64,9 @@ def run(module: str, *arguments: str | Path) -> None:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Serve the model with the embedded engine on a free port; yield the address."""
-    arguments = ["serving_config", "up", "--engine", "embedded", "--port", "0", "--model", f"vgg_16={MODEL}"]
+def server(name: str, model: Path) -> Iterator[str]:
+    """Serve a model with the embedded engine on a free port; yield the address."""
+    arguments = ["serving_config", "up", "--engine", "embedded", "--port", "0", "--model", f"{name}={model}"]
     console.print(f"\n[bold]$ python -m {' '.join(arguments)}[/]")
     command = [sys.executable, "-m", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -15,6 +15,13 @@ _REASONS = {
     "it needs the public archive; test_fetch runs it against a server of its own": [
         "python -m export fetch mobilenet_v1_1.0_224",
         "python -m export --ckpt mobilenet_v1_1.0_224",
+        "slimserve classify cat.jpg --model mobilenet_v1",
+        "python -m export --ckpt mobilenet_v1_1.0_224 --precision int8 --calibrate photos/ --accept-agreement 60",
+    ],
+    "it needs a training run of the reader's; test_trained_checkpoints exports one": [
+        "python -m export inspect train/",
+        "python -m export --ckpt train/ --labels names.txt --out models/mine",
+        "slimserve evaluate photos/ --truth truth.csv --model mine",
     ],
     "it needs the package index; the tests of the package install in empty environments": [
         "python -m pip install '.[images]'",

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.demo.constants import Constants
+from slimserve.export.kernels.int8 import QuantizedLayers
 from slimserve.export.kernels.portable import VariableLayers
-from slimserve.export.kernels.x86 import FusedLayers
+from slimserve.export.kernels.x86 import EmulatedLayers, FusedLayers
 from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.rounding import tolerance
+from slimserve.export.verify.calibration import RecordingLayers, statistics
 from slimserve.export.verify.slim_reference import build_in_slim
 from slimserve.export.weights.recipes import load_variables
 
@@ -110,3 +112,22 @@ def test_cells_at_multiples_of_32_pixels_are_those_of_the_network(
     assert own.shape[1:3] == (5, 4)
     assert finer.shape[1:3] == (4 * step + 1, 3 * step + 1)
     assert np.abs(finer[:, ::step, ::step] - own).max() <= tolerance(network, "float32") * np.abs(own).max()
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "x86_bfloat16", "int8"])
+def test_lower_precisions_are_near(kind: str) -> None:
+    network, values = of_width("mobilenet_v1", 0.25)
+    pixels = np.round(image(97, 129)[None] * 127.5 + 127.5) / np.float32(127.5) - np.float32(1)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        recording = RecordingLayers(Constants(values), network.scope)
+        exact = network.logits(tf.constant(pixels), recording, "SAME", 16)
+        expected, recorded = session.run([exact, recording.recorded])
+        known = {scope: statistics(counted, 100) for scope, counted in recorded.items()}
+        layers = {
+            "bfloat16": VariableLayers(Constants(values), network.scope, tf.bfloat16),
+            "x86_bfloat16": EmulatedLayers(Constants(values), network.scope, tf.bfloat16),
+            "int8": QuantizedLayers(Constants(values), network, known),
+        }[kind]
+        found = session.run(tf.cast(network.logits(tf.constant(pixels), layers, "SAME", 16), tf.float32))
+    spread = expected - expected.mean()
+    assert np.linalg.norm(found - expected) <= 0.04 * np.linalg.norm(spread)

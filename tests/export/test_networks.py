@@ -260,7 +260,11 @@ def test_so_do_other_targets_and_precisions(name: str, tmp_path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("resnet_v1_50", "shortcut without ReLU"), ("inception_v3", "held against float32 in label maps")],
+    [
+        ("resnet_v1_50", "shortcut without ReLU"),
+        ("mobilenet_v2", "expanded_conv/project without ReLU"),
+        ("inception_v3", "held against float32 in label maps"),
+    ],
 )
 def test_8_bits_are_refused_in_one_line(name: str, reason: str, tmp_path: Path) -> None:
     with SlimNetwork(NETWORKS[name], CLASSES) as slim:
