@@ -6,8 +6,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
-import pty
 import re
 import tarfile
 import threading
@@ -274,6 +272,13 @@ def test_addresses_are_those_of_the_public_tables() -> None:
     }
 
 
+class Terminal(io.StringIO):
+    """A stream that says it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 class TestNamesGivenToCkpt:
     @pytest.fixture(autouse=True)
     def _here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,22 +309,17 @@ class TestNamesGivenToCkpt:
     def test_on_a_terminal_the_user_is_asked(
         self, answer: str, wanted: bool, host: Host, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        controller, terminal = pty.openpty()
+        asked = Terminal()
         monkeypatch.setattr(fetching, "_fetched", lambda published, folder: fetched(host, folder))
-        with (
-            os.fdopen(terminal, "r+b", buffering=0) as raw,
-            os.fdopen(controller, "r+b", buffering=0) as user,
-        ):
-            stream = io.TextIOWrapper(raw, write_through=True)
-            monkeypatch.setattr("sys.stdin", stream)
-            monkeypatch.setattr("sys.stderr", stream)
-            user.write(answer.encode())
-            if wanted:
-                assert fetching.checkpoint_named(NAME, "python -m export") == f"checkpoints/{FILE}"
-            else:
-                with pytest.raises(ExportError, match="nothing was fetched: `python -m export fetch vgg_16`"):
-                    fetching.checkpoint_named(NAME, "python -m export")
-            assert b"[y/N]" in user.read(1000)
+        monkeypatch.setattr("sys.stdin", Terminal(answer))
+        monkeypatch.setattr("sys.stderr", asked)
+        if wanted:
+            assert fetching.checkpoint_named(NAME, "python -m export") == f"checkpoints/{FILE}"
+        else:
+            with pytest.raises(ExportError, match="nothing was fetched: `python -m export fetch vgg_16`"):
+                fetching.checkpoint_named(NAME, "python -m export")
+        assert PUBLISHED[NAME].address() in asked.getvalue()
+        assert asked.getvalue().endswith("[y/N] ")
         assert bool(host.asked) == wanted
 
 
