@@ -9,6 +9,7 @@ operator == compares objects: `tf.equal` compares values.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from .formats.encoded import Encoded, Judged
 from .kinds import kind_of
 
 _NUMBERS = 7  # that a BMP's decoder has to know, which has most
+_INLINED = "_lower_using_switch_merge"  # control_flow_util_v2.py of TensorFlow
 
 
 class JudgedFile(NamedTuple):
@@ -106,6 +108,14 @@ class _Subgraph:
             results = [tf.identity(result, name="result") for result in build(**placeholders)]
         self._results = [result.name for result in results]
         self._definition = graph.as_graph_def()
+        # Inlined, branches and loops are kernels of every signature. Called, they are made when they are first taken: a
+        # signature that is sent pixels has none.
+        nodes = [
+            self._definition.node,
+            *(function.node_def for function in self._definition.library.function),
+        ]
+        for node in itertools.chain.from_iterable(nodes):
+            node.attr.pop(_INLINED, None)
 
     def __call__(self, **inputs: Tensor | str) -> list[Tensor]:
         # An import takes tensors of the current graph only; in the body of a loop or a branch those are copies.
