@@ -154,10 +154,24 @@ def small_models(small_network: Path, kept: Keep) -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine(models: Path) -> Iterator[str]:
-    """Address of an embedded engine, a process of its own, that serves `models`."""
+def narrow_models(kept: Keep) -> Path:
+    """A folder with vgg_16/1: VGG-16 with a sixteenth of its channels, random weights and the demo's classes."""
+
+    def make(folder: Path) -> None:
+        from slimserve.export.options import GraphOptions
+
+        from tests.support.narrow import export_narrow
+
+        export_narrow(folder, GraphOptions())
+
+    return kept("narrow", make, ["tests.support.narrow"])
+
+
+@pytest.fixture(scope="session")
+def engine(narrow_models: Path) -> Iterator[str]:
+    """Address of an embedded engine, a process of its own, that serves the narrow VGG-16 as vgg_16."""
     command = [sys.executable, "-m", "serving_config", "up", "--engine", "embedded", "--port", "0"]
-    command += ["--model", f"vgg_16={models / 'vgg_16'}"]
+    command += ["--model", f"vgg_16={narrow_models / 'vgg_16'}"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

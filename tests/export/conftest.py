@@ -60,6 +60,13 @@ def aligned(models: Path) -> Iterator[SavedModel]:
 
 
 @pytest.fixture(scope="session")
+def narrow(narrow_models: Path) -> Iterator[SavedModel]:
+    """The default export of VGG-16 with a sixteenth of its channels."""
+    with SavedModel(narrow_models / "vgg_16" / "1") as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
 def valid(export_demo: Callable[..., Path]) -> Iterator[SavedModel]:
     """The demo checkpoint exported as the slim tutorial segments."""
     with SavedModel(export_demo("--geometry", "valid", "--upsampling", "nearest")) as model:
