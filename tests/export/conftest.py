@@ -54,8 +54,8 @@ def export_demo(
 
 @pytest.fixture(scope="session")
 def aligned(models: Path) -> Iterator[SavedModel]:
-    """The default export of the demo checkpoint."""
-    with SavedModel(models / "vgg_16" / "1") as model:
+    """The default export of the demo checkpoint, as TensorFlow Serving runs it."""
+    with SavedModel(models / "vgg_16" / "1", rewritten=True) as model:
         yield model
 
 

@@ -282,13 +282,6 @@ def test_examples_are_classified_as_their_images_are(aligned: SavedModel) -> Non
     np.testing.assert_array_equal(answer["scores"], expected["scores"])
 
 
-def test_small_image_is_refused_by_the_valid_geometry(valid: SavedModel) -> None:
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match=r"image 0 is 300x100 pixels .* at least 224x224"
-    ):
-        valid("segment", images=np.zeros((1, 100, 300, 3), np.uint8))
-
-
 def test_class_names_are_looked_up_by_id(aligned: SavedModel) -> None:
     ranked = aligned("classify", images=np.zeros((1, 9, 9, 3), np.uint8))
     names = aligned("labels", class_ids=ranked["class_ids"][0])["class_names"]
