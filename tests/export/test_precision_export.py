@@ -200,7 +200,7 @@ def test_every_signature_answers_in_8_bits(plain: SavedModel, quantized: SavedMo
         "features": IMAGES - np.float32(SMALL.preprocessing.mean_rgb),
     }
     for name, signature in quantized.signatures.items():
-        given = {argument: inputs[argument] for argument in signature.inputs}
+        given = {argument: inputs[argument] for argument in signature.inputs if argument != "classes"}
         expected, found = plain(name, **given), quantized(name, **given)
         shapes = {output: (value.shape, value.dtype) for output, value in expected.items()}
         assert {output: (value.shape, value.dtype) for output, value in found.items()} == shapes, name
