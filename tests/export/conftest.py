@@ -84,6 +84,20 @@ def int8(export_demo: Callable[..., Path], tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="session")
+def checkpoint_1000(kept: Keep) -> Path:
+    """A V1 checkpoint with random weights and ImageNet's number of classes."""
+
+    def make(folder: Path) -> None:
+        from slimserve.export.demo.checkpoint_writer import write_checkpoint
+        from slimserve.export.demo.random_weights import random_checkpoint
+
+        write_checkpoint(folder / "vgg_16.ckpt", random_checkpoint(1000), "V1")
+
+    modules = ["slimserve.export.demo.checkpoint_writer", "slimserve.export.demo.random_weights"]
+    return kept("random_of_1000", make, modules) / "vgg_16.ckpt"
+
+
+@pytest.fixture(scope="session")
 def model_1000(checkpoint_1000: Path, kept: Keep) -> Path:
     """The version folder exported from `checkpoint_1000`."""
 
