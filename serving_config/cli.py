@@ -18,6 +18,7 @@ COMMANDS = {
     "up": ".up.up",
     "check": ".check.check",
     "render": ".deploy.render",
+    "certificates": ".deploy.certificates",
     "versions": ".rollout.versions",
     "canary": ".rollout.label_commands",
     "promote": ".rollout.label_commands",

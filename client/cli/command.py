@@ -43,6 +43,7 @@ ROOMS = (
             "up": "serve models in the foreground",
             "check": "find faults in the files of a deployment",
             "render": "write a deployment for Docker or Kubernetes",
+            "certificates": "make certificates for a trial of TLS",
             "versions": "show which versions are on disk and which are served",
             "canary": "put a version on trial beside the stable one",
             "promote": "make a version the stable one",
@@ -93,7 +94,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 def _list_of_verbs(prog: str) -> str:
     lines = []
     for room in ROOMS:
-        lines += [room.title, *(f"  {verb:<10}{text}" for verb, text in room.verbs.items()), ""]
+        lines += [room.title, *(f"  {verb:<14}{text}" for verb, text in room.verbs.items()), ""]
     lines += [
         f"`{prog} VERB --help` explains a verb.",
         "What a verb needs is installed by: pip install 'slimserve[NEEDED]'",

@@ -1,14 +1,13 @@
 """`python -m serving_config check`: which files, in which order, and what is printed."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import ServingConfigError
-from . import inspection
-from .finding import Finding, shorten
+from . import inspection, report
+from .deployments.kubernetes import SCHEMAS, VERSIONS
 
 _HERE = Path(__file__).resolve().parent.parent
 _DESCRIPTION = """\
@@ -23,7 +22,7 @@ examples:
   %(prog)s --models-config my/models.config --models-root models
   %(prog)s deploy/                          what `render` wrote
 
-Exit status: 0 no fault, 1 faults found, 2 wrong usage."""
+Exit status: 0 no fault, 1 faults found, 2 wrong usage or nothing that could be checked."""
 
 
 def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -46,54 +45,40 @@ def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="FOLDER",
         help="what the container sees as /models; default: ./models where that exists",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+    parser.add_argument(
+        "--kubernetes-version",
+        default=SCHEMAS,
+        choices=VERSIONS,
+        metavar="N.N",
+        help=f"of the cluster, from {VERSIONS[0]} to {VERSIONS[-1]} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--format", default="lines", choices=report.FORMATS, help="what is printed (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="the same as --format json")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check; 0 when nothing was found, 1 otherwise.
+    """Check; 0 when nothing was found, 1 when something was, 2 when it could not be checked."""
+    try:
+        result = _inspect(args)
+    except ServingConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(report.FORMATS["json" if args.json else args.format](result), end="")
+    return 1 if result.findings else 0
 
-    Raises:
-        ServingConfigError: a file or folder that was named does not exist.
-    """
+
+def _inspect(args: argparse.Namespace) -> inspection.Result:
     chosen = [args.models_config] if args.models_config else []
     chosen += args.files or ([] if chosen else [_HERE])
     for path in [*chosen, *([args.models_root] if args.models_root else [])]:
         if not path.exists():
             raise ServingConfigError(f"{path} does not exist: name a file or a folder that does")
-    result = inspection.inspect(
-        chosen, args.models_root, model_configs=[args.models_config] if args.models_config else []
+    return inspection.inspect(
+        chosen,
+        args.models_root,
+        model_configs=[args.models_config] if args.models_config else [],
+        kubernetes_version=args.kubernetes_version,
     )
-    _print(result, args.json)
-    return 1 if result.findings else 0
-
-
-def _print(result: inspection.Result, as_json: bool) -> None:
-    if as_json:
-        print(
-            json.dumps(
-                {
-                    "files": [str(p) for p in result.files],
-                    "findings": [_record(f) for f in result.findings],
-                    "notes": result.notes,
-                },
-                indent=2,
-            )
-        )
-        return
-    for finding in result.findings:
-        print(finding)
-    for note in result.notes:
-        print(f"note: {note}", file=sys.stderr)
-    count = len(result.findings)
-    outcome = "no fault" if not count else f"{count} fault{'s' * (count > 1)}"
-    print(f"{outcome} in {len(result.files)} file{'s' * (len(result.files) != 1)}", file=sys.stderr)
-
-
-def _record(finding: Finding) -> dict[str, object]:
-    return {
-        "file": shorten(finding.path),
-        "line": finding.line,
-        "message": finding.message,
-        "advice": finding.advice,
-    }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..errors import ServingConfigError
+from . import files as deployment_files
 from .configs import config_rules, messages, model_rules, text_proto
 from .configs.text_proto import Node
 from .deployments import (
@@ -31,6 +32,8 @@ _PREFIXES = {
     "ssl": "SSLConfig",
     "platform": "PlatformConfigMap",
 }
+_OF_MONITORING = {"groups", "scrape_configs", "datasources", "providers"}
+"""What files of Prometheus and Grafana begin with."""
 _RULES = {
     "BatchingParameters": config_rules.batching,
     "MonitoringConfig": config_rules.monitoring,
@@ -47,54 +50,45 @@ class Result:
     notes: list[str] = field(default_factory=list)
 
 
-def inspect(chosen: list[Path], models_root: Path | None, model_configs: list[Path]) -> Result:
+def inspect(
+    chosen: list[Path],
+    models_root: Path | None,
+    model_configs: list[Path],
+    kubernetes_version: str = kubernetes.SCHEMAS,
+) -> Result:
     """Check files and folders together.
 
     Args:
         chosen: the files, and folders to walk.
         models_root: the folder here that the container sees as /models; None for ./models where that exists.
         model_configs: those of the files that are model configurations whatever their names.
+        kubernetes_version: whose schemas manifests are held to.
 
     Raises:
         ServingConfigError: there is no file to check.
     """
-    files = list(dict.fromkeys(file for path in chosen for file in _files(path)))
+    files = list(dict.fromkeys(file for path in chosen for file in deployment_files.below(path)))
     if not files:
         raise ServingConfigError(f"no file to check in {chosen[0]}: name one")
-    run = _Inspection(
-        Result(files), models_root, {path.resolve(): "ModelServerConfig" for path in model_configs}
-    )
+    roles = {path.resolve(): "ModelServerConfig" for path in model_configs}
+    run = _Inspection(Result(files), models_root, roles, kubernetes_version)
     run.all()
     run.result.findings = sorted(set(run.result.findings))
     return run.result
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-        return
-    for entry in sorted(path.rglob("*")):
-        hidden = any(part.startswith(".") for part in entry.relative_to(path).parts)
-        if entry.is_file() and not hidden and _kind(entry):
-            yield entry
-
-
-def _kind(path: Path) -> str:
-    """`text`, `yaml` or `docker`, or empty for a file that is no part of a deployment."""
-    if path.name == "Dockerfile" or path.name.startswith("Dockerfile."):
-        return "docker"
-    suffix = path.with_suffix("").suffix if path.suffix == ".template" else path.suffix
-    return {".config": "text", ".pbtxt": "text", ".yml": "yaml", ".yaml": "yaml"}.get(suffix, "")
-
-
 class _Inspection:
-    def __init__(self, result: Result, models_root: Path | None, roles: dict[Path, str]):
+    def __init__(
+        self, result: Result, models_root: Path | None, roles: dict[Path, str], kubernetes_version: str
+    ):
+        self.kubernetes_version = kubernetes_version
         self.result = result
         self.models_root = models_root
         self.roles = roles
         self.servers: list[DescribedServer] = []
         self.trees: dict[Path, Node | None] = {}
         self.misfits: list[yaml_file.Document] = []
+        self.extended: set[tuple[Path, str]] = set()
 
     def add(self, findings: "Iterator[Finding] | list[Finding]") -> None:
         for finding in findings:
@@ -122,8 +116,12 @@ class _Inspection:
                     file = found.file(flag)
                     if file is not None:
                         self.roles.setdefault(file.resolve(), name)
+                        # Whatever its suffix, where it lies among the files.
+                        here = file.is_file() and file.resolve().is_relative_to(found.path.parent.resolve())
+                        if here and file.resolve() not in {each.resolve() for each in self.result.files}:
+                            self.result.files.append(file)
         for path in self.result.files:
-            if _kind(path) not in ("yaml", "docker"):
+            if deployment_files.kind(path) not in ("yaml", "docker"):
                 with self.guard(path):
                     self.text(path)
         for found in self.servers:
@@ -136,10 +134,10 @@ class _Inspection:
         read: dict[Path, list[yaml_file.Document]] = {}
         for path in self.result.files:
             with self.guard(path):
-                if _kind(path) == "docker":
+                if deployment_files.kind(path) == "docker":
                     found, faults = dockerfile.server(path)
                     self.take([found] if found else [], faults)
-                elif _kind(path) == "yaml":
+                elif deployment_files.kind(path) == "yaml":
                     read[path], faults = yaml_file.read(path)
                     self.add(faults)
         kustomizations = self.kustomizations([d for documents in read.values() for d in documents])
@@ -153,6 +151,9 @@ class _Inspection:
             if kubernetes.is_manifest(document)
         ]
         surroundings = kubernetes.Surroundings(kustomizations, manifests)
+        self.extended = compose.extended(
+            document for documents in read.values() for document in documents if compose.is_compose(document)
+        )
         for path, documents in read.items():
             if path.resolve() in patches:
                 self.result.notes.append(f"{shorten(path)} is a patch: objects were checked without it")
@@ -178,19 +179,20 @@ class _Inspection:
             return
         if wanted_state.is_wanted_state(document):
             self.add(wanted_state.findings(document))
+            self.add(wanted_state.drift(document))
             return
         if compose.is_compose(document):
             faults = list(compose.schema_findings(document))
             self.add(faults)
             if not faults:
-                self.take(*compose.servers(document))
+                self.take(*compose.servers(document, self.extended))
         elif kubernetes.is_manifest(document):
             if kubernetes.is_custom(document):
                 kind, version = document.data["kind"], document.data["apiVersion"]
                 where = f"{shorten(document.path)}:{document.line('kind')}"
                 self.result.notes.append(f"{where}: {kind} was not checked, {version} is not Kubernetes' own")
                 return
-            faults = list(kubernetes.schema_findings(document))
+            faults = list(kubernetes.schema_findings(document, self.kubernetes_version))
             self.add(faults)
             if faults:
                 self.misfits.append(document)
@@ -199,12 +201,14 @@ class _Inspection:
             else:
                 self.take(*containers.servers(document, surroundings))
         else:
-            advice = "give it `services`, or `kind` and `apiVersion`"
-            self.add([Finding(document.path, 1, "neither a compose file nor a Kubernetes object", advice)])
+            keys = document.data if isinstance(document.data, dict) else {}
+            if not _OF_MONITORING & set(keys):
+                message, advice = "neither a compose file nor a Kubernetes object", "it was not checked"
+                self.add([Finding(document.path, 1, message, advice).as_note()])
 
     def config_map(self, document: yaml_file.Document) -> None:
         for key, text in (document.data.get("data") or {}).items():
-            if _kind(Path(key)) == "text":
+            if deployment_files.kind(Path(key)) == "text":
                 # A text of several lines begins on the line below its key.
                 first = document.line("data", key) + ("\n" in text)
                 root, faults = text_proto.read_text(text, document.path, first)
@@ -263,6 +267,8 @@ class _Inspection:
                 here = mount.locate(base)
                 if here is not None and here.exists():
                     return here
+            if file is not None and file.resolve() == config.resolve() and found.holds_part_of(base):
+                return None
         if not in_models or Path(base).exists():
             return Path(base)
         if Path("models").is_dir():

@@ -5,20 +5,18 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..check.deployments import wanted_state
 from ..errors import ServingConfigError
 from . import files as deployment_files
 from . import folder
 from .plan import Plan
-from .wanted import FILE, Wanted
+from .wanted import Wanted
 
-_RECORD = ".rendered.json"
 _SECRET = "tls/ssl.config"
-# These keep what was written into them by hand.
-_EDITED = (FILE, "models.config")
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,8 @@ class Changes:
 
     wanted: Wanted
     plan: Plan
-    files: Mapping[str, str]
-    there: Mapping[str, str]
+    files: Mapping[str, str] = field(repr=False)  # with the key of TLS
+    there: Mapping[str, str] = field(repr=False)
     last: Mapping[str, Any]
 
     @property
@@ -61,7 +59,9 @@ class Changes:
         return [
             name
             for name in self.changed
-            if name in self.there and name not in _EDITED and known.get(name) != _hash(self.there[name])
+            if name in self.there
+            and name not in wanted_state.EDITED
+            and known.get(name) != _hash(self.there[name])
         ]
 
     def losses(self) -> list[str]:
@@ -114,7 +114,8 @@ class Changes:
             "files": {name: _hash(text) for name, text in sorted(self.files.items())},
         }
         text = json.dumps(record, indent=2) + "\n"
-        folder.write(out, {**self.files, _RECORD: text}, private=deployment_files.PRIVATE)
+        new = {name: self.files[name] for name in self.changed if name in self.files}
+        folder.write(out, {**new, wanted_state.RECORD: text}, private=deployment_files.PRIVATE)
         folder.remove(out, [name for name in self.there if name not in self.files])
 
 
@@ -122,7 +123,7 @@ def changes(wanted: Wanted, plan: Plan) -> Changes:
     """What the wanted state changes in its folder."""
     out = wanted.out
     files = deployment_files.render(wanted, plan)
-    last = _last(out)
+    last = wanted_state.rendered(out)
     names = {*files, *last.get("files", {})}
     there = {name: text for name in sorted(names) if (text := _text(out / name)) is not None}
     return Changes(wanted, plan, files, there, last)
@@ -162,14 +163,6 @@ def _losses(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str
         versions = [[model["versions"] for model in plan["models"].values()] for plan in (before, after)]
         if versions[0] != versions[1]:
             yield f"the versions that fit {image}: name the image that holds the new ones with --built-image"
-
-
-def _last(out: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((out / _RECORD).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _text(path: Path) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from . import templates
+from . import monitoring, templates
 from .plan import Plan
 
 
@@ -27,6 +27,7 @@ def render(plan: Plan, out: Path) -> str:
     if plan.gpus:
         gpu = {"driver": "nvidia", "count": plan.gpus, "capabilities": ["gpu"]}
         resources["reservations"] = {"devices": [gpu]}
+    tree["services"].update(monitoring.services(plan))
     return templates.reworded(templates.dump(tree), templates.sizing(plan))
 
 

@@ -7,7 +7,7 @@ from google.protobuf import text_format
 
 from .. import models_config_text
 from ..protocol import ModelServerConfig
-from . import compose_file, config_files, image_build, manifests, templates
+from . import compose_file, config_files, image_build, manifests, monitoring, templates
 from .plan import Plan
 from .wanted import FILE, Wanted
 
@@ -33,6 +33,8 @@ def render(wanted: Wanted, plan: Plan) -> dict[str, str]:
         files["docker-compose.yml"] = compose_file.render(plan, out)
     if "kubernetes" in wanted.targets:
         files.update(manifests.render(plan, str(out), _patches(out)))
+    if plan.monitoring:
+        files.update(monitoring.files(plan, wanted.targets))
     files["Dockerfile"] = image_build.render(plan, str(out))
     return files
 
@@ -40,7 +42,7 @@ def render(wanted: Wanted, plan: Plan) -> dict[str, str]:
 def next_commands(out: Path, plan: Plan, targets: Sequence[str]) -> list[str]:
     """What the operator runs next."""
     commands = []
-    builds = "kubernetes" in targets and plan.claim is None
+    builds = "kubernetes" in targets and plan.is_built
     if builds or plan.baked:
         commands.append(image_build.command(plan, str(out)))
     if "docker" in targets:

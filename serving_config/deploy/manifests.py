@@ -5,7 +5,7 @@ from typing import Any
 
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from . import templates
+from . import monitoring, object_store, templates
 from .plan import Claim, Plan
 
 _CLAIM, _LOADER = "kubernetes/models-claim.yaml", "kubernetes/models-loader.yaml"
@@ -50,10 +50,14 @@ def render(plan: Plan, out: str, patches: Sequence[str] = ()) -> dict[str, str]:
             "serving-loader": f"{plan.name}-loader",
             "models/vgg_16 ": f"{plan.models[0].folder} ",
         }
-        phrases["kustomization.yaml"][_BUILD] = _COPY
-        phrases["kubernetes/deployment.yaml"][f"          {_BUILT}\n"] = ""
-    else:
+    if plan.copy_from:
+        object_store.let_out(trees["kubernetes/network-policy.yaml"])
+        phrases["kubernetes/network-policy.yaml"] = {"nothing goes out.": "the object store may be reached."}
+    if plan.is_built:
         phrases["kustomization.yaml"]["docker-image serving-models:1"] = f"docker-image {plan.built}"
+    else:
+        phrases["kustomization.yaml"][_BUILD] = _COPY if plan.claim else ""
+        phrases["kubernetes/deployment.yaml"][f"          {_BUILT}\n"] = ""
     for tree in trees.values():
         _rename(tree, plan.name)
     return {
@@ -82,6 +86,8 @@ def _kustomization(tree: Any, plan: Plan, patches: Sequence[str]) -> None:
         tree["resources"].append(_CLAIM)
     if patches:
         tree["patches"] = [{"path": path} for path in patches]
+    if plan.monitoring:
+        tree["resources"] += [monitoring.POD_MONITOR, monitoring.PROMETHEUS_RULE]
     if plan.batching:
         tree["configMapGenerator"][0]["files"].append("batching.config")
     if plan.tls:
@@ -91,7 +97,7 @@ def _kustomization(tree: Any, plan: Plan, patches: Sequence[str]) -> None:
 def _deployment(tree: Any, plan: Plan) -> None:
     pod = tree["spec"]["template"]["spec"]
     container = pod["containers"][0]
-    container["image"] = plan.image if plan.claim else plan.built
+    container["image"] = plan.built if plan.is_built else plan.image
     container["startupProbe"]["failureThreshold"] = (
         plan.startup_seconds // container["startupProbe"]["periodSeconds"]
     )
@@ -100,12 +106,18 @@ def _deployment(tree: Any, plan: Plan) -> None:
     for amounts in container["resources"].values():
         amounts["cpu"] = DoubleQuotedScalarString(plan.cpu)
         amounts["memory"] = plan.memory
+    if plan.monitoring:
+        # The operator's Prometheus would scrape twice.
+        del tree["spec"]["template"]["metadata"]["annotations"]
     if plan.gpus:
         container["resources"]["limits"]["nvidia.com/gpu"] = plan.gpus
-    if plan.claim:
+    if not plan.is_built:
         container["volumeMounts"].append({"name": "models", "mountPath": "/models", "readOnly": True})
+    if plan.claim:
         claim = {"claimName": "serving-models", "readOnly": True}
         pod["volumes"].append({"name": "models", "persistentVolumeClaim": claim})
+    if plan.copy_from:
+        object_store.copy(pod, plan)
     if plan.tls:
         _encrypt(pod, container, plan)
 

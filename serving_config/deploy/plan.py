@@ -15,6 +15,7 @@ STOCK_IMAGE = "tensorflow/serving:2.20.0"
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _DNS_LABEL = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")
 _CPU = re.compile(r"(?P<millis>[1-9]\d*)m|(?P<cores>\d+(\.\d{1,3})?)")
+_STORE = re.compile(r"(s3|gs|az)://[\w./-]+")
 _MEMORY = re.compile(r"[1-9]\d*[MG]i")
 # VGG-16 in float32; a call's is that of a 512x512 image. README, Sizing.
 _GB_A_VERSION, _GB_A_CALL = Decimal("1.0"), Decimal("0.2")
@@ -56,7 +57,7 @@ class Plan:
     """One deployment. `cpu` and `memory_asked` are Kubernetes quantities, such as `2`, `500m` and `6Gi`.
 
     Without `memory_asked` the memory follows the models and the CPUs. The models lie in `built_image` on Kubernetes,
-    unless there is a claim, and with Docker too if they are `baked`.
+    unless there is a claim or an address that pods copy them from, and with Docker too if they are `baked`.
     """
 
     models: tuple[Model, ...]
@@ -65,11 +66,13 @@ class Plan:
     image: str = STOCK_IMAGE
     built_image: str = "serving-models"
     claim: Claim | None = None
+    copy_from: str | None = None
     cpu: str = "2"
     memory_asked: str | None = None
     baked: bool = False
     gpus: int = 0
     batching: bool = False
+    monitoring: bool = False
     tls: ServerTls | None = None
 
     def __post_init__(self) -> None:
@@ -92,6 +95,10 @@ class Plan:
             return f"--cpu {self.cpu}: write cores, such as 2 or 500m"
         if self.memory_asked is not None and not _MEMORY.fullmatch(self.memory_asked):
             return f"--memory {self.memory_asked}: write it in Mi or Gi, such as 6Gi"
+        if self.copy_from is not None and not _STORE.fullmatch(self.copy_from):
+            return f"--copy-from {self.copy_from}: write s3://BUCKET/FOLDER, gs://... or az://..."
+        if self.copy_from is not None and self.claim:
+            return "the models lie on a claim or are copied from a store: give --no-claim, or leave --copy-from out"
         for option, image in (("--image", self.image), ("--built-image", self.built_image)):
             if not re.fullmatch(r"[\w.:/@-]+", image):
                 return f"{option} {image}: not the name of an image"
@@ -118,10 +125,20 @@ class Plan:
         return "@" in self.built_image or ":" in self.built_image.rpartition("/")[2]
 
     @property
+    def is_built(self) -> bool:
+        """Whether the models lie in an image on Kubernetes."""
+        return self.claim is None and self.copy_from is None
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """Of all versions that are here."""
+        files = (file for m in self.models for v in m.versions for file in (m.folder / str(v)).rglob("*"))
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+    @property
     def startup_seconds(self) -> int:
         """How long the server may take until it answers: 5 minutes, and a second for each 20 MB to be read."""
-        files = (file for m in self.models for v in m.versions for file in (m.folder / str(v)).rglob("*"))
-        return 300 + sum(file.stat().st_size for file in files if file.is_file()) // 20_000_000
+        return 300 + self.bytes_on_disk // 20_000_000
 
     @property
     def cores(self) -> Decimal:

@@ -27,7 +27,19 @@ examples:
   %(prog)s                     after a change of slimserve.yaml by hand
 
 Of a new model's versions, the lowest gets the label `stable` and the highest `canary`."""
-_PLAIN = ("name", "replicas", "image", "built_image", "cpu", "memory", "gpus", "batching", "baked")
+_PLAIN = (
+    "name",
+    "replicas",
+    "image",
+    "built_image",
+    "cpu",
+    "memory",
+    "gpus",
+    "batching",
+    "baked",
+    "monitoring",
+    "copy_from",
+)
 
 
 def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -105,6 +117,13 @@ def _add_sizes(option: Callable[..., argparse.Action]) -> None:
         help="turn server-side batching on (read batching.config first)",
     )
 
+    option(
+        "--monitoring",
+        action=argparse.BooleanOptionalAction,
+        help="rules for Prometheus and a dashboard for Grafana; both in a compose profile, and for the Prometheus "
+        "Operator on Kubernetes",
+    )
+
 
 def _add_where_models_lie(option: Callable[..., argparse.Action]) -> None:
     option(
@@ -122,6 +141,11 @@ def _add_where_models_lie(option: Callable[..., argparse.Action]) -> None:
         "--claim",
         action=argparse.BooleanOptionalAction,
         help="Kubernetes: the models lie on a volume, not in the image",
+    )
+    option(
+        "--copy-from",
+        metavar="s3://BUCKET/FOLDER",
+        help="Kubernetes: each pod copies the models NAME/VERSION from this object store (s3, gs, az) before it starts",
     )
     option("--storage-class", metavar="CLASS", help="of the claim: one that several nodes can mount")
     option(

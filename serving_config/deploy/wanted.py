@@ -153,11 +153,13 @@ class Wanted:
             image=str(tree["image"]),
             built_image=str(tree.get("built_image") or f"{tree['name']}-models"),
             claim=None if claim is None else Claim(**{str(k): str(v) for k, v in claim.items()}),
+            copy_from=str(tree["copy_from"]) if "copy_from" in tree else None,
             cpu=str(tree["cpu"]),
             memory_asked=str(tree["memory"]) if "memory" in tree else None,
             baked=bool(tree.get("baked")),
             gpus=int(tree.get("gpus", 0)),
             batching=bool(tree.get("batching")),
+            monitoring=bool(tree.get("monitoring")),
             tls=self._tls(),
         )
 

@@ -137,7 +137,8 @@ def _run_deployment(args: argparse.Namespace, wanted: Wanted, change: Callable[[
         print(found.difference() or "nothing changes")
     found.confirm(args.yes, args.force)
     outcome = None
-    if "docker" in wanted.targets and not args.no_server:
+    # A container that holds the models itself has no new version, and a server waits for that without end.
+    if "docker" in wanted.targets and not (args.no_server or found.plan.baked):
         _, _, _, outcome = _move(args, wanted, change)
     found.write()
     following = next_commands(

@@ -35,7 +35,7 @@ CLIENT = typed(*(("client", verb) for verb in VERBS["client"]))
 OVER_TLS = [c for c in CLIENT if "--tls-" in c]
 COMPARING = [c for c in CLIENT if "--against" in c]  # while two versions are served
 ROLLOUTS = typed(*(("serving_config", verb) for verb in ROLLOUT))
-FILES = ("render", "check")
+FILES = ("certificates", "render", "check")
 PRINTED = [c for c in typed(("serving_config", "up")) if c not in UP]
 INSPECT = typed(("export", "inspect"))
 FETCH = typed(("export", "fetch"))
@@ -83,17 +83,7 @@ def exported(workshop: Workshop, small_models: Path) -> Workshop:
 
 @pytest.mark.parametrize("command", LOOKED_AT)
 def test_tensorflows_tool_lists_the_signatures(exported: Workshop, command: str) -> None:
-    printed = exported.type(command)
-    for name in (
-        "serving_default",
-        "classify_bytes",
-        "classify_examples",
-        "segment",
-        "logits",
-        "network",
-        "labels",
-    ):
-        assert f"signature_def['{name}']" in printed
+    assert "signature_def['segment']" in exported.type(command)
 
 
 @pytest.mark.parametrize("command", INSPECT)

@@ -40,7 +40,7 @@ OUTSIDE = {
 }
 OUTSIDE |= {"tests/contract/recorded/", "variables/"}
 # Options in running text that belong to other programs.
-FOREIGN = {"--detach", "--wait", "--kustomize"}
+FOREIGN = {"--build-context", "--detach", "--wait", "--kustomize"}
 
 
 @functools.cache

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator
 
-from google.protobuf import text_format
+from google.protobuf import message_factory, text_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from ... import protocol
@@ -26,14 +26,32 @@ def message(name: str) -> Descriptor:
 
 
 def conform(root: Node, descriptor: Descriptor) -> list[Finding]:
-    """Where the tree is not a `descriptor` message: unknown fields, wrong types, repetitions."""
-    return list(_message_faults(root, descriptor))
+    """Where the tree is not a `descriptor` message: unknown fields, wrong types, repetitions.
+
+    Where nothing is found, protobuf's own parser has the last word; it does not know what an Any holds.
+    """
+    faults = list(_message_faults(root, descriptor))
+    if faults or any(node.name.startswith("[") for node in root.walk()):
+        return faults
+    try:
+        text_format.Parse(root.source, message_factory.GetMessageClass(descriptor)())
+    except text_format.ParseError as error:
+        # Its message quotes the line, which may be a key's.
+        secret = descriptor.name == protocol.SSLConfig.DESCRIPTOR.name
+        words = str(error).partition(" : ")[2] or str(error)
+        message = "breaks the grammar of the text format" if secret else words
+        return [Finding(root.path, error.GetLine() or 1, message, "correct it")]
+    except UnicodeDecodeError:
+        return [root.fault("a string is not UTF-8 text", "correct it")]
+    return []
 
 
 def _message_faults(parent: Node, descriptor: Descriptor) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for node in parent.fields:
         field = descriptor.fields_by_name.get(node.name)
+        if field is None and node.name.startswith("["):
+            continue
         if field is None:
             known = list(descriptor.fields_by_name)
             close = difflib.get_close_matches(node.name, known, n=1)

@@ -1,9 +1,8 @@
 """Read a text-format protocol buffer into a tree that knows its lines.
 
 The protobuf runtime's own text parser stops at the first fault and forgets the lines of what it accepted;
-`check` needs all faults and the line of every value. Grammar:
-https://protobuf.dev/reference/protobuf/textformat-spec/ (without Any expansion and extensions, which no
-configuration of TensorFlow Serving's stock server uses).
+`check` needs all faults and the line of every value. That parser has the last word (messages.py). Grammar:
+https://protobuf.dev/reference/protobuf/textformat-spec/. What an Any holds is kept under the name in its brackets.
 """
 
 import re
@@ -19,7 +18,7 @@ _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n\f\v]+|\#[^\n]*)
       | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
       | (?P<word>-?[\w.][\w.+-]*)
-      | (?P<mark>[{}<>\[\]:,;])""",
+      | (?P<mark>[{}<>\[\]:,;/])""",
     re.VERBOSE,
 )
 _OPENERS = {"{": "}", "<": ">"}
@@ -48,6 +47,8 @@ class Node:
     text: str | None = None
     quoted: bool = False
     fields: list["Node"] = field(default_factory=list)
+    source: str = field(default="", repr=False)
+    """Of the root, the text that was read."""
 
     @property
     def is_message(self) -> bool:
@@ -141,11 +142,22 @@ class _Reader:
             token = self.next()
             if token.text == closer and token.kind in ("mark", "end"):
                 return fields
-            if token.kind != "word" or not re.fullmatch(r"[A-Za-z_]\w*", token.text):
+            if token.text == "[" and token.kind == "mark":
+                token = self.name_of_any(token)
+            elif token.kind != "word" or not re.fullmatch(r"[A-Za-z_]\w*", token.text):
                 wanted = f" or `{closer}`" if closer else ""
                 raise TextProtoError(token.line, f"expected a field name{wanted}, found {_shown(token)}")
             fields.extend(self.values(token))
             self.took(",", ";")
+
+    def name_of_any(self, opener: _Token) -> _Token:
+        words = []
+        while not self.took("]"):
+            token = self.next()
+            if token.kind not in ("word", "mark") or token.text in _OPENERS:
+                raise TextProtoError(token.line, f"expected `]` after a type, found {_shown(token)}")
+            words.append(token.text)
+        return _Token("word", f"[{''.join(words)}]", opener.line)
 
     def values(self, name: _Token) -> Iterator[Node]:
         colon = self.took(":")
@@ -204,7 +216,7 @@ def read(text: str, path: Path) -> Node:
     Raises:
         TextProtoError: the text is not in text format.
     """
-    return Node("", path, 1, fields=_Reader(text, path).message(""))
+    return Node("", path, 1, fields=_Reader(text, path).message(""), source=text)
 
 
 def read_file(path: Path) -> tuple[Node | None, list[Finding]]:

@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -41,12 +41,38 @@ def schema_findings(document: Document) -> Iterator[Finding]:
         yield document.fault(message, "see the Compose Specification", *deepest.absolute_path)
 
 
-def servers(document: Document) -> tuple[list[DescribedServer], list[Finding]]:
-    """The TensorFlow Serving services of a compose file, and faults of each that need no other file."""
+def extended(documents: Iterable[Document]) -> set[tuple[Path, str]]:
+    """The services that others extend: the file and the name of each."""
+    found = set()
+    for document in documents:
+        for service in (document.data.get("services") or {}).values():
+            base = service.get("extends") if isinstance(service, dict) else None
+            base = {"service": base} if isinstance(base, str) else base or {}
+            if "service" in base:
+                file = document.path.parent / base.get("file", document.path.name)
+                found.add((file.resolve(), str(base["service"])))
+    return found
+
+
+def servers(
+    document: Document, extended: Container[tuple[Path, str]] = ()
+) -> tuple[list[DescribedServer], list[Finding]]:
+    """The TensorFlow Serving services of a compose file, and faults of each that need no other file.
+
+    Args:
+        extended: services that are not whole by themselves.
+    """
     found: list[DescribedServer] = []
     faults: list[Finding] = []
     services = document.data.get("services")
     for name, service in services.items() if isinstance(services, dict) else ():
+        if "extends" in service or (document.path.resolve(), name) in extended:
+            message, advice = (
+                f"{name} is made of several services",
+                "check what `docker compose config` prints",
+            )
+            faults.append(document.fault(message, advice, "services", name).as_note())
+            continue
         try:
             entry, command = (
                 _words(document, name, key, service.get(key)) for key in ("entrypoint", "command")

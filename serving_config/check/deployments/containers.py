@@ -46,7 +46,7 @@ def _server(
         [(str(word), document.line(*here, key, at)) for at, word in enumerate(container.get(key) or [])]
         for key in ("command", "args")
     )
-    line, image = document.line(*here), container.get("image") or ""
+    line, image = document.line(*here), surroundings.image(container.get("image") or "")
     environment = {
         variable["name"]: str(variable["value"])
         for variable in container.get("env") or []
@@ -64,6 +64,8 @@ def _server(
         advice = f'add command: ["/usr/bin/{ENTRY_POINT}"]'
         faults.append(server.fault(f"{what} keeps signals from the server", advice))
     volumes = {volume.get("name"): volume for volume in pod.get("volumes") or []}
+    for template in get(document.data, "spec", "volumeClaimTemplates") or []:  # of a StatefulSet
+        volumes[get(template, "metadata", "name")] = {}
     for at, mount in enumerate(container.get("volumeMounts") or []):
         where = (*here, "volumeMounts", at)
         if mount.get("name") not in volumes:

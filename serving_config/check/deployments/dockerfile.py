@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ..finding import Finding
 from ..servers import command_line
+from ..servers.command_line import Words
 from ..servers.described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
 
 
@@ -78,9 +79,7 @@ def server(path: Path) -> tuple[DescribedServer | None, list[Finding]]:
     if faults:
         return None, faults
     entry, command = _last(steps, "ENTRYPOINT"), _last(steps, "CMD")
-    words = [
-        [(word, step.line_of(word)) for word in step.words()] if step else None for step in (entry, command)
-    ]
+    words = [_words(step) if step else None for step in (entry, command)]
     if not any(ENTRY_POINT in word for some in words for word, _ in some or []) and not STOCK_IMAGE.match(
         image
     ):
@@ -89,11 +88,12 @@ def server(path: Path) -> tuple[DescribedServer | None, list[Finding]]:
     if run.flags is None:
         return None, run.faults
     found = DescribedServer(path, base.line, image, run.flags, list(_copies(steps, path.parent)))
+    # What RUN makes, and an archive unpacks, cannot be seen.
+    found.complete = not any(step.keyword in ("RUN", "ADD") for step in steps)
     faults = run.faults
     # An empty ENTRYPOINT takes the image's own away, and CMD is the whole command.
     first = command if entry is not None and not entry.words() else entry
-    in_a_shell = first is None or not first.rest.startswith("[")
-    if in_a_shell or not run.signals:
+    if first is None or not run.signals:
         advice = f'write ENTRYPOINT ["/usr/bin/{ENTRY_POINT}"]'
         line = entry.line if entry else base.line
         faults.append(found.fault("the server is not the entry point, and gets no signals", advice, line))
@@ -103,6 +103,13 @@ def server(path: Path) -> tuple[DescribedServer | None, list[Finding]]:
         faults.append(found.fault("the server runs as root", "add USER 65532:65532", line))
     found.scripts = [(step.rest, step.line) for step in steps if step.keyword == "HEALTHCHECK"]
     return found, faults
+
+
+def _words(step: Instruction) -> Words:
+    """The exec form's words; the shell form's are a script of the shell."""
+    if step.rest.startswith("["):
+        return [(word, step.line_of(word)) for word in step.words()]
+    return [(word, step.line) for word in ("/bin/sh", "-c", step.rest)]
 
 
 def _environment(steps: list[Instruction]) -> dict[str, str]:
@@ -161,10 +168,11 @@ def _copies(steps: list[Instruction], context: Path) -> Iterator[Mount]:
         foreign = any(option.startswith("--from=") for option in options)
         for source in sources:
             into = workdir / target
+            if foreign or not (context / source).exists():  # a file or a folder, and which cannot be seen
+                yield Mount(str(into), None, step.line)
+                if into.name.isdecimal():  # a version's folder stands for the base path above it as well
+                    yield Mount(str(into.parent), None, step.line)
             # Of a folder the content is copied, of a file the file.
             if (target.endswith("/") or len(sources) > 1) and not (context / source).is_dir():
                 into /= PurePosixPath(source).name
             yield Mount(str(into), None if foreign else context / source, step.line)
-            # A version's folder stands for the base path above it as well.
-            if foreign and into.name.isdecimal():
-                yield Mount(str(into.parent), None, step.line)

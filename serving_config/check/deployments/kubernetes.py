@@ -1,5 +1,6 @@
 """Kubernetes manifests: their schemas, and the servers they describe."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,15 @@ from .kustomization import Kustomization
 from .yaml_file import Document
 
 SCHEMAS = "1.32"
-"""The Kubernetes version whose schemas manifests are held to."""
+"""The Kubernetes version whose schemas manifests are held to, unless another is named."""
+VERSIONS = sorted(
+    {
+        ".".join(re.findall(r"\d+", folder.name)[:2])
+        for folder in (Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema").iterdir()
+    },
+    key=lambda version: tuple(map(int, version.split("."))),
+)
+"""The versions whose schemas are at hand, rising."""
 POD = ("spec", "template", "spec")
 _CONTENTS = ("data", "binaryData", "stringData")
 
@@ -34,6 +43,16 @@ class Surroundings:
         for kustomization in self.kustomizations:
             found.update({name: dict(files) for name, files in kustomization.generated.items()})
         return found
+
+    def image(self, name: str) -> str:
+        """What a container's image becomes by the `images` of the kustomizations."""
+        for kustomization in self.kustomizations:
+            for entry in kustomization.document.data.get("images") or []:
+                if isinstance(entry, dict) and entry.get("name") == name.partition("@")[0].partition(":")[0]:
+                    tag, digest = entry.get("newTag"), entry.get("digest")
+                    new = str(entry.get("newName") or entry["name"])
+                    return f"{new}@{digest}" if digest else f"{new}:{tag}" if tag else new
+        return name
 
     def replicas(self, deployment: Document) -> int:
         """The most replicas that a Deployment may have, by itself or by its autoscaler."""
@@ -59,23 +78,23 @@ def is_custom(document: Document) -> bool:
     return "." in group and not group.endswith(".k8s.io")
 
 
-def schema_findings(document: Document) -> Iterator[Finding]:
+def schema_findings(document: Document, version: str = SCHEMAS) -> Iterator[Finding]:
     """The first place where the object departs from its schema, unknown fields included; and empty list items."""
     for key in ("apiVersion", "kind"):
         if not isinstance(document.data[key], str):
-            yield document.fault(f"{key} is no word", f"see Kubernetes {SCHEMAS}", key)
+            yield document.fault(f"{key} is no word", f"see Kubernetes {version}", key)
             return
     for keys in _empty_items(document.data):  # which the schemas allow
         yield document.fault(f"{'.'.join(map(str, keys))} is empty", "fill it in or remove it", *keys)
     kind = document.data["kind"]
     try:
-        kubernetes_validate.validate(document.data, SCHEMAS, strict=True)
+        kubernetes_validate.validate(document.data, version, strict=True)
     except kubernetes_validate.ValidationError as error:
         where = ".".join(str(part) for part in error.absolute_path) or kind
         message = f"{where}: {error.message[:200]}"
-        yield document.fault(message, f"see Kubernetes {SCHEMAS}'s {kind}", *error.absolute_path)
+        yield document.fault(message, f"see Kubernetes {version}'s {kind}", *error.absolute_path)
     except kubernetes_validate.SchemaNotFoundError:
-        message = f"Kubernetes {SCHEMAS} has no {kind} in {document.data['apiVersion']}"
+        message = f"Kubernetes {version} has no {kind} in {document.data['apiVersion']}"
         yield document.fault(message, "correct kind or apiVersion", "kind")
 
 

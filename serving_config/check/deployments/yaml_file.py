@@ -53,13 +53,22 @@ def read(path: Path) -> tuple[list[Document], list[Finding]]:
     except YAMLError as error:
         return [], [_unreadable(path, text, error)]
     documents = [
-        Document(path, plain(source), source)
+        Document(path, plain(part), part)
         for source in sources
         if isinstance(source, (CommentedMap, CommentedSeq))
+        for part in _objects(source)
     ]
-    if len(documents) == sum(source is not None for source in sources):
+    if all(source is None or isinstance(source, (CommentedMap, CommentedSeq)) for source in sources):
         return documents, []
     return documents, [Finding(path, 1, "a document that is neither a mapping nor a list", "correct it")]
+
+
+def _objects(source: CommentedMap | CommentedSeq) -> list[CommentedMap | CommentedSeq]:
+    """The objects of a `kind: List` of Kubernetes; of anything else, itself."""
+    items = source.get("items") if isinstance(source, CommentedMap) and source.get("kind") == "List" else None
+    if isinstance(items, CommentedSeq) and all(isinstance(item, CommentedMap) for item in items):
+        return list(items)
+    return [source]
 
 
 def _unreadable(path: Path, text: str, error: YAMLError) -> Finding:

@@ -1,6 +1,7 @@
 """The command that a container runs: the image's own script, a shell, or the server itself."""
 
 import itertools
+import re
 import shlex
 import string
 from collections.abc import Mapping
@@ -15,7 +16,10 @@ from .server_flags import Flags
 Words = list[tuple[str, int]]
 """Words of a command, each with its line."""
 
+_INITS = ("tini", "dumb-init", "catatonit", "docker-init")
+"""Programs that pass signals on to the one that they start."""
 _SHELLS = ("sh", "bash", "dash", "ash")
+_DEFAULT = re.compile(r"\$\{(?P<name>\w+):?-(?P<value>[^}$]*)\}")
 _IMAGE_DEFAULTS = {"MODEL_NAME": "model", "MODEL_BASE_PATH": "/models"}
 
 
@@ -58,6 +62,14 @@ def read(
             message = "what the shell runs was not checked"
             note = Finding(path, line, message, f"write the command as a list that begins with {ENTRY_POINT}")
             return CommandLine(None, [note.as_note()], True)
+    if not implied:
+        starts = [index for index, (word, _) in enumerate(words) if word.endswith(ENTRY_POINT)]
+        if not starts and not (words and words[0][0].startswith("--")):
+            message = f"what {words[0][0] if words else 'it'} runs was not checked"
+            advice = f"only a command that names {ENTRY_POINT} is"
+            return CommandLine(None, [*faults, Finding(path, line, message, advice).as_note()], True)
+        signals = signals or first in _INITS
+        words = words[starts[0] :] if starts else words
     arguments = [(word, at) for word, at in words if not word.endswith(ENTRY_POINT)]
     flags, wrong = server_flags.parse(arguments, path, line, implied)
     return CommandLine(flags, faults + wrong, signals)
@@ -65,7 +77,8 @@ def read(
 
 def _of_script(script: tuple[str, int], environment: Mapping[str, str]) -> tuple[Words, bool]:
     """The server's words in a shell's script, none where it does not read like one, and whether the shell makes way."""
-    text = string.Template(script[0]).safe_substitute(environment).replace("\\\n", " ")
+    defaults = _DEFAULT.sub(lambda match: environment.get(match["name"]) or match["value"], script[0])
+    text = string.Template(defaults).safe_substitute(environment).replace("\\\n", " ")
     lexer = shlex.shlex(text.strip().replace("\n", ";"), posix=True, punctuation_chars=";&|")
     lexer.whitespace_split, lexer.commenters = True, ""
     try:

@@ -20,6 +20,7 @@ MESSAGE_OF_FLAG = {
     "ssl_config_file": "SSLConfig",
     "platform_config_file": "PlatformConfigMap",
 }
+_NOT_IN_THE_IMAGE = re.compile(r"\b(curl|wget|grpc_health_probe|python3?)\b")
 _PROBED_PORT = re.compile(r"/dev/tcp/[^/]+/(\d+)")
 _PROBED_MODEL = re.compile(r"/v1/models/([\w.-]+)")
 
@@ -79,6 +80,10 @@ class DescribedServer:
         """The innermost mount that holds the container's `path`."""
         return max((m for m in self.mounts if m.holds(path)), key=lambda m: len(m.target), default=None)
 
+    def holds_part_of(self, path: str) -> bool:
+        """Whether something is mounted below the container's `path`, such as one version of a model."""
+        return any(PurePosixPath(mount.target).is_relative_to(path) for mount in self.mounts)
+
     def file(self, flag: str) -> Path | None:
         """The file here that a flag names in the container, where it is known."""
         mount = self.mount(self.flags.value(flag)) if flag in self.flags.given else None
@@ -131,6 +136,10 @@ def _probes(server: DescribedServer, models: list[Node] | None) -> Iterator[Find
             yield server.fault("a gRPC probe of a server with TLS", advice, line)
     names = None if models is None else [model.value("name") for model in models]
     for script, line in server.scripts:
+        missing = _NOT_IN_THE_IMAGE.search(script)
+        if missing and server.complete and STOCK_IMAGE.match(server.image):
+            advice = "it would never succeed: use bash and /dev/tcp, or build an image that has it"
+            yield server.fault(f"the image has no {missing[0]} for the health check", advice, line)
         for port in _PROBED_PORT.findall(script):
             if port not in (server.port, server.rest_port):
                 yield server.fault(f"the health check asks port {port}", server.listens, line)
@@ -158,9 +167,11 @@ def _base_path(server: DescribedServer, base: str, name: str, line: int) -> Iter
         yield server.fault(*remote, line)
     elif (
         "://" not in base
+        and "$" not in base
         and server.complete
         and STOCK_IMAGE.match(server.image)
         and server.mount(base) is None
+        and not server.holds_part_of(base)
     ):
         message = f"nothing puts {base} (model {name}) into the container"
         yield server.fault(message, "the server would wait for it without end: mount it there", line)

@@ -53,7 +53,10 @@ def test_it_brings_no_tensorflow(slimserve: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["docker", "kubernetes"])
 def test_a_deployment_is_rendered_and_checked(target: str, slimserve: Path, tmp_path: Path) -> None:
-    run(slimserve, "render", "--model", MODEL, "--for", target, "--out", "deploy", cwd=tmp_path)
+    run(slimserve, "certificates", cwd=tmp_path)
+    tls = ["--tls-key", "certificates/server.key", "--tls-cert", "certificates/server.pem"]
+    run(slimserve, "render", "--model", MODEL, "--versions", "1", "--for", target, *tls, cwd=tmp_path)
+    run(slimserve, "canary", "2", "--yes", "--no-server", cwd=tmp_path)
     run(slimserve, "check", "deploy", cwd=tmp_path)
 
 

@@ -73,7 +73,7 @@ def test_models_in_the_working_directory_are_looked_up(models_config: Path) -> N
 
 
 def test_a_file_that_is_not_there_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "nowhere.config"]) == 1
+    assert main(["check", "nowhere.config"]) == 2
     assert (
         capsys.readouterr().err == "error: nowhere.config does not exist: name a file or a folder that does\n"
     )

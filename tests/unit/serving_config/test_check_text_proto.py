@@ -7,6 +7,7 @@ from google.protobuf import message_factory, text_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slimserve.serving_config.check.configs import messages, text_proto
+from slimserve.serving_config.check.inspection import inspect
 from tensorflow_serving.config import model_server_config_pb2
 
 PATH = Path("file.config")
@@ -127,3 +128,30 @@ def test_reports_every_fault_with_its_line() -> None:
     )
     found = messages.conform(text_proto.read(text, PATH), messages.message("BatchingParameters"))
     assert [finding.line for finding in found] == [1, 3, 5]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "max_batch_size { value: 8 } // no comment",
+        "max_batch_size { value: - }",
+        "enable_large_batch_splitting { value: truee }",
+    ],
+)
+def test_what_the_official_parser_refuses_is_a_fault_with_a_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "batching.config").write_text(f"# ours\n{text}\n")
+    assert not officially_accepts(text, "BatchingParameters")
+    (finding,) = inspect([tmp_path], None, []).findings
+    assert finding.line == 2
+
+
+def test_what_an_any_holds_is_not_judged(tmp_path: Path) -> None:
+    text = (
+        'platform_configs { key: "tensorflow" value { source_adapter_config {\n'
+        "[type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] { legacy_config { x: 1 } }\n"
+        "} } }\n"
+    )
+    (tmp_path / "platform.config").write_text(text)
+    assert inspect([tmp_path], None, []).findings == []
+    (tmp_path / "platform.config").write_text(text.replace("platform_configs", "platform_config"))
+    assert [finding.line for finding in inspect([tmp_path], None, []).findings] == [1]

@@ -84,8 +84,11 @@ def test_a_version_is_rolled_out_and_back_and_nothing_else_changes() -> None:
 
 
 def test_a_size_changes_and_nothing_else() -> None:
+    before = Path("deploy/docker-compose.yml").stat()
     names = {name for name, _ in changed("render", "--replicas", "4", "--yes")}
     assert names == {"slimserve.yaml", "kubernetes/autoscaler.yaml"}
+    after = Path("deploy/docker-compose.yml").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)  # not even written again
 
 
 def test_what_the_operator_wrote_by_hand_stays() -> None:
@@ -160,4 +163,14 @@ def test_kubernetes_alone_needs_no_server_and_says_what_follows(capsys: pytest.C
     assert said.splitlines()[-2:] == [
         "next: docker build --tag serving-models:1-2 --build-context vgg_16=models/vgg_16 cluster",
         "next: kubectl apply --kustomize cluster",
+    ]
+
+
+def test_containers_that_hold_their_models_are_built_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*RENDER[:-1], "--baked", "--versions", "1", "--out", "baked"]) == 0
+    capsys.readouterr()
+    assert main(["canary", "2", "--deployment", "baked", "--yes"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "next: docker build --tag serving-models:1-2 --build-context vgg_16=models/vgg_16 baked",
+        "next: docker compose --file baked/docker-compose.yml up --detach --wait",
     ]

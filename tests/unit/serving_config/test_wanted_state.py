@@ -2,6 +2,9 @@
 
 import io
 import json
+import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -193,3 +196,84 @@ def test_json_has_the_difference(capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     main(["render", "--replicas", "3", "--yes", "--json"])
     assert "+replicas: 3" in json.loads(capsys.readouterr().out)["difference"]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "message"),
+    [
+        ("slimserve.yaml", "replicas: 2", "it was changed, and the other files were not made anew"),
+        ("docker-compose.yml", "restart: unless-stopped", "it is not as it was rendered"),
+        ("kubernetes/service.yaml", "port: 8501", "it is not as it was rendered"),
+    ],
+)
+def test_check_finds_a_folder_that_is_not_what_is_wanted(name: str, old: str, message: str) -> None:
+    main(NEW)
+    path = Path("deploy") / name
+    assert inspect([Path("deploy")], None, []).findings == []
+    path.write_text(path.read_text().replace(old, f"{old}  # ours"))
+    (finding,) = inspect([Path("deploy")], None, []).findings
+    assert (finding.path, finding.message) == (path, message)
+
+
+def test_check_finds_a_file_that_is_gone() -> None:
+    main(NEW)
+    Path("deploy/Dockerfile").unlink()
+    (finding,) = inspect([Path("deploy")], None, []).findings
+    assert (finding.path.name, finding.message) == ("Dockerfile", "it was rendered, and is gone")
+
+
+def test_pods_copy_the_models_from_an_object_store() -> None:
+    assert main([*NEW, "--copy-from", "s3://bucket/models"]) == 0
+    assert inspect([Path("deploy")], None, []).findings == []
+    pod = tree("deploy/kubernetes/deployment.yaml")["spec"]["template"]["spec"]
+    (copy,), (serving,) = pod["initContainers"], pod["containers"]
+    assert copy["args"][2:] == [
+        ":s3,env_auth=true:bucket/models/vgg_16",
+        "/models/vgg_16",
+        "--include=/1/**",
+    ]
+    assert serving["image"] == "tensorflow/serving:2.20.0"
+    assert {"name": "models", "emptyDir": {"sizeLimit": "2Gi"}} in pod["volumes"]
+    policy = tree("deploy/kubernetes/network-policy.yaml")["spec"]
+    assert {port["port"] for port in policy["egress"][0]["ports"]} == {443, 53}
+
+
+def restricted(pod: dict) -> list[str]:
+    """What of the restricted pod security standard a pod departs from."""
+    context = pod["securityContext"]
+    faults = [] if context["runAsNonRoot"] and context["runAsUser"] else ["root"]
+    faults += [] if context["seccompProfile"]["type"] == "RuntimeDefault" else ["seccomp"]
+    for container in [*pod.get("initContainers", []), *pod["containers"]]:
+        own = container["securityContext"]
+        faults += [] if own["allowPrivilegeEscalation"] is False else ["escalation"]
+        faults += [] if own["capabilities"] == {"drop": ["ALL"]} else ["capabilities"]
+    known = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
+    return faults + [volume["name"] for volume in pod["volumes"] if not known & set(volume)]
+
+
+@pytest.mark.parametrize("options", [[], ["--claim"], ["--copy-from", "gs://bucket/models"]], ids=" ".join)
+def test_every_pod_fits_the_restricted_standard(options: list[str]) -> None:
+    main([*NEW, *options])
+    trees = [tree(str(path)) for path in Path("deploy/kubernetes").glob("*.yaml")]
+    pods = [
+        t["spec"] if t["kind"] == "Pod" else t["spec"]["template"]["spec"]
+        for t in trees
+        if t["kind"] in ("Pod", "Deployment")
+    ]
+    assert len(pods) == (2 if "--claim" in options else 1)
+    assert [restricted(pod) for pod in pods] == [[] for _ in pods]
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl on PATH")
+def test_kubectl_builds_what_is_rendered_with_a_patch_of_ones_own() -> None:
+    main([*NEW, "--tls-key", "key.pem", "--tls-cert", "cert.pem", "--monitoring"])
+    Path("deploy/patches").mkdir()
+    patch = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: serving}, spec: {paused: true}}\n"
+    Path("deploy/patches/ours.yaml").write_text(patch)
+    main(["render", "--yes"])
+    built = subprocess.run(["kubectl", "kustomize", "deploy"], capture_output=True, text=True, timeout=60)
+    assert built.returncode == 0, built.stderr
+    assert "  paused: true\n" in built.stdout
+    kinds = set(re.findall(r"^kind: (\w+)", built.stdout, re.M))
+    assert {"ConfigMap", "Secret", "Deployment", "PodMonitor", "PrometheusRule"} <= kinds
+    assert "PersistentVolumeClaim" not in kinds

@@ -1,0 +1,23 @@
+"""Which files are part of a deployment, and of what kind each is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def below(path: Path) -> Iterator[Path]:
+    """The files of a deployment in a folder and below it, hidden ones left out; or the file itself."""
+    if path.is_file():
+        yield path
+        return
+    for entry in sorted(path.rglob("*")):
+        hidden = any(part.startswith(".") for part in entry.relative_to(path).parts)
+        if entry.is_file() and not hidden and kind(entry):
+            yield entry
+
+
+def kind(path: Path) -> str:
+    """`text`, `yaml` or `docker`, or empty for a file that is no part of a deployment."""
+    if path.name == "Dockerfile" or path.name.startswith("Dockerfile."):
+        return "docker"
+    suffix = path.with_suffix("").suffix if path.suffix == ".template" else path.suffix
+    return {".config": "text", ".pbtxt": "text", ".yml": "yaml", ".yaml": "yaml"}.get(suffix, "")

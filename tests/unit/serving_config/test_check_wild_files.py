@@ -1,0 +1,158 @@
+"""Ways to describe a server that are seen in public repositories: none is called a fault that the real thing takes."""
+
+from pathlib import Path
+
+import pytest
+from slimserve.serving_config.check.inspection import inspect
+
+BASE = "FROM tensorflow/serving:2.14.0\nUSER 1000\n"
+SERVER = '"tensorflow_model_server", "--port=8500", "--rest_api_port=8501", "--model_name=m"'
+SCRIPT = "the server is not the entry point, and gets no signals"
+
+
+def found(folder: Path, **files: str) -> tuple[list[str], list[str]]:
+    """The messages of faults, and the notes, on files by their names (`__` stands for a dot)."""
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text)
+    result = inspect([folder], None, [])
+    return [finding.message for finding in result.findings], result.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (f'ENTRYPOINT [{SERVER}, "--model_base_path=/app/m"]\nWORKDIR /app\nCOPY . /app', []),
+        ("COPY m /models/m/1\nENV MODEL_NAME=m", [SCRIPT]),
+        ("ENV MODEL_NAME=m\nRUN curl -s https://example.org/m.tar.gz | tar -C /models -xz", [SCRIPT]),
+        (
+            "ENV MODEL_NAME=m\nADD https://example.org/m.tar.gz /tmp/\nRUN tar -C /models -xf /tmp/m.tar.gz",
+            [SCRIPT],
+        ),
+        ("ARG NAME=m\nENV MODEL_NAME=$NAME", [SCRIPT]),
+        (
+            "COPY m /models/m\nENTRYPOINT exec tensorflow_model_server --rest_api_port=${PORT:-8501} "
+            "--model_name=m --model_base_path=/models/m",
+            [],
+        ),
+        (
+            f'COPY --link m/ /models/m/\nENTRYPOINT ["tini", "--", {SERVER}, "--model_base_path=/models/m"]',
+            [],
+        ),
+        (
+            "COPY m /models/m\nENTRYPOINT tensorflow_model_server --model_name=m --model_base_path=/models/m; sleep 1",
+            [SCRIPT],
+        ),
+    ],
+    ids=["workdir", "version", "RUN", "archive", "variable", "shell with exec", "tini", "shell"],
+)
+def test_a_dockerfile(text: str, faults: list[str], tmp_path: Path) -> None:
+    assert found(tmp_path, Dockerfile=BASE + text + "\n") == (faults, [])
+
+
+def test_a_script_of_ones_own_is_a_note(tmp_path: Path) -> None:
+    text = BASE + 'COPY m /models/m\nCOPY start.sh /start.sh\nENTRYPOINT ["/start.sh"]\n'
+    faults, (note,) = found(tmp_path, Dockerfile=text)
+    assert faults == []
+    assert "what /start.sh runs was not checked, only a command that names tensorflow_model_server is" in note
+
+
+COMPOSE = """\
+services:
+  serving:
+    image: tensorflow/serving:2.14.0
+    init: true
+    entrypoint: [tensorflow_model_server, --port=8500, --model_config_file=/models.config]
+    volumes:
+      - ./m:/models/m/1:ro
+      - ./models.config:/models.config:ro
+"""
+CONFIG = 'model_config_list { config { name: "m" base_path: "/models/m" model_platform: "tensorflow" } }\n'
+
+
+def test_a_version_may_be_mounted_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    assert found(tmp_path, compose__yaml=COMPOSE, models__config=CONFIG) == ([], [])
+
+
+def test_a_configuration_is_read_whatever_its_suffix(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    text = COMPOSE.replace("models.config", "serving.conf")
+    assert found(tmp_path, compose__yaml=text, serving__conf=CONFIG) == ([], [])
+    faults, _ = found(tmp_path, compose__yaml=text, serving__conf=CONFIG.replace("base_path", "base_pth"))
+    assert faults == ["ModelConfig has no field base_pth"]
+
+
+def test_services_that_extend_others_are_a_note(tmp_path: Path) -> None:
+    base = "services: {serving: {image: 'tensorflow/serving:2.14.0', init: true}}\n"
+    more = (
+        "services: {serving: {extends: {file: base.yaml, service: serving}, environment: [MODEL_NAME=m]}}\n"
+    )
+    faults, notes = found(tmp_path, base__yaml=base, compose__yaml=more)
+    assert faults == []
+    assert ["made of several services" in note for note in notes] == [True, True]
+
+
+def test_a_health_check_needs_what_the_image_lacks(tmp_path: Path) -> None:
+    check = '    healthcheck: {test: ["CMD", "curl", "-f", "http://localhost:8501/v1/models/m"]}\n'
+    (tmp_path / "m").mkdir()
+    faults, _ = found(tmp_path, compose__yaml=COMPOSE + check, models__config=CONFIG)
+    assert faults == ["the image has no curl for the health check"]
+
+
+WORKLOAD = """\
+apiVersion: apps/v1
+kind: KIND
+metadata: {name: s}
+spec:
+  MORE
+  selector: {matchLabels: {app: s}}
+  template:
+    metadata: {labels: {app: s}}
+    spec:
+      shareProcessNamespace: true
+      terminationGracePeriodSeconds: 90
+      containers:
+        - name: s
+          image: IMAGE
+          command: [tensorflow_model_server]
+          args: [--port=8500, --rest_api_port=8501, --model_name=m, --model_base_path=/models/m]
+          lifecycle: {preStop: {sleep: {seconds: 60}}}
+          startupProbe: &probe {tcpSocket: {port: 8500}}
+          readinessProbe: *probe
+          livenessProbe: *probe
+          volumeMounts: [{name: models, mountPath: /models}]
+      VOLUMES
+"""
+
+
+def workload(kind: str, more: str = "", image: str = "tensorflow/serving:2.14.0", volumes: str = "") -> str:
+    text = WORKLOAD.replace("KIND", kind).replace("MORE", more).replace("IMAGE", image)
+    return text.replace("VOLUMES", volumes or "volumes: [{name: models, hostPath: {path: /srv}}]")
+
+
+def test_the_claims_of_a_stateful_set_are_volumes(tmp_path: Path) -> None:
+    claims = (
+        "serviceName: s\n  volumeClaimTemplates: [{metadata: {name: models}, spec: {accessModes: [ReadWriteOnce], "
+        "resources: {requests: {storage: 1Gi}}}}]"
+    )
+    assert found(tmp_path, all__yaml=workload("StatefulSet", claims, volumes="volumes: []")) == ([], [])
+    other = workload("StatefulSet", claims.replace("name: models", "name: model"), volumes="volumes: []")
+    assert found(tmp_path, all__yaml=other)[0] == ["volumeMounts names the volume models, which is not there"]
+
+
+def test_a_list_is_its_objects(tmp_path: Path) -> None:
+    service = "{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {selector: {app: s}, ports: [{port: 8500}]}}"
+    text = "apiVersion: v1\nkind: List\nitems:\n- " + workload("Deployment", "replicas: 1").rstrip().replace(
+        "\n", "\n  "
+    )
+    assert found(tmp_path, all__yaml=f"{text}\n- {service}\n") == ([], [])
+    faults, _ = found(tmp_path, all__yaml=f"{text}\n- {service.replace('app: s', 'app: other')}\n")
+    assert faults == ["the Service selects no deployment's pods"]
+
+
+@pytest.mark.parametrize(("images", "faults"), [("newTag: 2.14.0", 0), ("newName: tensorflow/serving", 1)])
+def test_a_kustomization_gives_an_image_its_tag(images: str, faults: int, tmp_path: Path) -> None:
+    kustomization = f"resources: [all.yaml]\nimages: [{{name: tensorflow/serving, {images}}}]\n"
+    text = workload("Deployment", "replicas: 1", image="tensorflow/serving")
+    messages, _ = found(tmp_path, all__yaml=text, kustomization__yaml=kustomization)
+    assert messages == ["the image tensorflow/serving has no version"] * faults
