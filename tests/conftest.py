@@ -22,20 +22,27 @@ Keep = Callable[..., Path]  # the fixture `kept` says of what
 # The longest first, so that no worker is left with one of them while the other has nothing to do.
 LONG = (
     "test_networks.py",
-    "test_output_stride.py",
-    "test_export_numbers.py",
     "test_commands.py",
+    "test_export_numbers.py",
     "test_export_command.py",
-    "test_fcn.py",
-    "test_precision_export.py",
+    "test_network_faults.py",
+    "test_output_stride.py",
     "test_export_killed.py",
-    "test_trained_checkpoints.py",
-    "test_export_images.py",
-    "test_client_against_a_model.py",
-    "test_new_version_under_load.py",
-    "test_hostile_images.py",
+    "test_precision_export.py",
+    "test_wrong_answers.py",
+    "test_evaluate_demo.py",
+    "test_fcn.py",
+    "test_engine_memory.py",
+    "test_engine_overload.py",
+    "test_parity.py",
+    "test_install_ops.py",
     "test_export_memory.py",
-    "test_demo_accuracy.py",
+    "test_demo_checkpoint.py",
+    "test_trained_checkpoints.py",
+    "test_hostile_images.py",
+    "test_launcher_embedded.py",
+    "test_new_version_under_load.py",
+    "test_client_against_a_model.py",
 )
 
 # A test run started in the background ignores SIGINT, and so would every process that the tests start and interrupt.
@@ -112,20 +119,6 @@ def demo_checkpoint(kept: Keep) -> Path:
 
 
 @pytest.fixture(scope="session")
-def checkpoint_1000(kept: Keep) -> Path:
-    """A V1 checkpoint with random weights and ImageNet's number of classes."""
-
-    def make(folder: Path) -> None:
-        from slimserve.export.demo.checkpoint_writer import write_checkpoint
-        from slimserve.export.demo.random_weights import random_checkpoint
-
-        write_checkpoint(folder / "vgg_16.ckpt", random_checkpoint(1000), "V1")
-
-    modules = ["slimserve.export.demo.checkpoint_writer", "slimserve.export.demo.random_weights"]
-    return kept("random_of_1000", make, modules) / "vgg_16.ckpt"
-
-
-@pytest.fixture(scope="session")
 def models(demo_checkpoint: Path, kept: Keep) -> Path:
     """A folder with vgg_16/1, exported from the demo checkpoint as the README says, with default options."""
 
@@ -154,10 +147,24 @@ def small_models(small_network: Path, kept: Keep) -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine(models: Path) -> Iterator[str]:
-    """Address of an embedded engine, a process of its own, that serves `models`."""
+def narrow_models(kept: Keep) -> Path:
+    """A folder with vgg_16/1: VGG-16 with a sixteenth of its channels, random weights and the demo's classes."""
+
+    def make(folder: Path) -> None:
+        from slimserve.export.options import GraphOptions
+
+        from tests.support.narrow import export_narrow
+
+        export_narrow(folder, GraphOptions())
+
+    return kept("narrow", make, ["tests.support.narrow"])
+
+
+@pytest.fixture(scope="session")
+def engine(narrow_models: Path) -> Iterator[str]:
+    """Address of an embedded engine, a process of its own, that serves the narrow VGG-16 as vgg_16."""
     command = [sys.executable, "-m", "serving_config", "up", "--engine", "embedded", "--port", "0"]
-    command += ["--model", f"vgg_16={models / 'vgg_16'}"]
+    command += ["--model", f"vgg_16={narrow_models / 'vgg_16'}"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

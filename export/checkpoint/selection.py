@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -14,11 +15,14 @@ from .weight_sets import NetworkWeights
 
 _AUXILIARY = "AuxLogits"  # a second classifier that slim's Inception networks have while they are trained
 _STEPS = ("global_step", "beta1_power", "beta2_power")
+# tf.train's optimizers name what they keep of a variable after themselves. These are all that slim's training offers.
+_SLOT = re.compile(r"(Adadelta|Adagrad|Adam|Ftrl|Momentum|RMSProp)(_\d+)?")
 _MOST_NAMES = 3
 
 UNKNOWN = "variables that the network never uses"
 OTHER_SET = "the other set of weights"
 SLOTS = "what the optimizer keeps of each variable (Momentum, Adam, RMSProp), for training only"
+BESIDE = "tensors beside the variables, of no optimizer that slim has"
 AUXILIARY = "the auxiliary classifier, for training only"
 MEAN = "the mean colour, which the export subtracts anyway"
 STEP = "the step, and the optimizer's own numbers"
@@ -41,7 +45,7 @@ def _reason(name: str, prefix: str, own: set[str]) -> str:
     if name.removesuffix(AVERAGE) in own:
         return OTHER_SET
     if any(str(parent) in own for parent in PurePosixPath(name).parents):
-        return SLOTS
+        return SLOTS if _SLOT.fullmatch(name.rpartition("/")[2]) else BESIDE
     if name.startswith(f"{prefix}{_AUXILIARY}/"):
         return AUXILIARY
     if name == f"{prefix}mean_rgb":
@@ -64,7 +68,13 @@ def select(checkpoint: Checkpoint, place: Place, weights: WeightSet | None = Non
             that the network does not use means that it is another one; or a choice is missing.
     """
     found = NetworkWeights(checkpoint, place, weights)
-    unknown = left_over(found).get(UNKNOWN, [])
+    left = left_over(found)
+    if beside := left.get(BESIDE):
+        found.notes += (
+            f"{len(beside)} tensors that lie beside variables are not exported, such as {beside[0]}: where they are "
+            "moving averages by another name, what is exported are not the averages",
+        )
+    unknown = left.get(UNKNOWN, [])
     if unknown:
         net, more = place.network.name, len(unknown) - _MOST_NAMES
         listed = ", ".join(unknown[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -7,6 +7,7 @@ of batch normalization where only trainable variables were.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from .recognition import AVERAGE, Place
 _STATISTICS = ("/moving_mean", "/moving_variance")  # of batch normalization, no trainable variables
 _FLOAT32 = np.dtype(np.float32)
 _CONVERTED = tuple(np.dtype(kind) for kind in (np.float16, ml_dtypes.bfloat16, np.float64))
+_PART = re.compile(r"/part_\d+$")  # of a partitioned variable in a dict that was given to a Saver
 _MOST_NAMES = 3
 _MOST_CLASSES = 1 << 16  # labels are uint16
 
@@ -101,7 +103,9 @@ def choose_set(checkpoint: Checkpoint, place: Place, wanted: WeightSet | None) -
     if not complete:
         missing = min((found.missing for found in sets.values()), key=len)
         lacks = _listed(tuple(place.tensor(variable) for variable in missing))
-        raise ExportError(f"{checkpoint.path} lacks {lacks}: it is no complete {net}")
+        part = next((name for name in checkpoint.tensors if _PART.search(name)), None)
+        why = f"; {part} is a part saved by a name of its own: save the variables themselves" if part else ""
+        raise ExportError(f"{checkpoint.path} lacks {lacks}: it is no complete {net}{why}")
     if len(sets) == 1:
         return complete[0], ""
     other: WeightSet = "raw" if complete[0] == "averages" else "averages"

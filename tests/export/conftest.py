@@ -54,8 +54,15 @@ def export_demo(
 
 @pytest.fixture(scope="session")
 def aligned(models: Path) -> Iterator[SavedModel]:
-    """The default export of the demo checkpoint."""
-    with SavedModel(models / "vgg_16" / "1") as model:
+    """The default export of the demo checkpoint, as TensorFlow Serving runs it."""
+    with SavedModel(models / "vgg_16" / "1", rewritten=True) as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
+def narrow(narrow_models: Path) -> Iterator[SavedModel]:
+    """The default export of VGG-16 with a sixteenth of its channels."""
+    with SavedModel(narrow_models / "vgg_16" / "1") as model:
         yield model
 
 
@@ -74,6 +81,20 @@ def int8(export_demo: Callable[..., Path], tmp_path_factory: pytest.TempPathFact
         image, _ = random_scene(np.random.default_rng([8, seed]))
         Image.fromarray(image).save(folder / f"{seed}.png")
     return export_demo("--precision", "int8", "--calibrate", str(folder))
+
+
+@pytest.fixture(scope="session")
+def checkpoint_1000(kept: Keep) -> Path:
+    """A V1 checkpoint with random weights and ImageNet's number of classes."""
+
+    def make(folder: Path) -> None:
+        from slimserve.export.demo.checkpoint_writer import write_checkpoint
+        from slimserve.export.demo.random_weights import random_checkpoint
+
+        write_checkpoint(folder / "vgg_16.ckpt", random_checkpoint(1000), "V1")
+
+    modules = ["slimserve.export.demo.checkpoint_writer", "slimserve.export.demo.random_weights"]
+    return kept("random_of_1000", make, modules) / "vgg_16.ckpt"
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from tests.support.saved_model import SavedModel
 from pathlib import Path
 blocks = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
 image = blocks.repeat(32, axis=1).repeat(32, axis=2)
-with SavedModel(Path(sys.argv[1])) as model:
+with SavedModel(Path(sys.argv[1]), rewritten=True) as model:
     label_map = model("segment", images=image)["label_map"]
 assert label_map.shape == (1, 2048, 2048), label_map.shape
 print(peak())

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve.export.demo.scenes import CLASS_NAMES
+from slimserve.export.networks.vgg import VGG_16
+from slimserve.export.options import GraphOptions
 
 from tests.support import numpy_reference as reference
+from tests.support.narrow import export_narrow, narrow_weights
 from tests.support.saved_model import SavedModel
 
 LARGER = [(333, 517), (640, 480)]  # behind `make soak`
@@ -38,29 +43,59 @@ def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).max() / np.abs(b).max())
 
 
+@pytest.mark.soak
 @pytest.mark.filterwarnings("ignore:`layer.apply` is deprecated")
 @pytest.mark.parametrize(
-    "size", [(224, 224), (263, 301), *(pytest.param(size, marks=pytest.mark.soak) for size in LARGER)]
+    "sizes", [[(224, 224)], [(263, 301)], [(256, 320)], *([size] for size in LARGER), [(224, 256)] * 3]
 )
 def test_logits_of_the_valid_geometry_are_those_of_slim(
-    valid: SavedModel, weights: dict[str, np.ndarray], demo_checkpoint: Path, size: tuple[int, int]
+    valid: SavedModel, weights: dict[str, np.ndarray], demo_checkpoint: Path, sizes: list[tuple[int, int]]
 ) -> None:
-    images = noise(*size)[None]
+    images = np.stack([noise(*size, seed) for seed, size in enumerate(sizes)])
     logits = valid("logits", images=images)["logits"]
     expected = slim_logits(demo_checkpoint, logits.shape[-1], images)
     assert relative_difference(logits, expected) <= 2 * reference.network_rounding(weights)
     assert (logits.argmax(-1) == expected.argmax(-1)).all()
+
+
+@pytest.fixture(scope="module")
+def narrow_valid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SavedModel]:
+    """VGG-16 with a sixteenth of its channels, exported as the slim tutorial segments."""
+    options = GraphOptions(geometry="valid", upsampling="nearest")
+    with SavedModel(export_narrow(tmp_path_factory.mktemp("valid"), options)) as model:
+        yield model
+
+
+@pytest.mark.parametrize("sizes", [[(224, 224)], [(263, 301)], [(224, 256)] * 3])
+def test_logits_of_the_valid_geometry_are_those_of_numpy(
+    narrow_valid: SavedModel, sizes: list[tuple[int, int]]
+) -> None:
+    images = np.stack([noise(*size, seed) for seed, size in enumerate(sizes)])
+    weights = narrow_weights(VGG_16, len(CLASS_NAMES))
+    for image, logits in zip(images, narrow_valid("logits", images=images)["logits"], strict=True):
+        expected = reference.vgg_16(image - reference.MEAN_RGB, weights, fc6_padding=0)
+        assert relative_difference(logits, expected) <= reference.network_rounding(weights)
+
+
+def test_small_image_is_refused_by_the_valid_geometry(narrow_valid: SavedModel) -> None:
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"image 0 is 300x100 pixels .* at least 224x224"
+    ):
+        narrow_valid("segment", images=np.zeros((1, 100, 300, 3), np.uint8))
 
 
 @pytest.mark.filterwarnings("ignore:`layer.apply` is deprecated")
-def test_logits_of_a_batch_are_those_of_slim(
-    valid: SavedModel, weights: dict[str, np.ndarray], demo_checkpoint: Path
+def test_classification_of_an_image_of_the_networks_size_is_that_of_slim(
+    aligned: SavedModel, weights: dict[str, np.ndarray], demo_checkpoint: Path
 ) -> None:
-    images = np.stack([noise(224, 256, seed) for seed in range(2)])
-    logits = valid("logits", images=images)["logits"]
-    expected = slim_logits(demo_checkpoint, logits.shape[-1], images)
-    assert relative_difference(logits, expected) <= 2 * reference.network_rounding(weights)
-    assert (logits.argmax(-1) == expected.argmax(-1)).all()
+    side = VGG_16.preprocessing.untouched_side(VGG_16.crop)  # its crop is taken without resizing
+    image = noise(side, side)
+    probabilities = aligned("classify", images=image[None])["probabilities"][0]
+    edge = (side - VGG_16.crop) // 2
+    crop = image[None, edge : edge + VGG_16.crop, edge : edge + VGG_16.crop]
+    logits = slim_logits(demo_checkpoint, len(probabilities), crop)[0, 0, 0]
+    difference = np.abs(reference.centred(np.log(probabilities)) - reference.centred(logits))
+    assert difference.max() <= 2 * reference.network_rounding(weights) * np.abs(logits).max()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (31, 33), (96, 160), (150, 70)])
@@ -96,21 +131,20 @@ def test_label_map_is_the_argmax_of_bilinear_scores(aligned: SavedModel, size: t
     assert (scores.max(-1) - chosen).max() <= rounding * np.abs(scores).max()
 
 
-def test_nearest_label_map_stretches_the_coarse_labels(valid: SavedModel) -> None:
+def test_nearest_label_map_stretches_the_coarse_labels(narrow_valid: SavedModel) -> None:
     images = noise(300, 290)[None]
-    labels = valid("logits", images=images)["labels"][0]
+    labels = narrow_valid("logits", images=images)["labels"][0]
     rows = (np.arange(300) + 0.5) * labels.shape[0] // 300
     columns = (np.arange(290) + 0.5) * labels.shape[1] // 290
     expected = labels[rows.astype(int)][:, columns.astype(int)]
-    assert (valid("segment", images=images)["label_map"][0] == expected).all()
+    assert (narrow_valid("segment", images=images)["label_map"][0] == expected).all()
 
 
 @pytest.mark.parametrize(
     "size",
     [
-        (300, 400),
         (97, 31),
-        *(pytest.param(size, marks=pytest.mark.soak) for size in [(256, 256), (500, 333)]),
+        *(pytest.param(size, marks=pytest.mark.soak) for size in [(300, 400), (256, 256), (500, 333)]),
     ],
 )
 def test_classification_is_that_of_slims_central_crop(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,14 +13,24 @@ import tensorflow as tf
 from PIL import Image
 from slimserve.export.images.checks import Bounds
 from slimserve.export.images.decoding import ImageDecoder
-from slimserve.export.images.source import ImageSource
 
 from tests.robustness.attacks.crafted_png_gif_bmp import frame, gif
 from tests.robustness.attacks.pictures import encoded, picture
+from tests.support.image_files import (
+    FRAME,
+    GIF,
+    HEIGHT,
+    JPEG,
+    PNG,
+    TRUE,
+    WIDTH,
+    bmp,
+    bmps,
+    coloured,
+    of_process,
+)
 
 BOUNDS = Bounds(max_images=6, max_pixels=300 * 300, max_request_pixels=300_000, least_pixels=50_000)
-PIXELS = np.asarray(picture())
-HEIGHT, WIDTH = PIXELS.shape[:2]
 Decode = Callable[[bytes], np.ndarray]
 
 
@@ -32,152 +42,6 @@ def decoder() -> Decode:
         file = tf.compat.v1.placeholder(tf.string, [])
         image = ImageDecoder(BOUNDS).decode(file, "image 3")
     return lambda data: session.run(image, {file: data})
-
-
-def rows_of(values: np.ndarray, bits: int) -> bytes:
-    """Rows of numbers [H,W] of `bits`, the lowest row first, each filled up to 4 bytes."""
-    rows = []
-    for row in values[::-1]:
-        digits = "".join(format(int(value), f"0{bits}b") for value in row) if bits < 16 else ""
-        packed = (
-            int(digits.ljust(-(-len(digits) // 8) * 8, "0"), 2).to_bytes(-(-len(digits) // 8), "big")
-            if digits
-            else b"".join(int(value).to_bytes(bits // 8, "little") for value in row)
-        )
-        rows.append(packed + bytes(-len(packed) % 4))
-    return b"".join(rows)
-
-
-def bmp(
-    values: np.ndarray,
-    bits: int,
-    *,
-    header: int = 40,
-    compression: int = 0,
-    masks: tuple[int, ...] = (),
-    colours: np.ndarray | None = None,
-    told_colours: int | None = None,
-    gap: int = 0,
-    offset: int | None = None,
-    top_down: bool = False,
-) -> bytes:
-    """A BMP with everything that its header may say; `colours` are RGB [n,3]."""
-    height, width = values.shape
-    palette = b""
-    if colours is not None:
-        palette = b"".join(
-            bytes(c[::-1]) + (b"" if header == 12 else b"\0") for c in colours.astype(np.uint8)
-        )
-    if header == 12:
-        fields = struct.pack("<IHHHH", 12, width, height, 1, bits)
-    else:
-        count = len(colours) if colours is not None and told_colours is None else told_colours or 0
-        fields = struct.pack(
-            "<IiiHHIIiiII",
-            header,
-            width,
-            -height if top_down else height,
-            1,
-            bits,
-            compression,
-            0,
-            0,
-            0,
-            count,
-            0,
-        )
-        fields = fields[: min(header, 40)]
-    packed_masks = struct.pack(f"<{len(masks)}I", *masks)
-    fields = (fields + packed_masks).ljust(header, b"\0")
-    pixels = rows_of(values[::-1] if top_down else values, bits)
-    start = 14 + len(fields) + len(palette) + gap
-    file_header = struct.pack(
-        "<2sIHHI", b"BM", start + len(pixels), 0, 0, start if offset is None else offset
-    )
-    return file_header + fields + palette + bytes(gap) + pixels
-
-
-def packed(*bits: int) -> tuple[np.ndarray, tuple[int, ...], np.ndarray]:
-    """The picture as numbers of so many bits for red, green and blue, the masks, and what the numbers mean."""
-    values, masks, meant, shift = np.zeros((HEIGHT, WIDTH), np.int64), [], [], 0
-    for channel, width in enumerate(bits):
-        most = (1 << width) - 1
-        part = PIXELS[..., channel].astype(np.int64) * most // 255
-        values |= part << shift
-        masks.append(most << shift)
-        meant.append(part * 255 // most)
-        shift += width
-    return values, tuple(masks), np.stack(meant, -1)
-
-
-def coloured(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices [H,W] of `count` colours, every one used, and the colours."""
-    indices = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) * 7 % count
-    return indices, np.random.default_rng(count).integers(0, 256, (count, 3))
-
-
-TRUE = PIXELS[..., 2] + 256 * PIXELS[..., 1].astype(np.int64) + 65536 * PIXELS[..., 0].astype(np.int64)
-PLAIN_555 = (TRUE >> 3 & 31) | (TRUE >> 11 & 31) << 5 | (TRUE >> 19 & 31) << 10
-MEANT_555 = (PIXELS.astype(int) >> 3) * 255 // 31
-
-
-def bmps() -> Iterator[tuple[str, bytes, np.ndarray]]:
-    for header in (12, 16, 40, 52, 56, 64, 108, 124):
-        yield f"24 bits, header of {header}", bmp(TRUE, 24, header=header), PIXELS
-    yield "32 bits", bmp(TRUE | 0x55 << 24, 32), PIXELS
-    yield "16 bits", bmp(PLAIN_555, 16), MEANT_555
-    for bits in ((5, 6, 5), (5, 5, 5), (4, 4, 4), (2, 3, 1)):
-        values, masks, meant = packed(*bits)
-        yield f"16 bits, masks of {bits}", bmp(values, 16, compression=3, masks=masks), meant
-        yield (
-            f"16 bits, masks of {bits} in a longer header",
-            bmp(values, 16, compression=3, masks=masks, header=108),
-            meant,
-        )
-    for bits in ((8, 8, 8), (10, 10, 10), (11, 11, 10), (1, 12, 3)):
-        values, masks, meant = packed(*bits)
-        yield f"32 bits, masks of {bits}", bmp(values, 32, compression=3, masks=masks), meant
-        yield f"32 bits, four masks of {bits}", bmp(values, 32, compression=6, masks=(*masks, 0)), meant
-        yield (
-            f"32 bits, masks of {bits}, top down",
-            bmp(values, 32, compression=3, masks=masks, header=56, top_down=True),
-            meant,
-        )
-    values, masks, meant = packed(8, 8, 8)
-    yield "24 bits, masks", bmp(values, 24, compression=3, masks=masks, gap=3), meant
-    for bits in (1, 2, 4, 8):
-        for count in {2, 3, 15, 16, 200, 252, 256}:
-            if count > 1 << bits:
-                continue
-            indices, colours = coloured(count)
-            meant = colours[indices]
-            yield f"{bits} bits, {count} colours", bmp(indices, bits, colours=colours), meant
-            yield (
-                f"{bits} bits, {count} colours, offset behind the header",
-                bmp(indices, bits, colours=colours, offset=54),
-                meant,
-            )
-            yield (
-                f"{bits} bits, {count} colours, no offset",
-                bmp(indices, bits, colours=colours, offset=0),
-                meant,
-            )
-        indices, colours = coloured(1 << bits)
-        yield (
-            f"{bits} bits, colours not counted",
-            bmp(indices, bits, colours=colours, told_colours=0),
-            colours[indices],
-        )
-        yield (
-            f"{bits} bits, a gap, top down",
-            bmp(indices, bits, colours=colours, gap=10, top_down=True),
-            colours[indices],
-        )
-        yield f"{bits} bits, OS/2", bmp(indices, bits, colours=colours, header=12), colours[indices]
-        yield f"{bits} bits, later OS/2", bmp(indices, bits, colours=colours, header=64), colours[indices]
-    indices, colours = coloured(300)
-    yield "more colours than can be used", bmp(indices % 256, 8, colours=colours), colours[indices % 256]
-    yield "the last row not filled up", bmp(TRUE[:, :47], 24)[:-3], PIXELS[:, :47]
 
 
 BMPS = {name: (data, meant) for name, data, meant in bmps()}
@@ -285,16 +149,6 @@ def test_kind_is_read_as_pillow_reads_it(decoder: Decode, kind: str) -> None:
     assert np.abs(decoder(LIKE_PILLOW[kind]) - expected).max() <= 2
 
 
-JPEG, PNG, GIF = encoded(picture(), "JPEG"), encoded(picture(), "PNG"), encoded(picture().quantize(16), "GIF")
-FRAME = JPEG.index(b"\xff\xc0")
-
-
-def of_process(marker: int, *, precision: int = 8, components: int = 3) -> bytes:
-    data = bytearray(JPEG)
-    data[FRAME + 1], data[FRAME + 4], data[FRAME + 9] = marker, precision, components
-    return bytes(data)
-
-
 def gif_of_code_size(bits: int) -> bytes:
     at = GIF.index(b"\x2c", 13 + 3 * 16) + 10
     return GIF[:at] + bytes([bits]) + GIF[at + 1 :]
@@ -394,82 +248,3 @@ def test_kind_is_judged_before_size_always_in_the_same_words(decoder: Decode, ki
         said.add(next(line for line in refused.value.message.splitlines() if "image 3" in line))
     assert len(said) == 1
     assert words in said.pop()
-
-
-class Requests:
-    """The graph's inputs: ask for the sizes of a request's images, for which nothing is decoded, or for an image."""
-
-    def __init__(self) -> None:
-        self._session = tf.compat.v1.Session(graph=tf.Graph())
-        with self._session.graph.as_default():
-            self._source = ImageSource(BOUNDS)
-            self._index = tf.compat.v1.placeholder(tf.int32, [])
-            self._image = self._source.image(self._index)
-
-    def sizes(self, **inputs: object) -> list[list[int]]:
-        feeds = {getattr(self._source, name): value for name, value in inputs.items()}
-        count, sizes = self._session.run([self._source.count, self._source.sizes], feeds)
-        assert count == len(sizes)
-        return sizes.tolist()
-
-    def image(self, files: list[bytes], index: int) -> np.ndarray:
-        return self._session.run(self._image, {self._source.image_bytes: files, self._index: index})
-
-
-@pytest.fixture(scope="module")
-def requests() -> Requests:
-    return Requests()
-
-
-def test_images_of_one_request_are_judged_and_decoded_each_as_what_it_is(requests: Requests) -> None:
-    files = [JPEG, PNG, GIF, bmp(PLAIN_555, 16), encoded(picture(24, 16), "WEBP")]
-    assert requests.sizes(image_bytes=files) == [[HEIGHT, WIDTH]] * 4 + [[16, 24]]
-    for index, file in enumerate(files[:3]):
-        expected = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
-        np.testing.assert_array_equal(requests.image(files, index), expected)
-
-
-def test_a_refusal_has_the_index_of_its_image(requests: Requests) -> None:
-    with pytest.raises(tf.errors.InvalidArgumentError, match="image 2 is a lossless JPEG"):
-        requests.sizes(image_bytes=[JPEG, PNG, of_process(0xC3), b"text"])
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match="image 1 is a truncated or damaged JPEG: send it whole"
-    ):
-        requests.image([PNG, JPEG[:600]], 1)
-
-
-BEYOND = {
-    "too many pixels of one size": (
-        {"images": np.zeros((7, 1, 1, 3), np.uint8)},
-        "7 images: .* at most 6 in a request",
-    ),
-    "too many files": ({"image_bytes": [PNG] * 7}, "7 images: .* at most 6 in a request; .* --max-images"),
-    "a hundred thousand empty files": ({"image_bytes": [b""] * 100_000}, "100000 images"),
-    "pixels that are too many together": (
-        {"images": np.zeros((4, 290, 290, 3), np.uint8)},
-        "409600 pixels in all .* at most 300000 in a request; .* --max-request-pixels",
-    ),
-    "files that are too many together": (
-        {"image_bytes": [encoded(Image.new("RGB", (290, 290)), "PNG")] * 4},
-        "409600 pixels in all",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", BEYOND)
-def test_a_request_beyond_the_bounds_is_refused_before_anything_is_decoded(
-    requests: Requests, kind: str
-) -> None:
-    inputs, words = BEYOND[kind]
-    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
-        requests.sizes(**inputs)
-
-
-def test_a_small_image_counts_as_the_crop_that_it_costs(requests: Requests) -> None:
-    assert requests.sizes(images=np.zeros((6, 1, 1, 3), np.uint8)) == [[1, 1]] * 6  # 6 x 50,000
-    with pytest.raises(tf.errors.InvalidArgumentError, match="at least 50000"):
-        requests.sizes(image_bytes=[encoded(Image.new("RGB", (240, 240)), "PNG")] * 5 + [PNG])
-
-
-def test_one_image_within_its_own_limit_is_within_the_requests(requests: Requests) -> None:
-    assert requests.sizes(images=np.zeros((1, 1, 2000, 3), np.uint8)) == [[1, 2000]]

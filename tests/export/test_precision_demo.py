@@ -34,7 +34,7 @@ def record(int8: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def scores(int8: Path, aligned: SavedModel) -> Scores:
     scores = Scores([], [], [])
-    with SavedModel(int8) as model:
+    with SavedModel(int8, rewritten=True) as model:
         for seed in range(SCENES):
             image, label_map = random_scene(np.random.default_rng([2024, seed]))
             expected = aligned("segment", images=image[None])["label_map"][0]

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
+from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.checkpoint.formats.slices import tensor_key
 from slimserve.export.checkpoint.formats.sstable_writer import TableWriter
+from slimserve.export.errors import ExportError
 from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 from tensorflow.core.util.saved_tensor_slice_pb2 import SavedTensorSlices
 
@@ -129,3 +132,12 @@ def flip(path: Path, position: int, bits: int = 0x10) -> None:
         byte = stream.read(1)[0]
         stream.seek(-1, 1)
         stream.write(bytes([byte ^ bits]))
+
+
+def refusal(path: str | Path) -> str:
+    """Open what is no sound checkpoint; return the one line that refuses it."""
+    with pytest.raises(ExportError) as caught:
+        open_checkpoint(path)
+    assert "\n" not in str(caught.value)
+    assert ".meta?" not in str(caught.value)
+    return str(caught.value)

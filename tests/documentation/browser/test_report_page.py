@@ -205,7 +205,7 @@ def test_everything_is_reached_by_keyboard_and_shows_its_focus(page: webdriver.C
 
 def test_search_finds_files_and_classes(page: webdriver.Chrome) -> None:
     search = find(page, "#search")
-    search.send_keys("SKY 9")
+    search.send_keys("SKY 9.P")
     assert shown(page) == ["sky 9.png"]
     assert find(page, "#count").text == "1 of 3"
     search.send_keys(" nonsense")

@@ -196,9 +196,9 @@ def test_v1_tensors_that_share_a_checksum_are_named_together(tmp_path: Path) -> 
 
 
 def test_one_flipped_byte_in_the_middle_of_a_full_size_checkpoint_is_named(
-    checkpoint_1000: Path, tmp_path: Path
+    demo_checkpoint: Path, tmp_path: Path
 ) -> None:
-    file = Path(shutil.copy(checkpoint_1000, tmp_path / "vgg_16.ckpt"))
+    file = Path(shutil.copy(demo_checkpoint, tmp_path / "vgg_16.ckpt"))
     flip(file, file.stat().st_size // 2)
     assert f"vgg_16/fc6/weights in {file} is damaged: its checksum does not match" in error_of(file)
 

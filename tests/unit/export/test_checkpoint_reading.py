@@ -231,10 +231,10 @@ def test_the_digest_of_v2_covers_index_and_data(tmp_path: Path) -> None:
         assert checkpoint.size == sum(map(len, parts))
 
 
-def test_a_checkpoint_of_the_published_size_is_read_as_tensorflow_reads_it(checkpoint_1000: Path) -> None:
-    reader = tf.train.load_checkpoint(str(checkpoint_1000))
-    with open_checkpoint(checkpoint_1000) as checkpoint:
-        assert checkpoint.size > 550_000_000
+def test_a_full_size_checkpoint_is_read_as_tensorflow_reads_it(demo_checkpoint: Path) -> None:
+    reader = tf.train.load_checkpoint(str(demo_checkpoint))
+    with open_checkpoint(demo_checkpoint) as checkpoint:
+        assert checkpoint.size > 530_000_000
         assert set(checkpoint.tensors) == set(reader.get_variable_to_shape_map())
         assert all(
             same(array, reader.get_tensor(name)) for name, array in checkpoint.read_all(checkpoint.tensors)
@@ -254,8 +254,8 @@ with open_checkpoint(sys.argv[1]) as checkpoint:
 """
 
 
-def test_reading_holds_the_largest_tensor_once(checkpoint_1000: Path) -> None:
-    command = [sys.executable, "-c", READ_ALL, str(checkpoint_1000)]
+def test_reading_holds_the_largest_tensor_once(demo_checkpoint: Path) -> None:
+    command = [sys.executable, "-c", READ_ALL, str(demo_checkpoint)]
     grown, largest = map(
         int, subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.split()
     )

@@ -49,8 +49,8 @@ def complaint(path: Path) -> str:
     return str(caught.value)
 
 
-def test_a_full_size_checkpoint_is_accepted(checkpoint_1000: Path) -> None:
-    with open_checkpoint(checkpoint_1000) as checkpoint:
+def test_a_full_size_checkpoint_is_accepted(demo_checkpoint: Path) -> None:
+    with open_checkpoint(demo_checkpoint) as checkpoint:
         select(checkpoint, find_network_in(checkpoint))
 
 

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from slimserve.export.checkpoint.contents import Checkpoint, open_checkpoint
 from slimserve.export.checkpoint.formats.tensor_spec import TensorSpec
 from slimserve.export.checkpoint.recognition import find_network_in
 from slimserve.export.checkpoint.selection import (
     AUXILIARY,
+    BESIDE,
     MEAN,
     OTHER_SET,
     OUTSIDE,
     SLOTS,
     STEP,
-    left_over,
-    select,
 )
-from slimserve.export.checkpoint.weight_sets import NetworkWeights
 from slimserve.export.errors import ExportError
-from slimserve.export.networks import NETWORKS, Network
-from slimserve.export.types import WeightSet
+from slimserve.export.networks import NETWORKS
 
-from tests.support.broadcast import AVERAGE, Tensors, averages, variables
-from tests.support.checkpoints import tensorflow_v1, tensorflow_v2
-
-NET = NETWORKS["inception_v1"]
+from tests.support.broadcast import AVERAGE, Tensors, averages
+from tests.support.checkpoints import tensorflow_v2
+from tests.support.selected import Selected, refusal, tensors
 
 
-def tensors(network: Network = NET, value: float = 1.0) -> Tensors:
-    return variables(network, value=value)
+def halves(value: np.ndarray) -> Iterable[tuple[int, np.ndarray]]:
+    return enumerate(np.array_split(value, 2, axis=-1))
 
 
 def statistics(of: Mapping[str, np.ndarray]) -> set[str]:
@@ -51,30 +47,6 @@ def listing(shapes: Mapping[str, tuple[int, ...]]) -> Checkpoint:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path
-
-
-class Selected:
-    """The weights selected of a written checkpoint; what was read of each variable is one value."""
-
-    def __init__(
-        self,
-        path: Path,
-        weights: WeightSet | None = None,
-        scope: str | None = None,
-        net: Network | None = None,
-    ) -> None:
-        with open_checkpoint(path) as checkpoint:
-            found: NetworkWeights = select(checkpoint, find_network_in(checkpoint, net, scope), weights)
-            self.values = {name: float(value.flat[0]) for name, value in found.read_all(found.tensors)}
-            self.left_over, self.record = left_over(found), found.record()
-        self.set = found.set
-        self.notes = "; ".join(found.notes)
-
-
-def refusal(path: Path, weights: WeightSet | None = None, scope: str | None = None) -> str:
-    with pytest.raises(ExportError) as caught:
-        Selected(path, weights, scope)
-    return str(caught.value)
 
 
 class TestSets:
@@ -142,6 +114,27 @@ class TestSets:
         del raw[head]
         path = tensorflow_v2(folder / "model", raw | averages(raw))
         assert refusal(path) == f"{path} lacks {head}: it is no complete inception_v1"
+
+    def test_averages_by_another_name_are_not_taken_for_an_optimizers_and_it_is_said(
+        self, folder: Path
+    ) -> None:
+        raw = tensors()
+        beside = {f"{name}/Smoothed": value + 1 for name, value in raw.items()}
+        slots = {f"{name}/Adam_1": value for name, value in raw.items()}
+        chosen = Selected(tensorflow_v2(folder / "model", raw | beside | slots))
+        assert set(chosen.values.values()) == {1.0}
+        assert set(chosen.left_over[BESIDE]) == set(beside)
+        assert set(chosen.left_over[SLOTS]) == set(slots)
+        assert f"{len(raw)} tensors that lie beside variables are not exported" in chosen.notes
+        assert "moving averages by another name" in chosen.notes
+
+    def test_parts_that_were_saved_by_names_of_their_own_are_named(self, folder: Path) -> None:
+        raw = tensors()
+        parts = {f"{name}/part_{part}": half for name, value in raw.items() for part, half in halves(value)}
+        path = tensorflow_v2(folder / "model", parts)
+        assert re.search(
+            r"lacks .*/part_\d is a part saved by a name of its own: save the variables", refusal(path)
+        )
 
 
 class TestScopes:
@@ -236,64 +229,6 @@ class TestScopes:
             "lacks tower_0/InceptionV1/Logits/Conv2d_0c_1x1/biases: it is no complete inception_v1"
             in refusal(tensorflow_v2(folder / "model", found))
         )
-
-
-class TestTypes:
-    @pytest.mark.parametrize(
-        ("dtype", "says"),
-        [
-            (np.float16, "variables are float16: widened to float32"),
-            (tf.bfloat16.as_numpy_dtype, "variables are bfloat16: widened to float32"),
-            (np.float64, "variables are float64: narrowed to float32"),
-        ],
-    )
-    def test_other_floats_become_float32_and_it_is_said(self, dtype: type, says: str, folder: Path) -> None:
-        found = {name: value.astype(dtype) for name, value in tensors(value=1.5).items()}
-        chosen = Selected(tensorflow_v2(folder / "model", found))
-        assert set(chosen.values.values()) == {1.5}
-        assert says in chosen.notes
-
-    @pytest.mark.parametrize("dtype", [np.float16, np.float64])
-    def test_they_do_in_v1_files(self, dtype: type, folder: Path) -> None:
-        name = "InceptionV1/Logits/Conv2d_0c_1x1/biases"
-        found = tensors() | {name: np.full(5, 0.1, dtype)}
-        chosen = Selected(tensorflow_v1(folder / "model", found))
-        assert chosen.values[name] == np.float32(dtype(0.1))
-        assert chosen.notes.startswith("1 variables are float")
-
-    def test_converted_variables_go_to_sinks_as_float32(self, folder: Path) -> None:
-        name = "InceptionV1/Logits/Conv2d_0c_1x1/weights"
-        values = np.random.default_rng(1).standard_normal((1, 1, 1024, 5))
-        path = tensorflow_v2(folder / "model", tensors() | {name: values})
-        parts: list[bytes] = []
-        done: list[int] = []
-        with open_checkpoint(path) as checkpoint:
-            found = select(checkpoint, find_network_in(checkpoint))
-            sink = {name: lambda piece: parts.append(piece.tobytes())}
-            assert not list(found.read_all([name], done.append, sink))
-        assert b"".join(parts) == values.astype(np.float32).tobytes()
-        assert done[-1] == found.tensors[name].nbytes
-
-    @pytest.mark.parametrize("through_a_sink", [True, False])
-    @pytest.mark.parametrize(
-        ("value", "says"),
-        [
-            (np.float32(np.nan), "holds NaN or infinite values, 2 of 5: training diverged"),
-            (np.float32(-np.inf), "holds NaN or infinite values, 2 of 5"),
-            (np.float64(1e300), "holds NaN or infinite values, 2 of 5 once it is float32"),
-        ],
-    )
-    def test_values_that_are_no_numbers_are_named_where_they_are(
-        self, value: np.floating, says: str, through_a_sink: bool, folder: Path
-    ) -> None:
-        name = "InceptionV1/Logits/Conv2d_0c_1x1/biases"
-        found = tensors() | {name: np.array([1, value, 2, value, 3], value.dtype)}
-        with open_checkpoint(tensorflow_v2(folder / "model", found)) as checkpoint:
-            chosen = select(checkpoint, find_network_in(checkpoint))
-            sinks = {name: lambda piece: None} if through_a_sink else {}
-            with pytest.raises(ExportError) as caught:
-                list(chosen.read_all(chosen.tensors, sinks=sinks))
-        assert str(caught.value).startswith(f"{name} in {folder / 'model'} {says}")
 
 
 def test_what_is_left_over_has_its_reason(folder: Path) -> None:

@@ -102,7 +102,7 @@ class Caller:
 
 
 def listing(
-    base_path: Path, *versions: int, policy: str = "", labels: dict[str, int] | None = None
+    base_path: Path | str, *versions: int, policy: str = "", labels: dict[str, int] | None = None
 ) -> ModelServerConfig:
     """A list of one model, affine."""
     config = ModelServerConfig()

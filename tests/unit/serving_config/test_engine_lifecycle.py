@@ -32,6 +32,10 @@ def test_a_folder_whose_name_is_no_number_is_ignored(start_engine: Start, base_p
     assert caller.states("affine") == {1: "AVAILABLE"}
 
 
+def test_a_file_address_is_a_folder(start_engine: Start) -> None:
+    assert start_engine(listing(f"file://{AFFINE}")).states("affine") == {3: "AVAILABLE"}
+
+
 @pytest.mark.parametrize(
     ("policy", "versions", "served"),
     [("", (), [3]), ("latest 2", (), [3, 2]), ("all", (), [3, 2, 1]), ("", (1, 3), [3, 1])],

@@ -34,25 +34,15 @@ def last_line(run: subprocess.CompletedProcess) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
-def test_a_signal_ends_it_cleanly(serving: Callable, number: int) -> None:
+def test_ctrl_c_ends_it_cleanly(serving: Callable) -> None:
     server = serving("--engine", "embedded", "--model", f"affine={AFFINE}", "--port", 0)
     assert server.ready["models"] == {"affine": [3]}
     assert server.ready["engine"] == "embedded"
-    assert server.stop(number) == 0
+    assert server.stop(signal.SIGINT) == 0
     assert "not for production" in server.stderr()
 
 
-def test_a_file_address_is_a_folder(serving: Callable, tmp_path: Path) -> None:
-    config = tmp_path / "models.config"
-    config.write_text(
-        f'model_config_list {{ config {{ name: "a" base_path: "file://{AFFINE}" model_platform: "tensorflow" }} }}'
-    )
-    server = serving("--engine", "embedded", "--models-config", config, "--port", 0)
-    assert server.ready["models"] == {"a": [3]}
-
-
-def test_a_signal_while_a_model_loads_ends_it_cleanly(tmp_path: Path) -> None:
+def test_sigterm_while_a_model_loads_ends_it_cleanly(tmp_path: Path) -> None:
     write_slow_model(tmp_path / "slow" / "1")
     write_warmup(tmp_path / "slow" / "1", "steps", 2_000_000_000)
     command = [sys.executable, "-m", "serving_config", "up", "--engine", "embedded", "--port", "0"]
@@ -66,7 +56,7 @@ def test_a_signal_while_a_model_loads_ends_it_cleanly(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
-def test_every_folder_with_a_version_is_served_by_default(tmp_path: Path) -> None:
+def test_every_folder_with_a_version_is_served_by_default_until_sigterm(tmp_path: Path) -> None:
     shutil.copytree(AFFINE / "1", tmp_path / "models" / "first" / "1")
     shutil.copytree(AFFINE / "2", tmp_path / "models" / "second" / "7")
     (tmp_path / "models" / "empty").mkdir()
