@@ -18,6 +18,7 @@ from .channels.steps import Flow
 from .images.given import Image
 from .tasks.chosen import Classes
 from .tasks.classify import classify
+from .tasks.groups import GivenGroups
 from .tasks.segment import analyze, segment
 from .tasks.tiling import Progress
 from .types import Analysis, Classification, ModelMetadata, Segmentation, VersionStatus
@@ -68,12 +69,13 @@ class AsyncClient(BaseClient):
         tiles_at_once: int | None = None,
         progress: Progress | None = None,
         classes: Classes | None = None,
+        groups: GivenGroups | None = None,
         timeout: float | None = None,
         metadata: GivenMetadata | None = None,
     ) -> Any:
         """Do as `Client.segment`; `progress` is called in the event loop."""
         cut = self._cut(tile, overlap, tiles_at_once, progress)
-        return await self._run(segment(self._asking(metadata), images, cut, timeout, classes))
+        return await self._run(segment(self._asking(metadata), images, cut, timeout, classes, groups))
 
     @overload
     async def analyze(self, images: Image, **options: Unpack[CallOptions]) -> Analysis: ...  # type: ignore[overload-overlap]

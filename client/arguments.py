@@ -17,6 +17,7 @@ from .channels.tls import Security
 from .errors import InvalidInput
 from .limits import check_text, check_timeout
 from .tasks.chosen import Classes
+from .tasks.groups import GivenGroups
 from .tasks.model import Model
 from .tasks.segment import Cut
 from .tasks.tiling import Progress
@@ -43,6 +44,7 @@ class SegmentOptions(CallOptions, total=False):
     tiles_at_once: int | None
     progress: Progress | None
     classes: Classes | None
+    groups: GivenGroups | None
 
 
 class BaseClient(ABC):

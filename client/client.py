@@ -16,6 +16,7 @@ from .channels.steps import Flow
 from .images.given import Image
 from .tasks.chosen import Classes
 from .tasks.classify import classify
+from .tasks.groups import GivenGroups
 from .tasks.segment import analyze, segment
 from .tasks.tiling import Progress
 from .types import Analysis, Classification, ModelMetadata, Segmentation, VersionStatus
@@ -65,6 +66,7 @@ class Client(BaseClient):
         tiles_at_once: int | None = None,
         progress: Progress | None = None,
         classes: Classes | None = None,
+        groups: GivenGroups | None = None,
         timeout: float | None = None,
         metadata: GivenMetadata | None = None,
     ) -> Any:
@@ -83,6 +85,8 @@ class Client(BaseClient):
             progress: called after each tile with the tiles done and the tiles of the image, in this thread.
             classes: the ids or names of the classes that compete for the pixels; by default all. A name that several
                 classes have stands for all of them.
+            groups: the group of a class, by the class's name, or a file of lines name<TAB>group. The label map of the
+                answer has one class for each group, with the lowest id in it.
             timeout: the deadline of each request in seconds.
             metadata: gRPC metadata that the requests bring beside the client's.
 
@@ -92,7 +96,7 @@ class Client(BaseClient):
             ServingError: the other errors of this package.
         """
         cut = self._cut(tile, overlap, tiles_at_once, progress)
-        return self._run(segment(self._asking(metadata), images, cut, timeout, classes))
+        return self._run(segment(self._asking(metadata), images, cut, timeout, classes, groups))
 
     @overload
     def analyze(self, images: Image, **options: Unpack[CallOptions]) -> Analysis: ...  # type: ignore[overload-overlap]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..types import Analysis, Segmentation, count_pixels
 from ..wire.encoding import tensor_of_images
 from ..wire.messages import Answer
 from .chosen import Chosen, Classes
+from .groups import GivenGroups, merge, read_groups
 from .model import Model
 from .stitching import Labels, segment_tiles
 from .tensors import (
@@ -63,6 +65,14 @@ class _Origin(NamedTuple):
     def of(cls, answer: Answer, names: str = "class_names") -> _Origin:
         return cls(answer.version, read_names(answer, names))
 
+    def all_names(self) -> list[str]:
+        """Raise InvalidInput where the answer brings none."""
+        if self.names is None:
+            raise InvalidInput(
+                "this model does not name its classes with a label map: for groups, export it anew"
+            )
+        return [decode_name(name) for name in self.names]
+
 
 def segment(
     model: Model,
@@ -70,9 +80,11 @@ def segment(
     cut: Cut,
     timeout: float | None,
     classes: Classes | None = None,
+    groups: GivenGroups | None = None,
 ) -> Flow[Segmentation | list[Segmentation]]:
     """Segment one image, or several; `timeout` is for each request."""
     listed, single = list_images(images)
+    group_of = read_groups(groups) if groups is not None else {}
     chosen = Chosen(model, classes)
     results = []
     for name, given in listed:
@@ -86,7 +98,7 @@ def segment(
                 label_map, origin = yield from _segment_whole(chosen, image, deadline)
         except InvalidInput as error:
             raise naming(error, image, (yield from _advice(model, error.details, timeout))) from error
-        results.append((yield from _segmentation(model, label_map, image, origin, deadline)))
+        results.append((yield from _segmentation(model, label_map, image, origin, deadline, group_of)))
     return results[0] if single else results
 
 
@@ -154,8 +166,17 @@ def _advice(model: Model, refusal: str, timeout: float | None) -> Flow[str]:
 
 
 def _segmentation(
-    model: Model, label_map: npt.NDArray[Any], image: PreparedImage, origin: _Origin, deadline: float
+    model: Model,
+    label_map: npt.NDArray[Any],
+    image: PreparedImage,
+    origin: _Origin,
+    deadline: float,
+    group_of: Mapping[str, str] = MappingProxyType({}),
 ) -> Flow[Segmentation]:
+    if group_of:
+        label_map, renamed = merge(label_map, origin.all_names(), group_of)
+        ids = np.flatnonzero(count_pixels(label_map)).tolist()
+        return Segmentation(label_map, {id: renamed[id] for id in ids}, origin.version, image.to_pillow)
     ids = np.flatnonzero(count_pixels(label_map)).tolist()
     if origin.names is None:
         names = yield from model.class_names(ids, origin.version, deadline)

@@ -132,3 +132,13 @@ def test_a_label_without_a_name_is_the_servers_fault(scripted: Start) -> None:
         pytest.raises(ServerError, match=r"class 2, .* names 1"),
     ):
         client.segment(IMAGE, classes=[2])
+
+
+def test_groups_of_classes_are_regions_of_one(scripted: Start) -> None:
+    server = scripted()
+    Model(server, [["tabby", "sky", "lynx"]])
+    with Client(server.address, model="m") as client:
+        scene = client.segment(IMAGE, classes=["lynx"], groups={"lynx": "cat", "tabby": "cat"})
+        assert scene.areas() == [("cat", 0, 1.0)]
+        with pytest.raises(InvalidInput, match="no class named 'lion'"):
+            client.segment(IMAGE, groups={"lion": "cat"})

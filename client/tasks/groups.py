@@ -1,0 +1,75 @@
+"""Groups of classes: regions of several classes, such as three kinds of cats, become regions of one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InvalidInput, ServerError
+
+GivenGroups = Mapping[str, str] | str | os.PathLike[str]
+"""The group of a class, by the class's name, or a file of lines name<TAB>group."""
+
+
+def read_groups(given: GivenGroups) -> dict[str, str]:
+    """Read the group of each class that has one, by name. Raises InvalidInput for a file that does not say it."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    try:
+        lines = Path(given).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"the groups of {given} cannot be read: {error}") from error
+    groups: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        name, _, group = (part.strip() for part in line.partition("\t"))
+        if not (name and group):
+            raise InvalidInput(f"{given}, line {number}: write the name of a class, a tab, and its group")
+        if groups.setdefault(name, group) != group:
+            raise InvalidInput(f"{given}, line {number}: {name!r} is in the group {groups[name]!r} already")
+    return groups
+
+
+def merge(
+    label_map: npt.NDArray[Any], names: Sequence[str], groups: Mapping[str, str]
+) -> tuple[npt.NDArray[Any], list[str]]:
+    """Give the classes of a group one label, the lowest id of them, and that the group's name.
+
+    A class that is called as a group is belongs to it.
+
+    Args:
+        label_map: uint8 or uint16 [H,W].
+        names: of all classes, by id.
+        groups: by name of the class.
+
+    Returns:
+        The label map, and the names of all classes by id.
+
+    Raises:
+        InvalidInput: no class is called so.
+        ServerError: a label has no name.
+    """
+    for name in groups:
+        if name not in names:
+            like = difflib.get_close_matches(name, names, 1)
+            near = f": did you mean {like[0]!r}?" if like else ""
+            raise InvalidInput(
+                f"the model has no class named {name!r} to put in the group {groups[name]!r}{near}"
+            )
+    if label_map.max() >= len(names):
+        raise ServerError(
+            f"the label map holds class {label_map.max()}, and the answer names {len(names)} classes"
+        )
+    table, first = np.arange(len(names), dtype=label_map.dtype), dict[str, int]()
+    renamed = [groups.get(name, name) for name in names]
+    for id, group in enumerate(renamed):
+        if group in groups.values():
+            table[id] = first.setdefault(group, id)
+    return table[label_map], renamed
