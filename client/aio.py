@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy.typing as npt
 
@@ -68,7 +68,7 @@ class AsyncClient(BaseClient):
         overlap: int | None = None,
         tiles_at_once: int | None = None,
         progress: Progress | None = None,
-        classes: Classes | None = None,
+        classes: Classes | Literal["top"] | None = None,
         groups: GivenGroups | None = None,
         timeout: float | None = None,
         metadata: GivenMetadata | None = None,

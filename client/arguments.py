@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from .channels.calls import Caller
 from .channels.connection import Compression, make_connection
@@ -43,7 +43,7 @@ class SegmentOptions(CallOptions, total=False):
     overlap: int | None
     tiles_at_once: int | None
     progress: Progress | None
-    classes: Classes | None
+    classes: Classes | Literal["top"] | None
     groups: GivenGroups | None
 
 

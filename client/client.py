@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy.typing as npt
 
@@ -65,7 +65,7 @@ class Client(BaseClient):
         overlap: int | None = None,
         tiles_at_once: int | None = None,
         progress: Progress | None = None,
-        classes: Classes | None = None,
+        classes: Classes | Literal["top"] | None = None,
         groups: GivenGroups | None = None,
         timeout: float | None = None,
         metadata: GivenMetadata | None = None,
@@ -79,12 +79,13 @@ class Client(BaseClient):
                 array, memory-mapped or not, may have any number.
             overlap: the pixels that neighbouring tiles share; only labels at least half of that from a cut are kept.
                 The default follows from what the network sees, `receptive_field()`, so that an aligned export
-                answers as without tiles: some 500 pixels, but 1100 and 1600 for ResNets of 101 and 152 layers, where
-                less may do.
+                answers as without tiles: some 500 to 800 pixels, but 1300 and 1800 for ResNets of 101 and 152 layers,
+                where less may do.
             tiles_at_once: how many tiles are sent at a time; by default two for each server address.
             progress: called after each tile with the tiles done and the tiles of the image, in this thread.
             classes: the ids or names of the classes that compete for the pixels; by default all. A name that several
-                classes have stands for all of them.
+                classes have stands for all of them. "top" stands for those that cover 1 % of the pixels or more while
+                all compete: the image is sent twice, and small regions go to the classes that are there.
             groups: the group of a class, by the class's name, or a file of lines name<TAB>group. The label map of the
                 answer has one class for each group, with the lowest id in it.
             timeout: the deadline of each request in seconds.

@@ -24,6 +24,8 @@ class GraphOptions:
         preprocessing: None stands for the network's own.
         crop: side of what is classified, pixels; 0 stands for the network's own.
         output_stride: pixels; 0 stands for the network's own.
+        pooling_window: side of the window over which the scores of cells are averaged for label maps, in cells at the
+            network's own stride; 0 stands for the network's own.
         max_images: in a request.
         max_pixels: of an image.
         max_request_pixels: of all images of a request; 0 stands for 4 images of 2048x2048, or one of `max_pixels`.
@@ -36,10 +38,19 @@ class GraphOptions:
     max_pixels: int = 2048 * 2048
     max_request_pixels: int = 0
     output_stride: int = 0
+    pooling_window: int = 0
     preprocessing: PreprocessingName | None = None
     crop: int = 0
     target: Target = "portable"
     precision: Precision = "float32"
+
+    def pooled_cells(self, network: Network) -> int:
+        """Side of the pooling window in cells at the output stride, odd."""
+        return (self.pooling_window - 1) * (network.stride // self.output_stride) + 1
+
+    def receptive_field(self, network: Network) -> int:
+        """Pixels a side that decide the scores of a cell in a label map."""
+        return network.receptive_field + (self.pooling_window - 1) * network.stride
 
     def evaluated(self, network: Network, classes: int) -> tuple[Network, str | None]:
         """Return the network with the preprocessing and the crop chosen, and a warning where that was a guess.
@@ -82,7 +93,7 @@ class GraphOptions:
         default = GraphOptions()
         chosen = [
             f"--{name.replace('_', '-')}"
-            for name in ("geometry", "upsampling", "output_stride")
+            for name in ("geometry", "upsampling", "output_stride", "pooling_window")
             if getattr(self, name) != getattr(default, name)
         ]
         if chosen and not network.segments:
@@ -98,6 +109,7 @@ class GraphOptions:
         options = replace(
             self,
             output_stride=self.output_stride or network.stride,
+            pooling_window=self.pooling_window or network.pooling_window,
             preprocessing=network.preprocessing.name,
             crop=network.crop,
             max_request_pixels=self.max_request_pixels or max(4 * 2048 * 2048, self.max_pixels),
@@ -106,6 +118,15 @@ class GraphOptions:
             choices = " or ".join(map(str, network.output_strides))
             raise ExportError(
                 f"{network.name} has no output stride of {self.output_stride}: --output-stride must be {choices}"
+            )
+        if options.pooling_window % 2 == 0:
+            raise ExportError(
+                f"--pooling-window must be odd, as a window has a middle, not {self.pooling_window}"
+            )
+        if options.pooling_window > 1 and not network.pools_globally:
+            raise ExportError(
+                f"{network.name} does not learn to decide on the mean of all cells, so its label maps need no window: "
+                "leave out --pooling-window"
             )
         if self.geometry not in network.geometries:
             raise ExportError(

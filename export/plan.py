@@ -54,15 +54,29 @@ class Plan:
         """
         place = find_network_in(checkpoint, network, scope)
         # What the network lacks is told before a set of weights is asked for.
-        replace(options, output_stride=options.output_stride or place.output_stride).of(place.network)
+        options = _as_trained(options, place.output_stride)
+        options.of(place.network)
         found = select(checkpoint, place, weights)
         shapes = {name: spec.shape for name, spec in found.tensors.items()}
         classes = place.network.classes(shapes)
         options = replace(options, crop=options.crop or _named_crop(checkpoint, place.network))
         evaluated, warning = options.evaluated(place.network, classes)
-        options = replace(options, output_stride=options.output_stride or place.output_stride).of(evaluated)
+        options = options.of(evaluated)
         labels = find_labels(labels_file, (checkpoint.path, checkpoint.file), classes)
         return cls(found, evaluated, options, labels, shapes, (warning,) if warning else ())
+
+    @property
+    def about_label_maps(self) -> str:
+        """How they are made, in words."""
+        stride, window = self.options.output_stride, self.options.pooling_window
+        if not self.network.segments:
+            return f"none: {self.network.name} pools its features before its last layer"
+        if window == 1:
+            return f"a cell every {stride} pixels"
+        return (
+            f"a cell every {stride} pixels, scores averaged over {window}x{window} cells of {self.network.stride} "
+            f"pixels, as {self.network.name} averages those of a crop: --pooling-window"
+        )
 
     @property
     def notes(self) -> list[str]:
@@ -91,3 +105,17 @@ def _named_crop(checkpoint: Checkpoint, network: Network) -> int:
         if named and int(named[1]) in network.crops:
             return int(named[1])
     return 0
+
+
+def _as_trained(options: GraphOptions, output_stride: int) -> GraphOptions:
+    """The options of a checkpoint whose scope says that it was trained on label maps at this stride; 0 if it does not.
+
+    Such a network has learnt to decide on each cell.
+    """
+    if not output_stride:
+        return options
+    return replace(
+        options,
+        output_stride=options.output_stride or output_stride,
+        pooling_window=options.pooling_window or 1,
+    )

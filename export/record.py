@@ -34,6 +34,7 @@ def export_record(plan: Plan, sha256: str, parity: Parity, warnings: Sequence[st
         | ({"fetched": fetched} if fetched else {}),
         "network": network.name,
         "segments": network.segments,
+        "label_maps": plan.about_label_maps,
         "classes": len(plan.labels.names),
         "labels": plan.labels.source,
         "preprocessing": asdict(network.preprocessing) | {"crop": network.crop},

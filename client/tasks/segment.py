@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,8 @@ from .tensors import (
     read_names,
 )
 from .tiling import Progress, Tiling, overlap_for, suggest_tiles
+
+_LEAST_SHARE = 0.01  # of the pixels, for a class to be one of the top classes
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class _Origin(NamedTuple):
         """Raise InvalidInput where the answer brings none."""
         if self.names is None:
             raise InvalidInput(
-                "this model does not name its classes with a label map: for groups, export it anew"
+                "this model does not name its classes with a label map: for groups and the top classes, export it anew"
             )
         return [decode_name(name) for name in self.names]
 
@@ -79,27 +81,42 @@ def segment(
     images: Image | Iterable[Image],
     cut: Cut,
     timeout: float | None,
-    classes: Classes | None = None,
+    classes: Classes | Literal["top"] | None = None,
     groups: GivenGroups | None = None,
 ) -> Flow[Segmentation | list[Segmentation]]:
     """Segment one image, or several; `timeout` is for each request."""
     listed, single = list_images(images)
     group_of = read_groups(groups) if groups is not None else {}
-    chosen = Chosen(model, classes)
+    wants_top = isinstance(classes, str) and classes == "top"  # of an array, == would make an array
+    chosen = Chosen(model, None if wants_top else classes)
     results = []
     for name, given in listed:
-        image, deadline = prepare(name, given), model.deadline(timeout)
+        image = prepare(name, given)
         tiling = yield from cut.tiling(model, image, timeout)
         try:
-            if tiling:
-                label_map, origin = yield from _segment_tiles(model, chosen, image, tiling, timeout)
-                deadline = model.deadline(timeout)
-            else:
-                label_map, origin = yield from _segment_whole(chosen, image, deadline)
+            label_map, origin = yield from _label(model, chosen, image, tiling, timeout)
+            if wants_top:
+                model.names[:] = names = origin.all_names()
+                top = Chosen(model, [names[id] for id in _top(label_map) if id < len(names)])
+                label_map, origin = yield from _label(model, top, image, tiling, timeout)
         except InvalidInput as error:
             raise naming(error, image, (yield from _advice(model, error.details, timeout))) from error
-        results.append((yield from _segmentation(model, label_map, image, origin, deadline, group_of)))
+        results.append((yield from _segmentation(model, label_map, image, origin, timeout, group_of)))
     return results[0] if single else results
+
+
+def _label(
+    model: Model, chosen: Chosen, image: PreparedImage, tiling: Tiling | None, timeout: float | None
+) -> Flow[tuple[Labels, _Origin]]:
+    if tiling:
+        return (yield from _segment_tiles(model, chosen, image, tiling, timeout))
+    return (yield from _segment_whole(chosen, image, model.deadline(timeout)))
+
+
+def _top(label_map: Labels) -> list[int]:
+    """Choose the classes that cover enough of the pixels, or, where none does, the one that covers most."""
+    counts = count_pixels(label_map)
+    return np.flatnonzero(counts >= min(_LEAST_SHARE * label_map.size, counts.max())).tolist()
 
 
 def _segment_whole(chosen: Chosen, image: PreparedImage, deadline: float) -> Flow[tuple[Labels, _Origin]]:
@@ -130,7 +147,7 @@ def analyze(
         (classification,) = read_classifications(answer, 1)
         label_map = _read_map(answer, pixels)
         segmentation = yield from _segmentation(
-            model, label_map, image, _Origin.of(answer, "label_names"), deadline
+            model, label_map, image, _Origin.of(answer, "label_names"), timeout
         )
         results.append(Analysis(classification, segmentation))
     return results[0] if single else results
@@ -170,7 +187,7 @@ def _segmentation(
     label_map: npt.NDArray[Any],
     image: PreparedImage,
     origin: _Origin,
-    deadline: float,
+    timeout: float | None,
     group_of: Mapping[str, str] = MappingProxyType({}),
 ) -> Flow[Segmentation]:
     if group_of:
@@ -179,7 +196,7 @@ def _segmentation(
         return Segmentation(label_map, {id: renamed[id] for id in ids}, origin.version, image.to_pillow)
     ids = np.flatnonzero(count_pixels(label_map)).tolist()
     if origin.names is None:
-        names = yield from model.class_names(ids, origin.version, deadline)
+        names = yield from model.class_names(ids, origin.version, model.deadline(timeout))
     elif ids[-1] < len(origin.names):
         names = {id: decode_name(origin.names[id]) for id in ids}
     else:

@@ -136,6 +136,14 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         "(default: the network's own)",
     )
     parser.add_argument(
+        "--pooling-window",
+        type=whole_number(1),
+        default=0,
+        metavar="N",
+        help="of a network that pools globally, such as a ResNet: scores are averaged over NxN cells of the network's "
+        "own stride, N odd, before a label map is made of them; 1 for none (default: as many as a crop has)",
+    )
+    parser.add_argument(
         "--preprocessing",
         choices=["vgg", "inception"],
         help="how images are prepared, as in training. vgg: the mean colour is subtracted, for classification the "

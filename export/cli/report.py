@@ -46,6 +46,7 @@ def print_report(result: Export) -> None:
         f"{'moving averages' if checkpoint['weights'] == 'averages' else 'raw weights'}",
         "classes": f"{record['classes']}, named by {record['labels']}",
         "preprocessing": f"{options['preprocessing']}, classifies crops of {options['crop']}x{options['crop']}",
+        "label maps": record["label_maps"],
         "compared with": parity.reference,
         "difference": f"{parity.difference:.1e} of the largest logit (allowed {parity.tolerance:.0e}), same best class "
         f"in {parity.argmax_agreement:.2%} of {parity.cells} cells and crops; {_labels(parity.labels)}",
@@ -57,8 +58,6 @@ def print_report(result: Export) -> None:
         "seconds": f"{sum(result.seconds.values()):.1f} ({seconds})",
         "written": f"{result.path} ({result.bytes / 1e6:.0f} MB)",
     }
-    if not record["segments"]:
-        facts["segmentation"] = f"none: {record['network']} pools its features before its last layer"
     for name, text in [*facts.items(), *(("note", note) for note in record["notes"])]:
         console.print(f"{name:>15}  {text}", highlight=False, markup=False)
     model = result.path.parent

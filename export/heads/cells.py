@@ -19,6 +19,7 @@ from .label_map import (
     bilinear_label_map,
     label_dtype,
     nearest_label_map,
+    pooled,
     stretched_places,
 )
 
@@ -62,6 +63,8 @@ def _best_at_full_size(logits: Tensor, size: Tensor, network: Network, options: 
         places = aligned_places(size, options.output_stride, network.centre)
     else:
         places = stretched_places(size, tf.shape(logits)[:2])
+    if options.pooling_window > 1:
+        logits = pooled(logits, options.pooled_cells(network))
     if options.upsampling == "nearest":
         return nearest_label_map(logits, places)
     if options.output_stride in network.averaged_strides:
@@ -75,7 +78,7 @@ class WholeImages:
     Attributes:
         logits: float32 [N, h, w, C] of the cells, for images of one size.
         labels: label [N, h, w], the best class of each cell.
-        receptive_field: int32 [N], pixels that one of the network's own cells sees, a side.
+        receptive_field: int32 [N], pixels that decide a cell of the label map, a side.
         means: float32 [N, C], the logits of each image.
         chosen: the classes that compete for labels in the label maps.
         label_map: label [N, H, W].
@@ -97,7 +100,9 @@ class WholeImages:
             )
             self.logits = tf.identity(self._cells.stack(), "logits")
             self.labels = tf.cast(best_classes(self.logits), label_dtype(classes), "labels")
-            self.receptive_field = tf.fill([source.count], network.receptive_field, "receptive_field")
+            self.receptive_field = tf.fill(
+                [source.count], options.receptive_field(network), "receptive_field"
+            )
         with tf.name_scope("dense"):
             (means,) = source.map(self._dense_logits, tf.TensorSpec([classes]))
             self.means = means.stack()

@@ -77,6 +77,16 @@ def averaged(logits: Tensor) -> Tensor:
     return logits
 
 
+def pooled(logits: Tensor, side: int) -> Tensor:
+    """The mean of the scores [h, w, C] in a window of `side` x `side` cells around each, of those that exist.
+
+    The last layer of a network that pools globally is linear: of the mean of features it makes the mean of scores.
+    """
+    for window in ([side, 1], [1, side]):
+        logits = tf.nn.avg_pool2d(logits[None], window, strides=1, padding="SAME")[0]
+    return logits
+
+
 def nearest_label_map(logits: Tensor, places: Places) -> Tensor:
     """Argmax of float32 [h, w, C] at the cell nearest to each pixel, the later one of two: int32 [H, W]."""
     rows, columns = (

@@ -133,6 +133,7 @@ def _network(
         centre=0.5,
         border=(0, 1),
         receptive_field=receptive_field,
+        pools_globally=True,
     )
 
 

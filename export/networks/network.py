@@ -73,6 +73,7 @@ class Network:
         window: positions of the last feature map that one logits cell sees, a side.
         receptive_field: pixels that one logits cell at the network's own stride sees, a side, as many before its centre
             as after it; the finer cells of `Layers.refine` lie between such cells.
+        pools_globally: whether it learnt to decide on the mean over all cells of a crop.
         crops: sides that checkpoints of it were published for, which their names say.
         width: what multiplies the published channels of its layers.
         as_stored: where there are several widths, the network whose variables have these shapes, by their names below
@@ -99,10 +100,17 @@ class Network:
     border: tuple[int, int] = (0, 0)
     window: int = 1
     receptive_field: int = 0
+    pools_globally: bool = False
     crops: tuple[int, ...] = ()
     width: float = 1.0
     as_stored: Callable[[Mapping[str, Shape]], Network] | None = None
     averaged_strides: tuple[int, ...] = ()
+
+    @property
+    def pooling_window(self) -> int:
+        """Side of the window of cells over whose mean it learnt to decide, odd, so that it has a middle; 1 for none."""
+        cells = self.crop // self.stride if self.pools_globally else 1
+        return max(1, cells - 1 + cells % 2)
 
     def expected_variables(self) -> dict[str, VariableShape]:
         """Shapes by full variable name, as in a checkpoint, in the order of the network."""

@@ -108,6 +108,7 @@ def _network(version: int, depth: int) -> Network:
         centre=0.5,
         border=(0, 1),
         receptive_field=_RECEPTIVE_FIELDS[depth],
+        pools_globally=True,
     )
 
 

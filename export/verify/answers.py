@@ -76,7 +76,7 @@ def check_cells(answer: Mapping[str, Array], plan: Plan) -> None:
     chosen = np.take_along_axis(logits, labels[..., None].astype(np.int64), -1)[..., 0]
     if not np.array_equal(chosen, logits.max(-1)):
         refuse("logits", "labels cells otherwise than its own scores")
-    if not (answer["receptive_field"] == plan.network.receptive_field).all():
+    if not (answer["receptive_field"] == plan.options.receptive_field(plan.network)).all():
         refuse("logits", "states another receptive field than the network's")
 
 
@@ -105,6 +105,7 @@ def check_label_map(
         others = np.setdiff1d(np.arange(logits.shape[-1]), classes)
         logits = logits.astype(np.float64)
         logits[..., others] = logits.min() - 1 - 2 * bound
+    logits = expected.pooled(logits, options.pooled_cells(network))
     nearest = options.upsampling == "nearest"
     if not nearest and options.output_stride in network.averaged_strides:
         logits = expected.averaged(logits.astype(np.float64))

@@ -83,6 +83,20 @@ def places(size: tuple[int, int], cells: tuple[int, int], network: Network, opti
     return rows * cells[0] / size[0] - 0.5, columns * cells[1] / size[1] - 0.5
 
 
+def pooled(logits: Array, side: int) -> Array:
+    """The mean over each cell of [h, w, C] and those that exist around it, `side` x `side` of them, float64."""
+    reach = side // 2
+    for axis in (0, 1):
+        sums = np.cumsum(logits, axis=axis, dtype=np.float64)
+        sums = np.concatenate([np.zeros_like(sums.take([0], axis)), sums], axis)
+        count = logits.shape[axis]
+        first = np.maximum(np.arange(count) - reach, 0)
+        last = np.minimum(np.arange(count) + reach + 1, count)
+        cells = (last - first).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        logits = (sums.take(last, axis) - sums.take(first, axis)) / cells
+    return logits
+
+
 def averaged(logits: Array) -> Array:
     """Scores [h, w, C], each with its neighbours' along both axes, 1-2-1; the border's cells count twice."""
     for axis in (0, 1):

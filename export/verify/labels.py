@@ -76,6 +76,7 @@ def compare_labels(label_map: Array, cells: Array, plan: Plan, bound: float) -> 
     network, options = plan.network, plan.options
     if options.output_stride != network.stride or not cells.size:
         return Labels()
+    cells = expected.pooled(cells, options.pooling_window)
     height, width = label_map.shape
     rows, columns = expected.places((height, width), (cells.shape[0], cells.shape[1]), network, options)
     if options.geometry == "aligned":

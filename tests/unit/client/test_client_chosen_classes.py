@@ -142,3 +142,24 @@ def test_groups_of_classes_are_regions_of_one(scripted: Start) -> None:
         assert scene.areas() == [("cat", 0, 1.0)]
         with pytest.raises(InvalidInput, match="no class named 'lion'"):
             client.segment(IMAGE, groups={"lion": "cat"})
+
+
+def half_sky(request: bytes, context: grpc.ServicerContext) -> bytes:
+    """The left half is class 0, the right half 3, and one pixel 2; whatever is not chosen becomes the first class."""
+    asked = PredictRequest.FromString(request)
+    labels = np.zeros((1, 20, 40), np.uint8)
+    labels[:, :, 20:] = 3
+    labels[:, 0, 0] = 2
+    if "classes" in asked.inputs:
+        chosen = np.frombuffer(asked.inputs["classes"].tensor_content, np.int32)
+        labels[~np.isin(labels, chosen)] = chosen[0]
+    return predict_answer(label_map=labels, class_names=[b"sea", b"sky", b"sand", b"grass"])
+
+
+def test_the_top_classes_are_those_that_cover_enough_of_a_first_label_map(scripted: Start) -> None:
+    server = scripted()
+    server.answers[PREDICT] = half_sky
+    with Client(server.address, model="m") as client:
+        scene = client.segment(np.zeros((20, 40, 3), np.uint8), classes="top")
+    assert {area.name: area.fraction for area in scene.areas()} == {"sea": 0.5, "grass": 0.5}
+    assert len(server.calls) == 2

@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from slimserve.export.checkpoint.contents import Checkpoint
 from slimserve.export.checkpoint.formats.tensor_spec import TensorSpec
 from slimserve.export.checkpoint.formats.v2 import V2Bundle
 from slimserve.export.checkpoint.locate import Located
+from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS
 from slimserve.export.options import GraphOptions
 from slimserve.export.plan import Plan
@@ -74,3 +75,36 @@ def test_a_crop_that_is_asked_for_wins_over_a_name() -> None:
     plan = Plan.of(listed("mobilenet_v1", name="mobilenet_v1_1.0_128.ckpt"), GraphOptions(crop=192))
     assert plan.options.crop == 192
     assert not any("cropped" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    ("network", "scope", "chosen", "window"),
+    [
+        ("resnet_v1_50", "", {}, 7),
+        ("resnet_v1_50", "", {"pooling_window": 1}, 1),
+        ("resnet_v1_50", "", {"crop": 256, "preprocessing": "inception"}, 7),
+        ("resnet_v1_50", "", {"crop": 299, "preprocessing": "inception"}, 9),
+        ("resnet_v1_50", "resnet_v1_50_8s/", {}, 1),
+        ("resnet_v1_50", "resnet_v1_50_8s/", {"pooling_window": 3}, 3),
+        ("vgg_16", "", {}, 1),
+    ],
+)
+def test_label_maps_are_decided_on_the_window_that_the_network_learnt_to_decide_on(
+    network: str, scope: str, chosen: dict[str, Any], window: int
+) -> None:
+    plan = Plan.of(listed(network, scope), GraphOptions(**chosen))
+    assert plan.options.pooling_window == window
+    assert (f"averaged over {window}x{window} cells" in plan.about_label_maps) == (window > 1)
+
+
+@pytest.mark.parametrize(
+    ("network", "window", "message"),
+    [
+        ("resnet_v1_50", 4, "--pooling-window must be odd, as a window has a middle, not 4"),
+        ("vgg_16", 7, "vgg_16 .* leave out --pooling-window"),
+        ("inception_v3", 7, "leave out --pooling-window"),
+    ],
+)
+def test_a_window_that_a_network_cannot_have_is_refused(network: str, window: int, message: str) -> None:
+    with pytest.raises(ExportError, match=message):
+        Plan.of(listed(network), GraphOptions(pooling_window=window))

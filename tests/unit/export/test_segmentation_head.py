@@ -15,8 +15,10 @@ from slimserve.export.heads.label_map import (
     bilinear_label_map,
     label_dtype,
     nearest_label_map,
+    pooled,
     stretched_places,
 )
+from slimserve.export.verify.expected import pooled as of_verification
 
 from tests.conftest import ROOT
 
@@ -107,6 +109,20 @@ def test_aligned_places_are_those_of_a_resize_where_the_cells_tile_the_pixels(ce
         aligned, stretched = session.run((aligned_places(size, 32, 16), stretched_places(size, (cells, 3))))
     np.testing.assert_array_equal(aligned.rows, stretched.rows)
     np.testing.assert_array_equal(aligned.columns, stretched.columns)
+
+
+@pytest.mark.parametrize("side", [1, 3, 7, 25])
+@pytest.mark.parametrize("cells", [(1, 1), (2, 5), (13, 20)])
+def test_a_pooling_window_averages_the_cells_that_there_are(cells: tuple[int, int], side: int) -> None:
+    logits, reach = undecided(*cells, 5), side // 2
+    expected = np.empty(logits.shape)
+    for row, column in np.ndindex(cells):
+        rows, columns = (slice(max(at - reach, 0), at + reach + 1) for at in (row, column))
+        expected[row, column] = logits[rows, columns].mean(axis=(0, 1), dtype=np.float64)
+    # Two float32 sums of at most `side` terms each.
+    bound = 2 * (side + 1) * np.finfo(np.float32).eps * np.abs(logits).max()
+    np.testing.assert_allclose(pooled(tf.constant(logits), side), expected, rtol=0, atol=bound)
+    np.testing.assert_allclose(of_verification(logits, side), expected, rtol=0, atol=1e-13)
 
 
 _WORST_CASE = """

@@ -1,0 +1,72 @@
+"""Collages of photographs of known class, so that every border in them is known: side by side, and pasted in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Photo = NDArray[np.uint8]  # [H, W, 3]
+
+_SEED = 30
+_TOGETHER = 4  # photographs in a collage
+
+
+def collage(photos: Sequence[Photo], number: int, side: int) -> tuple[Photo, NDArray[np.uint8]]:
+    """A square picture uint8 [side, side, 3], and for each pixel the photograph that it is of, uint8 [side, side].
+
+    Every other one has its photographs side by side. In the rest one is the ground, in which the others lie as ellipses
+    and rectangles.
+    """
+    rng = np.random.default_rng([_SEED, number])
+    chosen = rng.choice(len(photos), _TOGETHER, replace=False)
+    truth = _side_by_side(rng, side) if number % 2 else _pasted(rng, side)
+    picture = np.zeros((side, side, 3), np.uint8)
+    for place, photo in enumerate(chosen):
+        inside = truth == place
+        top, left, bottom, right = _bounds(inside)
+        fitted = _covering(photos[photo], bottom - top, right - left)
+        picture[top:bottom, left:right][inside[top:bottom, left:right]] = fitted[
+            inside[top:bottom, left:right]
+        ]
+    return picture, chosen[truth].astype(np.uint8)
+
+
+def _side_by_side(rng: np.random.Generator, side: int) -> NDArray[np.int64]:
+    """Two rows, each of two fields."""
+    rows = np.arange(side) >= rng.integers(side * 3 // 8, side * 5 // 8)
+    truth = np.zeros((side, side), np.int64)
+    for row in (0, 1):
+        columns = np.arange(side) >= rng.integers(side * 3 // 8, side * 5 // 8)
+        truth[rows == row] = 2 * row + columns
+    return truth
+
+
+def _pasted(rng: np.random.Generator, side: int) -> NDArray[np.int64]:
+    """A ground, and a shape in each of three of its quarters."""
+    y, x = np.mgrid[:side, :side] + 0.5
+    truth = np.zeros((side, side), np.int64)
+    quarters = rng.permutation(4)[: _TOGETHER - 1]
+    for place, quarter in enumerate(quarters, 1):
+        middle = (np.array([quarter // 2, quarter % 2]) + rng.uniform(0.45, 0.55, 2)) * side / 2
+        half = rng.uniform(0.36, 0.44, 2) * side / 2
+        down, across = np.abs(y - middle[0]) / half[0], np.abs(x - middle[1]) / half[1]
+        inside = np.maximum(down, across) < 1 if rng.random() < 0.5 else np.hypot(down, across) < 1.1
+        truth[inside] = place
+    return truth
+
+
+def _bounds(inside: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def _covering(photo: Photo, height: int, width: int) -> Photo:
+    """The central part of the photograph, resized to fill a rectangle."""
+    scale = max(height / photo.shape[0], width / photo.shape[1])
+    size = (max(round(photo.shape[1] * scale), width), max(round(photo.shape[0] * scale), height))
+    resized = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS))
+    top, left = (resized.shape[0] - height) // 2, (resized.shape[1] - width) // 2
+    return resized[top : top + height, left : left + width]
