@@ -8,11 +8,12 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from .. import Client
+from .. import Client, InvalidInput
 from ..channels.addresses import parse_addresses
 from ..images import pillow as _pillow
+from ..tasks.groups import read_groups
 from ..tasks.tiling import Tiling, overlap_for
 from . import display, files
 from .each_image import AddParser, Row, add_image_arguments, answer_each, exit_code, positive
@@ -58,7 +59,37 @@ def add_parsers(add: AddParser) -> None:
         help="shared by neighbouring tiles (default: what the model's network sees around a pixel, so that the labels "
         "are those of the whole image; less is faster)",
     )
+    parser.add_argument(
+        "--classes",
+        type=_classes,
+        metavar="FILE",
+        help="a file with the name or the id of a class a line: only these compete for the pixels; or top: those that "
+        "cover 1 %% of the pixels or more while all compete (each image is sent twice)",
+    )
+    parser.add_argument(
+        "--groups",
+        type=_groups,
+        metavar="FILE",
+        help="a file of lines name<TAB>group: the classes of a group become regions of one",
+    )
     parser.set_defaults(run=segment)
+
+
+def _classes(text: str) -> Literal["top"] | list[int | str]:
+    if text == "top":
+        return "top"
+    try:
+        lines = Path(text).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"{text} cannot be read: {error}") from error
+    return [int(line) if line.strip().isdecimal() else line.strip() for line in lines if line.strip()]
+
+
+def _groups(text: str) -> dict[str, str]:
+    try:
+        return read_groups(text)
+    except InvalidInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def segment(client: Client, options: argparse.Namespace) -> int:
@@ -105,6 +136,8 @@ def _journal(client: Client, options: argparse.Namespace) -> Journal:
         "model_version": client.metadata().version,
         "tile": options.tile,
         "overlap": options.overlap,
+        **({"classes": options.classes} if options.classes else {}),
+        **({"groups": options.groups} if options.groups else {}),
     }
     return Journal(options.out / _JOURNAL, settings, _check_answer, afresh=options.overwrite)
 
@@ -144,6 +177,8 @@ def _segment_each(
             overlap=options.overlap,
             tiles_at_once=tiles_at_once,
             progress=bars.of_parts(images[index].name),
+            classes=options.classes,
+            groups=options.groups,
         )
         files.save(scene.overlay(), results[index]["overlay"])
         if options.label_map:
