@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+import grpc.aio
 import numpy.typing as npt
 
 from .arguments import BaseClient, CallOptions, SegmentOptions
@@ -15,6 +16,7 @@ from .channels.headers import GivenMetadata
 from .channels.nonblocking import NonBlocking, running_loop
 from .channels.replicas import Replicas
 from .channels.steps import Flow
+from .errors import InvalidInput
 from .images.given import Image
 from .tasks.chosen import Classes
 from .tasks.classify import classify
@@ -36,6 +38,8 @@ class AsyncClient(BaseClient):
     """
 
     def _open(self, interceptors: Sequence[Any]) -> None:
+        if not all(isinstance(each, grpc.aio.ClientInterceptor) for each in interceptors):
+            raise InvalidInput("interceptors= of AsyncClient are instances of grpc.aio.ClientInterceptor")
         self._interceptors = interceptors
         # Channels belong to an event loop; what is known of the replicas belongs to all.
         self._drivers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, NonBlocking]
@@ -124,7 +128,7 @@ class AsyncClient(BaseClient):
     async def close(self) -> None:
         """Close the connections; calls in flight end with ServingError (CANCELLED)."""
         self._replicas.closed = True
-        driver = self._drivers.pop(asyncio.get_running_loop(), None)
+        driver = self._drivers.pop(running_loop(), None)
         if driver:
             await driver.close()
         _drop(self._replicas, self._drivers)

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+import grpc
+
 from .channels.calls import Caller
 from .channels.connection import Compression, make_connection
 from .channels.following import Following
@@ -45,6 +47,10 @@ class SegmentOptions(CallOptions, total=False):
     progress: Progress | None
     classes: Classes | Literal["top"] | None
     groups: GivenGroups | None
+
+
+def _make(kind: type[BaseClient], arguments: dict[str, Any]) -> BaseClient:
+    return kind(**arguments)
 
 
 class BaseClient(ABC):
@@ -115,6 +121,27 @@ class BaseClient(ABC):
         caller = Caller(connection, self._replicas, servable, check_timeout(connect_timeout))
         self._model = Model(caller, timeout)
         self._open(tuple(interceptors))
+        self._arguments = {
+            "server": server, "model": model, "version": version, "version_label": version_label,
+            "timeout": timeout, "connect_timeout": connect_timeout, "tls": tls, "token": token,
+            "compression": compression, "retry": retry, "metadata": metadata, "interceptors": interceptors,
+            "proxy": proxy,
+        }  # fmt: skip
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the arguments: a worker makes a client of its own from them."""
+        given = self._arguments
+        secret = "token=" if isinstance(given["token"], str) else "metadata=" if given["metadata"] else ""
+        if secret:
+            raise TypeError(
+                f"a client with {secret} is not pickled, as what is secret would go with it: make one in each process"
+                + (", or give token= as a function that can be pickled" if secret == "token=" else "")
+            )
+        if isinstance(given["tls"], grpc.ChannelCredentials):
+            raise TypeError(
+                "a client with gRPC's credentials cannot be pickled: give tls= as files, or a TLS"
+            )
+        return _make, (type(self), given)
 
     @abstractmethod
     def _open(self, interceptors: Sequence[Any]) -> None:

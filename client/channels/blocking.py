@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import logging
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, TypeVar
 
 import grpc
 
-from ..errors import ServingError
-from .connection import Connection
+from ..errors import InvalidInput, ServingError
+from .connection import Channel, Connection
+from .forks import begin_anew_after_fork
 from .replica import Replica, State
 from .replicas import Replicas
 from .steps import HEALTH, NOT_SERVING, Abandon, Ask, Attempt, Cancelled, Flow, Pause, Step, Together
@@ -21,19 +25,33 @@ from .watch import watch
 
 T = TypeVar("T")
 
+log = logging.getLogger("slimserve")
+
 
 class Blocking:
     """Does what flows ask for, on a channel to each replica. Threads may share it."""
 
     def __init__(self, connection: Connection, replicas: Replicas, interceptors: Sequence[Any]) -> None:
+        if not all(isinstance(each, grpc.UnaryUnaryClientInterceptor) for each in interceptors):
+            raise InvalidInput("interceptors= of Client are instances of grpc.UnaryUnaryClientInterceptor")
+        _adapt_to_gevent()
         self._connection = connection
         self._replicas = replicas
         self._interceptors = interceptors
         # A replica that nobody holds any more takes its channel with it.
-        self._channels: weakref.WeakKeyDictionary[Replica, _Channel] = weakref.WeakKeyDictionary()
+        self._channels: weakref.WeakKeyDictionary[Replica, Channel] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._watching = False
+        begin_anew_after_fork(self)
+
+    def after_fork(self) -> object:
+        """Begin anew in a forked process."""
+        inherited, self._channels = self._channels, weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._watching = False
+        self._replicas.after_fork()
+        return inherited
 
     def close(self) -> None:
         """Close the connections; calls in flight end with CANCELLED."""
@@ -43,7 +61,7 @@ class Blocking:
             channels = list(self._channels.values())
             self._channels.clear()
         for channel in channels:
-            channel.close()
+            channel.channel.close()
 
     def run(self, flow: Flow[T]) -> T:
         """Drive a flow: do each step that it yields, and hand it the outcome."""
@@ -77,12 +95,12 @@ class Blocking:
             with self._lock:
                 old = self._channels.pop(step.replica, None)
             if old:
-                old.close()
+                old.channel.close()
         else:
             self._do_together(step)
         return b""
 
-    def _channel(self, replica: Replica) -> _Channel:
+    def _channel(self, replica: Replica) -> Channel:
         channel = self._channels.get(replica)
         if channel is None:
             with self._lock:
@@ -93,7 +111,7 @@ class Blocking:
                     opened = self._connection.open(replica)
                     if self._interceptors:
                         opened = grpc.intercept_channel(opened, *self._interceptors)
-                    channel = self._channels[replica] = _Channel(opened)
+                    channel = self._channels[replica] = Channel(opened)
         return channel
 
     def _ask(self, step: Ask) -> None:
@@ -107,9 +125,12 @@ class Blocking:
 
         for replica in step.replicas:
             health = self._channel(replica).method(HEALTH)
-            call = health.future(
-                b"", timeout=step.seconds, metadata=step.metadata, wait_for_ready=step.patient
-            )
+            try:
+                call = health.future(
+                    b"", timeout=step.seconds, metadata=step.metadata, wait_for_ready=step.patient
+                )
+            except ValueError as error:  # as above
+                raise Cancelled("the connection was closed") from error
             call.add_done_callback(functools.partial(note, replica))
         until = time.monotonic() + step.seconds + 0.1
         for _ in step.replicas:
@@ -138,23 +159,16 @@ class Blocking:
     def _keep_watch(self) -> None:
         try:
             self.run(watch(self._replicas, self._connection.metadata))
-        except RuntimeError:  # closed meanwhile
-            pass
+        except (
+            Exception
+        ) as error:  # the client was closed, mostly; or token= has failed, which the calls will tell
+            log.info("the replicas are watched no more: %s", type(error).__name__)
         finally:
             self._watching = False
 
 
-class _Channel:
-    """A channel and its methods, made once."""
-
-    def __init__(self, channel: grpc.Channel) -> None:
-        self._channel = channel
-        self._methods: dict[str, Callable[..., Any]] = {}
-        self.close = channel.close
-
-    def method(self, name: str) -> Any:
-        """Give the callable of a gRPC method, bytes in and bytes out."""
-        method = self._methods.get(name)
-        if method is None:
-            method = self._methods[name] = self._channel.unary_unary(name, None, None)
-        return method
+def _adapt_to_gevent() -> None:
+    """Let calls block their greenlet alone, where gevent has taken the place of threads in this process."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("socket"):
+        importlib.import_module("grpc.experimental.gevent").init_gevent()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class Connection:
     compression: grpc.Compression
     headers: Headers = field(repr=False)
     proxy: str | bool | None = field(default=None, repr=False)
+    process: int = field(default_factory=os.getpid, repr=False)
 
     def __str__(self) -> str:
         return ", ".join(map(shown, self.targets))
@@ -115,6 +117,21 @@ class Connection:
                         channel.unary_unary(GET_MODEL_STATUS, None, None)(b"", timeout=_PROBE)
                     except grpc.RpcError as error:
                         yield error
+
+
+class Channel:
+    """A channel of `grpc` or `grpc.aio`, and its methods, made once: bytes in, bytes out."""
+
+    def __init__(self, channel: Any) -> None:
+        self.channel = channel
+        self._methods: dict[str, Any] = {}
+
+    def method(self, name: str) -> Any:
+        """Give the callable of a gRPC method."""
+        method = self._methods.get(name)
+        if method is None:
+            method = self._methods[name] = self.channel.unary_unary(name, None, None)
+        return method
 
 
 def make_connection(

@@ -39,6 +39,8 @@ class Name:
         for family, address in addresses:
             families.setdefault(family, []).append(address)
         most = max(families.values(), key=len, default=[])
+        if not most:
+            return
         if len(most) < 2:  # one server, perhaps of both families: gRPC finds out which of them it answers
             self.endpoints = (Endpoint(self.target),)
             return
@@ -66,6 +68,11 @@ class Following:
         self._looked_up = float("-inf")
         self._found = threading.Event()
         self._lock = threading.Lock()
+
+    def after_fork(self) -> None:
+        """In a forked process: no look-up is under way."""
+        self._lock = threading.Lock()
+        self._looked_up = float("-inf")
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Give the endpoints; names that have not been found are left to gRPC, whose error says why."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -12,8 +13,9 @@ import grpc
 import grpc.aio
 
 from ..errors import ServingError
-from .connection import Connection
+from .connection import Channel, Connection
 from .failures import failure_of
+from .forks import begin_anew_after_fork
 from .replica import Replica, State
 from .replicas import Replicas
 from .steps import HEALTH, NOT_SERVING, Abandon, Ask, Attempt, Cancelled, Flow, Pause, Step, Together
@@ -29,27 +31,37 @@ class NonBlocking:
         self._connection = connection
         self._replicas = replicas
         self._interceptors = interceptors
-        self._channels: weakref.WeakKeyDictionary[Replica, grpc.aio.Channel] = weakref.WeakKeyDictionary()
+        self._channels: weakref.WeakKeyDictionary[Replica, Channel] = weakref.WeakKeyDictionary()
         self._asking: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
+        _note_process()
+        begin_anew_after_fork(self)
+
+    def after_fork(self) -> object:
+        """Begin anew in a forked process."""
+        inherited, self._channels = self._channels, weakref.WeakKeyDictionary()
+        self._replicas.after_fork()
+        return inherited
 
     def drop(self) -> None:
         """End the watch, from whichever thread; gRPC's channels end with the last who holds them."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._cancel)
 
-    def _cancel(self) -> None:
-        for task in [*self._asking, *([self._watching] if self._watching else [])]:
+    def _cancel(self) -> list[asyncio.Task[None]]:
+        tasks = [*self._asking, *([self._watching] if self._watching else [])]
+        for task in tasks:
             task.cancel()
+        return tasks
 
     async def close(self) -> None:
         """Close the connections; calls in flight end with CANCELLED."""
-        self._cancel()
+        await asyncio.gather(*self._cancel(), return_exceptions=True)
         channels = list(self._channels.values())
         self._channels.clear()
         for channel in channels:
-            await channel.close(None)
+            await channel.channel.close(None)
 
     async def run(self, flow: Flow[T]) -> T:
         """Drive a flow: do each step that it yields, and hand it the outcome; its own work is done in a thread."""
@@ -85,7 +97,7 @@ class NonBlocking:
         elif isinstance(step, Abandon):
             channel = self._channels.pop(step.replica, None)
             if channel:
-                await channel.close(None)
+                await channel.channel.close(None)
         else:
             await self._do_together(step)
         return b""
@@ -96,10 +108,10 @@ class NonBlocking:
         channel = self._channels.get(replica)
         if channel is None:
             interceptors = self._interceptors or None
-            channel = self._connection.open(replica, grpc.aio, interceptors=interceptors)
-            self._channels[replica] = channel
+            opened = self._connection.open(replica, grpc.aio, interceptors=interceptors)
+            channel = self._channels[replica] = Channel(opened)
         timeout, metadata = arguments
-        return channel.unary_unary(method, None, None)(request, timeout=timeout, metadata=metadata, **named)
+        return channel.method(method)(request, timeout=timeout, metadata=metadata, **named)
 
     async def _ask(self, step: Ask) -> None:
         async def ask(replica: Replica) -> None:
@@ -141,6 +153,19 @@ class NonBlocking:
             await asyncio.gather(*workers, return_exceptions=True)
 
 
+_process: int | None = None  # in which grpc.aio was used first
+
+
+def _note_process() -> None:
+    global _process
+    _process = _process or os.getpid()
+    if _process != os.getpid():  # calls would hang: the thread that grpc.aio polls with was not forked
+        raise RuntimeError(
+            "AsyncClient was used before this process was forked, and grpc.aio does not work after that: start the "
+            'process with multiprocessing\'s "spawn" or "forkserver", or use Client, which works after a fork'
+        )
+
+
 def running_loop() -> asyncio.AbstractEventLoop:
     """Give the event loop. Raises RuntimeError, in words for users of other libraries, where there is none."""
     try:
@@ -161,7 +186,8 @@ async def _outcome(call: Awaitable[bytes]) -> bytes:
     try:
         await asyncio.wait({waiting})
     finally:
-        waiting.cancel()
+        if waiting.cancel():
+            await asyncio.wait({waiting})
     if waiting.cancelled():
         raise Cancelled("the client was closed")
     return waiting.result()

@@ -40,6 +40,15 @@ class Replicas:
         random.shuffle(self._members)  # so that many clients do not begin with the same one
         self._used = 0.0
 
+    def after_fork(self) -> None:
+        """In a forked process: nothing is under way, and no thread will ever give a lock back."""
+        self._lock = threading.Lock()
+        self.budget = Budget(self.retry.budget)
+        self._following.after_fork()
+        for member in self._members:
+            member.in_flight = 0
+            member.state, member.heard = State.UNKNOWN, float("-inf")
+
     def __len__(self) -> int:
         return len(self._members)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,9 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..channels.steps import Flow, Together
-from ..errors import ServerError
+from ..errors import ModelNotFound, ServerError
 from ..images.given import PreparedImage
 from .tiling import Tile, Tiling
+
+_MOST_VERSIONS = 3  # that an image may meet, in a roll-out and back
+
+log = logging.getLogger("slimserve")
 
 Labels = npt.NDArray[Any]
 Ask = Callable[[npt.NDArray[np.uint8], int], Flow[tuple[Labels, int]]]
@@ -24,9 +29,23 @@ def segment_tiles(
 ) -> Flow[tuple[Labels, int]]:
     """Segment each tile and put the labels together: uint8 or uint16 [H,W], and the version that answered.
 
-    The first tile is asked alone; the version that answers it has to answer the others. Raises what `ask` raises.
+    The first tile is asked alone; the version that answers it has to answer the others. Where no replica has that
+    version any more, all of them are asked anew, of the version that there is then. Raises what `ask` raises.
     """
-    stitching = _Stitching(image, (tiles[-1].rows.sent.stop, tiles[-1].columns.sent.stop), ask)
+    for turns_left in reversed(range(_MOST_VERSIONS)):
+        stitching = _Stitching(image, (tiles[-1].rows.sent.stop, tiles[-1].columns.sent.stop), ask)
+        try:
+            yield from _ask_all(stitching, tiles, tiling)
+        except ModelNotFound as error:
+            if not stitching.version or not turns_left:
+                raise
+            log.info("version %d went while its tiles were asked (%s): begun anew", stitching.version, error)
+        else:
+            break
+    return stitching.label_map, stitching.version
+
+
+def _ask_all(stitching: _Stitching, tiles: Sequence[Tile], tiling: Tiling) -> Flow[None]:
     done = itertools.count(1)
 
     def report() -> None:
@@ -36,7 +55,6 @@ def segment_tiles(
     first, *others = tiles
     yield Together([stitching.begin(first)], 1, report)
     yield Together(map(stitching.go_on, others), tiling.at_once, report)
-    return stitching.label_map, stitching.version
 
 
 class _Stitching:
