@@ -10,7 +10,6 @@ import grpc
 
 from .channels.calls import Caller
 from .channels.connection import Compression, make_connection
-from .channels.following import Following
 from .channels.headers import GivenMetadata, Token, check_metadata
 from .channels.replicas import Replicas
 from .channels.retry import Retry
@@ -116,7 +115,7 @@ class BaseClient(ABC):
         retry = retry or Retry()
         connection = make_connection(server, tls, token, compression, retry, metadata, proxy)
         self._connection = connection
-        self._replicas = Replicas(Following(connection.targets, connection.follows), retry)
+        self._replicas = Replicas(connection.following, retry)
         servable = Servable(model, version, version_label)
         caller = Caller(connection, self._replicas, servable, check_timeout(connect_timeout))
         self._model = Model(caller, timeout)

@@ -6,8 +6,8 @@ code and differ only in how they wait.
 What is asked again is decided by the status code, and where that cannot tell, by asking the replica how it is:
 UNAVAILABLE may mean that no connection came about, that the server refused, or that the connection broke under the
 call. gRPC alone knows whether an answer had begun, and does not tell Python. So its own retry (gRFC A6), which knows,
-sends once more what broke before that; what then fails at a replica that is up is sent elsewhere only if gRPC has seen
-to it, and in less than a second.
+sends again to the same replica what broke before that. Of one replica that is all. Of several, what failed at one that
+is up goes to another only if gRPC has sent it again, which shows in the time, and in less than a second.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from .connection import AGAIN_AFTER, Connection
 from .failures import Failure, error_of, failure_of
 from .replica import NO_WORD, Replica, Wanted
 from .replicas import Replicas
-from .steps import Ask, Attempt, Flow, Metadata, Pause
+from .steps import Abandon, Ask, Attempt, Flow, Metadata, Pause
 
 _Code = grpc.StatusCode
 _SHORT = 1.0  # seconds; a call that a living server cut off after more is not computed a third time
-_RECONNECT = 0.15  # seconds after which gRPC tries a connection again, at first
+_CONNECT = 0.05  # seconds that a connection has to come about, however short the time is
 _ASK = 1.0  # seconds that a replica has to say how it is after it failed a call
 # gRPC shortens or lengthens its pause by a fifth; less time than that shows that it did not send again.
 _SENT_AGAIN = 0.75 * AGAIN_AFTER
@@ -112,7 +112,7 @@ class _Call:
         self.sent = 0
         self.tried: set[Replica] = set()
         self.pauses = self.retry.pauses()
-        self.explained = False
+        self.explained = False  # whether it was looked into why no connection comes about
 
     def run(self) -> Flow[Reply]:
         replicas = self.replicas
@@ -127,13 +127,13 @@ class _Call:
             if replica is None:
                 yield from self._pause()
                 continue
+            was_out = replica.is_out
             try:
-                if replica.is_out:
-                    yield from self._revive(replica)
-                    continue
-                reply = yield from self._attempt(replica)
+                reply = None if was_out else (yield from self._attempt(replica))
             finally:
                 replicas.release(replica)
+            if was_out:
+                yield from self._revive(replica)
             if reply is not None:
                 return reply
 
@@ -191,7 +191,7 @@ class _Call:
         if replica.is_out:
             if (
                 self.replicas.was_connected
-            ):  # it may have had the request; what its answer would have been, none knows
+            ):  # it may have had the request; whether its answer began, it cannot tell
                 self.sent += 1
                 if self.sent >= self.retry.attempts or not self.replicas.budget.take():
                     raise self._error()
@@ -199,16 +199,14 @@ class _Call:
                 self._note(replica)
             return
         self.replicas.was_connected = True
+        if self.caller.connection.alone:  # gRPC has sent again what could be
+            raise self._error(_cut_off(seconds))
         if seconds >= _SENT_AGAIN:
             self.replicas.budget.count_repeated()
             self.replicas.repeated += 1
             self.sent += 1
-        if seconds < _SENT_AGAIN or seconds >= _SHORT:
-            raise self._error(
-                f" (after {seconds:.1f} s; the server is up: it, or what is between, ends connections under calls)"
-                if seconds >= _SHORT
-                else ""
-            )
+        if not _SENT_AGAIN <= seconds < _SHORT:
+            raise self._error(_cut_off(seconds))
         self._again(replica)
 
     def _again(self, replica: Replica, elsewhere: bool = False) -> None:
@@ -243,19 +241,22 @@ class _Call:
         """Wait until a replica is up, where all that could be asked are out."""
         out = [member for member in self.replicas.members if member.is_out and member not in self.tried]
         others_refused = self.failure is not None and self.failure.code is not _Code.UNAVAILABLE
-        limit = self.deadline
+        limit, is_first = self.deadline, False
         if not self.replicas.was_connected:
             limit = min(limit, self.begun + self.caller.connect_timeout)
-            if not others_refused and not self.explained:
-                self.failure = self.caller.connection.explain(replica.failure or self._silence(replica))
-                self.explained = True
-                if self.failure.is_lasting:
-                    raise self._error(waited=True)
-        seconds = min(max(limit - time.monotonic(), _RECONNECT), self._remaining(), _ASK)
+            is_first = not others_refused and not self.explained
+        seconds = min(max(limit - time.monotonic(), _CONNECT), self._remaining(), _ASK)
         if seconds > 0:
-            yield Ask(out, seconds, self.caller.metadata(), first=True, patient=True)
+            for member in self.replicas.reopen(out):  # gRPC waits longer and longer before it connects again
+                yield Abandon(member)
+            yield Ask(out, seconds, self.caller.metadata(), first=True, patient=not is_first)
         if any(not member.is_out for member in out):
             return
+        if is_first:
+            self.failure = self.caller.connection.explain(replica.failure or self._silence(replica))
+            self.explained = True
+            if self.failure.is_lasting:
+                raise self._error(waited=True)
         if others_refused:  # these are no help
             self.tried.update(out)
             return
@@ -280,3 +281,9 @@ class _Call:
         where = f"{self.caller.connection}{self.caller.connection.note()}"
         where += f" within {seconds:.1f} s" if waited and seconds >= 0.1 else note
         return error_of(self.failure, self.servable, self.signature, where)
+
+
+def _cut_off(seconds: float) -> str:
+    if seconds < _SHORT:
+        return ""
+    return f" (after {seconds:.1f} s; the server is up: it, or what is between, ends connections under calls)"

@@ -16,8 +16,9 @@ from ..limits import LARGEST_MESSAGE
 from ..wire.messages import GET_MODEL_STATUS
 from .addresses import host_and_port, is_loopback, is_name, parse_addresses, shown
 from .failures import Failure, failure_of
+from .following import Following
 from .headers import GivenMetadata, Headers, Token, check_metadata
-from .proxies import environment_proxy, proxy_options
+from .proxies import environment_proxy, goes_direct, proxy_options
 from .replica import Replica
 from .retry import Retry
 from .steps import Metadata
@@ -34,6 +35,8 @@ class Connection:
     """Everything needed to open a channel to each of `targets` (gRPC name syntax), and what is sent with each call."""
 
     targets: tuple[str, ...]
+    following: Following = field(repr=False)
+    alone: bool  # whether there is one replica, and there cannot be more
     credentials: grpc.ChannelCredentials | None
     options: tuple[tuple[str, Any], ...]
     compression: grpc.Compression
@@ -73,10 +76,6 @@ class Connection:
         return stack.secure_channel(
             target, self.credentials, tuple(options.items()), self.compression, **arguments
         )
-
-    def follows(self, host: str) -> bool:
-        """Whether the addresses of a name are looked up here: not where a proxy does."""
-        return self.proxy is False or not (self.proxy or environment_proxy(host))
 
     def note(self) -> str:
         """Say which proxy is between, for an error."""
@@ -148,7 +147,6 @@ def make_connection(
     options = list(_OPTIONS)
     if isinstance(tls, TLS) and tls.server_name:
         options.append(("grpc.ssl_target_name_override", tls.server_name))
-    options.append(("grpc.service_config", json.dumps(_service_config(retry or Retry()))))
     options += proxy_options(proxy)
     if token is not None and tls is False:
         if not all(is_loopback(target) for target in targets):
@@ -159,8 +157,13 @@ def make_connection(
     compressions["deflate"] = grpc.Compression.Deflate
     if compression not in compressions:
         raise InvalidInput(f"compression is {compression!r} and must be 'gzip', 'deflate' or None")
+    following = Following(targets, lambda host: goes_direct(host, proxy))
+    alone = len(following.endpoints()) == 1 and not following.names
+    options.append(("grpc.service_config", json.dumps(_service_config(retry or Retry(), alone))))
     return Connection(
         targets,
+        following,
+        alone,
         channel_credentials(tls),
         tuple(options),
         compressions[compression],
@@ -170,20 +173,31 @@ def make_connection(
 
 
 AGAIN_AFTER = 0.25  # seconds after which gRPC sends again; a call that failed sooner, it did not send again
+_THROTTLED = (
+    20  # tokens of gRPC's throttle (gRFC A6): a failure takes one; half of them gone, nothing is sent again
+)
 
 
-def _service_config(retry: Retry) -> dict[str, Any]:
-    """Have gRPC itself send again, once, what broke before its answer began: it alone knows (gRFC A6)."""
+def _service_config(retry: Retry, alone: bool) -> dict[str, Any]:
+    """Have gRPC itself send again what broke before its answer began, twice to a replica that is alone, else once.
+
+    It alone knows what had begun (gRFC A6). Its throttle is the budget where the replica is alone.
+    """
     config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
-    if retry.attempts > 1 and retry.budget and grpc.StatusCode.UNAVAILABLE in retry.on:
-        policy = {
-            "maxAttempts": 2,
-            "initialBackoff": f"{AGAIN_AFTER}s",
-            "maxBackoff": f"{AGAIN_AFTER}s",
-            "backoffMultiplier": 1,
-            "retryableStatusCodes": ["UNAVAILABLE"],
-        }
-        config["methodConfig"] = [{"name": [{}], "retryPolicy": policy}]
+    if retry.attempts == 1 or not retry.budget or grpc.StatusCode.UNAVAILABLE not in retry.on:
+        return config
+    policy = {
+        "maxAttempts": min(retry.attempts, 3) if alone else 2,
+        "initialBackoff": f"{AGAIN_AFTER}s",
+        "maxBackoff": f"{AGAIN_AFTER}s",
+        "backoffMultiplier": 1,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    services = ("PredictionService", "ModelService")  # the question of health is for how a replica is now
+    names = [{"service": f"tensorflow.serving.{service}"} for service in services]
+    config["methodConfig"] = [{"name": names, "retryPolicy": policy}]
+    if alone:
+        config["retryThrottling"] = {"maxTokens": _THROTTLED, "tokenRatio": min(retry.budget, 1.0)}
     return config
 
 
@@ -191,7 +205,7 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.per_rpc_retry_buffer_size", LARGEST_MESSAGE),  # larger requests would not be retried
     ("grpc.max_send_message_length", LARGEST_MESSAGE),
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
-    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),  # a replica that returns is used again soon after
     ("grpc.min_reconnect_backoff_ms", int(CONNECT_ATTEMPT * 1000)),
     ("grpc.dns_min_time_between_resolutions_ms", 5_000),

@@ -31,3 +31,8 @@ def environment_proxy(host: str) -> str:
         entry and host.endswith(entry.lstrip(".")) for entry in map(str.strip, exceptions.split(","))
     )
     return "" if excepted else variable
+
+
+def goes_direct(host: str, proxy: str | bool | None) -> bool:
+    """Whether a host is reached without a proxy, which would look up its addresses by itself."""
+    return proxy is False or not (isinstance(proxy, str) or environment_proxy(host))

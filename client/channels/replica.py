@@ -55,6 +55,7 @@ class Replica:
         self.state = State.UNKNOWN
         self.failure: Failure | None = None  # of the last health question that went unanswered
         self.heard = float("-inf")  # when its health was last known, a time of `time.monotonic()`
+        self.opened = float("-inf")  # when its connection was last made anew because it was down
         self.in_flight = 0
         self.version: int | None = None  # of its last answer that told one
         self.calls = self.failures = 0
@@ -72,6 +73,11 @@ class Replica:
     def is_out(self) -> bool:
         """Whether nothing is to be sent there before it has been asked how it is."""
         return self.state in (State.DRAINED, State.DOWN, State.SILENT)
+
+    @property
+    def anew(self) -> bool:
+        """Whether its connection was given up before."""
+        return self.abandoned > 0 or self.opened > 0
 
     def rank(self, wanted: Wanted, now: float) -> int:
         """Say how good a choice it is for a version: 0 the best."""

@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from .following import Following
 from .replica import Replica, State, Wanted
@@ -20,6 +20,7 @@ from .retry import Budget, Retry
 log = logging.getLogger("slimserve")
 
 FRESH = 1.0  # seconds for which the answer to the question of health holds
+_ANEW = 0.02  # seconds between two connections to a replica that is down
 _IN_USE = 1.0  # seconds after the last call for which replicas are watched
 
 
@@ -111,6 +112,19 @@ class Replicas:
         """Note that a call is over, in whichever way."""
         with self._lock:
             replica.in_flight -= 1
+
+    def reopen(self, replicas: Iterable[Replica]) -> list[Replica]:
+        """Give those of these whose connection may be made anew: down, without calls in hand, and not just made."""
+        now = time.monotonic()
+        with self._lock:
+            stale = [
+                replica
+                for replica in replicas
+                if replica.state is State.DOWN and not replica.in_flight and now - replica.opened > _ANEW
+            ]
+            for replica in stale:
+                replica.opened = now
+        return stale
 
     def unheard(self) -> list[Replica]:
         """Give those to ask for their health before a call: all, where of several none has been heard of lately."""

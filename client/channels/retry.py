@@ -23,7 +23,8 @@ class Retry:
     """When a request that failed is sent again: at once to another replica, after a pause to one it was sent to.
 
     Nothing is sent again once its answer began, or once the deadline has passed. A call that a living server cuts off
-    after a second or more is computed once more at most: it may be longer than the server lets connections live.
+    after a second or more, because it is longer than the server lets connections live, is computed twice at most; by a
+    replica that is alone three times.
 
     Args:
         attempts: how often a call is sent at most; each replica may be asked once all the same.

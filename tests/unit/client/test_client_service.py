@@ -205,17 +205,20 @@ def test_the_least_busy_replica_is_asked_first(start: Callable[..., Server]) -> 
     gate = threading.Event()
     slow.fail(Delay(gate), method="Predict")
     with Client(addresses(slow, quick), model="m") as client:
-        stuck = [threading.Thread(target=client.classify, args=(PIXELS,)) for _ in range(4)]
-        for thread in stuck:
-            thread.start()
-        while len(slow.calls) < 1:
-            time.sleep(0.01)
+        stuck: list[threading.Thread] = []
+        end = time.monotonic() + 20
+        while not slow.calls:
+            assert time.monotonic() < end
+            stuck.append(threading.Thread(target=client.classify, args=(PIXELS,)))
+            stuck[-1].start()
+            time.sleep(0.05)
+        before = len(slow.calls)
         for _ in range(10):
             client.classify(PIXELS)
         gate.set()
         for thread in stuck:
             thread.join()
-    assert len(slow.calls) <= 4
+    assert len(slow.calls) == before
 
 
 def test_the_tiles_of_an_image_move_together_when_their_version_goes(start: Callable[..., Server]) -> None:
