@@ -13,7 +13,6 @@ from .network import Network
 
 _FLOAT32 = 2.0**-24  # unit roundoffs
 _BFLOAT16 = 2.0**-9
-_MOST_BFLOAT16 = 0.19
 _DEPTHWISE = 2
 _INT8 = 0.5
 
@@ -29,7 +28,9 @@ def tolerance(network: Network, precision: str) -> float:
     logits. The sums themselves are in float32. A depthwise layer is in float32 until its result is rounded. It adds up
     few products, of neighbours, which are alike: much of them cancels, and what was rounded before it weighs
     `_DEPTHWISE` times as much (measured: on photographs the published MobileNet v1 errs by 0.057, and 0.105 is
-    allowed). Of layers beside each other the errors average out, so that no network needs more than `_MOST_BFLOAT16`.
+    allowed). Errors of layers beside each other average out, and the bound is generous:
+    with a sixteenth of the channels and random weights, AlexNet, VGG-16, a ResNet and three Inceptions err by 0.005 to
+    0.02, MobileNet v2 by 0.14 of 0.16.
     int8: no bound follows from the network; half of the largest logit, which refuses what is no network at all.
     `export.verify.agreement` holds it against float32 on images like those that it is calibrated on, which are not
     those of the other comparisons.
@@ -45,5 +46,5 @@ def tolerance(network: Network, precision: str) -> float:
     if precision == "int8":
         return _INT8
     float32 = 2 * _FLOAT32 * sum(map(math.sqrt, products))
-    bfloat16 = min(4 * _BFLOAT16 * math.sqrt(rounded), _MOST_BFLOAT16)
+    bfloat16 = 4 * _BFLOAT16 * math.sqrt(rounded)
     return float32 + (bfloat16 if precision == "bfloat16" else 0)
