@@ -44,7 +44,7 @@ def show(client: Client, photograph: Path) -> None:
     small = small.resize((_WIDTH, round(small.height * _WIDTH / small.width)), Image.Resampling.LANCZOS)
     small.save(FOLDER / f"{photograph.stem}.jpg", quality=88)
     likely = [said for said in client.classify(photograph).predictions if said.score >= _LEAST]
-    scene = client.segment(photograph, classes=[said.class_id for said in likely])
+    scene = client.segment(photograph, classes=[said.id for said in likely])
     scene.overlay().quantize(256, method=Image.Quantize.MAXCOVERAGE).save(
         FOLDER / f"{photograph.stem}_regions.png", optimize=True
     )
