@@ -11,13 +11,12 @@ from ..errors import ExportError
 from ..types import WeightSet
 from .contents import Checkpoint
 from .recognition import AVERAGE, Place
-from .weight_sets import NetworkWeights
+from .weight_sets import NetworkWeights, listed
 
 _AUXILIARY = "AuxLogits"  # a second classifier that slim's Inception networks have while they are trained
 _STEPS = ("global_step", "beta1_power", "beta2_power")
 # tf.train's optimizers name what they keep of a variable after themselves. These are all that slim's training offers.
 _SLOT = re.compile(r"(Adadelta|Adagrad|Adam|Ftrl|Momentum|RMSProp)(_\d+)?")
-_MOST_NAMES = 3
 
 UNKNOWN = "variables that the network never uses"
 OTHER_SET = "the other set of weights"
@@ -76,9 +75,8 @@ def select(checkpoint: Checkpoint, place: Place, weights: WeightSet | None = Non
         )
     unknown = left.get(UNKNOWN, [])
     if unknown:
-        net, more = place.network.name, len(unknown) - _MOST_NAMES
-        listed = ", ".join(unknown[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+        net = place.network.name
         raise ExportError(
-            f"{checkpoint.path} is not {net} alone: it also has {listed}, which {net} never uses"
+            f"{checkpoint.path} is not {net} alone: it also has {listed(unknown)}, which {net} never uses"
         )
     return found

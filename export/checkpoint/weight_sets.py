@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -90,7 +90,7 @@ def choose_set(checkpoint: Checkpoint, place: Place, wanted: WeightSet | None) -
     if wanted and wanted not in complete:
         advice = f"; --weights {complete[0]} exports the {_named(complete[0])}" if complete else ""
         raise ExportError(
-            f"{checkpoint.path} lacks the {_named(wanted)} of {_listed(sets[wanted].missing)}: it is no complete "
+            f"{checkpoint.path} lacks the {_named(wanted)} of {listed(sets[wanted].missing)}: it is no complete "
             f"{net}{advice}"
         )
     if wanted:
@@ -102,7 +102,7 @@ def choose_set(checkpoint: Checkpoint, place: Place, wanted: WeightSet | None) -
         )
     if not complete:
         missing = min((found.missing for found in sets.values()), key=len)
-        lacks = _listed(tuple(place.tensor(variable) for variable in missing))
+        lacks = listed(tuple(place.tensor(variable) for variable in missing))
         part = next((name for name in checkpoint.tensors if _PART.search(name)), None)
         why = f"; {part} is a part saved by a name of its own: save the variables themselves" if part else ""
         raise ExportError(f"{checkpoint.path} lacks {lacks}: it is no complete {net}{why}")
@@ -262,6 +262,7 @@ def _written(shape: tuple[int | None, ...]) -> str:
     return "[" + ", ".join("classes" if size is None else str(size) for size in shape) + "]"
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
     more = len(names) - _MOST_NAMES
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -192,6 +192,6 @@ def _set(name: str, found: dict[str, Any]) -> str:
     missing = found["missing"]
     if not missing:
         return f"{_NAMES[name]}, all {found['variables']} variables"
-    more = f" and {len(missing) - _MOST_NAMES} more" if len(missing) > _MOST_NAMES else ""
-    listed = ", ".join(missing[:_MOST_NAMES]) + more
-    return f"{_NAMES[name]} of {found['variables']} variables; missing: {listed}"
+    from ..checkpoint.weight_sets import listed
+
+    return f"{_NAMES[name]} of {found['variables']} variables; missing: {listed(missing)}"

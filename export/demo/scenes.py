@@ -11,10 +11,6 @@ CLASS_NAMES = tuple(TEXTURES)
 MIN_SHARE = 0.07
 """Least share of a composed scene that a region covers."""
 
-_HEIGHTS, _WIDTHS = (
-    [side for side in range(low, high) if side % 32] for low, high in ((224, 401), (384, 769))
-)
-
 
 def paint(rng: np.random.Generator, label_map: LabelMap) -> Image:
     """Fills each class of `label_map` uint8 [H,W] with its texture: uint8 RGB [H,W,3]."""
@@ -71,9 +67,3 @@ def compose(rng: np.random.Generator, height: int, width: int, regions: int) -> 
     classes = rng.permutation(len(CLASS_NAMES))[:regions].astype(np.uint8)
     label_map = classes[layout(rng, height, width, regions)]
     return paint(rng, label_map), label_map
-
-
-def random_scene(rng: np.random.Generator) -> tuple[Image, LabelMap]:
-    """A scene of 2 to 6 textures, 384 to 768 pixels wide, no side a multiple of 32: see `compose`."""
-    height, width = (int(rng.choice(sides)) for sides in (_HEIGHTS, _WIDTHS))
-    return compose(rng, height, width, int(rng.integers(2, 7)))

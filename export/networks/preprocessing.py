@@ -28,16 +28,6 @@ class Preprocessing:
     resize_side: int | None = None
     central_fraction: float = 1.0
 
-    def untouched_side(self, crop: int) -> int:
-        """Side of a square image whose central crop of `crop` pixels is taken without resizing it."""
-        if self.resize_side is not None:
-            return self.resize_side
-        return next(
-            side
-            for side in range(crop, 2 * crop)
-            if side - 2 * int(side * (1 - self.central_fraction) / 2) == crop
-        )
-
 
 @dataclass(frozen=True)
 class Evaluation:

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from slimserve.export import cli
 from slimserve.export.checkpoint.contents import open_checkpoint
-from slimserve.export.demo.scenes import random_scene
 
 from tests.conftest import Keep
 from tests.support.saved_model import SavedModel
+from tests.support.scenes import random_scene
 
 
 def export_here(*arguments: str | Path) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from slimserve.export.demo.landscape import demo_scene
-from slimserve.export.demo.scenes import CLASS_NAMES, random_scene
+from slimserve.export.demo.scenes import CLASS_NAMES
 from slimserve.export.demo.textures import TEXTURES
 
 from tests.support.saved_model import SavedModel
+from tests.support.scenes import random_scene
 
 SCENES, SINGLES = 50, 5  # behind `make soak`; a tenth of the scenes and one picture of each texture here
 SAMPLE = 10

@@ -15,6 +15,7 @@ from slimserve.export.options import GraphOptions
 from tests.support import numpy_reference as reference
 from tests.support.narrow import export_narrow, narrow_weights
 from tests.support.saved_model import SavedModel
+from tests.support.slim_preprocessing import untouched_side
 
 LARGER = [(333, 517), (640, 480)]  # behind `make soak`
 
@@ -88,7 +89,7 @@ def test_small_image_is_refused_by_the_valid_geometry(narrow_valid: SavedModel) 
 def test_classification_of_an_image_of_the_networks_size_is_that_of_slim(
     aligned: SavedModel, weights: dict[str, np.ndarray], demo_checkpoint: Path
 ) -> None:
-    side = VGG_16.preprocessing.untouched_side(VGG_16.crop)  # its crop is taken without resizing
+    side = untouched_side(VGG_16)  # its crop is taken without resizing
     image = noise(side, side)
     probabilities = aligned("classify", images=image[None])["probabilities"][0]
     edge = (side - VGG_16.crop) // 2

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from slimserve.export.demo.scenes import random_scene
 
 from tests.support.saved_model import SavedModel
+from tests.support.scenes import random_scene
 
 pytestmark = pytest.mark.soak
 SCENES = 16

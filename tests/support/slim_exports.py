@@ -40,7 +40,7 @@ IMAGE = noise(250, 310)
 
 def square(network: Network) -> np.ndarray:
     """An image whose crop slim takes without resizing it, so that not even rounding differs."""
-    side = network.preprocessing.untouched_side(network.crop)
+    side = reference.untouched_side(network)
     return noise(side, side, 1)
 
 

@@ -64,3 +64,12 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities of the last axis."""
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
+
+
+def untouched_side(network: Network) -> int:
+    """Side of a square image whose central crop the network takes without resizing it."""
+    preprocessing, crop = network.preprocessing, network.crop
+    if preprocessing.resize_side is not None:
+        return preprocessing.resize_side
+    fraction = preprocessing.central_fraction
+    return next(side for side in range(crop, 2 * crop) if side - 2 * int(side * (1 - fraction) / 2) == crop)

@@ -140,11 +140,11 @@ def test_a_variable_that_the_network_never_uses_is_refused(tmp_path: Path) -> No
 
 def test_another_networks_checkpoint_is_recognised(tmp_path: Path) -> None:
     tensors = {
-        "MobilenetV1/Conv2d_0/weights": np.zeros((7, 7, 3, 64), np.float32),
+        "EfficientNet/Conv2d_0/weights": np.zeros((7, 7, 3, 64), np.float32),
         "global_step": np.array(1, np.int64),
     }
     path = tensorflow_v1(tmp_path / "mobilenet.ckpt", tensors)
-    assert complaint(path) == f"{path} is not vgg_16: its variables start with MobilenetV1/"
+    assert complaint(path) == f"{path} is not vgg_16: its variables start with EfficientNet/"
 
 
 def test_an_object_based_checkpoint_is_recognised(tmp_path: Path) -> None:

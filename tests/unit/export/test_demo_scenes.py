@@ -7,19 +7,12 @@ import itertools
 import numpy as np
 import pytest
 from slimserve.export.demo.landscape import demo_scene
-from slimserve.export.demo.scenes import CLASS_NAMES, MIN_SHARE, compose, random_scene
+from slimserve.export.demo.scenes import CLASS_NAMES, MIN_SHARE, compose
 from slimserve.export.demo.textures import TEXTURES
-
-SCENES = 30
 
 
 def texture(name: str, seed: int, height: int = 96, width: int = 120) -> np.ndarray:
     return TEXTURES[name](np.random.default_rng(seed), height, width)
-
-
-@pytest.fixture(scope="module")
-def scenes() -> list[tuple[np.ndarray, np.ndarray]]:
-    return [random_scene(np.random.default_rng(seed)) for seed in range(SCENES)]
 
 
 def test_there_are_at_least_eight_classes() -> None:
@@ -52,9 +45,9 @@ def test_textures_differ_between_classes_more_than_within() -> None:
 
 
 def test_scene_is_the_same_for_the_same_seed_alone() -> None:
-    first, again, other = (random_scene(np.random.default_rng(seed)) for seed in (3, 3, 4))
+    first, again, other = (compose(np.random.default_rng(seed), 150, 180, 3) for seed in (3, 3, 4))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    assert first[0].shape != other[0].shape or not np.array_equal(first[0], other[0])
+    assert not np.array_equal(first[0], other[0])
 
 
 @pytest.mark.parametrize("regions", range(1, 7))
@@ -73,24 +66,6 @@ def test_pixels_of_a_scene_carry_the_texture_of_their_label() -> None:
         seen = image[label_map == class_id].mean(0)
         looks = [texture(name, 0, 200, 200).reshape(-1, 3).mean(0) for name in CLASS_NAMES]
         assert np.linalg.norm(looks - seen, axis=1).argmin() == class_id
-
-
-def test_random_scenes_have_two_to_six_textures(scenes: list) -> None:
-    assert {len(np.unique(label_map)) for _, label_map in scenes} == {2, 3, 4, 5, 6}
-
-
-def test_random_scenes_have_no_side_that_the_network_fits(scenes: list) -> None:
-    for _, label_map in scenes:
-        height, width = label_map.shape
-        assert 384 < width < 768
-        assert height % 32
-        assert width % 32
-
-
-def test_random_scenes_show_every_texture(scenes: list) -> None:
-    assert set(np.concatenate([np.unique(label_map) for _, label_map in scenes])) == set(
-        range(len(CLASS_NAMES))
-    )
 
 
 def test_demo_scene_shows_every_texture() -> None:

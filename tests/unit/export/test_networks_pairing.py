@@ -54,10 +54,10 @@ def test_the_one_that_is_asked_for_is_taken_of_two(tmp_path: Path) -> None:
 
 
 def test_a_network_that_cannot_be_exported_is_called_by_its_scope(tmp_path: Path) -> None:
-    path = checkpoint(tmp_path / "model", "MobilenetV1/Conv2d_0/weights", "global_step")
+    path = checkpoint(tmp_path / "model", "EfficientNet/Conv2d_0/weights", "global_step")
     assert complaint(path) == (
         f"{path} holds none of the networks that can be exported, which `python -m export --help` lists: "
-        "its variables start with MobilenetV1/"
+        "its variables start with EfficientNet/"
     )
 
 

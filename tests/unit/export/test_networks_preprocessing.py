@@ -68,7 +68,7 @@ def test_each_network_is_evaluated_as_in_slim(name: str) -> None:
 @pytest.mark.parametrize("name", SLIMS)
 def test_the_untouched_side_is_cropped_without_resizing(name: str) -> None:
     network = NETWORKS[name]
-    side = network.preprocessing.untouched_side(network.crop)
+    side = reference.untouched_side(network)
     pixels = image(side, side)
     margin = (side - network.crop) // 2
     centre = prepare(tf.constant(pixels[margin : side - margin, margin : side - margin]), network)
