@@ -1,8 +1,9 @@
 """Memory that predictions have freed, given back to the operating system while the engine is idle.
 
 malloc keeps what is freed for what is asked for next: hundreds of megabytes after large images. A busy engine is faster
-for it, an idle one has no use for it. It can give back the more, the fewer pools the freed blocks are scattered over:
-by default threads share 8 for each core.
+for it, as each page that is fetched anew takes time; an idle one has no use for it. It can give back the more, the
+fewer pools the freed blocks are scattered over: by default threads share 8 for each core. TensorFlow takes its memory
+from malloc because `tensorflow_import` says so.
 """
 
 import ctypes
@@ -12,8 +13,9 @@ from collections.abc import Callable
 # Long enough that calls one after the other do not pay for pages fetched anew; and once more, as answers that go out
 # on a slow connection are freed after their prediction has ended.
 _IDLE_SECONDS = (1.0, 10.0)
-_M_ARENA_MAX = -8  # of mallopt(3)
-_POOLS = 2
+# Of mallopt(3): pools; no block is a mapping of its own, whose pages would be fetched anew in every call; what is freed
+# at the end of the heap stays until the engine is idle.
+_MALLOC_OPTIONS = {"M_ARENA_MAX": (-8, 2), "M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, 2**31 - 1)}
 
 
 class FreedMemory:
@@ -31,7 +33,8 @@ class FreedMemory:
         try:
             library = ctypes.CDLL(None)
             self._trim: Callable[[ctypes.c_size_t], int] = library.malloc_trim
-            library.mallopt(_M_ARENA_MAX, _POOLS)
+            for option, value in _MALLOC_OPTIONS.values():
+                library.mallopt(option, value)
         except (AttributeError, OSError, TypeError):
             self._trim = lambda _: 0
 

@@ -1,4 +1,4 @@
-"""Import TensorFlow without the messages that its C++ side writes at its start, before any setting can stop it."""
+"""Import TensorFlow with what can only be set before: no messages of its C++ side, and where its memory comes from."""
 
 import os
 import sys
@@ -6,6 +6,9 @@ import sys
 
 def import_quietly() -> None:
     """Import TensorFlow; whoever sets TF_CPP_MIN_LOG_LEVEL sees its messages."""
+    # x86 builds have an allocator of their own, which keeps what the largest image took until the process ends. malloc
+    # can give it back (`freed_memory`).
+    os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "true")
     # Keras comes along: it would read its user's settings, and write to his home or to /tmp.
     os.environ |= {"KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow"}
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
