@@ -99,6 +99,27 @@ def test_a_health_check_needs_what_the_image_lacks(tmp_path: Path) -> None:
     assert faults == ["the image has no curl for the health check"]
 
 
+@pytest.mark.parametrize(("threads", "faults"), [(1, ["--grpc_max_threads=1 answers no call"]), (2, [])])
+def test_a_server_needs_a_thread_beside_the_one_that_waits(
+    threads: int, faults: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "m").mkdir()
+    text = COMPOSE.replace("--port=8500", f"--port=8500, --grpc_max_threads={threads}")
+    assert found(tmp_path, compose__yaml=text, models__config=CONFIG) == (faults, [])
+
+
+@pytest.mark.parametrize(("cpus", "notes"), [("2", 0), ("2.5", 1), ("4", 1)])
+def test_more_cpus_than_this_machine_has_are_noted(
+    cpus: str, notes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    (tmp_path / "m").mkdir()
+    limits = f'    deploy: {{resources: {{limits: {{cpus: "{cpus}"}}}}}}\n'
+    faults, said = found(tmp_path, compose__yaml=COMPOSE + limits, models__config=CONFIG)
+    assert faults == []
+    assert [f"wants {cpus} CPUs, and this machine has 2" in note for note in said] == [True] * notes
+
+
 WORKLOAD = """\
 apiVersion: apps/v1
 kind: KIND
