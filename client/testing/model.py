@@ -92,7 +92,7 @@ class Model:
         label_map: Specs = {"label_map": (label, (None, None, None))}
         names: Specs = {"class_names": (str, (len(self._names),))}
         known: dict[str, tuple[Specs, Specs]] = {
-            "serving_default": (images, {**ranking, **label_map}),
+            "serving_default": (images, {**ranking, **label_map, "label_names": names["class_names"]}),
             "classify": (images, ranked),
             "classify_bytes": (encoded, ranked),
             "segment": (images, {**label_map, **names}),
@@ -105,7 +105,8 @@ class Model:
     def _analyze(self, inputs: dict[str, Array]) -> dict[str, npt.ArrayLike]:
         ranking = self._classify(inputs)
         del ranking["probabilities"]
-        return {**ranking, "label_map": self._segment(inputs)["label_map"]}
+        segmented = self._segment(inputs)
+        return {**ranking, "label_map": segmented["label_map"], "label_names": segmented["class_names"]}
 
     def _classify(self, inputs: dict[str, Array]) -> dict[str, npt.ArrayLike]:
         scores = np.stack([self._scores_of(image) for image in _images(inputs)])

@@ -163,3 +163,19 @@ def test_the_top_classes_are_those_that_cover_enough_of_a_first_label_map(script
         scene = client.segment(np.zeros((20, 40, 3), np.uint8), classes="top")
     assert {area.name: area.fraction for area in scene.areas()} == {"sea": 0.5, "grass": 0.5}
     assert len(server.calls) == 2
+
+
+def test_analyze_takes_the_names_of_its_label_map_from_the_same_answer(scripted: Start) -> None:
+    server = scripted()
+    answer = predict_answer(
+        class_ids=np.array([[1]], np.int32),
+        class_names=[[b"sea"]],
+        scores=np.ones((1, 1), np.float32),
+        label_map=np.full((1, 2, 3), 2, np.uint8),
+        label_names=[b"sky", b"sea", b"sand"],
+    )
+    server.answers[PREDICT] = lambda request, context: answer
+    with Client(server.address, model="m") as client:
+        both = client.analyze(IMAGE)
+    assert (both.classification.top.name, both.segmentation.areas()[0].name) == ("sea", "sand")
+    assert len(server.calls) == 1
