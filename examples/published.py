@@ -1,8 +1,8 @@
-"""The first screen of README: photographs, their classes and their regions, by weights that slim published.
+"""The first screen of README: two photographs side by side, their classes and their regions, by published weights.
 
     python -m examples.published
 
-It needs the package index, or, for the weights alone, an archive that `python -m export fetch` brought. The photographs
+It needs the package index; the weights may also be an archive that `python -m export fetch` brought. The photographs
 are scikit-image's: chelsea, by Stefan van der Walt, and coffee, by Rachel Michetti, both CC0.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from slimserve import Client
 
@@ -19,37 +20,39 @@ from .demo import console, run, server
 
 FOLDER = Path("demo") / "published"
 FETCHED = Path("checkpoints") / f"{materials.NAME}.tgz"
-PHOTOGRAPHS = ("chelsea.png", "coffee.png")
-_WIDTH = 480  # pixels of a picture on the page
-_LEAST = 0.01  # probability in the whole photograph of a class that competes for its pixels
+SCENE, REGIONS = FOLDER / "photographs.jpg", FOLDER / "regions.png"
+_HEIGHT = 300  # pixels of the scene
+_LEAST = 0.01  # probability in a photograph of a class that competes for the pixels
+_GROUPS = {"Egyptian cat": "cat", "tabby, tabby cat": "cat", "tiger cat": "cat"}
 
 
 def main() -> int:
     """Export the published MobileNet unless that is done, serve it, and write what it says of the photographs."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    photographs, model = materials.photographs(), FOLDER / "models" / "mobilenet_v1"
+    folder, model = materials.photographs(), FOLDER / "models" / "mobilenet_v1"
+    photographs = [folder / "chelsea.png", folder / "coffee.png"]
     if not (model / "1").exists():
         checkpoint = FETCHED if FETCHED.exists() else materials.checkpoint(FOLDER)
         run("export", "--ckpt", checkpoint, "--out", model)
+    Image.fromarray(np.hstack([_of_one_height(each) for each in photographs])).save(SCENE, quality=90)
     with server("mobilenet_v1", model) as address, Client(address, model="mobilenet_v1") as client:
-        for name in PHOTOGRAPHS:
-            show(client, photographs / name)
+        likely = set()
+        for photograph in photographs:
+            ranking = client.classify(photograph).predictions
+            console.print(
+                f"{photograph.name}: " + ", ".join(f"{one.name} {one.score:.2f}" for one in ranking)
+            )
+            likely |= {one.id for one in ranking if one.score >= _LEAST}
+        scene = client.segment(SCENE, classes=sorted(likely), groups=_GROUPS)
+    console.print("regions: " + ", ".join(f"{area.name} {area.fraction:.1%}" for area in scene.areas()))
+    scene.overlay().quantize(256, method=Image.Quantize.MAXCOVERAGE).save(REGIONS, optimize=True)
     return 0
 
 
-def show(client: Client, photograph: Path) -> None:
-    """Print the classes of a photograph, and save it beside its regions."""
+def _of_one_height(photograph: Path) -> np.ndarray:
     with Image.open(photograph) as picture:
-        small = picture.convert("RGB")
-    small = small.resize((_WIDTH, round(small.height * _WIDTH / small.width)), Image.Resampling.LANCZOS)
-    small.save(FOLDER / f"{photograph.stem}.jpg", quality=88)
-    likely = [said for said in client.classify(photograph).predictions if said.score >= _LEAST]
-    scene = client.segment(photograph, classes=[said.id for said in likely])
-    scene.overlay().quantize(256, method=Image.Quantize.MAXCOVERAGE).save(
-        FOLDER / f"{photograph.stem}_regions.png", optimize=True
-    )
-    console.print(f"\n{photograph.name}: {', '.join(f'{said.name} {said.score:.2f}' for said in likely)}")
-    console.print("regions: " + ", ".join(f"{area.name} {area.fraction:.0%}" for area in scene.areas()))
+        size = (round(picture.width * _HEIGHT / picture.height), _HEIGHT)
+        return np.asarray(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
 
 
 if __name__ == "__main__":
