@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import InvalidInput
 
@@ -74,6 +75,15 @@ def to_rgb(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
     if image.mode.startswith("I;16"):
         image = PIL.Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image.convert("RGB")
+
+
+def unfilter(png: bytes) -> npt.NDArray[Any]:
+    """Decode a grayscale PNG that is known to be whole and sound: [H,W] of some integer type."""
+    from PIL import PngImagePlugin
+
+    image = PngImagePlugin.PngImageFile(io.BytesIO(png))
+    image.load()
+    return np.asarray(image)
 
 
 def _open(data: bytes, name: str) -> PIL.Image.Image:

@@ -1,7 +1,8 @@
-"""Grayscale PNG to an array, with numpy and zlib alone: label maps arrive as PNG where Pillow need not be.
+"""Grayscale PNG to an array and back, with numpy and zlib alone: label maps arrive as PNG where Pillow need not be.
 
 Source: PNG specification, third edition: chunks (section 5), filters (section 9). Reads what TensorFlow writes for one
-channel: 8 or 16 bit, not interlaced.
+channel: 8 or 16 bit, not interlaced. What is refused is decided here; where Pillow is there, it undoes those filters
+that Python does slowly.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from . import pillow
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MOST_BYTES = 1 << 31  # of unpacked rows
@@ -44,6 +47,11 @@ def decode_gray(png: bytes) -> npt.NDArray[Any]:
     if size > min(_MOST_BYTES, _BEST_RATIO * (len(packed) + 1)):
         raise PngError(f"{len(packed)} bytes cannot hold {width}x{height} pixels")
     rows = np.frombuffer(_inflate(packed, size), np.uint8).reshape(height, -1)
+    highest = int(rows[:, 0].max())
+    if highest > _PAETH:
+        raise PngError(f"it has a row of filter {highest}")
+    if highest > _UP and pillow.is_there():
+        return pillow.unfilter(_write(header, rows, level=0)).astype(f"u{sample}", copy=True)
     # The filters work on bytes, and bytes a sample apart: each byte of the samples is a plane of its own.
     planes = [_unfilter(rows[:, 0], rows[:, 1 + plane :: sample]) for plane in range(sample)]
     if sample == 1:
@@ -58,7 +66,11 @@ def encode_gray(labels: npt.NDArray[Any]) -> bytes:
     samples = labels.astype(labels.dtype.newbyteorder(">")).view(np.uint8).reshape(height, -1)
     rows = np.zeros((height, 1 + samples.shape[1]), np.uint8)  # each begins with its filter, none
     rows[:, 1:] = samples
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b"")]
+    return _write(header, rows, level=1)
+
+
+def _write(header: bytes, rows: npt.NDArray[np.uint8], level: int) -> bytes:
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows.data, level)), (b"IEND", b"")]
     framed = (
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
         for kind, data in chunks
@@ -98,8 +110,6 @@ def _inflate(packed: bytes, size: int) -> bytes:
 
 def _unfilter(filters: npt.NDArray[np.uint8], plane: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Undo the filters, one a row (uint8 [H]), of one byte plane, uint8 [H,W]."""
-    if filters.max() > _PAETH:
-        raise PngError(f"it has a row of filter {filters.max()}")
     result = np.empty_like(plane, order="C")
     above = np.zeros(plane.shape[1], np.uint8)
     for filter_type, row, out in zip(filters.tolist(), plane, result, strict=True):

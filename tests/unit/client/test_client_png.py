@@ -6,6 +6,8 @@ import io
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Callable
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -35,6 +37,16 @@ def png(width: int, height: int, depth: int, rows: bytes, *rest: int, pieces: in
     )
 
 
+def decode_alone(data: bytes) -> np.ndarray:
+    """As where Pillow is not installed."""
+    with mock.patch("slimserve.images.pillow.is_there", return_value=False):
+        return decode_gray(data)
+
+
+both = pytest.mark.parametrize("decode", [decode_gray, decode_alone], ids=["with_pillow", "alone"])
+Decode = Callable[[bytes], np.ndarray]
+
+
 def pillow(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)))
 
@@ -55,9 +67,12 @@ def test_any_filters_over_any_bytes_decode_as_in_pillow(
         raw = np.where(raw < 200, 0, raw).astype(np.uint8)
     rows = b"".join(bytes([filters[row]]) + raw[row].tobytes() for row in range(len(raw)))
     data = png(raw.shape[1] // sample, len(raw), depth, rows, pieces=pieces)
-    array = decode_gray(data)
-    assert array.dtype == (np.uint8 if depth == 8 else np.uint16)
-    np.testing.assert_array_equal(array, pillow(data))
+    for decode in (decode_gray, decode_alone):
+        array = decode(data)
+        assert array.dtype == (np.uint8 if depth == 8 else np.uint16)
+        assert array.flags.writeable
+        assert array.flags.c_contiguous
+        np.testing.assert_array_equal(array, pillow(data))
 
 
 def regions(classes: int, dtype: type, seed: int) -> np.ndarray:
@@ -71,24 +86,29 @@ def regions(classes: int, dtype: type, seed: int) -> np.ndarray:
     return label_map
 
 
+@both
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(
     ("classes", "dtype"), [(8, np.uint8), (256, np.uint8), (1000, np.uint16), (65536, np.uint16)]
 )
-def test_a_label_map_comes_back_from_tensorflows_encoder(classes: int, dtype: type, seed: int) -> None:
+def test_a_label_map_comes_back_from_tensorflows_encoder(
+    decode: Decode, classes: int, dtype: type, seed: int
+) -> None:
     label_map = regions(classes, dtype, seed)
-    np.testing.assert_array_equal(decode_gray(tf.io.encode_png(label_map[..., None]).numpy()), label_map)
+    np.testing.assert_array_equal(decode(tf.io.encode_png(label_map[..., None]).numpy()), label_map)
 
 
+@both
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_noise_comes_back_from_tensorflows_encoder(dtype: type) -> None:
+def test_noise_comes_back_from_tensorflows_encoder(decode: Decode, dtype: type) -> None:
     noise = np.random.default_rng(3).integers(0, np.iinfo(dtype).max, (40, 50), dtype, endpoint=True)
-    np.testing.assert_array_equal(decode_gray(tf.io.encode_png(noise[..., None]).numpy()), noise)
+    np.testing.assert_array_equal(decode(tf.io.encode_png(noise[..., None]).numpy()), noise)
 
 
 GOOD = png(2, 2, 8, b"\0\1\2\0\3\4")
 
 
+@both
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -109,9 +129,9 @@ GOOD = png(2, 2, 8, b"\0\1\2\0\3\4")
         (GOOD[:33] + chunk(b"IDAT", b"junk") + chunk(b"IEND", b""), "cannot"),
     ],
 )
-def test_what_is_no_such_png_is_refused(data: bytes, message: str) -> None:
+def test_what_is_no_such_png_is_refused(decode: Decode, data: bytes, message: str) -> None:
     with pytest.raises(PngError, match=message):
-        decode_gray(data)
+        decode(data)
 
 
 def test_a_wrong_checksum_of_the_pixels_is_refused() -> None:
@@ -139,3 +159,44 @@ def test_a_flipped_bit_is_noticed_or_harmless(position: int, mask: int) -> None:
     damaged[position] ^= mask
     with pytest.raises(PngError):
         decode_gray(bytes(damaged))
+
+
+PAETH = b"".join(b"\4" + row.tobytes() for row in np.random.default_rng(5).integers(0, 3, (9, 14), np.uint8))
+SOUND = [png(7, 9, 16, PAETH), png(14, 9, 8, PAETH, pieces=3)]
+
+
+@given(
+    data=st.sampled_from(SOUND),
+    changes=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=3),
+    repaired=st.booleans(),
+    cut=st.integers(0, 20),
+)
+def test_what_is_damaged_is_refused_with_pillow_as_without(
+    data: bytes, changes: list[tuple[int, int]], repaired: bool, cut: int
+) -> None:
+    """Bytes are changed, with the checksums put right again or not, and the end is cut off or not."""
+    damaged = bytearray(data)
+    for position, value in changes:
+        damaged[position % len(damaged)] = value
+    if repaired:
+        damaged = bytearray(with_right_checksums(bytes(damaged)))
+    given = bytes(damaged[: len(damaged) - cut])
+
+    def outcome(decode: Decode) -> object:
+        try:
+            array = decode(given)
+        except PngError as error:
+            return str(error)
+        return array.dtype, array.shape, array.tobytes()
+
+    assert outcome(decode_gray) == outcome(decode_alone)
+
+
+def with_right_checksums(data: bytes) -> bytes:
+    """The same with the checksum that each chunk should have."""
+    fixed, at = data[:8], 8
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        fixed += chunk(data[at + 4 : at + 8], data[at + 8 : at + 8 + length])
+        at += 12 + length
+    return fixed
