@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+
 from .errors import InvalidInput, MessageTooLarge
 
 LARGEST_MESSAGE = (1 << 31) - 1  # bytes; protobuf's limit, and that of gRPC's length checks
@@ -20,15 +22,25 @@ def check_size(nbytes: int) -> None:
 
 def check_timeout(timeout: float) -> float:
     """Give the seconds back. Raises InvalidInput where no call could wait for that long."""
-    if not 0 < timeout <= _LONGEST_TIMEOUT:  # nor is NaN
+    is_number = isinstance(timeout, numbers.Real) and not isinstance(timeout, bool)
+    if not is_number or not 0 < timeout <= _LONGEST_TIMEOUT:  # nor is NaN
         raise InvalidInput(
             f"a timeout is a number of seconds above 0, {_LONGEST_TIMEOUT:g} at most, not {timeout!r}"
         )
-    return timeout
+    return float(timeout)  # numpy's float32 would swallow the clock that it is added to
+
+
+def check_whole(what: str, number: int, least: int) -> int:
+    """Give a whole number back, numpy's as Python's. Raises InvalidInput, which names the argument."""
+    if isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < least:
+        raise InvalidInput(f"{what} is a whole number, at least {least}, not {number!r}")
+    return int(number)
 
 
 def check_text(what: str, text: str) -> None:
-    """Raise InvalidInput, which names the argument, for text that has no UTF-8 form: lone surrogates."""
+    """Raise InvalidInput, which names the argument, for what is no text, or has no UTF-8 form: lone surrogates."""
+    if not isinstance(text, str):
+        raise InvalidInput(f"{what} is text, not {text!r:.60}")
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..errors import InvalidInput
+from ..limits import check_text
 
 DEFAULT_PORT = 8500
 _RESOLVERS = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "xds:")
@@ -17,15 +19,19 @@ def parse_addresses(server: str | Sequence[str]) -> tuple[str, ...]:
 
     Raises InvalidInput.
     """
+    if isinstance(server, bytes) or not isinstance(server, Iterable):
+        raise InvalidInput(f"a server is host:port, or a list of them, not {server!r}")
     if isinstance(server, str):
         server = [server] if server.startswith(("ipv4:", "ipv6:")) else server.split(",")
-    targets = tuple(_parse_address(address.strip()) for address in server)
+    targets = tuple(_parse_address(address) for address in server)
     if not targets:
         raise InvalidInput("there is no server address")
     return targets
 
 
 def _parse_address(address: str) -> str:
+    check_text("a server address", address)
+    address = address.strip()
     if address.startswith(_RESOLVERS):
         return address
     if "://" in address:
@@ -34,13 +40,20 @@ def _parse_address(address: str) -> str:
         )
     match = re.fullmatch(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+)(:(?P<port>\d+))?", address)
     if match is None:
-        bare = re.fullmatch(r"(?P<host>[0-9A-Fa-f:.]*::?[0-9A-Fa-f.]*):(?P<port>\d+)", address)
-        hint = f": an IPv6 address stands in brackets, [{bare['host']}]:{bare['port']}" if bare else ""
-        raise InvalidInput(f"server address {address!r} is not host:port{hint}")
+        raise InvalidInput(f"server address {address!r} is not host:port{_bracket_hint(address)}")
     port = int(match["port"] or DEFAULT_PORT)
     if not 0 < port < 65536:
         raise InvalidInput(f"server address {address!r}: there is no port {port}")
     return f"dns:///{match['host']}:{port}"
+
+
+def _bracket_hint(address: str) -> str:
+    """Say how an IPv6 address is written; empty where it is none."""
+    host, _, port = address.rpartition(":")
+    for bare, behind in ((host, f":{port}"), (address, "")):
+        with contextlib.suppress(ValueError):
+            return f": an IPv6 address stands in brackets, [{ipaddress.IPv6Address(bare)}]{behind}"
+    return ""
 
 
 def shown(target: str) -> str:

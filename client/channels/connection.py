@@ -155,7 +155,7 @@ def make_connection(
             raise InvalidInput("a token would travel in the clear to the proxy: use tls=, or no proxy=")
     compressions = {None: grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip}
     compressions["deflate"] = grpc.Compression.Deflate
-    if compression not in compressions:
+    if compression is not None and (not isinstance(compression, str) or compression not in compressions):
         raise InvalidInput(f"compression is {compression!r} and must be 'gzip', 'deflate' or None")
     following = Following(targets, lambda host: goes_direct(host, proxy))
     alone = len(following.endpoints()) == 1 and not following.names

@@ -106,6 +106,30 @@ _CAUSES = (  # pattern, cause, whether it lasts
 )
 
 
+# gRPC's words for an answer that is HTTP, not gRPC.
+_HTTP_STATUS = r"(?i)http2? (?:header with )?status:? (\d{3})"
+_REDIRECTS = dict.fromkeys(
+    (301, 302, 303, 307, 308),
+    (
+        ServerError,
+        "sends the call elsewhere, which gRPC does not follow: give the address it leads to, or tls=",
+    ),
+)
+_OF_A_PROXY: dict[int, tuple[type[ServingError], str]] = {
+    **_REDIRECTS,
+    401: (ServerError, "asks for credentials: see token= (--token-file), or metadata="),
+    403: (ServerError, "does not let the call through: the token, the certificate or its rules say no"),
+    404: (ServerError, "does not know the call: it passes no gRPC on, or on another path or port"),
+    405: (ServerError, "takes no such call: it passes no gRPC on"),
+    413: (MessageTooLarge, "refuses the request for its size: raise its limit (nginx: client_max_body_size)"),
+    415: (ServerError, "takes no such call: it passes no gRPC on"),
+    429: (Overloaded, "has no room for the call: it lets so many through, and no more"),
+    502: (Unavailable, "does not reach the model server"),
+    503: (Unavailable, "does not reach the model server"),
+    504: (Unavailable, "had no answer from the model server in its own time"),
+}
+
+
 def error_of(failure: Failure, servable: Servable, signature: str, address: str) -> ServingError:
     """Make the error for a call that a server, or the way to it, failed."""
     kind, message = _classify(failure, servable, signature, address)
@@ -118,6 +142,9 @@ def _classify(
     code, details = failure
     # A crash inside a graph brings the graph's nodes with it; the first line is what a caller understands.
     words = details.split("\n")[0] or code.name
+    if http := re.search(_HTTP_STATUS, details):
+        kind, what = _OF_A_PROXY.get(int(http[1]), (ServerError, "answers instead of a model server"))
+        return kind, f"a proxy or a web server at {address} {what} (HTTP {http[1]})"
     if code is _Code.NOT_FOUND or details.startswith("Unrecognized servable version label"):
         return ModelNotFound, f"{servable} is not served at {address}: {words}"
     if re.match(r'Serving signature key ".*" not found|No signature was found with the name', details):

@@ -39,7 +39,9 @@ class Headers:
 
 
 def _bearer(token: object) -> str:
-    if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
+    if not isinstance(token, str):  # whose value no message says
+        raise InvalidInput(f"the token is text, or a function that gives it, not {type(token).__name__}")
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
         raise InvalidInput("the token holds characters that cannot be sent in a header")
     return f"Bearer {token}"
 

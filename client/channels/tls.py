@@ -37,6 +37,12 @@ def channel_credentials(tls: Security) -> grpc.ChannelCredentials | None:
     if isinstance(tls, grpc.ChannelCredentials):
         return tls
     files = TLS() if tls is True else tls if isinstance(tls, TLS) else TLS(ca=tls)
+    for file in (files.ca, files.certificate, files.key):
+        # A number would be a descriptor, which opening and closing takes from its owner.
+        if file is not None and not isinstance(file, (str, os.PathLike)):
+            raise InvalidInput(
+                f"tls is True, a file, a TLS of files, or gRPC's credentials, not {file!r:.60}"
+            )
     if (files.certificate is None) != (files.key is None):
         raise InvalidInput("a client certificate and its key are needed both, or neither")
     return grpc.ssl_channel_credentials(

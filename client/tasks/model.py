@@ -87,11 +87,20 @@ class Model:
         timeout: float | None,
     ) -> Flow[dict[str, npt.NDArray[Any]]]:
         """Call a signature with any arrays."""
-        for what, text in (("the signature", signature), *(("output", output) for output in outputs)):
+        if not isinstance(inputs, Mapping):
+            raise InvalidInput(
+                f"the inputs are arrays by name, such as {{'images': array}}, not a {type(inputs).__name__}"
+            )
+        if isinstance(outputs, str):
+            raise InvalidInput(f"outputs is a list of names, outputs=[{outputs!r}], not a text")
+        for what, text in (
+            ("the signature", signature),
+            *(("the name of an output", output) for output in outputs),
+        ):
             check_text(what, text)
         tensors = {}
         for name, array in inputs.items():
-            check_text("input", name)
+            check_text("the name of an input", name)
             try:
                 tensors[name] = tensor_of_array(array)
             except (TypeError, ValueError) as error:  # ValueError: ragged lists, lone surrogates
