@@ -35,6 +35,7 @@ try:
         Prediction,
         Segmentation,
         Signature,
+        StreamItem,
         TensorSpec,
         VersionStatus,
     )
@@ -66,6 +67,7 @@ __all__ = [
     "Signature",
     "SignatureNotFound",
     "Statistics",
+    "StreamItem",
     "TensorSpec",
     "Unavailable",
     "VersionStatus",

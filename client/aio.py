@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 import grpc.aio
 import numpy.typing as npt
 
-from .arguments import BaseClient, CallOptions, SegmentOptions
+from .arguments import BaseClient, CallOptions, SegmentOptions, SegmentStreamOptions, StreamOptions
 from .channels.headers import GivenMetadata
 from .channels.nonblocking import NonBlocking, running_loop
 from .channels.replicas import Replicas
 from .channels.steps import Flow
 from .errors import InvalidInput
-from .images.given import Image
+from .images.given import Image, list_images, name_in_list
+from .streams.ahead import Ahead
+from .streams.tasks import each
 from .tasks.chosen import Classes
-from .tasks.classify import classify
+from .tasks.classify import Classify
 from .tasks.groups import GivenGroups
-from .tasks.segment import analyze, segment
+from .tasks.segment import Analyze, Segment
+from .tasks.task import Named, Placed, Task, items_of, only
 from .tasks.tiling import Progress
-from .types import Analysis, Classification, ModelMetadata, Segmentation, VersionStatus
+from .types import Analysis, Classification, ModelMetadata, Segmentation, StreamItem, VersionStatus
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 T = TypeVar("T")
+Images: TypeAlias = "Image | Iterable[Image] | AsyncIterable[Image]"
+Items: TypeAlias = AsyncGenerator[StreamItem[T], None]
 
 
 class AsyncClient(BaseClient):
@@ -56,7 +62,7 @@ class AsyncClient(BaseClient):
         self, images: Any, *, timeout: float | None = None, metadata: GivenMetadata | None = None
     ) -> Any:
         """Do as `Client.classify`."""
-        return await self._run(classify(self._asking(metadata), images, timeout))
+        return await self._answers(Classify(self._asking(metadata), timeout), images)
 
     @overload
     async def segment(self, images: Image, **options: Unpack[SegmentOptions]) -> Segmentation: ...  # type: ignore[overload-overlap]
@@ -79,7 +85,7 @@ class AsyncClient(BaseClient):
     ) -> Any:
         """Do as `Client.segment`; `progress` is called in the event loop."""
         cut = self._cut(tile, overlap, tiles_at_once, progress)
-        return await self._run(segment(self._asking(metadata), images, cut, timeout, classes, groups))
+        return await self._answers(Segment(self._asking(metadata), timeout, cut, classes, groups), images)
 
     @overload
     async def analyze(self, images: Image, **options: Unpack[CallOptions]) -> Analysis: ...  # type: ignore[overload-overlap]
@@ -89,7 +95,41 @@ class AsyncClient(BaseClient):
         self, images: Any, *, timeout: float | None = None, metadata: GivenMetadata | None = None
     ) -> Any:
         """Do as `Client.analyze`."""
-        return await self._run(analyze(self._asking(metadata), images, timeout))
+        return await self._answers(Analyze(self._asking(metadata), timeout), images)
+
+    @overload
+    def stream(
+        self, images: Images, *, task: Literal["classify"] = "classify", **options: Unpack[StreamOptions]
+    ) -> Items[Classification]: ...
+    @overload
+    def stream(
+        self, images: Images, *, task: Literal["segment"], **options: Unpack[SegmentStreamOptions]
+    ) -> Items[Segmentation]: ...
+    @overload
+    def stream(
+        self, images: Images, *, task: Literal["analyze"], **options: Unpack[StreamOptions]
+    ) -> Items[Analysis]: ...
+    def stream(
+        self,
+        images: Images,
+        *,
+        task: str = "classify",
+        concurrency: int | None = None,
+        ordered: bool = True,
+        tile: int | None = None,
+        overlap: int | None = None,
+        classes: Classes | Literal["top"] | None = None,
+        groups: GivenGroups | None = None,
+        timeout: float | None = None,
+        metadata: GivenMetadata | None = None,
+    ) -> Items[Any]:
+        """Do as `Client.stream`: an asynchronous iterator, and the images may come from one too.
+
+        An iterator that is not asynchronous is read in threads, a step at a time. Leave early by
+        `contextlib.aclosing`, or cancel the task: no task is left then.
+        """
+        chosen, at_once = self._task(task, concurrency, tile, overlap, classes, groups, timeout, metadata)
+        return self._items(chosen, _list_images(images)[0], at_once, ordered)
 
     async def predict(
         self,
@@ -147,6 +187,36 @@ class AsyncClient(BaseClient):
         if driver is None:
             driver = self._drivers[loop] = NonBlocking(self._connection, self._replicas, self._interceptors)
         return await driver.run(flow)
+
+    async def _answers(self, task: Task[T], images: Any) -> T | list[T]:
+        listed, is_single = _list_images(images)
+        if is_single and not isinstance(listed, AsyncIterable):
+            return only(await self._run(task.answer(list(listed))))
+        at_once = 1 if isinstance(task, Segment) and task.cut.tile else self._usual_concurrency()
+        async with contextlib.aclosing(self._items(task, listed, at_once, ordered=True)) as items:
+            answers = [item.answer async for item in items]
+        if not answers:
+            raise InvalidInput("there are no images: the list is empty")
+        return answers
+
+    def _items(
+        self, task: Task[T], listed: Iterable[Named] | AsyncIterable[Named], at_once: int, ordered: bool
+    ) -> Items[T]:
+        async def work(group: list[Placed]) -> list[StreamItem[T]]:
+            return items_of(group, await self._run(task.answer([named for _, named in group])))
+
+        return each(work, listed, Ahead(listed, at_once, task.together), ordered=ordered)
+
+
+def _list_images(images: Any) -> tuple[Iterable[Named] | AsyncIterable[Named], bool]:
+    return (_name_each(images), False) if isinstance(images, AsyncIterable) else list_images(images)
+
+
+async def _name_each(images: AsyncIterable[Image]) -> AsyncIterator[Named]:
+    index = 0
+    async for image in images:
+        yield name_in_list(index, image), image
+        index += 1
 
 
 def _drop(replicas: Replicas, drivers: Mapping[asyncio.AbstractEventLoop, NonBlocking]) -> None:

@@ -16,18 +16,20 @@ from .channels.retry import Retry
 from .channels.statistics import Statistics, count
 from .channels.tls import Security
 from .errors import InvalidInput
-from .limits import check_text, check_timeout
+from .limits import check_text, check_timeout, check_whole
 from .tasks.chosen import Classes
+from .tasks.classify import Classify
 from .tasks.groups import GivenGroups
 from .tasks.model import Model
-from .tasks.segment import Cut
+from .tasks.segment import Analyze, Cut, Segment
+from .tasks.task import Task
 from .tasks.tiling import Progress
 from .wire.messages import Servable
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # noqa: F401
 
-_TILES_PER_SERVER = 2  # one is on its way while another is computed
+_PER_REPLICA = 2  # requests at a time: one is on its way while another is computed
 
 
 class CallOptions(TypedDict, total=False):
@@ -50,6 +52,22 @@ class SegmentOptions(CallOptions, total=False):
 
 def _make(kind: type[BaseClient], arguments: dict[str, Any]) -> BaseClient:
     return kind(**arguments)
+
+
+class StreamOptions(CallOptions, total=False):
+    """What `stream` takes beside the images and the task; `Client.stream` explains it."""
+
+    concurrency: int | None
+    ordered: bool
+
+
+class SegmentStreamOptions(StreamOptions, total=False):
+    """What `stream` takes for the task "segment"."""
+
+    tile: int | None
+    overlap: int | None
+    classes: Classes | Literal["top"] | None
+    groups: GivenGroups | None
 
 
 class BaseClient(ABC):
@@ -103,15 +121,20 @@ class BaseClient(ABC):
         interceptors: Sequence[Any] = (),
         proxy: str | bool | None = None,
     ) -> None:
+        arguments = {
+            name: value for name, value in locals().items() if name != "self"
+        }  # the first thing done
+        check_text("the model", model)
         if not model:
             raise InvalidInput("the model has no name")
-        check_text("the model", model)
-        check_text("the version label", version_label or "")
+        check_text("the version label", "" if version_label is None else version_label)
         if version is not None and version_label is not None:
             raise InvalidInput("version and version_label exclude each other")
-        if version is not None and not 0 <= version < 1 << 63:
-            raise InvalidInput(f"there is no version {version}")
-        check_timeout(timeout)
+        if version is not None:
+            version = check_whole("a version", version, 0)
+            if version >= 1 << 63:
+                raise InvalidInput(f"there is no version {version}")
+        timeout = check_timeout(timeout)
         retry = retry or Retry()
         connection = make_connection(server, tls, token, compression, retry, metadata, proxy)
         self._connection = connection
@@ -157,4 +180,38 @@ class BaseClient(ABC):
     def _cut(
         self, tile: int | None, overlap: int | None, at_once: int | None, progress: Progress | None
     ) -> Cut:
-        return Cut(tile, overlap, at_once or _TILES_PER_SERVER * len(self._replicas), progress)
+        return Cut(tile, overlap, self._usual_concurrency() if at_once is None else at_once, progress)
+
+    def _usual_concurrency(self) -> int:
+        return _PER_REPLICA * len(self._replicas)
+
+    def _task(
+        self,
+        task: str,
+        concurrency: int | None,
+        tile: int | None,
+        overlap: int | None,
+        classes: Classes | Literal["top"] | None,
+        groups: GivenGroups | None,
+        timeout: float | None,
+        metadata: GivenMetadata | None,
+    ) -> tuple[Task[Any], int]:
+        """Give what a stream asks of its images, and how many at a time. Raises InvalidInput."""
+        at_once = (
+            self._usual_concurrency() if concurrency is None else check_whole("concurrency", concurrency, 1)
+        )
+        model = self._asking(metadata)
+        if (
+            task == "segment"
+        ):  # tiles are requests too: an image that may be cut is taken alone, and its tiles at once
+            cut = Cut(tile, overlap, at_once, None)
+            return Segment(model, timeout, cut, classes, groups), 1 if tile else at_once
+        if any(option is not None for option in (tile, overlap, classes, groups)):
+            raise InvalidInput(
+                f"tile, overlap, classes and groups are of the task 'segment', not of {task!r}"
+            )
+        if task == "classify":
+            return Classify(model, timeout), at_once
+        if task == "analyze":
+            return Analyze(model, timeout), at_once
+        raise InvalidInput(f"there is no task {task!r}: it is 'classify', 'segment' or 'analyze'")

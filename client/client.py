@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 import numpy.typing as npt
 
-from .arguments import BaseClient, CallOptions, SegmentOptions
+from .arguments import BaseClient, CallOptions, SegmentOptions, SegmentStreamOptions, StreamOptions
 from .channels.blocking import Blocking
 from .channels.headers import GivenMetadata
 from .channels.steps import Flow
-from .images.given import Image
+from .errors import InvalidInput
+from .images.given import Image, list_images
+from .streams.ahead import Ahead
+from .streams.stop import Stop
+from .streams.threads import each
 from .tasks.chosen import Classes
-from .tasks.classify import classify
+from .tasks.classify import Classify
 from .tasks.groups import GivenGroups
-from .tasks.segment import analyze, segment
+from .tasks.segment import Analyze, Segment
+from .tasks.task import Named, Placed, Task, items_of, only
 from .tasks.tiling import Progress
-from .types import Analysis, Classification, ModelMetadata, Segmentation, VersionStatus
+from .types import Analysis, Classification, ModelMetadata, Segmentation, StreamItem, VersionStatus
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 T = TypeVar("T")
+Images: TypeAlias = "Image | Iterable[Image]"
+Items: TypeAlias = Generator[StreamItem[T], None, None]
 
 
 class Client(BaseClient):
@@ -51,7 +59,7 @@ class Client(BaseClient):
 
         Raises InvalidInput, naming the image, and the other errors of this package.
         """
-        return self._run(classify(self._asking(metadata), images, timeout))
+        return self._answers(Classify(self._asking(metadata), timeout), images)
 
     @overload
     def segment(self, images: Image, **options: Unpack[SegmentOptions]) -> Segmentation: ...  # type: ignore[overload-overlap]
@@ -97,7 +105,7 @@ class Client(BaseClient):
             ServingError: the other errors of this package.
         """
         cut = self._cut(tile, overlap, tiles_at_once, progress)
-        return self._run(segment(self._asking(metadata), images, cut, timeout, classes, groups))
+        return self._answers(Segment(self._asking(metadata), timeout, cut, classes, groups), images)
 
     @overload
     def analyze(self, images: Image, **options: Unpack[CallOptions]) -> Analysis: ...  # type: ignore[overload-overlap]
@@ -111,7 +119,60 @@ class Client(BaseClient):
         The ranking is that of the whole image, not that of the crop which `classify` looks at. Pixels are sent, so
         that encoded images need Pillow. Raises as `segment` does.
         """
-        return self._run(analyze(self._asking(metadata), images, timeout))
+        return self._answers(Analyze(self._asking(metadata), timeout), images)
+
+    @overload
+    def stream(
+        self, images: Images, *, task: Literal["classify"] = "classify", **options: Unpack[StreamOptions]
+    ) -> Items[Classification]: ...
+    @overload
+    def stream(
+        self, images: Images, *, task: Literal["segment"], **options: Unpack[SegmentStreamOptions]
+    ) -> Items[Segmentation]: ...
+    @overload
+    def stream(
+        self, images: Images, *, task: Literal["analyze"], **options: Unpack[StreamOptions]
+    ) -> Items[Analysis]: ...
+    def stream(
+        self,
+        images: Images,
+        *,
+        task: str = "classify",
+        concurrency: int | None = None,
+        ordered: bool = True,
+        tile: int | None = None,
+        overlap: int | None = None,
+        classes: Classes | Literal["top"] | None = None,
+        groups: GivenGroups | None = None,
+        timeout: float | None = None,
+        metadata: GivenMetadata | None = None,
+    ) -> Items[Any]:
+        """Ask for many images, several at a time: an iterator of StreamItem, an answer or an error for each image.
+
+        Memory is bounded, however many images there are. An iterator of images is read in the caller's thread, and
+        no further than `concurrency` images ahead of the items that were handed out. Where several small images in
+        one request to `classify` are measured to be faster than one, they travel together.
+
+        When the iterator is closed, or given up, the calls under way are cancelled, and no thread is left.
+
+        Args:
+            images: a list, or any iterable, of what `classify` takes.
+            task: "classify", "segment" or "analyze".
+            concurrency: requests at a time; by default two for each replica.
+            ordered: whether items come in the order of the images, or as they are answered, which is faster where
+                some take longer than others.
+            tile: of the task "segment", as its `tile`. Images come one by one then, and their tiles several at a time.
+            overlap: as that of `segment`.
+            classes: as those of `segment`.
+            groups: as those of `segment`.
+            timeout: the deadline of each request in seconds.
+            metadata: gRPC metadata that the requests bring beside the client's.
+
+        Raises InvalidInput for an argument that cannot be. What is wrong with an image, or with the call for it, is
+        the `error` of its item; what the iterator of images raises is raised.
+        """
+        chosen, at_once = self._task(task, concurrency, tile, overlap, classes, groups, timeout, metadata)
+        return self._items(chosen, list_images(images)[0], at_once, ordered)
 
     def predict(
         self,
@@ -170,3 +231,23 @@ class Client(BaseClient):
 
     def _run(self, flow: Flow[T]) -> T:
         return self._driver.run(flow)
+
+    def _answers(self, task: Task[T], images: Any) -> T | list[T]:
+        listed, is_single = list_images(images)
+        if is_single:
+            return only(self._run(task.answer(list(listed))))
+        at_once = 1 if isinstance(task, Segment) and task.cut.tile else self._usual_concurrency()
+        with contextlib.closing(self._items(task, listed, at_once, ordered=True)) as items:
+            answers = [item.answer for item in items]
+        if not answers:
+            raise InvalidInput("there are no images: the list is empty")
+        return answers
+
+    def _items(self, task: Task[T], listed: Iterable[Named], at_once: int, ordered: bool) -> Items[T]:
+        stop = Stop()
+
+        def work(group: list[Placed]) -> list[StreamItem[T]]:
+            return items_of(group, self._driver.run(task.answer([named for _, named in group]), stop))
+
+        ahead = Ahead(listed, at_once, task.together)
+        return each(work, listed, ahead, ordered=ordered, end=stop.cancel)

@@ -6,13 +6,15 @@ Nothing here draws. A result that is asked for a picture imports what draws it.
 from __future__ import annotations
 
 import functools
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from .errors import InvalidInput, ServingError
 from .images import pillow
 
 if TYPE_CHECKING:
@@ -26,9 +28,12 @@ __all__ = [
     "Prediction",
     "Segmentation",
     "Signature",
+    "StreamItem",
     "TensorSpec",
     "VersionStatus",
 ]
+
+A = TypeVar("A")
 
 _SHOWN = 3  # classes in a repr
 _COUNTED_AT_ONCE = 1 << 20  # pixels
@@ -125,6 +130,8 @@ class Segmentation:
         A class has the same colour in every picture. `opacity` is that of the colours, 0 to 1. The image keeps its
         size and place at the top left; the legend stands beside it, or below a wide one. Needs Pillow.
         """
+        if not isinstance(opacity, numbers.Real) or not 0 <= opacity <= 1:
+            raise InvalidInput(f"opacity is a number from 0 to 1, not {opacity!r}")
         pillow.require("overlay()")
         from .pictures.overlay import draw_overlay
 
@@ -162,6 +169,29 @@ class Analysis:
 
     def _repr_png_(self) -> bytes | None:
         return self.segmentation._repr_png_()
+
+
+@dataclass(frozen=True, eq=False)
+class StreamItem(Generic[A]):
+    """One image of a stream and what became of it.
+
+    Attributes:
+        index: its place among the images, from 0.
+        image: the image as it was given.
+        error: why it has no answer; None where it has one.
+    """
+
+    index: int
+    image: Any
+    error: ServingError | None
+    _answer: A | None
+
+    @property
+    def answer(self) -> A:
+        """The answer. Raises `error` where there is none."""
+        if self.error is not None:
+            raise self.error
+        return self._answer  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)

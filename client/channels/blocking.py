@@ -10,12 +10,14 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, TypeVar
 
 import grpc
 
 from ..errors import InvalidInput, ServingError
+from ..streams.ahead import Ahead
+from ..streams.stop import Stop
+from ..streams.threads import each
 from .connection import Channel, Connection
 from .forks import begin_anew_after_fork
 from .replica import Replica, State
@@ -63,8 +65,11 @@ class Blocking:
         for channel in channels:
             channel.channel.close()
 
-    def run(self, flow: Flow[T]) -> T:
-        """Drive a flow: do each step that it yields, and hand it the outcome."""
+    def run(self, flow: Flow[T], stop: Stop | None = None) -> T:
+        """Drive a flow: do each step that it yields, and hand it the outcome.
+
+        Raises Stopped where another thread ends it by `stop`.
+        """
         resume = functools.partial(flow.send, None)  # type: ignore[arg-type]
         while True:
             try:
@@ -73,22 +78,33 @@ class Blocking:
                 result: T = finished.value
                 return result
             try:
-                resume = functools.partial(flow.send, self._do(step))
+                resume = functools.partial(flow.send, self._do(step, stop))
             except (grpc.RpcError, ServingError) as error:
                 resume = functools.partial(flow.throw, error)
+            except BaseException:
+                flow.close()
+                raise
 
-    def _do(self, step: Step) -> bytes:
+    def _do(self, step: Step, stop: Stop | None) -> bytes:
+        if stop:
+            stop.check()
         if isinstance(step, Attempt):
             if len(self._replicas) > 1 and not self._watching:
                 self._watch()
             method = self._channel(step.replica).method(step.method)
             try:
+                if stop:  # gRPC cannot cancel a call that blocks
+                    call = method.future(step.request, timeout=step.timeout, metadata=step.metadata)
+                    return bytes(stop.outcome(call))
                 answer: bytes = method(step.request, timeout=step.timeout, metadata=step.metadata)
             except ValueError as error:  # gRPC's way to say that the channel was closed a moment ago
                 raise Cancelled("the connection was closed") from error
             return answer
         if isinstance(step, Pause):
-            self._closed.wait(step.seconds)
+            if stop:
+                stop.pause(step.seconds)
+            else:
+                self._closed.wait(step.seconds)
         elif isinstance(step, Ask):
             self._ask(step)
         elif isinstance(step, Abandon):
@@ -97,7 +113,7 @@ class Blocking:
             if old:
                 old.channel.close()
         else:
-            self._do_together(step)
+            self._do_together(step, stop)
         return b""
 
     def _channel(self, replica: Replica) -> Channel:
@@ -139,14 +155,18 @@ class Blocking:
             if step.first and any(replica.state is State.UP for replica in step.replicas):
                 return
 
-    def _do_together(self, together: Together) -> None:
-        pool = ThreadPoolExecutor(together.at_once)
+    def _do_together(self, together: Together, stop: Stop | None) -> None:
+        inner = Stop(stop)
+
+        def work(flows: list[tuple[int, Flow[None]]]) -> list[None]:
+            return [self.run(flow, inner) for _, flow in flows]
+
+        ahead = Ahead(together.flows, together.at_once)
         try:
-            for future in as_completed([pool.submit(self.run, flow) for flow in together.flows]):
-                future.result()
+            for _ in each(work, together.flows, ahead, ordered=False, end=inner.cancel):
                 together.after_each()
-        finally:  # an error, or Ctrl-C, does not wait for the calls in flight
-            pool.shutdown(wait=False, cancel_futures=True)
+        finally:
+            inner.cancel()
 
     def _watch(self) -> None:
         """Watch the replicas in a thread, which ends a second after the last call, or with the client."""

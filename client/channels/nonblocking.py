@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import weakref
@@ -13,6 +14,8 @@ import grpc
 import grpc.aio
 
 from ..errors import ServingError
+from ..streams.ahead import Ahead
+from ..streams.tasks import each
 from .connection import Channel, Connection
 from .failures import failure_of
 from .forks import begin_anew_after_fork
@@ -80,6 +83,9 @@ class NonBlocking:
                 resume = functools.partial(flow.send, await self._do(step))
             except (grpc.RpcError, ServingError) as error:
                 resume = functools.partial(flow.throw, error)
+            except BaseException:
+                flow.close()
+                raise
         return finished[0]
 
     async def _do(self, step: Step) -> bytes:
@@ -137,20 +143,15 @@ class NonBlocking:
                 return
 
     async def _do_together(self, together: Together) -> None:
-        flows = iter(together.flows)
-
-        async def work() -> None:
-            for flow in flows:
+        async def work(flows: list[tuple[int, Flow[None]]]) -> list[None]:
+            for _, flow in flows:
                 await self.run(flow)
-                together.after_each()
+            return [None] * len(flows)
 
-        workers = [asyncio.create_task(work()) for _ in range(together.at_once)]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+        ahead = Ahead(together.flows, together.at_once)
+        async with contextlib.aclosing(each(work, together.flows, ahead, ordered=False)) as done:
+            async for _ in done:
+                together.after_each()
 
 
 _process: int | None = None  # in which grpc.aio was used first

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import Client, DeadlineExceeded, InvalidInput, MessageTooLarge, ServerError
+from ..streams.ahead import Ahead
+from ..streams.threads import each
 from . import display
 
 T = TypeVar("T")
+
+_MOST_WAITING = 1000  # results behind an image that takes long
 
 Row = dict[str, Any]  # of JSON
 AddParser = Callable[[str, str], argparse.ArgumentParser]
@@ -101,14 +104,13 @@ def exit_code(rows: Sequence[Row]) -> int:
 
 
 def in_order(work: Callable[[int], T], count: int, concurrency: int, client: Client) -> Iterator[T]:
-    """Do the work for 0, 1, ... `count` - 1 in threads; give the results in order.
+    """Do the work for 0, 1, ... `count` - 1 in threads; give the results, which are small, in order.
 
     Whatever ends it early, Ctrl-C too, closes the client, so that the calls under way end at once.
     """
-    with ThreadPoolExecutor(concurrency) as pool:
-        try:
-            yield from pool.map(work, range(count))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            client.close()
-            raise
+
+    def work_alone(group: Sequence[tuple[int, int]]) -> list[T]:
+        return [work(index) for index, _ in group]
+
+    ahead = Ahead(range(count), concurrency, waiting=_MOST_WAITING)
+    return each(work_alone, range(count), ahead, ordered=True, end=client.close)

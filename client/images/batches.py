@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from .given import PreparedImage
 
 # Crops in one classify request: enough to fill a processor, few enough for any server's limit.
-_MOST_IMAGES = 8
+MOST_IMAGES = 8
 _MOST_BYTES = 32 << 20
 
 
@@ -15,7 +15,7 @@ def batches(images: Iterable[PreparedImage]) -> Iterator[list[PreparedImage]]:
     """Group neighbours that fit in one request: encoded images, or pixels of one size. Reads no further than needed."""
     batch: list[PreparedImage] = []
     for image in images:
-        full = len(batch) == _MOST_IMAGES or sum(other.nbytes for other in batch) + image.nbytes > _MOST_BYTES
+        full = len(batch) == MOST_IMAGES or sum(other.nbytes for other in batch) + image.nbytes > _MOST_BYTES
         if batch and (full or _kind(image) != _kind(batch[0])):
             yield batch
             batch = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
 
@@ -107,10 +107,10 @@ class PreparedImage:
         return read
 
 
-def list_images(images: Any) -> tuple[list[tuple[str, Any]], bool]:
+def list_images(images: Any) -> tuple[Iterable[tuple[str, Any]], bool]:
     """Name each image of one, a list, or an array uint8 [N,H,W,3]; and tell whether it was a single one.
 
-    Raises InvalidInput for an empty list.
+    A list gives a list; an iterator gives an iterator, which reads an image when it is asked for it.
     """
     images = _as_array(images)
     if isinstance(images, np.ndarray) and images.ndim != 4 and not _is_list_of_objects(images):
@@ -120,10 +120,8 @@ def list_images(images: Any) -> tuple[list[tuple[str, Any]], bool]:
     is_one = isinstance(images, _BYTES) or hasattr(images, "read") or _is_pillow(images)
     if is_one or isinstance(images, Mapping) or not isinstance(images, Iterable):
         return [("the image", images)], True
-    listed = [(_name_in_list(index, image), image) for index, image in enumerate(images)]
-    if not listed:
-        raise InvalidInput("there are no images: the list is empty")
-    return listed, False
+    named = ((name_in_list(index, image), image) for index, image in enumerate(images))
+    return (list(named) if isinstance(images, (Sequence, np.ndarray)) else named), False
 
 
 def _is_list_of_objects(array: npt.NDArray[Any]) -> bool:
@@ -131,13 +129,14 @@ def _is_list_of_objects(array: npt.NDArray[Any]) -> bool:
     return array.ndim == 1 and array.dtype.kind in "OU"
 
 
-def _name_in_list(index: int, image: Any) -> str:
+def name_in_list(index: int, image: Any) -> str:
+    """Name an image by its place and its path."""
     named = f" ({_shown_path(image)})" if isinstance(image, (str, os.PathLike)) else ""
     return f"images[{index}]{named}"
 
 
 def _shown_path(path: str | os.PathLike[str]) -> str:
-    return _kinds.shown(os.fsdecode(os.fspath(path)))
+    return _kinds.shown(os.fsdecode(os.fspath(path))) or "the path ''"
 
 
 def prepare(name: str, image: Any) -> PreparedImage:
@@ -161,9 +160,12 @@ def prepare(name: str, image: Any) -> PreparedImage:
         return PreparedImage(name, pixels=_check_pixels(name, image))
     if _is_pillow(image):
         return PreparedImage(name, pixels=_upright_pixels(image, name))
+    nested = (
+        "; of lists of numbers make one by numpy.array(image, numpy.uint8)" if isinstance(image, list) else ""
+    )
     raise InvalidInput(
         f"{name} is a {type(image).__name__}: pass a path, the bytes of an image file, an open file, a uint8 array "
-        "[H,W,3] or a Pillow image"
+        f"[H,W,3] or a Pillow image{nested}"
     )
 
 

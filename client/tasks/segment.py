@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+import numbers
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -12,8 +14,9 @@ import numpy.typing as npt
 
 from ..channels.steps import Flow
 from ..errors import InvalidInput, ServerError, ServingError
-from ..images.given import Image, PreparedImage, list_images, prepare
+from ..images.given import PreparedImage, prepare
 from ..images.refused import decoded, pixel_limit
+from ..limits import check_whole
 from ..types import Analysis, Segmentation, count_pixels
 from ..wire.encoding import tensor_of_images
 from ..wire.messages import Answer
@@ -21,6 +24,7 @@ from .chosen import Chosen, Classes
 from .groups import GivenGroups, merge, read_groups
 from .model import Model
 from .stitching import Labels, segment_tiles
+from .task import Asked, Named, one_by_one
 from .tensors import (
     decode_name,
     image_inputs,
@@ -39,13 +43,21 @@ _LEAST_SHARE = 0.01  # of the pixels, for a class to be one of the top classes
 class Cut:
     """How images are cut: what `segment` of the clients takes, None where it follows from the model.
 
-    `at_once` are the tiles that are sent at a time.
+    `at_once` are the tiles that are sent at a time. Raises InvalidInput for arguments of the wrong type.
     """
 
     tile: int | None
     overlap: int | None
     at_once: int
     progress: Progress | None
+
+    def __post_init__(self) -> None:
+        for what, pixels in (("tile", self.tile), ("overlap", self.overlap)):
+            if pixels is not None and not isinstance(pixels, numbers.Integral):
+                raise InvalidInput(f"{what} is a whole number of pixels, not {pixels!r}")
+        check_whole("tiles_at_once", self.at_once, 1)
+        if self.progress is not None and not callable(self.progress):
+            raise InvalidInput(f"progress is a function of two numbers, not {self.progress!r:.60}")
 
     def tiling(self, model: Model, image: PreparedImage, timeout: float | None) -> Flow[Tiling | None]:
         """Decide how to cut the image; None where it goes whole."""
@@ -76,33 +88,51 @@ class _Origin(NamedTuple):
         return [decode_name(name) for name in self.names]
 
 
-def segment(
-    model: Model,
-    images: Image | Iterable[Image],
-    cut: Cut,
-    timeout: float | None,
-    classes: Classes | Literal["top"] | None = None,
-    groups: GivenGroups | None = None,
-) -> Flow[Segmentation | list[Segmentation]]:
-    """Segment one image, or several; `timeout` is for each request."""
-    listed, single = list_images(images)
-    group_of = read_groups(groups) if groups is not None else {}
-    wants_top = isinstance(classes, str) and classes == "top"  # of an array, == would make an array
-    chosen = Chosen(model, None if wants_top else classes)
-    results = []
-    for name, given in listed:
-        image = prepare(name, given)
-        tiling = yield from cut.tiling(model, image, timeout)
+@dataclass(frozen=True)
+class Segment(Asked):
+    """Finds the class of every pixel of images.
+
+    Raises InvalidInput for what cannot be classes or groups.
+    """
+
+    cut: Cut
+    classes: Classes | Literal["top"] | None = None
+    groups: GivenGroups | None = None
+    together: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._chosen()
+        _ = self._group_of
+
+    def answer(self, images: Sequence[Named]) -> Flow[list[Segmentation | ServingError]]:
+        """Segment images one by one."""
+        return one_by_one(self._segment, images)
+
+    @property
+    def _wants_top(self) -> bool:
+        return isinstance(self.classes, str) and self.classes == "top"  # of an array, == would make an array
+
+    def _chosen(self) -> Chosen:
+        return Chosen(self.model, None if self._wants_top else self.classes)
+
+    @functools.cached_property
+    def _group_of(self) -> Mapping[str, str]:
+        return read_groups(self.groups) if self.groups is not None else {}
+
+    def _segment(self, named: Named) -> Flow[Segmentation]:
+        model, timeout, chosen = self.model, self.timeout, self._chosen()
+        image = prepare(*named)
+        tiling = yield from self.cut.tiling(model, image, timeout)
         try:
             label_map, origin = yield from _label(model, chosen, image, tiling, timeout)
-            if wants_top:
+            if self._wants_top:
                 model.names[:] = names = origin.all_names()
                 top = Chosen(model, [names[id] for id in _top(label_map) if id < len(names)])
                 label_map, origin = yield from _label(model, top, image, tiling, timeout)
         except InvalidInput as error:
             raise naming(error, image, (yield from _advice(model, error.details, timeout))) from error
-        results.append((yield from _segmentation(model, label_map, image, origin, timeout, group_of)))
-    return results[0] if single else results
+        return (yield from _segmentation(model, label_map, image, origin, timeout, self._group_of))
 
 
 def _label(
@@ -131,26 +161,28 @@ def _segment_whole(chosen: Chosen, image: PreparedImage, deadline: float) -> Flo
     return label_map, _Origin.of(answer)
 
 
-def analyze(
-    model: Model, images: Image | Iterable[Image], timeout: float | None
-) -> Flow[Analysis | list[Analysis]]:
-    """Classify and segment one image, or several, each in one pass of the network."""
-    listed, single = list_images(images)
-    results = []
-    for name, given in listed:
-        image, deadline = prepare(name, given), model.deadline(timeout)
+@dataclass(frozen=True)
+class Analyze(Asked):
+    """Classifies and segments images, each in one pass of the network."""
+
+    together: int = 1
+
+    def answer(self, images: Sequence[Named]) -> Flow[list[Analysis | ServingError]]:
+        """Analyze images one by one."""
+        return one_by_one(self._analyze, images)
+
+    def _analyze(self, named: Named) -> Flow[Analysis]:
+        image, deadline = prepare(*named), self.model.deadline(self.timeout)
         pixels = image.to_pixels()
         try:
-            answer = yield from model.answer("", {"images": tensor_of_images([pixels])}, deadline)
+            answer = yield from self.model.answer("", {"images": tensor_of_images([pixels])}, deadline)
         except InvalidInput as error:
             raise naming(error, image) from error
         (classification,) = read_classifications(answer, 1)
         label_map = _read_map(answer, pixels)
-        segmentation = yield from _segmentation(
-            model, label_map, image, _Origin.of(answer, "label_names"), timeout
-        )
-        results.append(Analysis(classification, segmentation))
-    return results[0] if single else results
+        origin = _Origin.of(answer, "label_names")
+        segmentation = yield from _segmentation(self.model, label_map, image, origin, self.timeout)
+        return Analysis(classification, segmentation)
 
 
 def _segment_tiles(

@@ -59,8 +59,6 @@ class Tiling:
     def __post_init__(self) -> None:
         if self.overlap < 0:
             raise InvalidInput(f"an overlap is a number of pixels from 0, not {self.overlap}")
-        if self.at_once < 1:
-            raise InvalidInput(f"at least one tile is sent at a time, not {self.at_once}")
         least = _up(self.overlap) + CELL
         if self.tile < least:
             raise InvalidInput(

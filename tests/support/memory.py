@@ -1,4 +1,4 @@
-"""How much memory this process has used."""
+"""How much memory this process has used, and uses."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ def peak() -> int:
 
     Not ru_maxrss, which a program takes over from the one that started it.
     """
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return _status("VmHWM")
+
+
+def resident() -> int:
+    """Bytes resident now."""
+    return _status("VmRSS")
+
+
+def _status(field: str) -> int:
+    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return 1024 * int(found[1])

@@ -63,9 +63,9 @@ def test_a_name_stands_for_all_classes_that_have_it(scripted: Start) -> None:
     server = scripted()
     model = Model(server)
     with Client(server.address, model="m") as client:
-        client.segment([IMAGE, IMAGE], classes=["sky", 2])
-        client.segment(IMAGE, classes=["sand"])
-    assert model.asked == [[0, 3, 2], [0, 3, 2], [2]]
+        client.segment(IMAGE, classes=["sky", 2])
+        client.segment([IMAGE, IMAGE], classes=["sand"])
+    assert model.asked == [[0, 3, 2], [2], [2]]
     assert len(server.calls) == 4  # the names are asked for once
 
 

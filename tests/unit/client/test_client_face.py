@@ -28,9 +28,8 @@ def test_the_async_client_offers_what_the_client_offers() -> None:
     for name, method in inspect.getmembers(slimserve.Client, inspect.isfunction):
         if not name.startswith("_"):
             other = getattr(slimserve.AsyncClient, name)
-            assert (
-                inspect.iscoroutinefunction(other) or other is method
-            )  # what the base class answers at once
+            at_once = ("stream", "statistics")  # an iterator that is awaited, and what is known already
+            assert inspect.iscoroutinefunction(other) or name in at_once
             assert list(inspect.signature(other).parameters) == list(inspect.signature(method).parameters)
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from slimserve import InvalidInput, MessageTooLarge
+from slimserve import Client, InvalidInput, MessageTooLarge
 from slimserve.images.given import list_images, prepare
 from slimserve.images.orientation import orientation
 
@@ -179,10 +179,13 @@ def test_a_pillow_image_is_one_image() -> None:
     assert list_images(Image.new("RGB", (2, 2)))[1]
 
 
-@pytest.mark.parametrize("empty", [[], (), np.zeros((0, 4, 4, 3), np.uint8)])
+@pytest.mark.parametrize("empty", [[], (), np.zeros((0, 4, 4, 3), np.uint8), iter(())])
 def test_an_empty_list_is_refused(empty: Any) -> None:
-    with pytest.raises(InvalidInput, match="list is empty"):
-        list_images(empty)
+    with (
+        Client("localhost:1", model="m") as client,
+        pytest.raises(InvalidInput, match="list is empty"),
+    ):
+        client.classify(empty)
 
 
 def test_without_pillow_a_turned_image_names_what_to_install(

@@ -296,5 +296,5 @@ class TestLink:
                 with pytest.raises(Unavailable, match="nothing listens"):
                     client.status()
                 link.open()
-                assert client.status()
+                client.wait_until_ready(20)
         assert threading.active_count() == before

@@ -1,0 +1,78 @@
+"""What is asked of images, one or many: an answer or an error for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, TypeVar
+
+from ..channels.steps import Flow
+from ..errors import ServingError
+from ..images.given import Image
+from ..limits import check_timeout
+from ..types import StreamItem
+from .model import Model
+
+T = TypeVar("T")
+
+Named: TypeAlias = "tuple[str, Image]"
+"""An image as it was given, and its name for messages."""
+
+
+Placed: TypeAlias = "tuple[int, Named]"
+"""With its place among the images, from 0."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked, and the seconds that each request may take; None for the client's own.
+
+    Raises InvalidInput for what is no number of seconds.
+    """
+
+    model: Model
+    timeout: float | None
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None:
+            check_timeout(self.timeout)
+
+
+class Task(Protocol[T]):
+    """A task with its options; `together` is how many images a request can have."""
+
+    @property
+    def together(self) -> int:
+        """How many images a request can have."""
+
+    def answer(self, images: Sequence[Named]) -> Flow[list[T | ServingError]]:
+        """Ask for these images, whose errors are theirs alone."""
+
+
+def one_by_one(answer: Callable[[Named], Flow[T]], images: Sequence[Named]) -> Flow[list[T | ServingError]]:
+    """Ask for each image in a request of its own."""
+    outcomes: list[T | ServingError] = []
+    for image in images:
+        try:
+            outcomes.append((yield from answer(image)))
+        except ServingError as error:
+            outcomes.append(error)
+    return outcomes
+
+
+def items_of(images: Sequence[Placed], outcomes: Sequence[T | ServingError]) -> list[StreamItem[T]]:
+    """Put what became of images beside them."""
+    return [
+        StreamItem(index, image, outcome, None)
+        if isinstance(outcome, ServingError)
+        else StreamItem(index, image, None, outcome)
+        for (index, (_, image)), outcome in zip(images, outcomes, strict=True)
+    ]
+
+
+def only(outcomes: Sequence[T | ServingError]) -> T:
+    """Give the one answer. Raises the error where there is none."""
+    (outcome,) = outcomes
+    if isinstance(outcome, ServingError):
+        raise outcome
+    return outcome
