@@ -18,7 +18,7 @@ def collage(photos: Sequence[Photo], number: int, side: int) -> tuple[Photo, NDA
     """A square picture uint8 [side, side, 3], and for each pixel the photograph that it is of, uint8 [side, side].
 
     Every other one has its photographs side by side. In the rest one is the ground, in which the others lie as ellipses
-    and rectangles.
+    and rectangles. Each photograph is whole, in a field of about half the side; the ground repeats its own, mirrored.
     """
     rng = np.random.default_rng([_SEED, number])
     chosen = rng.choice(len(photos), _TOGETHER, replace=False)
@@ -27,10 +27,12 @@ def collage(photos: Sequence[Photo], number: int, side: int) -> tuple[Photo, NDA
     for place, photo in enumerate(chosen):
         inside = truth == place
         top, left, bottom, right = _bounds(inside)
-        fitted = _covering(photos[photo], bottom - top, right - left)
-        picture[top:bottom, left:right][inside[top:bottom, left:right]] = fitted[
-            inside[top:bottom, left:right]
-        ]
+        field = inside[top:bottom, left:right]
+        if number % 2 == 0 and place == 0:
+            fitted = _mirrored(_resized(photos[photo], side // 2, side // 2))
+        else:
+            fitted = _resized(photos[photo], *field.shape)
+        picture[top:bottom, left:right][field] = fitted[field]
     return picture, chosen[truth].astype(np.uint8)
 
 
@@ -51,9 +53,9 @@ def _pasted(rng: np.random.Generator, side: int) -> NDArray[np.int64]:
     quarters = rng.permutation(4)[: _TOGETHER - 1]
     for place, quarter in enumerate(quarters, 1):
         middle = (np.array([quarter // 2, quarter % 2]) + rng.uniform(0.45, 0.55, 2)) * side / 2
-        half = rng.uniform(0.36, 0.44, 2) * side / 2
+        half = rng.uniform(0.4, 0.48, 2) * side / 2
         down, across = np.abs(y - middle[0]) / half[0], np.abs(x - middle[1]) / half[1]
-        inside = np.maximum(down, across) < 1 if rng.random() < 0.5 else np.hypot(down, across) < 1.1
+        inside = np.maximum(down, across) < 1 if rng.random() < 0.5 else np.hypot(down, across) < 1
         truth[inside] = place
     return truth
 
@@ -63,10 +65,11 @@ def _bounds(inside: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
-def _covering(photo: Photo, height: int, width: int) -> Photo:
-    """The central part of the photograph, resized to fill a rectangle."""
-    scale = max(height / photo.shape[0], width / photo.shape[1])
-    size = (max(round(photo.shape[1] * scale), width), max(round(photo.shape[0] * scale), height))
-    resized = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS))
-    top, left = (resized.shape[0] - height) // 2, (resized.shape[1] - width) // 2
-    return resized[top : top + height, left : left + width]
+def _resized(photo: Photo, height: int, width: int) -> Photo:
+    return np.asarray(Image.fromarray(photo).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _mirrored(photo: Photo) -> Photo:
+    """The photograph beside and above its mirror images."""
+    row = np.concatenate([photo, photo[:, ::-1]], 1)
+    return np.concatenate([row, row[::-1]], 0)

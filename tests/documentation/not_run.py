@@ -27,6 +27,7 @@ _REASONS = {
         "python -m pip install '.[images]'",
         "python -m pip install '.[export]'",
         "python -m pip install '.[ops,engine]'",
+        "python -m benchmarks.quality.photographs",
         "pipx run pip-audit --strict --no-deps --disable-pip -r constraints.txt",
     ],
     "it is a whole run of its own": [
