@@ -28,7 +28,7 @@ from .steps import Abandon, Ask, Attempt, Flow, Metadata, Pause
 
 _Code = grpc.StatusCode
 _SHORT = 1.0  # seconds; a call that a living server cut off after more is not computed a third time
-_CONNECT = 0.05  # seconds that a connection has to come about, however short the time is
+_CONNECT = 0.3  # seconds that a connection has to come about, however short the time is
 _ASK = 1.0  # seconds that a replica has to say how it is after it failed a call
 # gRPC shortens or lengthens its pause by a fifth; less time than that shows that it did not send again.
 _SENT_AGAIN = 0.75 * AGAIN_AFTER
@@ -188,6 +188,11 @@ class _Call:
         if _Code.UNAVAILABLE not in self.retry.on:
             raise self._error()
         yield Ask([replica], max(min(_ASK, self._remaining()), 0.05), self.caller.metadata())
+        if replica.is_out and not self.caller.connection.is_refused_by(replica):
+            # What broke the call may have met the question, too.
+            yield Ask(
+                [replica], max(min(_ASK, self._remaining()), 0.05), self.caller.metadata(), patient=True
+            )
         if replica.is_out:
             if (
                 self.replicas.was_connected

@@ -25,6 +25,7 @@ from .steps import Metadata
 from .tls import TLS, Security, channel_credentials
 
 _PROBE = 1.0  # seconds to find out why a connection fails
+_LOOK = 0.3  # seconds to find out whether anything listens
 CONNECT_ATTEMPT = 3.0  # seconds after which a connection that does not come about is given up
 
 Compression: TypeAlias = Literal["gzip", "deflate"]
@@ -88,6 +89,17 @@ class Connection:
                 f" through the proxy that {variables.pop()} names (no_proxy excepts hosts, proxy=False all)"
             )
         return ""
+
+    def is_refused_by(self, replica: Replica) -> bool:
+        """Whether nothing listens at a replica's address, by TCP's own word; gRPC's status does not tell."""
+        host, _, port = shown(replica.endpoint.target).rpartition(":")
+        if not port.isdecimal() or isinstance(self.proxy, str):
+            return False
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_LOOK).close()
+        except OSError as error:
+            return isinstance(error, ConnectionRefusedError)
+        return False
 
     def explain(self, failure: Failure) -> Failure:
         """Look closer at why no connection comes about: gRPC reports one of a name's addresses, the one it tried last.

@@ -114,13 +114,13 @@ class Replicas:
             replica.in_flight -= 1
 
     def reopen(self, replicas: Iterable[Replica]) -> list[Replica]:
-        """Give those of these whose connection may be made anew: down, without calls in hand, and not just made."""
+        """Give those of these whose connection may be made anew: out, without calls in hand, and not just made."""
         now = time.monotonic()
         with self._lock:
             stale = [
                 replica
                 for replica in replicas
-                if replica.state is State.DOWN and not replica.in_flight and now - replica.opened > _ANEW
+                if replica.is_out and not replica.in_flight and now - replica.opened > _ANEW
             ]
             for replica in stale:
                 replica.opened = now

@@ -14,9 +14,9 @@ import grpc
 import numpy as np
 import pytest
 from slimserve import AsyncClient, Client, ModelNotFound, Overloaded, Retry, ServingError, Unavailable
-from slimserve.channels.following import Name
-from slimserve.channels.replica import Endpoint
 from slimserve.testing import Delay, Full, Link, Model, Server, Status
+
+from tests.unit.client.conftest import ScriptedServer, predict_answer
 
 PIXELS = np.full((8, 8, 3), 200, np.uint8)
 AT_ONCE = Retry(backoff=0.01)
@@ -259,51 +259,6 @@ def test_waiting_is_for_all_replicas_or_as_many_as_asked(start: Callable[..., Se
             client.wait_until_ready(0.2)
 
 
-def test_addresses_that_come_and_go_behind_a_name_are_followed(
-    start: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second, third = (start(serving(1)) for _ in range(3))
-    behind = [first, second]
-
-    def look_up(name: Name) -> None:
-        name.endpoints = tuple(Endpoint(f"ipv4:{server.address}", "vgg.test:8500") for server in behind)
-
-    monkeypatch.setattr(Name, "look_up", look_up)
-    monkeypatch.setattr("slimserve.channels.following._INTERVAL", 0.05)
-    with Client("vgg.test", model="m") as client:
-        for _ in range(10):
-            client.classify(PIXELS)
-        assert [len(server.calls) for server in (first, second, third)] == [5, 5, 0]
-        behind[:] = [second, third]  # and no connection breaks
-        end = time.monotonic() + 10
-        while not third.calls:  # it is asked how it is first
-            client.classify(PIXELS)
-            assert time.monotonic() < end
-        before = len(first.calls)
-        for _ in range(10):
-            client.classify(PIXELS)
-        assert len(first.calls) == before
-
-
-@pytest.mark.parametrize(
-    ("found", "targets"),
-    [
-        (["10.0.0.1", "10.0.0.2"], ["ipv4:10.0.0.1:8500", "ipv4:10.0.0.2:8500"]),
-        (["fd00::1", "fd00::2", "10.0.0.1"], ["ipv6:[fd00::1]:8500", "ipv6:[fd00::2]:8500"]),
-        (["fd00::1", "10.0.0.1"], ["dns:///vgg.test:8500"]),  # one machine, of both families
-        ([], []),  # gRPC says why
-    ],
-)
-def test_each_address_behind_a_name_is_a_replica(
-    found: list[str], targets: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entries = [(10 if ":" in address else 2, 1, 6, "", (address, 8500)) for address in found]
-    monkeypatch.setattr("socket.getaddrinfo", lambda *arguments, **options: entries)
-    name = Name("dns:///vgg.test:8500", "vgg.test", "8500")
-    name.look_up()
-    assert [endpoint.target for endpoint in name.endpoints] == targets
-
-
 def test_what_a_client_did_is_counted(start: Callable[..., Server]) -> None:
     full, other = start(serving(1)), start(serving(1))
     full.fail(Full())
@@ -320,3 +275,28 @@ def test_what_a_client_did_is_counted(start: Callable[..., Server]) -> None:
     assert 0 < latency[0] <= latency[1] <= latency[2]
     assert by_address[full.address].latency is None
     assert sum(collections.Counter(replica.in_flight for replica in counted.replicas)) == 0
+
+
+HEALTH = "/grpc.health.v1.Health/Check"
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+
+
+def test_a_drained_replica_gets_nothing_new(scripted: Callable[..., ScriptedServer]) -> None:
+    servers = [scripted() for _ in range(2)]
+    for server in servers:
+        server.answers[PREDICT] = lambda request, context: predict_answer(y=[1.0])
+        server.answers[HEALTH] = lambda request, context: b"\x08\x01"
+    with Client([server.address for server in servers], model="m") as client:
+        for _ in range(10):
+            client.predict({"x": [1.0]})
+        servers[0].answers[HEALTH] = lambda request, context: b"\x08\x02"
+        time.sleep(1.5)  # longer than an answer to the question of health holds
+        before = servers[0].calls.count(PREDICT)
+        for _ in range(10):
+            client.predict({"x": [1.0]})
+        assert servers[0].calls.count(PREDICT) == before > 0
+        servers[0].answers[HEALTH] = lambda request, context: b"\x08\x01"
+        end = time.monotonic() + 10
+        while servers[0].calls.count(PREDICT) == before:
+            client.predict({"x": [1.0]})
+            assert time.monotonic() < end

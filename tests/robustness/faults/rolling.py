@@ -1,0 +1,112 @@
+"""Callers of several replicas while these are replaced: every answer is that of one version, and none fails."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from slimserve import Client, Segmentation, ServingError
+
+CALLERS = 8
+IMAGE = np.random.default_rng(15).integers(0, 256, (96, 320, 3), np.uint8)
+
+
+def _scene(scene: Segmentation) -> tuple[Any, ...]:
+    names = tuple(sorted((area.id, area.name) for area in scene.areas()))
+    return scene.model_version, names, scene.label_map.tobytes()
+
+
+def _classify(client: Client) -> tuple[Any, ...]:
+    answer = client.classify(IMAGE)
+    return answer.model_version, tuple((each.id, each.name) for each in answer.predictions)
+
+
+def _analyze(client: Client) -> tuple[Any, ...]:
+    both = client.analyze(IMAGE)
+    ranked = both.classification
+    version, *rest = _scene(both.segmentation)
+    assert ranked.model_version == version
+    return version, *rest, tuple((each.id, each.name) for each in ranked.predictions)
+
+
+TASKS: Mapping[str, Callable[[Client], tuple[Any, ...]]] = {
+    "classify": _classify,
+    "segment": lambda client: _scene(client.segment(IMAGE)),
+    "tiles": lambda client: _scene(client.segment(IMAGE, tile=128, overlap=32)),
+    "analyze": _analyze,
+}
+
+
+def answers_of(address: str, model: str) -> set[tuple[str, tuple[Any, ...]]]:
+    """What the one version behind an address answers to each task."""
+    with Client(address, model=model) as client:
+        client.wait_until_ready(60)
+        return {(task, ask(client)) for task, ask in TASKS.items()}
+
+
+class Load:
+    """Calls in a closed loop from several threads.
+
+    Attributes:
+        calls: how many have been answered.
+        wrong: what is not as expected, with how often: errors, and answers that are not those of one version.
+        longest: seconds that the slowest call took.
+    """
+
+    def __init__(self, client: Client, expected: set[tuple[str, tuple[Any, ...]]]) -> None:
+        self._client, self._expected = client, expected
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self.calls = 0
+        self.longest = 0.0
+        self.wrong: collections.Counter[str] = collections.Counter()
+        self.versions: set[int] = set()
+
+    def _work(self, first: int) -> None:
+        tasks = list(TASKS)
+        for task in itertools.cycle(tasks[first:] + tasks[:first]):
+            if self._stop.is_set():
+                return
+            begun = time.monotonic()
+            wrong, version = "", 0
+            try:
+                answer = TASKS[task](self._client)
+                version = answer[0]
+                if (task, answer) not in self._expected:
+                    wrong = f"{task}: not an answer of version {version}: {answer[1]}"
+            except (ServingError, AssertionError) as error:
+                wrong = f"{task}: {type(error).__name__}: {error}"
+            with self._lock:
+                self.calls += 1
+                self.versions.add(version)
+                self.longest = max(self.longest, time.monotonic() - begun)
+                if wrong:
+                    self.wrong[wrong] += 1
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Call while the block runs."""
+        threads = [
+            threading.Thread(target=self._work, args=(number % len(TASKS),)) for number in range(CALLERS)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+
+    def until(self, calls: int) -> None:
+        """Wait until so many calls have been answered."""
+        end = time.monotonic() + 300
+        while self.calls < calls:
+            assert time.monotonic() < end, f"{self.calls} calls, {self.wrong}"
+            time.sleep(0.02)

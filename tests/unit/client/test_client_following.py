@@ -1,0 +1,61 @@
+"""Names whose addresses come and go."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from slimserve import Client
+from slimserve.channels.following import Name
+from slimserve.channels.replica import Endpoint
+from slimserve.testing import Model, Server
+
+PIXELS = np.full((8, 8, 3), 200, np.uint8)
+
+
+def test_addresses_that_come_and_go_behind_a_name_are_followed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stack = ExitStack()
+    first, second, third = (stack.enter_context(Server({"m": {1: Model(["a"])}})) for _ in range(3))
+    behind = [first, second]
+
+    def look_up(name: Name) -> None:
+        name.endpoints = tuple(Endpoint(f"ipv4:{server.address}", "vgg.test:8500") for server in behind)
+
+    monkeypatch.setattr(Name, "look_up", look_up)
+    monkeypatch.setattr("slimserve.channels.following._INTERVAL", 0.05)
+    with stack, Client("vgg.test", model="m") as client:
+        for _ in range(10):
+            client.classify(PIXELS)
+        assert [len(server.calls) for server in (first, second, third)] == [5, 5, 0]
+        behind[:] = [second, third]  # and no connection breaks
+        end = time.monotonic() + 10
+        while not third.calls:  # it is asked how it is first
+            client.classify(PIXELS)
+            assert time.monotonic() < end
+        before = len(first.calls)
+        for _ in range(10):
+            client.classify(PIXELS)
+        assert len(first.calls) == before
+
+
+@pytest.mark.parametrize(
+    ("found", "targets"),
+    [
+        (["10.0.0.1", "10.0.0.2"], ["ipv4:10.0.0.1:8500", "ipv4:10.0.0.2:8500"]),
+        (["fd00::1", "fd00::2", "10.0.0.1"], ["ipv6:[fd00::1]:8500", "ipv6:[fd00::2]:8500"]),
+        (["fd00::1", "10.0.0.1"], ["dns:///vgg.test:8500"]),  # one machine, of both families
+        ([], []),  # gRPC says why
+    ],
+)
+def test_each_address_behind_a_name_is_a_replica(
+    found: list[str], targets: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [(10 if ":" in address else 2, 1, 6, "", (address, 8500)) for address in found]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *arguments, **options: entries)
+    name = Name("dns:///vgg.test:8500", "vgg.test", "8500")
+    name.look_up()
+    assert [endpoint.target for endpoint in name.endpoints] == targets
