@@ -92,7 +92,7 @@ class Client(BaseClient):
             tiles_at_once: how many tiles are sent at a time; by default two for each server address.
             progress: called after each tile with the tiles done and the tiles of the image, in this thread.
             classes: the ids or names of the classes that compete for the pixels; by default all. A name that several
-                classes have stands for all of them. "top" stands for those that cover 1 % of the pixels or more while
+                classes have stands for all of them. "top" stands for those that cover 2 % of the pixels or more while
                 all compete: the image is sent twice, and small regions go to the classes that are there.
             groups: the group of a class, by the class's name, or a file of lines name<TAB>group. The label map of the
                 answer has one class for each group, with the lowest id in it.

@@ -64,7 +64,7 @@ def add_parsers(add: AddParser) -> None:
         type=_classes,
         metavar="FILE",
         help="a file with the name or the id of a class a line: only these compete for the pixels; or top: those that "
-        "cover 1 %% of the pixels or more while all compete (each image is sent twice)",
+        "cover 2 %% of the pixels or more while all compete (each image is sent twice)",
     )
     parser.add_argument(
         "--groups",

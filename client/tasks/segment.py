@@ -36,7 +36,7 @@ from .tensors import (
 )
 from .tiling import Progress, Tiling, overlap_for, suggest_tiles
 
-_LEAST_SHARE = 0.01  # of the pixels, for a class to be one of the top classes
+_LEAST_SHARE = 0.02  # of the pixels, for a class to be one of the top classes
 
 
 @dataclass(frozen=True)
