@@ -35,11 +35,20 @@ def _analyze(client: Client) -> tuple[Any, ...]:
     return version, *rest, tuple((each.id, each.name) for each in ranked.predictions)
 
 
+def _stream(client: Client) -> tuple[Any, ...]:
+    """The items of a stream may be of several versions, each item of one: give the last."""
+    answers = [_scene(item.answer) for item in client.stream([IMAGE] * 3, task="segment", concurrency=2)]
+    by_version = {answer[0]: answer for answer in answers}
+    assert set(answers) == set(by_version.values())
+    return answers[-1]
+
+
 TASKS: Mapping[str, Callable[[Client], tuple[Any, ...]]] = {
     "classify": _classify,
     "segment": lambda client: _scene(client.segment(IMAGE)),
     "tiles": lambda client: _scene(client.segment(IMAGE, tile=128, overlap=32)),
     "analyze": _analyze,
+    "stream": _stream,
 }
 
 
