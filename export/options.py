@@ -13,7 +13,7 @@ from .types import Geometry, WeightSet
 
 Upsampling = Literal["bilinear", "nearest"]
 Target = Literal["portable", "x86"]
-Precision = Literal["float32", "bfloat16", "int8"]
+Precision = Literal["float32", "bfloat16", "float16", "int8"]
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ examples:
       the newest checkpoint of a training folder, segmented as the slim tutorial does
   %(prog)s --ckpt vgg_16.ckpt --target x86 --precision bfloat16
       twice as fast on servers whose processors multiply in bfloat16
+  %(prog)s --ckpt vgg_16.ckpt --precision float16
+      half the size, for servers with GPUs
   %(prog)s --ckpt vgg_16.ckpt --precision int8 --calibrate street_photos/
       a quarter of the size and the fastest, calibrated on photos like those to come
 
@@ -202,10 +204,11 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--precision",
-        choices=["float32", "bfloat16", "int8"],
+        choices=["float32", "bfloat16", "float16", "int8"],
         default="float32",
         help="bfloat16: half the size; with --target x86 twice as fast on processors with AVX512_BF16 or AMX, and only "
-        "for those with AVX-512; int8: a quarter of the size and the fastest, for --target x86 and networks of "
+        "for those with AVX-512; float16: half the size, for servers with GPUs, not for --target x86; int8: a quarter "
+        "of the size and the fastest, for --target x86 and networks of "
         "convolutions and maximum pools such as VGG (default: %(default)s)",
     )
     parser.add_argument(
@@ -274,6 +277,8 @@ def _check_precision(parser: argparse.ArgumentParser, options: argparse.Namespac
             parser.error("--precision int8 needs --calibrate FOLDER, images like those to be served")
     elif options.calibrate is not None or options.accept_agreement is not None:
         parser.error("--calibrate and --accept-agreement are for --precision int8 only")
+    if options.precision == "float16" and options.target == "x86":
+        parser.error("--precision float16 is for GPUs: leave out --target x86")
     if options.untested and (options.target != "x86" or options.precision == "int8"):
         parser.error("--untested is for --target x86 in float32 or bfloat16")
     options.target = options.target or ("x86" if options.precision == "int8" else "portable")

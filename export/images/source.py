@@ -7,6 +7,7 @@ the network serves them all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 
 import tensorflow as tf
 
@@ -46,13 +47,14 @@ class ImageSource:
         self.examples = tf.compat.v1.placeholder_with_default(
             tf.constant([], tf.string), shape=None, name="examples"
         )
-        self._is_encoded = tf.size(self.image_bytes) + tf.size(self.examples) > 0
-        sizes, *files = tf.cond(self._is_encoded, self._judged_files, self._checked_pixels)
-        self.sizes = tf.ensure_shape(sizes, [None, 2])
-        self.count = tf.shape(self.sizes)[0]
-        self._files = JudgedFile(*files)
-        with tf.control_dependencies([self.sizes]):
-            self._pixels = tf.identity(self.images)
+        with _on_the_host():
+            self._is_encoded = tf.size(self.image_bytes) + tf.size(self.examples) > 0
+            sizes, *files = tf.cond(self._is_encoded, self._judged_files, self._checked_pixels)
+            self.sizes = tf.ensure_shape(sizes, [None, 2])
+            self.count = tf.shape(self.sizes)[0]
+            self._files = JudgedFile(*files)
+            with tf.control_dependencies([self.sizes]):
+                self._pixels = tf.identity(self.images)
         self._pixels.set_shape([None, None, None, 3])
 
     def _checked_pixels(self) -> list[Tensor]:
@@ -104,19 +106,21 @@ class ImageSource:
 
     def image(self, index: Tensor) -> Tensor:
         """The encoded image at `index`, below `count`: uint8 [H, W, 3]."""
-        file = JudgedFile(*(tensor[index] for tensor in self._files))
-        return self._decoder.decode_judged(file, _name(index))
+        with _on_the_host():
+            file = JudgedFile(*(tensor[index] for tensor in self._files))
+            return self._decoder.decode_judged(file, _name(index))
 
     def end_of_batch(self, start: Tensor) -> Tensor:
         """The end of the images from `start` on that go through the network together.
 
         They have one size and at most `PIXELS_AT_ONCE`, or it is one image; sides count as multiples of 32.
         """
-        sizes = self.sizes[start:]
-        alike = tf.reduce_all(tf.equal(sizes, sizes[0]), axis=1)
-        run = tf.reduce_sum(tf.math.cumprod(tf.cast(alike, tf.int32)))
-        pixels = tf.reduce_prod((sizes[0] + 31) // 32 * 32)
-        return start + tf.minimum(run, tf.maximum(PIXELS_AT_ONCE // pixels, 1))
+        with _on_the_host():
+            sizes = self.sizes[start:]
+            alike = tf.reduce_all(tf.equal(sizes, sizes[0]), axis=1)
+            run = tf.reduce_sum(tf.math.cumprod(tf.cast(alike, tf.int32)))
+            pixels = tf.reduce_prod((sizes[0] + 31) // 32 * 32)
+            return start + tf.minimum(run, tf.maximum(PIXELS_AT_ONCE // pixels, 1))
 
     def batch(
         self,
@@ -140,7 +144,12 @@ class ImageSource:
             )
             return made.stack()
 
-        batch = tf.cond(self._is_encoded, of_files, lambda: function(self._pixels[start:stop]))
+        def of_pixels() -> Tensor:
+            with _on_the_host():
+                pixels = self._pixels[start:stop]
+            return function(pixels)
+
+        batch = tf.cond(self._is_encoded, of_files, of_pixels)
         return tf.ensure_shape(batch, [None, *result.shape])
 
     def map_batches(
@@ -180,6 +189,16 @@ class ImageSource:
         `start` and `stop` only the images from the one to before the other are taken.
         """
         return _collect(function, results, tf.convert_to_tensor(start), self.count if stop is None else stop)
+
+
+def _on_the_host() -> AbstractContextManager[None]:
+    """Nodes made inside run beside the server's threads, on a GPU's server too.
+
+    Judging, decoding and counting launch no kernels there then, and an image crosses to the GPU once. Every TensorFlow
+    has a device of this name.
+    """
+    device: AbstractContextManager[None] = tf.device("/cpu:0")
+    return device
 
 
 def _checked_vector(strings: Tensor, name: str) -> Tensor:

@@ -25,6 +25,7 @@ _X86 = "x86 builds of TensorFlow with oneDNN"
 _RUNS_ON = {
     ("portable", "float32"): "every build of TensorFlow",
     ("portable", "bfloat16"): "every build of TensorFlow",
+    ("portable", "float16"): "every build of TensorFlow; it is for GPUs, and slow on processors",
     ("x86", "float32"): _X86,
     ("x86", "bfloat16"): f"{_X86}, on processors with AVX-512 (fast with AVX512_BF16 or AMX)",
     ("x86", "int8"): f"{_X86}, on processors with AVX2 (fastest with VNNI), with the same answers on all",

@@ -12,7 +12,7 @@ import math
 from .network import Network
 
 _FLOAT32 = 2.0**-24  # unit roundoffs
-_BFLOAT16 = 2.0**-9
+_SHORT = {"bfloat16": 2.0**-9, "float16": 2.0**-11}
 _DEPTHWISE = 2
 _INT8 = 0.5
 
@@ -23,14 +23,14 @@ def tolerance(network: Network, precision: str) -> float:
     One side is computed in float32, the other with `precision`, each on any processor.
 
     float32: both sides err by the sum over all layers, those beside each other included.
-    bfloat16: every layer but those that give scores rounds its filter, its result, and that with the biases added,
-    independently of the others, so that the errors add up as their squares do; four times that, for the largest of many
-    logits. The sums themselves are in float32. A depthwise layer is in float32 until its result is rounded. It adds up
-    few products, of neighbours, which are alike: much of them cancels, and what was rounded before it weighs
-    `_DEPTHWISE` times as much (measured: on photographs the published MobileNet v1 errs by 0.057, and 0.105 is
-    allowed). Errors of layers beside each other average out, and the bound is generous:
-    with a sixteenth of the channels and random weights, AlexNet, VGG-16, a ResNet and three Inceptions err by 0.005 to
-    0.02, MobileNet v2 by 0.14 of 0.16.
+    bfloat16, float16: every layer but those that give scores rounds its filter, its result, and that with the biases
+    added, independently of the others, so that the errors add up as their squares do; four times that, for the largest
+    of many logits. The sums themselves are in float32. A depthwise layer is in float32 until its result is rounded. It
+    adds up few products, of neighbours, which are alike: much of them cancels, and what was rounded before it weighs
+    `_DEPTHWISE` times as much (measured: on photographs the published MobileNet v1 errs by 0.057 in bfloat16, and 0.105
+    is allowed). Errors of layers beside each other average out, and the bound is generous: with a sixteenth of the
+    channels and random weights, AlexNet, VGG-16, a ResNet and three Inceptions err by 0.005 to 0.02, MobileNet v2 by
+    0.14 of 0.16, all in bfloat16.
     int8: no bound follows from the network; half of the largest logit, which refuses what is no network at all.
     `export.verify.agreement` holds it against float32 on images like those that it is calibrated on, which are not
     those of the other comparisons.
@@ -46,5 +46,4 @@ def tolerance(network: Network, precision: str) -> float:
     if precision == "int8":
         return _INT8
     float32 = 2 * _FLOAT32 * sum(map(math.sqrt, products))
-    bfloat16 = 4 * _BFLOAT16 * math.sqrt(rounded)
-    return float32 + (bfloat16 if precision == "bfloat16" else 0)
+    return float32 + 4 * _SHORT.get(precision, 0.0) * math.sqrt(rounded)

@@ -13,7 +13,7 @@ from ..types import Array
 from . import expected
 
 # What must agree of that which rounding leaves decided.
-LEAST_SHARE = {"float32": 1.0, "bfloat16": 0.99}
+LEAST_SHARE = {"float32": 1.0, "bfloat16": 0.99, "float16": 0.99}
 _ROWS_APART = 5
 
 
@@ -102,7 +102,7 @@ def compare_labels(label_map: Array, cells: Array, plan: Plan, bound: float) -> 
 def _least_margin(exact: Array, bound: float, precision: str) -> float:
     """By how much the best score must lead, so that rounding leaves it the best.
 
-    In float32 it does in any case. The bound for bfloat16 is a rare extreme, and is taken of the scores' spread: scores
+    In float32 it does in any case. The bound for 16 bits is a rare extreme, and is taken of the scores' spread: scores
     that are large and nearly equal would otherwise leave nothing decided.
     """
     if precision == "float32":

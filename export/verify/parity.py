@@ -54,7 +54,12 @@ class Parity:
         if not np.isfinite(worst):
             raise ExportError(
                 "the network computes NaN or infinite logits of ordinary images, although every weight is finite; "
-                "nothing was published: export an earlier checkpoint of the training"
+                "nothing was published: "
+                + (
+                    "float16 ends at 65504, export it with --precision bfloat16 or float32"
+                    if precision == "float16"
+                    else "export an earlier checkpoint of the training"
+                )
             )
         if worst > self.tolerance:
             raise ExportError(
@@ -138,7 +143,7 @@ def _classified(exported: Exported, plan: Plan, images: Generated, bound: float)
     names = ["classify"] if plan.network.segments else ["classify", "serving_default"]
     found = _in_requests(exported, names, "images", list(photos), images.together, tensor=CROP_LOGITS)
     logits, classified = found[""][CROP_LOGITS], found["classify"]
-    _require_finite(logits)
+    _require_finite(logits, plan)
     for name in names:
         answers.check_ranking(name, found[name], logits, plan)
     files = [png(photo) for photo in photos]
@@ -183,7 +188,7 @@ def _segmented(
 def _check_whole(found: _Answers, plan: Plan) -> Array:
     """Check the signatures that take whole images; return their logits [N, h, w, C]."""
     logits = found["logits"]["logits"]
-    _require_finite(logits)
+    _require_finite(logits, plan)
     answers.check_cells(found["logits"], plan)
     dense = np.stack([expected.dense(scores, plan.network, plan.options) for scores in logits])
     answers.check_ranking("serving_default", found["serving_default"], dense, plan)
@@ -250,6 +255,6 @@ def _parts(items: Sequence[Any], together: int) -> Iterator[Sequence[Any]]:
         yield items[start : start + together]
 
 
-def _require_finite(logits: Array) -> None:
+def _require_finite(logits: Array, plan: Plan) -> None:
     if not np.isfinite(logits).all():
-        Parity(np.nan, 0.0, 0.0, 1, 1.0).require()
+        Parity(np.nan, 0.0, 0.0, 1, 1.0).require(plan.options.precision)

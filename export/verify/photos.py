@@ -44,7 +44,7 @@ class Photos:
     def require(self, precision: str, percent: float) -> None:
         """Raise ExportError where they differ by more than the precision may; `percent` is what int8 must agree in.
 
-        The scores themselves have a bound in float32 alone: in bfloat16 it is one that few of many images exceed.
+        The scores themselves have a bound in float32 alone: in 16 bits it is one that few of many images exceed.
         """
         if precision == "int8":
             self.agreement.require(percent)
