@@ -90,3 +90,18 @@ def test_tensorflow_lite_converts_it_with_built_in_ops(portable: Export, model: 
         interpreter.set_tensor(features["index"], images)
         interpreter.invoke()
         close(interpreter.get_tensor(logits["index"]), model("network", features=images)["logits"])
+
+
+def test_tf2onnx_converts_it_and_onnx_runtime_agrees(portable: Export, model: SavedModel) -> None:
+    """As `python -m tf2onnx.convert --saved-model FOLDER --tag serve --signature_def network` does."""
+    tf2onnx = pytest.importorskip("tf2onnx", reason="for Python 3.11 and later")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    graph, inputs, outputs, *_ = tf2onnx.tf_loader.from_saved_model(
+        str(portable.path), None, None, tag=["serve"], signatures=["network"]
+    )
+    converted, _ = tf2onnx.convert.from_graph_def(graph, input_names=inputs, output_names=outputs)
+    assert {opset.domain for opset in converted.opset_import} <= {"", "ai.onnx.ml"}
+    session = onnxruntime.InferenceSession(converted.SerializeToString())
+    for images in (FEATURES[:1], FEATURES[:, :64, :96]):
+        (logits,) = session.run(None, {inputs[0]: images})
+        close(logits, model("network", features=images)["logits"])
