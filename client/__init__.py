@@ -12,9 +12,9 @@ import sys
 
 try:
     from .aio import AsyncClient
+    from .channels.connections.tls import TLS
+    from .channels.replicas.statistics import ReplicaStatistics, Statistics
     from .channels.retry import Retry
-    from .channels.statistics import ReplicaStatistics, Statistics
-    from .channels.tls import TLS
     from .client import Client
     from .errors import (
         DeadlineExceeded,

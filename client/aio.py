@@ -13,9 +13,9 @@ import grpc.aio
 import numpy.typing as npt
 
 from .arguments import BaseClient, CallOptions, SegmentOptions, SegmentStreamOptions, StreamOptions
-from .channels.headers import GivenMetadata
+from .channels.connections.headers import GivenMetadata
 from .channels.nonblocking import NonBlocking, running_loop
-from .channels.replicas import Replicas
+from .channels.replicas.service import Replicas
 from .channels.steps import Flow
 from .errors import InvalidInput
 from .images.given import Image, list_images, name_in_list

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 import grpc
 
 from .channels.calls import Caller
-from .channels.connection import Compression, make_connection
-from .channels.headers import GivenMetadata, Token, check_metadata
-from .channels.replicas import Replicas
+from .channels.connections.connection import Compression, make_connection
+from .channels.connections.headers import GivenMetadata, Token, check_metadata
+from .channels.connections.tls import Security
+from .channels.replicas.service import Replicas
+from .channels.replicas.statistics import Statistics, count
 from .channels.retry import Retry
-from .channels.statistics import Statistics, count
-from .channels.tls import Security
 from .errors import InvalidInput
 from .limits import check_text, check_timeout, check_whole
 from .tasks.chosen import Classes

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .arguments import BaseClient, CallOptions, SegmentOptions, SegmentStreamOptions, StreamOptions
 from .channels.blocking import Blocking
-from .channels.headers import GivenMetadata
+from .channels.connections.headers import GivenMetadata
 from .channels.steps import Flow
 from .errors import InvalidInput
 from .images.given import Image, list_images

@@ -18,10 +18,10 @@ from ..errors import InvalidInput, ServingError
 from ..streams.ahead import Ahead
 from ..streams.stop import Stop
 from ..streams.threads import each
-from .connection import Channel, Connection
-from .forks import begin_anew_after_fork
-from .replica import Replica, State
-from .replicas import Replicas
+from .connections.connection import Channel, Connection
+from .connections.forks import begin_anew_after_fork
+from .replicas.replica import Replica, State
+from .replicas.service import Replicas
 from .steps import HEALTH, NOT_SERVING, Abandon, Ask, Attempt, Cancelled, Flow, Pause, Step, Together
 from .watch import watch
 

@@ -20,10 +20,10 @@ import grpc
 
 from ..errors import DeadlineExceeded, MessageTooLarge, ModelNotFound, ServingError
 from ..wire.messages import Servable
-from .connection import AGAIN_AFTER, Connection
+from .connections.connection import AGAIN_AFTER, Connection
 from .failures import Failure, error_of, failure_of
-from .replica import NO_WORD, Replica, Wanted
-from .replicas import Replicas
+from .replicas.replica import NO_WORD, Replica, Wanted
+from .replicas.service import Replicas
 from .steps import Abandon, Ask, Attempt, Flow, Metadata, Pause
 
 _Code = grpc.StatusCode

@@ -16,11 +16,11 @@ import grpc.aio
 from ..errors import ServingError
 from ..streams.ahead import Ahead
 from ..streams.tasks import each
-from .connection import Channel, Connection
+from .connections.connection import Channel, Connection
+from .connections.forks import begin_anew_after_fork
 from .failures import failure_of
-from .forks import begin_anew_after_fork
-from .replica import Replica, State
-from .replicas import Replicas
+from .replicas.replica import Replica, State
+from .replicas.service import Replicas
 from .steps import HEALTH, NOT_SERVING, Abandon, Ask, Attempt, Cancelled, Flow, Pause, Step, Together
 from .watch import watch
 

@@ -11,7 +11,7 @@ from ..wire import messages
 from ..wire.messages import Servable
 from .calls import Caller
 from .failures import Failure, error_of, failure_of
-from .replica import Replica
+from .replicas.replica import Replica
 from .steps import Attempt, Flow, Pause, Together
 
 _Code = grpc.StatusCode

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import grpc
 
-from .replica import Replica
+from .replicas.replica import Replica
 
 T = TypeVar("T")
 

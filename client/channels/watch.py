@@ -12,8 +12,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from .replica import State
-from .replicas import FRESH, Replicas
+from .replicas.replica import State
+from .replicas.service import FRESH, Replicas
 from .steps import Abandon, Ask, Flow, Metadata, Pause
 
 log = logging.getLogger("slimserve")

@@ -12,7 +12,7 @@ import grpc
 import pytest
 import trustme
 from slimserve import TLS, Client, ServingError
-from slimserve.channels.connection import make_connection
+from slimserve.channels.connections.connection import make_connection
 from slimserve.serving_config import tls
 from slimserve.serving_config.deploy import plan
 from slimserve.serving_config.engine.server import Options

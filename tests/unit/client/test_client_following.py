@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 from slimserve import Client
-from slimserve.channels.following import Name
-from slimserve.channels.replica import Endpoint
+from slimserve.channels.replicas.following import Name
+from slimserve.channels.replicas.replica import Endpoint
 from slimserve.testing import Model, Server
 
 PIXELS = np.full((8, 8, 3), 200, np.uint8)
@@ -26,7 +26,7 @@ def test_addresses_that_come_and_go_behind_a_name_are_followed(
         name.endpoints = tuple(Endpoint(f"ipv4:{server.address}", "vgg.test:8500") for server in behind)
 
     monkeypatch.setattr(Name, "look_up", look_up)
-    monkeypatch.setattr("slimserve.channels.following._INTERVAL", 0.05)
+    monkeypatch.setattr("slimserve.channels.replicas.following._INTERVAL", 0.05)
     with stack, Client("vgg.test", model="m") as client:
         for _ in range(10):
             client.classify(PIXELS)

@@ -15,7 +15,7 @@ import grpc
 import numpy as np
 import pytest
 from slimserve import AsyncClient, Client, InvalidInput, Retry, ServingError
-from slimserve.channels.proxies import environment_proxy
+from slimserve.channels.connections.proxies import environment_proxy
 from slimserve.testing import Full, Model, Server
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)

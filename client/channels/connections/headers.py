@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ..errors import InvalidInput
-from .steps import Metadata
+from ...errors import InvalidInput
+from ..steps import Metadata
 
 Token: TypeAlias = "str | Callable[[], str]"
 GivenMetadata: TypeAlias = "Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]"

@@ -11,17 +11,17 @@ from typing import Any, Literal, TypeAlias
 
 import grpc
 
-from ..errors import InvalidInput
-from ..limits import LARGEST_MESSAGE
-from ..wire.messages import GET_MODEL_STATUS
-from .addresses import host_and_port, is_loopback, is_name, parse_addresses, shown
-from .failures import Failure, failure_of
-from .following import Following
+from ...errors import InvalidInput
+from ...limits import LARGEST_MESSAGE
+from ...wire.messages import GET_MODEL_STATUS
+from ..addresses import host_and_port, is_loopback, is_name, parse_addresses, shown
+from ..failures import Failure, failure_of
+from ..replicas.following import Following
+from ..replicas.replica import Replica
+from ..retry import Retry
+from ..steps import Metadata
 from .headers import GivenMetadata, Headers, Token, check_metadata
 from .proxies import environment_proxy, goes_direct, proxy_options
-from .replica import Replica
-from .retry import Retry
-from .steps import Metadata
 from .tls import TLS, Security, channel_credentials
 
 _PROBE = 1.0  # seconds to find out why a connection fails

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from .addresses import host_and_port, is_name, shown, split
+from ..addresses import host_and_port, is_name, shown, split
 from .replica import Endpoint
 
 _INTERVAL = 5.0  # seconds between look-ups

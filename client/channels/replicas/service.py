@@ -13,9 +13,9 @@ import threading
 import time
 from collections.abc import Collection, Iterable
 
+from ..retry import Budget, Retry
 from .following import Following
 from .replica import Replica, State, Wanted
-from .retry import Budget, Retry
 
 log = logging.getLogger("slimserve")
 

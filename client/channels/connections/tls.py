@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import grpc
 
-from ..errors import InvalidInput
+from ...errors import InvalidInput
 
 
 @dataclass(frozen=True)

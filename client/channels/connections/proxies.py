@@ -6,7 +6,7 @@ import os
 import re
 from typing import Any
 
-from ..errors import InvalidInput
+from ...errors import InvalidInput
 
 _VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy")  # gRPC takes the first that is set
 _EXCEPTIONS = ("no_grpc_proxy", "no_proxy")

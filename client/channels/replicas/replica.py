@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeAlias
 
 import grpc
 
-from .addresses import shown
-from .failures import Failure
+from ..addresses import shown
+from ..failures import Failure
 
 _Code = grpc.StatusCode
 _LATENCIES = 1000  # of the last answers

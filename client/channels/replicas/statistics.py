@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .replicas import Replicas
+from .service import Replicas
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Connections to replicas: how they are made, and what travels with each call."""

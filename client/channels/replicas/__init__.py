@@ -1,0 +1,1 @@
+"""The replicas of a service: which there are, what is known of each, which is asked next."""
