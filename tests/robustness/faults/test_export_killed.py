@@ -89,14 +89,14 @@ def disturbed(out: Path, *arguments: object) -> Disturbed:
 
 @pytest.fixture(scope="module")
 def night(small_network: Path, tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
-    """Exports that are killed at 3 points, then two at once."""
+    """Exports that are killed at 4 points, then two at once."""
     out = tmp_path_factory.mktemp("models") / "small"
-    return disturbed(out, "--ckpt", small_network, "--kills", 3, "--at-once", "--restart-every", 0)
+    return disturbed(out, "--ckpt", small_network, "--kills", 4, "--at-once", "--restart-every", 0)
 
 
 def test_killed_exports_leave_whole_versions(night: Disturbed) -> None:
     killed = {what: count for what, count in night.outcomes.items() if what.startswith("kill: ")}
-    assert sum(killed.values()) == 3
+    assert sum(killed.values()) == 4
     assert killed["kill: with a draft"] > 0
 
 
