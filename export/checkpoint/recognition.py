@@ -64,10 +64,12 @@ def find_network_in(checkpoint: Checkpoint, wanted: Network | None = None, scope
 def _as_stored(checkpoint: Checkpoint, place: Place) -> Place:
     if place.network.as_stored is None:
         return place
+    below = [name for name in checkpoint.tensors if name.startswith(place.prefix)]
     shapes = {
-        name.removeprefix(place.prefix).removesuffix(AVERAGE): spec.shape
-        for name, spec in checkpoint.tensors.items()
-        if name.startswith(place.prefix)
+        name.removeprefix(place.prefix).removesuffix(AVERAGE): checkpoint.tensors[name].shape
+        for name in sorted(
+            below, key=lambda name: not name.endswith(AVERAGE)
+        )  # the raw ones come last, and count
     }
     network = place.network.as_stored(shapes)
     note = f"the variables are those of a {network.name} of width {network.width:.3g}"

@@ -208,7 +208,10 @@ class TestScopes:
             name: tuple(side // 2 if side > 5 else side for side in value.shape)
             for name, value in tensors(NETWORKS["mobilenet_v1"]).items()
         }
-        place = find_network_in(listing({f"{above}{name}{behind}": shape for name, shape in half.items()}))
+        shapes = {f"{above}{name}{behind}": shape for name, shape in half.items()}
+        if not behind:  # a leftover average of another shape says nothing
+            shapes[f"{above}MobilenetV1/Conv2d_0/weights/{AVERAGE}"] = (2,)
+        place = find_network_in(listing(shapes))
         assert place.network.expected_variables() != NETWORKS["mobilenet_v1"].expected_variables()
         assert place.network.width == 0.5
         assert place.notes[-1] == "the variables are those of a mobilenet_v1 of width 0.5"
