@@ -111,7 +111,7 @@ class Engine:
 
     def tend(self) -> None:
         """What is to be done while serving; call it every now and then, from one thread."""
-        self._freed_memory.give_back_when_idle()
+        self._freed_memory.give_back()
 
     def stop(self, grace: float = 5.0) -> None:
         """Take no new request, give those begun `grace` seconds."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 from slimserve import Client
+from slimserve.serving_config.engine import freed_memory
 
 from tests.robustness.faults.conftest import inputs, write_counting_model
 from tests.robustness.faults.mixed_load import Process
@@ -72,6 +75,21 @@ def test_an_idle_engine_gives_back_what_lay_between_two_operations(engine: _Engi
     engine.summing.predict({"count": np.int32(VALUES)})
     _wait_until(lambda: engine.anonymous_mib() <= most)
     assert engine.anonymous_mib() <= most
+
+
+def test_a_busy_engine_gives_back_what_it_has_grown_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    held, trims = [2**30], []
+    monkeypatch.setattr(freed_memory, "_resident", lambda: held[0])
+    monkeypatch.setattr(freed_memory, "_BUSY_SECONDS", 0)
+    monkeypatch.setattr(
+        ctypes, "CDLL", mock.Mock(side_effect=OSError)
+    )  # this process keeps its malloc as it is
+    memory = freed_memory.FreedMemory(lambda: None)
+    monkeypatch.setattr(memory, "_trim", trims.append)
+    for grown, given_back in ((0, 0), (2**26, 0), (2**28, 1), (2**28, 1), (2**29, 2)):
+        held[0] = 2**30 + grown
+        memory.give_back()
+        assert len(trims) == given_back
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
