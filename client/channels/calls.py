@@ -203,9 +203,14 @@ class _Call:
                 self.replicas.repeated += 1
                 self._note(replica)
             return
-        self.replicas.was_connected = True
-        if self.caller.connection.alone:  # gRPC has sent again what could be
-            raise self._error(_cut_off(seconds))
+        was_connected, self.replicas.was_connected = self.replicas.was_connected, True
+        if (
+            self.caller.connection.alone
+        ):  # gRPC has sent again what could be, unless no connection had come about
+            if was_connected or seconds < 2 * _SENT_AGAIN:
+                raise self._error(_cut_off(seconds))
+            self._again(replica)
+            return
         if seconds >= _SENT_AGAIN:
             self.replicas.budget.count_repeated()
             self.replicas.repeated += 1
