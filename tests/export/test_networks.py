@@ -143,11 +143,11 @@ def mean_around(cells: np.ndarray, side: int) -> np.ndarray:
 def check_label_map(label_map: np.ndarray, one: Exported, before: int) -> None:
     """Between the centres of tf-slim's cells, of which the first is the `before`th of the image, and clear of ties.
 
-    A ResNet's scores are averaged over the window that it learnt to decide on.
+    The scores of a ResNet or MobileNet are averaged over the window that it learnt to decide on.
     """
     cells = one.cells
     assert cells is not None
-    scores, inside = mean_around(cells, 7 if one.network.name.startswith("resnet") else 1), []
+    scores, inside = mean_around(cells, 7 if one.network.name.startswith(("resnet", "mobilenet")) else 1), []
     for axis in (0, 1):
         size, last = label_map.shape[axis], cells.shape[axis] - 1
         place = (np.arange(size) + 0.5 - one.network.centre) / one.network.stride - before
