@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import engine, exporting, footprint, growth, head, network, wire
+from benchmarks import engine, exporting, footprint, growth, head, network, served, table, wire
 from benchmarks.peers import peers_python
 from benchmarks.report import print_table
 from benchmarks.results import Results, this_machine
@@ -24,6 +25,7 @@ from benchmarks.side import ROOT, BenchmarkError
 
 BENCHMARKS: dict[str, Callable[[Run], Iterator[Any]]] = {
     "logits": network.logits,
+    "served": served.served,
     "load": network.load,
     "on-disk": network.on_disk,
     "head": head.against_network,
@@ -39,7 +41,7 @@ BENCHMARKS: dict[str, Callable[[Run], Iterator[Any]]] = {
     "batch": growth.batch,
     "classes": growth.classes,
 }
-_RESULTS = ROOT / "benchmarks" / "results.json"
+_RESULTS, _PAGE = table.RESULTS, table.PAGE
 _PLOT = ROOT / "docs" / "benchmarks.png"
 _KEPT = ROOT / "build" / "benchmarks.json"
 
@@ -48,9 +50,10 @@ Measure slimserve beside what it replaces, both in turn in one run, and print th
 
 benchmarks: {", ".join(BENCHMARKS)}
 
-A complete run takes about 25 minutes on 2 cores, 10 GB of memory and 5 GB in the temporary folder, and
-writes benchmarks/results.json and docs/benchmarks.png; one with --quick or --only prints only. Leave the machine alone
-meanwhile. What it has measured is kept: --resume goes on with a complete run that was stopped or failed in part."""
+A complete run takes about an hour on 2 cores, 10 GB of memory and 5 GB in the temporary folder, and writes
+benchmarks/results.json, docs/measured.md and docs/benchmarks.png; one with --quick or --only prints only. Leave the
+machine alone meanwhile. What it has measured is kept: --resume goes on with a complete run that was stopped or failed
+in part."""
 _EPILOG = """\
 examples:
   python -m benchmarks
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the models are removed
     complete = not options.quick and set(options.only) == set(BENCHMARKS)
-    results = Results(this_machine(options.quick), _KEPT if complete else None)
+    results = Results(this_machine(options.quick, options.server), _KEPT if complete else None)
     try:
         if options.resume:
             results.resume()
@@ -101,6 +104,13 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="install nothing: rows beside ovmsclient and the plot are left out",
     )
+    parser.add_argument(
+        "--server",
+        type=Path,
+        metavar="BINARY",
+        default=shutil.which("tensorflow_model_server"),
+        help="a tensorflow_model_server for `served` (default: the one on PATH, else the embedded engine)",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the complete run that was stopped")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     return parser
@@ -116,7 +126,9 @@ def _measure(options: argparse.Namespace, results: Results) -> None:
     ):
         place = ""
         peers = None if options.no_peers else _peers(console, status.update)
-        run = Run(options.quick, peers, Path(folder), lambda text: status.update(place + text))
+        run = Run(
+            options.quick, peers, Path(folder), lambda text: status.update(place + text), options.server
+        )
         for number, name in enumerate(names, 1):
             place = f"{name} ({number} of {len(names)}): "
             start = time.monotonic()
@@ -147,5 +159,6 @@ def _report(options: argparse.Namespace, results: Results) -> None:
 def _write(results: Results, no_peers: bool) -> None:
     """Write the results, and draw them in the peers' environment, which has matplotlib."""
     _RESULTS.write_text(json.dumps(results.as_json(), indent=2) + "\n", "utf-8")
+    _PAGE.write_text(table.page(results.as_json()), "utf-8")
     if not no_peers and (peers := peers_python()):
         subprocess.run([peers, "-m", "benchmarks.plot", _RESULTS, _PLOT], cwd=ROOT, check=True)

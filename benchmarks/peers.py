@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.side import ROOT
 
 _FOLDER = ROOT / ".venv" / "peers"
-_PACKAGES = ("ovmsclient==2023.1", "openvino==2026.4.1", "matplotlib==3.10.8")
+_PACKAGES = ("ovmsclient==2023.1", "openvino==2026.4.1", "nncf==3.4.0", "matplotlib==3.10.8")
 
 
 def peers_python() -> Path | None:

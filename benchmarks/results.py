@@ -77,14 +77,15 @@ class Results:
         }
 
 
-def this_machine(quick: bool) -> dict[str, Any]:
-    """The processor and the versions that figures depend on."""
+def this_machine(quick: bool, server: Path | None = None) -> dict[str, Any]:
+    """The processor, the server and the versions that figures depend on."""
     cpu = Path("/proc/cpuinfo").read_text()
     model = next((line.partition(":")[2].strip() for line in cpu.splitlines() if "model name" in line), "")
     packages = ("tensorflow", "tf-slim", "numpy", "grpcio", "protobuf")
     return {
         "processor": model or platform.machine(),
         "cores": os.cpu_count(),
+        "server": "tensorflow_model_server" if server else "the embedded engine",
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in packages},
         "quick": quick,

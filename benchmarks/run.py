@@ -22,6 +22,7 @@ class Run:
         quick: few repetitions, nothing large.
         peers: the Python of the environment with ovmsclient and matplotlib; None where it could not be made.
         folder: for the models of this run; removed after it.
+        server: a tensorflow_model_server; None for the embedded engine.
         say: shows what is going on.
     """
 
@@ -29,6 +30,7 @@ class Run:
     peers: Path | None
     folder: Path
     say: Callable[[str], None]
+    server: Path | None = None
 
     def rounds(self, full: int) -> int:
         """Repetitions: `full` of them, or the least that show a spread."""

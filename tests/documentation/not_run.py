@@ -37,6 +37,7 @@ _REASONS = {
         "make docs",
         "make help",
         "python -m benchmarks --resume",
+        "python -m benchmarks --quick --only served --server ./tensorflow_model_server",
     ],
     "it needs tensorflow_model_server; the tests of the contract start engines of their own": [
         "cp -r tests/contract/recorded/models contract-models",

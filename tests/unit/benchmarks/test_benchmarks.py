@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import cli
+from benchmarks import cli, table
 from benchmarks.rows import Figure, Row, Series, as_json, entry_of, fraction
 from benchmarks.run import Run
 from benchmarks.side import BenchmarkError, Side
@@ -84,7 +84,7 @@ def two_benchmarks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "BENCHMARKS", {"first": first, "second": second})
-    for name in ("_KEPT", "_RESULTS", "_PLOT"):
+    for name in ("_KEPT", "_RESULTS", "_PAGE", "_PLOT"):
         monkeypatch.setattr(cli, name, tmp_path / name)
     return ran
 
@@ -146,6 +146,10 @@ def test_side_measures_the_memory_of_its_step() -> None:
         step = side.step()
     request = 1024 * 1024 * 3  # bytes; the kernel counts to within some pages of each thread
     assert step.peak - step.before > 0.9 * request
+
+
+def test_documentation_has_a_line_for_all_that_was_measured() -> None:
+    assert table.PAGE.read_text("utf-8") == table.page(json.loads(table.RESULTS.read_text("utf-8")))
 
 
 def test_documentation_gives_the_ratios_that_were_measured() -> None:
