@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +15,7 @@ from ..weights.folding import PLAIN_FILTER, BatchNorm
 from ..weights.recipes import Recipe, Variables
 from .padding import with_fixed_padding
 from .products import as_product, is_product
+from .strips import in_strips
 
 
 class FinerCells:
@@ -140,6 +141,9 @@ class VariableLayers(FinerCells):
         shifts = range(0, rate * kernel, rate)
         net = functools.reduce(tf.maximum, (net[:, shift : shift + rows] for shift in shifts))
         return functools.reduce(tf.maximum, (net[:, :, shift : shift + columns] for shift in shifts))
+
+    def in_strips(self, net: Tensor, block: Callable[[Tensor], Tensor], margin: int) -> Tensor:
+        return in_strips(net, block, margin) if self._in_strips else block(net)
 
     def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
         return tf.nn.avg_pool2d(net, ksize=kernel, strides=1, padding="SAME")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -81,6 +81,15 @@ class Layers(Protocol):
             stride: distance of the result's positions; 1 where `rate` is above 1.
             rate: distance of the window's positions (dilation).
             padding: "SAME" or "VALID"; "VALID" where `rate` is above 1.
+        """
+
+    def in_strips(self, net: Tensor, block: Callable[[Tensor], Tensor], margin: int) -> Tensor:
+        """Return `block(net)`, made a strip of rows at a time where that bounds memory.
+
+        Args:
+            net: [N, H, W, C].
+            block: convolutions with "SAME" padding and a pool that halves both sides, odd ones rounded down.
+            margin: rows that the convolutions see beyond a position, even.
         """
 
     def pad_to(self, net: Tensor, side: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..types import VariableShape
@@ -43,6 +43,9 @@ class _NotedVariables:
 
     def concat(self, channels: Sequence[Any]) -> Any:
         return sum(channels)
+
+    def in_strips(self, channels: Any, block: Callable[[Any], Any], margin: int) -> Any:
+        return block(channels)
 
     def _keep(self, channels: Any, *arguments: Any, **options: Any) -> Any:
         return channels

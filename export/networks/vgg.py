@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from ..types import Padding, Tensor
 from .layers import Convolution, Layers
 from .network import Network, SlimReference
@@ -25,16 +27,25 @@ def pooled_blocks(
     net, pools = images, []
     stride = rate = 1
     for block, (count, channels) in enumerate(zip(convolutions, _CHANNELS, strict=True), 1):
-        for i in range(1, count + 1):
-            net = layers.conv(net, Convolution(f"{scope}conv{block}/conv{block}_{i}", channels, 3, rate=rate))
-        if stride < output_stride:
-            net = layers.max_pool(net)
+        own = [
+            Convolution(f"{scope}conv{block}/conv{block}_{i}", channels, 3, rate=rate)
+            for i in range(1, count + 1)
+        ]
+        if block == 1:
+            net = layers.in_strips(net, functools.partial(_halved, layers, own), margin=2)
+            stride *= 2
+        elif stride < output_stride:
+            net = _halved(layers, own, net)
             stride *= 2
         else:
-            net = layers.max_pool(net, stride=1, rate=rate)
+            net = layers.max_pool(functools.reduce(layers.conv, own, net), stride=1, rate=rate)
             rate *= 2
         pools.append(net)
     return pools, rate
+
+
+def _halved(layers: Layers, convolutions: list[Convolution], net: Tensor) -> Tensor:
+    return layers.max_pool(functools.reduce(layers.conv, convolutions, net))
 
 
 def class_scores(net: Tensor, layers: Layers, rate: int, padding: Padding, scope: str = "") -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,9 @@ class SlimLayers(FinerCells):
         return tf.nn.pool(
             net, [kernel] * 2, "MAX", strides=[stride] * 2, dilations=[rate] * 2, padding=padding
         )
+
+    def in_strips(self, net: Tensor, block: Callable[[Tensor], Tensor], margin: int) -> Tensor:
+        return block(net)
 
     def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
         return tf_slim.avg_pool2d(net, kernel, stride=1, padding="SAME")

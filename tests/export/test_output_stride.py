@@ -139,7 +139,8 @@ def answers(kind: str, pixels: np.ndarray) -> list[np.ndarray]:
     """Aligned logits at output strides of 32 and 8 in layers of this kind."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         recording = RecordingLayers(Constants(WEIGHTS), VGG_16.scope)
-        VGG_16.logits(pixels[None], recording, "SAME", 8)
+        images = tf.constant(pixels[None])
+        VGG_16.logits(images, recording, "SAME", 8)
         counted = {
             scope: statistics(recorded, 100) for scope, recorded in session.run(recording.recorded).items()
         }
@@ -148,7 +149,7 @@ def answers(kind: str, pixels: np.ndarray) -> list[np.ndarray]:
             "x86": FusedLayers(Constants(WEIGHTS), VGG_16.scope),
             "int8": QuantizedLayers(Constants(WEIGHTS), VGG_16, counted),
         }[kind]
-        logits = [VGG_16.logits(pixels[None], layers, "SAME", output_stride) for output_stride in (32, 8)]
+        logits = [VGG_16.logits(images, layers, "SAME", output_stride) for output_stride in (32, 8)]
         return [answer[0] for answer in session.run([tf.cast(answer, tf.float32) for answer in logits])]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -49,6 +49,9 @@ class Axis:
         self, net: Line, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: str = "VALID"
     ) -> Line:
         return self._seen(net, kernel, stride, rate, padding)
+
+    def in_strips(self, net: Line, block: Callable[[Line], Line], margin: int) -> Line:
+        return block(net)
 
     def _seen(self, net: Line, kernel: int, stride: int = 1, rate: int = 1, padding: str = "SAME") -> Line:
         reach = (kernel - 1) * rate
