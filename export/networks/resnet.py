@@ -1,4 +1,4 @@
-"""Residual networks of 50, 101 and 152 layers, as `tf_slim.nets.resnet_v1` and `resnet_v2` have them.
+"""Residual networks of 50, 101, 152 and 200 layers, as `tf_slim.nets.resnet_v1` and `resnet_v2` have them.
 
 Version 1: He et al., arXiv:1512.03385; version 2, which normalizes before each unit: He et al., arXiv:1603.05027. In
 both, the last unit of a block has its stride, where the papers give it to the first of the next.
@@ -17,12 +17,17 @@ from .preprocessing import INCEPTION_PREPROCESSING, VGG_PREPROCESSING, Evaluatio
 
 _NORM = BatchNorm(epsilon=1e-5, scaled=True)
 _CHANNELS = (64, 128, 256, 512)  # of the bottleneck in each block
-_UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # of each block, by the network's depth
+_UNITS = {
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+    200: (3, 24, 36, 3),
+}  # of each block, by depth
 _GUESSED = (
     "slim trains and evaluates resnet_v2 with vgg preprocessing at 224 unless told otherwise, and the published "
     "checkpoints, of 1001 classes, were trained with inception preprocessing at 299"
 )
-_RECEPTIVE_FIELDS = {50: 483, 101: 1027, 152: 1507}
+_RECEPTIVE_FIELDS = {50: 483, 101: 1027, 152: 1507, 200: 1763}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from slimserve.export.networks import NETWORKS
 
 PUBLISHED = {
     "vgg_a", "vgg_16", "vgg_19", "alexnet_v2", "overfeat",
-    "resnet_v1_50", "resnet_v1_101", "resnet_v1_152", "resnet_v2_50", "resnet_v2_101", "resnet_v2_152",
+    "resnet_v1_50", "resnet_v1_101", "resnet_v1_152", "resnet_v1_200",
+    "resnet_v2_50", "resnet_v2_101", "resnet_v2_152", "resnet_v2_200",
     "inception_v1", "inception_v2", "inception_v3", "inception_v4", "inception_resnet_v2",
     "mobilenet_v1", "mobilenet_v2",
 }  # fmt: skip
@@ -76,6 +77,7 @@ NAMES: dict[str, dict[str, tuple[int | None, ...]]] = {
     },
     "inception_v1": {"InceptionV1/Mixed_5b/Branch_2/Conv2d_0a_3x3/weights": (3, 3, 32, 128)},
     "resnet_v1_152": {"resnet_v1_152/block3/unit_36/bottleneck_v1/conv2/BatchNorm/gamma": (256,)},
+    "resnet_v1_200": {"resnet_v1_200/block2/unit_24/bottleneck_v1/conv3/weights": (1, 1, 128, 512)},
     "resnet_v2_101": {
         "resnet_v2_101/conv1/biases": (64,),
         "resnet_v2_101/block3/unit_23/bottleneck_v2/preact/moving_mean": (1024,),

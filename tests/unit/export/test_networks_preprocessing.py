@@ -18,6 +18,7 @@ SLIMS = {
     "vgg_a": ("vgg", 224), "vgg_16": ("vgg", 224), "vgg_19": ("vgg", 224),
     "alexnet_v2": ("vgg", 224), "overfeat": ("vgg", 231),
     "resnet_v1_50": ("vgg", 224), "resnet_v1_101": ("vgg", 224), "resnet_v1_152": ("vgg", 224),
+    "resnet_v1_200": ("vgg", 224), "resnet_v2_200": ("vgg", 224),
     "resnet_v2_50": ("vgg", 224), "resnet_v2_101": ("vgg", 224), "resnet_v2_152": ("vgg", 224),
     "inception_v1": ("inception", 224), "inception_v2": ("inception", 224), "inception_v3": ("inception", 299),
     "inception_v4": ("inception", 299), "inception_resnet_v2": ("inception", 299),
