@@ -12,6 +12,8 @@ def import_quietly() -> None:
     # Keras comes along: it would read its user's settings, and write to his home or to /tmp.
     os.environ |= {"KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow"}
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        import tensorflow
+
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sys.stderr.flush()
