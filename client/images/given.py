@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import threading
@@ -28,6 +29,13 @@ Image: TypeAlias = (
 """A path, an encoded file's bytes or an open file of them, uint8 [H,W,3] pixels in RGB order, or a Pillow image."""
 
 _BYTES = (bytes, bytearray, memoryview)
+_ABOUT_DTYPES = {  # by numpy.dtype.kind
+    "f": ": scale to 0..255, round and use .astype(numpy.uint8)",
+    "u": ": scale to 0..255 and use .astype(numpy.uint8)",
+    "i": ": where its values are 0..255, use .astype(numpy.uint8)",
+    "b": ": multiply by 255, image * numpy.uint8(255)",
+    "O": ": make one by numpy.array(image.tolist(), numpy.uint8)",
+}
 
 
 class SupportsRead(Protocol):
@@ -170,13 +178,24 @@ def prepare(name: str, image: Any) -> PreparedImage:
 
 
 def _as_array(image: Any) -> Any:
-    """Give another library's array as numpy's; anything else as it is."""
-    if isinstance(image, (np.ndarray, *_BYTES)) or _is_pillow(image) or not hasattr(image, "__array__"):
+    """Give another library's array as numpy's, and other bytes in memory as a memoryview; anything else as it is."""
+    if isinstance(image, (np.ndarray, str, *_BYTES)) or _is_pillow(image):
         return image
+    if not (hasattr(image, "__array__") or hasattr(image, "__array_interface__")):
+        return image if hasattr(image, "read") else _as_bytes(image)
     try:
         return np.asarray(image)
     except Exception as error:  # such as PyTorch's for a tensor on a GPU
         raise InvalidInput(f"the {type(image).__name__} does not become an array: {error}") from error
+
+
+def _as_bytes(image: Any) -> Any:
+    """Give what holds single bytes in a row, such as an array.array("B"), as a memoryview; anything else as it is."""
+    try:
+        view = memoryview(image)
+    except TypeError:
+        return image
+    return view.cast("B") if view.itemsize == 1 and view.ndim == 1 and view.c_contiguous else image
 
 
 def _is_encoded(array: npt.NDArray[Any]) -> bool:
@@ -197,13 +216,20 @@ def _read(name: str, path: str | os.PathLike[str]) -> bytes:
         raise MessageTooLarge(f"{name}: {error}") from None
     except FileNotFoundError:
         words = _kinds.name_text(os.fsdecode(os.fspath(path)))
-        raise InvalidInput(f"{name} {words}" if words else f"{name}: there is no such file") from None
+        raise InvalidInput(
+            f"{name} {words}" if words else f"{name}: there is no such file{_about_home(path)}"
+        ) from None
     except IsADirectoryError:
         raise InvalidInput(f"{name} is a folder: pass the images in it") from None
     except (OSError, ValueError) as error:
         words = _kinds.name_text(os.fsdecode(os.fspath(path)))
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise InvalidInput(f"{name} {words}" if words else f"{name} cannot be read: {reason}") from error
+
+
+def _about_home(path: str | os.PathLike[str]) -> str:
+    """What to say of a path that only a shell would find."""
+    return "; ~ is no folder here, use os.path.expanduser" if os.fsdecode(path)[:1] == "~" else ""
 
 
 def _read_open(name: str, file: Any) -> bytes:
@@ -214,6 +240,9 @@ def _read_open(name: str, file: Any) -> bytes:
     if isinstance(data, str):
         raise InvalidInput(f"{name} is a file opened as text: open it with open(path, 'rb')")
     if not isinstance(data, _BYTES):
+        if inspect.iscoroutine(data):
+            data.close()
+            raise InvalidInput(f"{name} is read by a coroutine: pass `await image.read()`")
         raise InvalidInput(f"{name} has a read() that returns a {type(data).__name__}, not bytes")
     if not data:
         raise InvalidInput(f"{name} is empty, or was read to its end before: call its seek(0)")
@@ -233,7 +262,7 @@ def _prepare_encoded(name: str, data: bytes) -> PreparedImage:
 
 def _check_pixels(name: str, array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     if array.dtype != np.uint8:
-        advice = ": scale to 0..255, round and use .astype(numpy.uint8)" if array.dtype.kind == "f" else ""
+        advice = _ABOUT_DTYPES.get(array.dtype.kind, "")
         raise InvalidInput(f"{name} has element type {array.dtype} and must have uint8{advice}")
     if array.ndim == 2:
         raise InvalidInput(

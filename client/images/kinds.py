@@ -28,10 +28,46 @@ _OTHERS = [
         (rb"\x93NUMPY", "a NumPy file: pass numpy.load() of it"),
         (rb"PK\x03\x04", "a zip file: pass the images in it"),
         (rb"\x1f\x8b", "compressed by gzip: unpack it"),
+        (
+            rb"v/1\x01|#\?RADIANCE|#\?RGBE",
+            "an image of high dynamic range: map its values to 8 bits, and pass those",
+        ),
+        (rb"qoif", "a QOI" + _CONVERT),
+        (rb".{128}DICM", "a DICOM: pass its pixels, scaled to 8 bits, as an array"),
+        (rb"SIMPLE  =", "a FITS: pass its pixels, scaled to 8 bits, as an array"),
+        (rb"\x89HDF", "an HDF5 file: pass an image in it, as an array"),
+        (rb"version https://git-lfs", "a pointer of Git LFS: bring the image by `git lfs pull`"),
+        (rb"\s*[{\[]", "JSON: does it say an error?"),
     )
 ]
-_BASE64 = re.compile(r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-3])[\w+/\-]{40}")
-_ADDRESS = re.compile(r"(?i)(?:https?|ftp|gs|s3|file)://")
+_TEXTS = [
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"(?i)data:", "is a data URI: pass the bytes in it, base64.b64decode(uri.split(',', 1)[1])"),
+        (r"(?i)file:/", "is a file's address: pass its path"),
+        (
+            r"(?i)https?://",
+            "is an address, and the client fetches none: pass its bytes, as requests.get(address).content gives them",
+        ),
+        (
+            r"[A-Za-z][\w+.\-]+://",
+            "is an address, and the client fetches none: pass the bytes that lie there",
+        ),
+        (
+            r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-3])[\w+/\-]{40}",
+            "is the base64 text of an image: pass its bytes, base64.b64decode(text)",
+        ),
+        (
+            r"(?i)(?:ffd8ff|89504e47|47494638|52494646|424d)[\da-f]{40}",
+            "is the hexadecimal text of an image: pass its bytes, bytes.fromhex(text)",
+        ),
+        (
+            r"b['\"](?:\\xff\\xd8\\xff|\\x89PNG|GIF8|RIFF|BM)|\xff\xd8\xff|\x89PNG|GIF8[79]a",
+            "is the bytes of an image made into text: pass the bytes themselves",
+        ),
+    )
+]
+_LONGEST_NAME = 255  # of a file, in every file system in use
 _SHOWN = 60  # characters of a text that is no path
 
 
@@ -60,17 +96,12 @@ def brief_name(data: bytes) -> str:
 
 def name_text(text: str) -> str:
     """Say what a text is that is no path, and what to do; empty where it may be a path."""
-    if text[:5].lower() == "data:":
-        return "is a data URI: pass the bytes in it, base64.b64decode(uri.split(',', 1)[1])"
-    if _ADDRESS.match(text):
-        return "is an address, and the client fetches none: pass its bytes, as requests.get(address).content gives them"
-    if _BASE64.match(text):
-        return "is the base64 text of an image: pass its bytes, base64.b64decode(text)"
-    return ""
+    return next((words for pattern, words in _TEXTS if pattern.match(text)), "")
 
 
 def shown(text: str) -> str:
     """Give a text for a message: whole where it may be a path, else its first 60 characters."""
-    if len(text) <= _SHOWN or not (name_text(text) or len(text) > 4096 or "\n" in text):
+    no_path = name_text(text) or "\n" in text or max(map(len, re.split(r"[/\\]", text))) > _LONGEST_NAME
+    if len(text) <= _SHOWN or not no_path:
         return text
     return text[:_SHOWN] + "..."

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import array
 import base64
 import io
 import struct
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,13 @@ class Opened:
         return encoded()
 
 
+class Upload:
+    """A file of a web framework, to be awaited."""
+
+    async def read(self) -> bytes:
+        return encoded()
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
 def test_an_open_file_is_one_image(kind: str) -> None:
     (_, image), *others = list_images(io.BytesIO(encoded(kind)))[0]
@@ -54,16 +64,34 @@ def test_an_object_that_only_reads_is_an_image_alone_and_in_a_list() -> None:
 
 
 def test_an_array_with_a_files_bytes_is_an_encoded_image() -> None:
-    array = np.frombuffer(encoded("PNG"), np.uint8)
-    assert list_images(array)[1]
-    assert prepare("x", array).encoded == encoded("PNG")
-    assert prepare("x", array[:, None]).encoded == encoded("PNG")  # the shape of older cv2.imencode
+    data = np.frombuffer(encoded("PNG"), np.uint8)
+    assert list_images(data)[1]
+    assert prepare("x", data).encoded == encoded("PNG")
+    assert prepare("x", data[:, None]).encoded == encoded("PNG")  # the shape of older cv2.imencode
 
 
-def test_another_librarys_array_is_taken() -> None:
-    (name, image), *others = list_images(OtherArray())[0]
+class Interface:
+    """An array that says where it lies."""
+
+    __array_interface__ = PIXELS.__array_interface__
+
+
+@pytest.mark.parametrize("pixels", [OtherArray(), Interface(), np.asfortranarray(PIXELS), PIXELS[::-1][::-1]])
+def test_pixels_are_taken_however_they_lie_in_memory(pixels: Any) -> None:
+    np.testing.assert_array_equal(prepare(*list_images(pixels)[0][0]).pixels, PIXELS)
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview, partial(array.array, "B"), np.bytes_])
+def test_bytes_of_a_file_are_taken_whatever_holds_them(kind: Callable[[bytes], Any]) -> None:
+    (named, *others), is_one = list_images(kind(encoded("PNG")))
+    assert is_one
     assert not others
-    np.testing.assert_array_equal(prepare(name, image).pixels, PIXELS)
+    assert prepare(*named).encoded == encoded("PNG")
+
+
+def test_a_path_of_numpy_is_a_path(tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_bytes(encoded("PNG"))
+    assert prepare(*list_images(np.str_(tmp_path / "cat.png"))[0][0]).encoded == encoded("PNG")
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -77,12 +105,23 @@ REFUSED = {
     "base64 in bytes": (TEXT.encode(), "base64 text of an image"),
     "data uri": ("data:image/jpeg;base64," + TEXT, r"data URI: .*b64decode\(uri.split"),
     "address": ("https://example.com/" + "cat" * 100 + ".jpg", "is an address, and the client fetches none"),
-    "bucket": ("gs://bucket/cat.jpg", "is an address"),
+    "bucket": ("gs://bucket/cat.jpg", "is an address.*pass the bytes that lie there"),
+    "container": ("abfs://container/cat.jpg", "is an address"),
+    "a file's address": ("file:///photos/cat.jpg", "is a file's address: pass its path"),
+    "hexadecimal": (encoded().hex(), r"hexadecimal text of an image: .*fromhex"),
+    "bytes as str() shows them": (str(encoded("PNG")), "bytes of an image made into text"),
+    "bytes as Latin-1": (encoded("PNG").decode("latin-1"), "bytes of an image made into text"),
+    "a text of one long word": ("cat" * 1000, "cat[.]{3}"),
+    "a path in the home": ("~/cat.jpg", "expanduser"),
+    "a coroutine": (Upload(), "await image.read"),
     "a text file": (io.StringIO("text"), r"opened as text: .*'rb'"),
     "a file at its end": (io.BytesIO(), r"read to its end before: call its seek\(0\)"),
     "channels first": (PIXELS.transpose(2, 0, 1), r"image.transpose\(1, 2, 0\)"),
     "channels first, scaled": (PIXELS.transpose(2, 0, 1) / 255, "element type float64"),
     "one channel": (PIXELS[..., :1], r"numpy.repeat\(image, 3, axis=-1\)"),
+    "16 bits": (PIXELS.astype(np.uint16) * 257, "uint16 .*scale"),
+    "64 bits": (PIXELS.astype(np.int64), "int64 .*astype"),
+    "truth": (PIXELS > 100, "bool .*255"),
     "a row of numbers": (np.zeros(100, np.uint8), r"shape \(100,\)"),
     "a dict": ({"images": PIXELS}, "is a dict: pass a path"),
     "tiff": (b"II*\0" + bytes(40), "is a TIFF, not a JPEG"),
@@ -98,6 +137,11 @@ REFUSED = {
     "icon": (b"\0\0\1\0\1\0", "is an icon"),
     "psd": (b"8BPS\0\1", "is a Photoshop file"),
     "zip": (b"PK\3\4", "is a zip file"),
+    "exr": (b"v/1\1" + bytes(40), "is an image of high dynamic range"),
+    "qoi": (b"qoif" + bytes(10), "is a QOI"),
+    "dicom": (bytes(128) + b"DICM", "is a DICOM"),
+    "git lfs": (b"version https://git-lfs.github.com/spec/v1", "is a pointer of Git LFS"),
+    "an error of a service": (b'{"error": "no such image"}', "is JSON"),
 }  # fmt: skip
 
 
