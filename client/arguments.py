@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import grpc
@@ -128,6 +128,8 @@ class BaseClient(ABC):
         if not model:
             raise InvalidInput("the model has no name")
         check_text("the version label", "" if version_label is None else version_label)
+        if version_label == "":
+            raise InvalidInput("the version label is empty: leave it out")
         if version is not None and version_label is not None:
             raise InvalidInput("version and version_label exclude each other")
         if version is not None:
@@ -135,14 +137,19 @@ class BaseClient(ABC):
             if version >= 1 << 63:
                 raise InvalidInput(f"there is no version {version}")
         timeout = check_timeout(timeout)
-        retry = retry or Retry()
+        retry = Retry() if retry is None else retry
+        if not isinstance(retry, Retry):
+            raise InvalidInput(f"retry= is a Retry, such as Retry(attempts=3), not {retry!r}")
+        if isinstance(interceptors, (str, bytes)) or not isinstance(interceptors, Iterable):
+            raise InvalidInput(f"interceptors= is a list of gRPC's interceptors, not {interceptors!r}")
+        interceptors = tuple(interceptors)
         connection = make_connection(server, tls, token, compression, retry, metadata, proxy)
         self._connection = connection
         self._replicas = Replicas(connection.following, retry)
         servable = Servable(model, version, version_label)
         caller = Caller(connection, self._replicas, servable, check_timeout(connect_timeout))
         self._model = Model(caller, timeout)
-        self._open(tuple(interceptors))
+        self._open(interceptors)
         self._arguments = {
             "server": server, "model": model, "version": version, "version_label": version_label,
             "timeout": timeout, "connect_timeout": connect_timeout, "tls": tls, "token": token,

@@ -22,12 +22,16 @@ def check_size(nbytes: int) -> None:
 
 def check_timeout(timeout: float) -> float:
     """Give the seconds back. Raises InvalidInput where no call could wait for that long."""
-    is_number = isinstance(timeout, numbers.Real) and not isinstance(timeout, bool)
-    if not is_number or not 0 < timeout <= _LONGEST_TIMEOUT:  # nor is NaN
+    if not is_number(timeout) or not 0 < timeout <= _LONGEST_TIMEOUT:  # nor is NaN
         raise InvalidInput(
             f"a timeout is a number of seconds above 0, {_LONGEST_TIMEOUT:g} at most, not {timeout!r}"
         )
     return float(timeout)  # numpy's float32 would swallow the clock that it is added to
+
+
+def is_number(value: object) -> bool:
+    """Tell a real number, numpy's included, from a truth value and everything else."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def check_whole(what: str, number: int, least: int) -> int:

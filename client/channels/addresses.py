@@ -38,7 +38,7 @@ def _parse_address(address: str) -> str:
         raise InvalidInput(
             f"server address {address!r}: leave out {address.split('://')[0]}://, and use the gRPC port"
         )
-    match = re.fullmatch(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+)(:(?P<port>\d+))?", address)
+    match = re.fullmatch(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+)(:(?P<port>[0-9]+))?", address)
     if match is None:
         raise InvalidInput(f"server address {address!r} is not host:port{_bracket_hint(address)}")
     port = int(match["port"] or DEFAULT_PORT)

@@ -79,8 +79,9 @@ def _checked(classes: Classes) -> list[int | str]:
         raise InvalidInput(f"classes must be a list of ids or names: {error}") from error
     if not wanted:
         raise InvalidInput("classes is empty: name one class or more, or leave it out for all")
-    if any(not isinstance(each, str) and not 0 <= each < 1 << 31 for each in wanted):
-        raise InvalidInput("a class id is a number from 0")
+    for each in wanted:
+        if not isinstance(each, str) and not 0 <= each < 1 << 31:
+            raise InvalidInput(f"classes: a class id is a number from 0, not {each}")
     return wanted
 
 

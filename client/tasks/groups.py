@@ -20,7 +20,14 @@ GivenGroups = Mapping[str, str] | str | os.PathLike[str]
 def read_groups(given: GivenGroups) -> dict[str, str]:
     """Read the group of each class that has one, by name. Raises InvalidInput for a file that does not say it."""
     if isinstance(given, Mapping):
+        for name, group in given.items():
+            if not (isinstance(name, str) and isinstance(group, str)):
+                raise InvalidInput(
+                    f"groups give the group of each class, such as {{'tabby': 'cat'}}, not { ({name: group})!r:.80}"
+                )
         return dict(given)
+    if not isinstance(given, (str, os.PathLike)):
+        raise InvalidInput(f"groups are a mapping of class to group, or a file of them, not {given!r:.60}")
     try:
         lines = Path(given).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -139,7 +139,11 @@ class Model:
             labels = np.asarray(self._label_map(image.to_pixels()))
         else:
             labels = _stretch(np.asarray(self._label_map), image.size())
-        if classes is not None and len(classes):
+        if classes is not None and np.size(classes):
+            if np.ndim(classes) != 1 or not all(0 <= each < len(self._names) for each in classes):
+                raise InvalidInput(
+                    f"classes must be class ids, from 0 to {len(self._names) - 1}, not {classes.tolist()}"
+                )
             labels = np.where(np.isin(labels, classes), labels, classes[0])
         return labels.astype(self._label_type())
 
@@ -150,7 +154,7 @@ class Model:
 def _images(inputs: dict[str, Array]) -> list[PreparedImage]:
     """Read the images of a request, which are not decoded yet. Raises InvalidInput as an export refuses."""
     if "image_bytes" in inputs:
-        encoded = inputs["image_bytes"].tolist()
+        encoded = inputs["image_bytes"].ravel().tolist()
         for index, data in enumerate(encoded):
             if not kinds.is_read(data):
                 raise InvalidInput(f"image {index} is of a kind that is not read: {kinds.brief_name(data)}")

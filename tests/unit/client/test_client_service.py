@@ -143,7 +143,18 @@ def test_other_statuses_are_sent_again_where_told(start: Callable[..., Server]) 
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"attempts": 0}, {"backoff": 0}, {"budget": -1}, {"on": ["UNAVAILABLE"]}], ids=str
+    "arguments",
+    [
+        {"attempts": 0},
+        {"attempts": 1.5},
+        {"backoff": 0},
+        {"backoff": "1"},
+        {"budget": -1},
+        {"budget": None},
+        {"on": ["UNAVAILABLE"]},
+        {"on": 5},
+    ],
+    ids=str,
 )
 def test_a_retry_that_cannot_be_is_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ServingError, match=r"Retry\("):
