@@ -161,7 +161,7 @@ class _Inspection:
             for document in documents:
                 with self.guard(path):
                     self.document(document, surroundings)
-        self.cluster([m for m in manifests if m.path.resolve() not in patches])
+        self.cluster([m for m in manifests if m.path.resolve() not in patches], surroundings)
 
     def kustomizations(self, documents: list[yaml_file.Document]) -> list[Kustomization]:
         found: list[Kustomization] = []
@@ -216,14 +216,14 @@ class _Inspection:
                 if root is not None:
                     self.message(root, _message_name(Path(key), root))
 
-    def cluster(self, manifests: list[yaml_file.Document]) -> None:
+    def cluster(self, manifests: list[yaml_file.Document], surroundings: kubernetes.Surroundings) -> None:
         deployments = cluster.deployments(manifests)
         if not deployments or any(d in self.misfits for d in deployments.values()):
             return
         for document in manifests:
             if document not in self.misfits:
                 with self.guard(document.path):
-                    self.add(cluster.findings(document, deployments))
+                    self.add(cluster.findings(document, deployments, surroundings))
 
     def take(self, found: list[DescribedServer], faults: list[Finding]) -> None:
         self.servers.extend(found)

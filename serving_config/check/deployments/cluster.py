@@ -1,9 +1,10 @@
 """What must hold between Kubernetes objects: selectors, target ports, and who owns `replicas`."""
 
+import math
 from collections.abc import Iterator
 
 from ..finding import Finding, joined
-from .kubernetes import POD, get
+from .kubernetes import POD, Surroundings, get
 from .yaml_file import Document
 
 
@@ -12,13 +13,15 @@ def deployments(documents: list[Document]) -> dict[str, Document]:
     return {str(get(d.data, "metadata", "name")): d for d in documents if d.data["kind"] == "Deployment"}
 
 
-def findings(document: Document, deployments: dict[str, Document]) -> Iterator[Finding]:
+def findings(
+    document: Document, deployments: dict[str, Document], surroundings: Surroundings
+) -> Iterator[Finding]:
     """What an object says of Deployments that is not so."""
     kind = document.data["kind"]
     if kind == "HorizontalPodAutoscaler":
         yield from _autoscaler(document, deployments)
     elif kind in ("Service", "PodDisruptionBudget", "NetworkPolicy"):
-        yield from _selecting(document, deployments)
+        yield from _selecting(document, deployments, surroundings)
 
 
 def _autoscaler(document: Document, deployments: dict[str, Document]) -> Iterator[Finding]:
@@ -36,7 +39,9 @@ def _autoscaler(document: Document, deployments: dict[str, Document]) -> Iterato
         yield document.fault(message, "raise maxReplicas", "spec", "minReplicas")
 
 
-def _selecting(document: Document, deployments: dict[str, Document]) -> Iterator[Finding]:
+def _selecting(
+    document: Document, deployments: dict[str, Document], surroundings: Surroundings
+) -> Iterator[Finding]:
     kind = document.data["kind"]
     key = {"Service": ("selector",), "NetworkPolicy": ("podSelector", "matchLabels")}.get(
         kind, ("selector", "matchLabels")
@@ -51,16 +56,23 @@ def _selecting(document: Document, deployments: dict[str, Document]) -> Iterator
         message = f"the {kind} selects no deployment's pods"
         yield document.fault(message, "use the labels of the pod template", "spec", *key)
     elif kind == "PodDisruptionBudget":
-        yield from _budget(document)
+        yield from _budget(document, surroundings.replicas(matching[0]))
     else:
         yield from _ports(document, matching[0])
 
 
-def _budget(document: Document) -> Iterator[Finding]:
-    for key, never in (("maxUnavailable", ("0", "0%")), ("minAvailable", ("100%",))):
-        if str(get(document.data, "spec", key)) in never:
-            message = f"{key} {get(document.data, 'spec', key)} lets no pod go"
-            yield document.fault(message, "no node could be drained: write maxUnavailable: 1", "spec", key)
+def _budget(document: Document, replicas: int) -> Iterator[Finding]:
+    """A budget that never lets a pod go; Kubernetes rounds shares up."""
+    for key in ("maxUnavailable", "minAvailable"):
+        amount = get(document.data, "spec", key)
+        if amount is None:
+            continue
+        share = str(amount).removesuffix("%")
+        pods = math.ceil(replicas * int(share) / 100) if share != str(amount) else int(share)
+        if pods == 0 if key == "maxUnavailable" else pods >= replicas:
+            of = "" if key == "maxUnavailable" else f" of {replicas}"
+            advice = "no node could be drained: write maxUnavailable: 1"
+            yield document.fault(f"{key} {amount}{of} lets no pod go", advice, "spec", key)
 
 
 def _ports(document: Document, deployment: Document) -> Iterator[Finding]:
@@ -68,7 +80,7 @@ def _ports(document: Document, deployment: Document) -> Iterator[Finding]:
     declared: set[str] = set()
     for container in get(deployment.data, *POD, "containers") or []:
         for port in container.get("ports") or []:
-            declared |= {str(port.get("name")), str(port.get("containerPort"))}
+            declared |= {str(port[key]) for key in ("name", "containerPort") if key in port}
     places: list[tuple[str | int, ...]] = [("spec",)]
     if document.data["kind"] == "NetworkPolicy":
         places = [("spec", "ingress", at) for at in range(len(get(document.data, "spec", "ingress") or []))]

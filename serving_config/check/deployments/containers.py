@@ -95,7 +95,8 @@ def _claim(document: Document, name: str, surroundings: Surroundings) -> Iterato
     }
     where = (*POD, "volumes")
     if name not in claims:
-        if claims and surroundings.kustomizations:
+        # A claim may be in the cluster already; one here that nothing mounts tells that this one was meant.
+        if claims and (surroundings.kustomizations or not surroundings.mounted() & set(claims)):
             message = f"the claim {name} is not there"
             yield document.fault(message, f"the claims are {joined(claims)}", *where)
     elif surroundings.replicas(document) > 1 and not {"ReadWriteMany", "ReadOnlyMany"} & set(claims[name]):
@@ -150,12 +151,23 @@ def _container_faults(
         where = (*here, "securityContext", "runAsUser")
         yield document.fault("the server runs as root", "set runAsUser: 65532", *where)
     limit = get(container, "resources", "limits", "memory")
-    amount = _AMOUNT.fullmatch(str(limit))
-    if amount and float(amount["number"]) * _UNITS[amount["unit"]] < _LEAST_MEMORY:
+    amount = _amount(limit)
+    if amount and amount < _LEAST_MEMORY:
         message = f"{limit} of memory is less than the server alone takes"
         advice = "give it room for its models: about 1Gi for each version of VGG-16 and 0.2Gi for each call"
         yield document.fault(message, advice, *here, "resources", "limits", "memory")
+    request = get(container, "resources", "requests", "memory")
+    if amount and (_amount(request) or 0) > amount:
+        message = f"{request} of memory is requested, and the limit is {limit}"
+        advice = "the cluster refuses that: raise the limit"
+        yield document.fault(message, advice, *here, "resources", "requests", "memory")
     yield from _drain_faults(document, here, get(container, "lifecycle", "preStop"))
+
+
+def _amount(quantity: Any) -> float | None:
+    """The bytes of a quantity such as 2Gi; None where it is none, or written in a rarer way."""
+    match = _AMOUNT.fullmatch(str(quantity))
+    return float(match["number"]) * _UNITS[match["unit"]] if match else None
 
 
 def _drain_faults(document: Document, here: tuple[str | int, ...], stop: Any) -> Iterator[Finding]:

@@ -44,6 +44,14 @@ class Surroundings:
             found.update({name: dict(files) for name, files in kustomization.generated.items()})
         return found
 
+    def mounted(self) -> set[str]:
+        """The claims that the objects mount, by name."""
+        return {
+            str(get(volume, "persistentVolumeClaim", "claimName"))
+            for document in self.objects
+            for volume in get(document.data, *POD, "volumes") or []
+        }
+
     def image(self, name: str) -> str:
         """What a container's image becomes by the `images` of the kustomizations."""
         for kustomization in self.kustomizations:

@@ -121,8 +121,17 @@ def test_a_claim_of_one_node_does_not_do_for_several_replicas(mode: str) -> None
 
 def test_a_claim_of_another_name_is_a_fault() -> None:
     files = {"a__yaml": with_claim(1), "b__yaml": CONFIG_MAP, "c__yaml": claim("model", "ReadWriteOnce")}
-    found = messages(**files, kustomization__yaml="resources: [a.yaml, b.yaml, c.yaml]\n")
-    assert found == ["the claim models is not there"]
+    kustomization = "resources: [a.yaml, b.yaml, c.yaml]\n"
+    assert (
+        messages(**files)
+        == messages(**files, kustomization__yaml=kustomization)
+        == ["the claim models is not there"]
+    )
+
+
+def test_a_claim_may_be_in_the_cluster_already() -> None:
+    other = with_claim(1).replace("name: a", "name: b").replace("claimName: models", "claimName: logs")
+    assert messages(a__yaml=with_claim(1), b__yaml=other, c__yaml=claim("logs", "ReadWriteOnce")) == []
 
 
 @pytest.mark.parametrize(
@@ -144,6 +153,11 @@ def test_a_claim_of_another_name_is_a_fault() -> None:
             "command: [/usr",
             "resources: {limits: {memory: 64Mi}}\n        command: [/usr",
             "64Mi of memory is less",
+        ),
+        (
+            "command: [/usr",
+            "resources: {limits: {memory: 1Gi}, requests: {memory: 1500M}}\n        command: [/usr",
+            "1500M of memory is requested, and the limit is 1Gi",
         ),
         (
             "command: [/usr",
@@ -176,13 +190,15 @@ SELECTOR = "selector: {matchLabels: {app: a}}"
     ("sound", "broken", "message"),
     [
         ("maxUnavailable: 1", "maxUnavailable: 0", "maxUnavailable 0 lets no pod go"),
-        ("minAvailable: 1", "minAvailable: 100%", "minAvailable 100% lets no pod go"),
+        ("minAvailable: 1", "minAvailable: 100%", "minAvailable 100% of 2 lets no pod go"),
+        ("minAvailable: 50%", "minAvailable: 51%", "minAvailable 51% of 2 lets no pod go"),
+        ("minAvailable: 0", "minAvailable: 2", "minAvailable 2 of 2 lets no pod go"),
     ],
 )
 def test_a_budget_that_lets_no_pod_go_is_a_fault(sound: str, broken: str, message: str) -> None:
     for amount, found in ((sound, []), (broken, [message])):
         budget = other("PodDisruptionBudget", "policy/v1", f"{amount}, {SELECTOR}")
-        assert messages(a__yaml=PORTS, b__yaml=budget) == found
+        assert messages(a__yaml=PORTS.replace("replicas: 1", "replicas: 2"), b__yaml=budget) == found
 
 
 @pytest.mark.parametrize(
