@@ -1,7 +1,7 @@
 """What must hold in models.config beyond its grammar: base paths, versions and labels that are there."""
 
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path, PurePosixPath
 
 from ...models_config import is_remote, local_path, version_folders
@@ -69,19 +69,32 @@ def _model(config: Node, locate: Locate) -> Iterator[Finding]:
         yield base.fault(*remote)
     text = local_path(base.text).as_posix()
     if remote or is_remote(base.text):
+        yield from _labels(config, specific)
         return
     if not PurePosixPath(text).is_absolute():
         advice = "the server refuses it: write it from / on, as the server sees it"
+        if text[:1] in "$~":
+            advice = "the server expands neither variables nor ~: write it from / on"
         yield base.fault(f"base_path {base.text} is relative", advice)
         return
     folder = locate(text)
     if folder is None:
+        yield from _labels(config, specific)
         return
     if not folder.is_dir():
         advice = "the server would wait for it without end: export a model there or correct the path"
         yield base.fault(f"base_path {base.text} does not exist ({folder})", advice)
         return
     yield from _versions(config, base, folder)
+
+
+def _labels(config: Node, specific: Node | None) -> Iterator[Finding]:
+    """Labels, where it cannot be known which versions there are: those that the policy names are."""
+    labels = config.all("version_labels")
+    yield from _repetitions(labels, "key", "the label")
+    named = {node.number for node in specific.all("versions")} if specific else set()
+    for label in labels if named else []:
+        yield from _label(label, named, (_version(label),))
 
 
 def _platform(config: Node) -> Iterator[Finding]:
@@ -146,9 +159,13 @@ def _complete(version: Path, number: int, named: Node) -> Iterator[Finding]:
             yield named.fault(message, "the server cannot load it: copy or export it again")
 
 
-def _label(label: Node, served: set[int], on_disk: dict[int, Path]) -> Iterator[Finding]:
+def _version(label: Node) -> int:
     number = label.first("value")
-    version = number.number if number else 0
+    return number.number if number else 0
+
+
+def _label(label: Node, served: set[int], on_disk: Container[int]) -> Iterator[Finding]:
+    version = _version(label)
     if version in served:
         return
     what, advice = "is not there", f"move it to one of {joined(sorted(served), 'or')}"

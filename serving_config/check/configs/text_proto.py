@@ -30,8 +30,13 @@ _EXAMPLE = 'write the text format: model_config_list { config { name: "..." } }'
 # What people write in the place of the text format, by a sign of it; the last one found is named.
 _OTHER_FORMATS = (
     (r"(?m)^\s*- +\w+:|^(\s*)\w+:\s*\n\1\s+\w+:", "this is YAML", _EXAMPLE),
+    (r"^[^\"'\n]*\w\s*=", "a field is written with =", 'write a colon, name: "..."'),
     (r"^\s*[{[]", "this is JSON", _EXAMPLE),
     (r"(?m)^\s*(//|/\*)", "a comment begins with //", "begin comments with #"),
+    (r"(?m)^\s*\[{1,2}[\w.-]+\]{1,2}\s*$|^\s*[\w-]+\s*=", "this is TOML", _EXAMPLE),
+    (r"^\s*<(\?xml|(\w+)\b[^{}]*</\2>)", "this is XML", _EXAMPLE),
+    (r"{{|{%|<%", "a template", "check what its tool makes of it"),
+    ("[\u00a0\u2000-\u200f\u202f\u2060\u3000]", "a space that is none of ASCII's", "write plain spaces"),
     ("[“”„‘’]", "typographic quotes", 'write plain ones, "..."'),
     ("^\ufeff", "a byte order mark, on which the server ends", "save it as UTF-8 without one"),
 )
@@ -121,6 +126,7 @@ class _Reader:
         self.path = path
         self.tokens = list(_tokens(text))
         self.at = 0
+        self.open: list[int] = []  # the lines of what is not closed yet
 
     def peek(self) -> _Token:
         return self.tokens[self.at]
@@ -142,6 +148,10 @@ class _Reader:
             token = self.next()
             if token.text == closer and token.kind in ("mark", "end"):
                 return fields
+            if token.kind == "end":
+                raise TextProtoError(
+                    self.open[-1], f"what is opened here is closed nowhere: `{closer}` is missing"
+                )
             if token.text == "[" and token.kind == "mark":
                 token = self.name_of_any(token)
             elif token.kind != "word" or not re.fullmatch(r"[A-Za-z_]\w*", token.text):
@@ -177,10 +187,15 @@ class _Reader:
     def one(self, name: _Token, colon: bool) -> Node:
         token = self.next()
         if token.kind == "mark" and token.text in _OPENERS:
-            return Node(name.text, self.path, name.line, fields=self.message(_OPENERS[token.text]))
+            self.open.append(token.line)
+            fields = self.message(_OPENERS[token.text])
+            self.open.pop()
+            return Node(name.text, self.path, name.line, fields=fields)
         if not colon or token.kind not in ("word", "string"):
             wanted = "a value" if colon else "`:` or `{`"
-            raise TextProtoError(token.line, f"expected {wanted} after {name.text}, found {_shown(token)}")
+            quotes = ": texts stand in quotes" if token.text == "/" else ""
+            message = f"expected {wanted} after {name.text}, found {_shown(token)}{quotes}"
+            raise TextProtoError(token.line, message)
         if token.kind == "word":
             return Node(name.text, self.path, name.line, text=token.text)
         parts = [token.text]
@@ -194,6 +209,8 @@ def _tokens(text: str) -> Iterator[_Token]:
     line, at = 1, 0
     while at < len(text):
         match = _TOKEN.match(text, at)
+        if not match and text[at] in "\"'":
+            raise TextProtoError(line, "a quote is opened or closed that has no partner on this line")
         if not match:
             raise TextProtoError(line, f"cannot read {text[at : text.find(chr(10), at)][:40]!r}")
         if match.lastgroup != "space":
@@ -224,7 +241,9 @@ def read_file(path: Path) -> tuple[Node | None, list[Finding]]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        return None, [Finding(path, 0, "not UTF-8 text", "write it as plain text")]
+        utf_16 = path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff")
+        kind = "UTF-16, as editors on Windows save it" if utf_16 else "not UTF-8 text"
+        return None, [Finding(path, 1, kind, "save it as UTF-8 without a byte order mark")]
     return read_text(text, path)
 
 

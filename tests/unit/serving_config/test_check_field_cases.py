@@ -157,10 +157,38 @@ def test_an_address_that_the_server_waits_for_without_end_is_a_fault(address: st
         (MODEL.replace('"a"', "“a”"), "typographic quotes"),
         (MODEL.replace('"a"', "‘a’"), "typographic quotes"),
         (f"\ufeff{MODEL}", "a byte order mark, on which the server ends"),
+        ('[model_config_list]\n[[config]]\nname = "a"\n', "this is TOML"),
+        ('<models><model name="a"/></models>', "this is XML"),
+        ("model_config_list { {% for m in models %} config { } {% endfor %} }", "a template"),
+        (MODEL.replace("name:", "name ="), "a field is written with ="),
+        (MODEL.replace(" config", "\u00a0config"), "a space that is none of ASCII's"),
+        (MODEL.replace('"a"', '"a'), "a quote is opened or closed that has no partner on this line"),
+        (MODEL.rstrip().removesuffix("}"), "what is opened here is closed nowhere: `}` is missing"),
+        (
+            MODEL.replace('"/models/a"', "/models/a"),
+            "expected a value after base_path, found `/`: texts stand in quotes",
+        ),
     ],
 )
 def test_another_format_is_named(text: str, message: str) -> None:
     assert messages(models__config=text) == [message]
+
+
+def test_utf_16_is_named(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / "models.config").write_text(MODEL, "utf-16")
+    assert messages() == ["UTF-16, as editors on Windows save it"]
+
+
+def test_a_label_is_on_a_version_that_the_policy_loads_wherever_the_versions_are() -> None:
+    policy = "model_version_policy { specific { versions: 1 } }"
+    for version, found in (
+        (1, []),
+        (3, ["the label stable is on version 3, which the policy does not load"]),
+    ):
+        label = f'version_labels {{ key: "stable" value: {version} }}'
+        text = MODEL.replace('name: "a"', f'name: "a" {policy} {label}').replace("/models/a", "gs://b/a")
+        assert messages(models__config=text) == found
 
 
 def test_a_list_without_a_model_is_a_note() -> None:
