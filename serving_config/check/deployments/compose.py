@@ -14,9 +14,18 @@ from check_jsonschema.builtin_schemas import get_builtin_schema
 from ..finding import Finding, joined
 from ..servers import command_line
 from ..servers.command_line import Words
-from ..servers.described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
-from .yaml_file import Document, interpolate
+from ..servers.described_server import (
+    ENTRY_POINT,
+    LEAST_MEMORY,
+    MEMORY_ADVICE,
+    STOCK_IMAGE,
+    DescribedServer,
+    Mount,
+)
+from .interpolation import interpolated
+from .yaml_file import Document
 
+_BYTES = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[bkmg]?)b?")
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -64,6 +73,7 @@ def servers(
     """
     found: list[DescribedServer] = []
     faults: list[Finding] = []
+    document, about_variables = interpolated(document)
     services = document.data.get("services")
     for name, service in services.items() if isinstance(services, dict) else ():
         if "extends" in service or (document.path.resolve(), name) in extended:
@@ -80,7 +90,7 @@ def servers(
         except _UnreadableError as error:
             faults.append(error.finding)
             continue
-        image = interpolate(str(service.get("image", "")))
+        image = str(service.get("image", ""))
         if not STOCK_IMAGE.match(image) and not any(ENTRY_POINT in word for word, _ in entry + command):
             continue
         own_entry = None if service.get("entrypoint") is None else entry
@@ -97,11 +107,11 @@ def servers(
         server.mounts = [*_volumes(document, name, service), *_settings(document, name, service)]
         test = (service.get("healthcheck") or {}).get("test")
         if test:
-            script = interpolate(test if isinstance(test, str) else " ".join(test))
+            script = test if isinstance(test, str) else " ".join(test)
             server.scripts = [(script, document.line("services", name, "healthcheck", "test"))]
         found.append(server)
         faults.extend(_service_faults(document, name, service, server))
-    return found, faults
+    return found, faults + (about_variables if found else [])
 
 
 class _UnreadableError(Exception):
@@ -117,22 +127,19 @@ def _words(document: Document, name: str, key: str, value: Any) -> Words:
         _UnreadableError: a quote is not closed.
     """
     try:
-        words = shlex.split(interpolate(value)) if isinstance(value, str) else value or []
+        words = shlex.split(value) if isinstance(value, str) else value or []
     except ValueError as error:
         message = f"{key} cannot be split into words, {error}"
         raise _UnreadableError(
             document.fault(message, "write it as a list", "services", name, key)
         ) from error
-    return [
-        (interpolate(str(word)), document.line("services", name, key, index))
-        for index, word in enumerate(words)
-    ]
+    return [(str(word), document.line("services", name, key, index)) for index, word in enumerate(words)]
 
 
 def _environment(service: dict[str, Any]) -> dict[str, str]:
     given = service.get("environment") or {}
     pairs = given.items() if isinstance(given, dict) else (str(entry).split("=", 1) for entry in given)
-    return {pair[0]: interpolate(str(pair[1])) for pair in map(tuple, pairs) if len(pair) == 2}
+    return {pair[0]: str(pair[1]) for pair in map(tuple, pairs) if len(pair) == 2}
 
 
 def _volumes(document: Document, name: str, service: dict[str, Any]) -> Iterator[Mount]:
@@ -146,10 +153,10 @@ def _volumes(document: Document, name: str, service: dict[str, Any]) -> Iterator
 def _volume(volume: Any) -> tuple[str, str, bool]:
     """Source, target, and whether it is mounted writable."""
     if isinstance(volume, str):
-        source, _, rest = interpolate(volume).partition(":")
+        source, _, rest = volume.partition(":")
         target, _, options = rest.partition(":")
         return source, target or source, "ro" not in options.split(",")
-    source, target = (interpolate(str(volume.get(key, ""))) for key in ("source", "target"))
+    source, target = (str(volume.get(key, "")) for key in ("source", "target"))
     return source, target, volume.get("type") == "bind" and volume.get("read_only") is not True
 
 
@@ -161,7 +168,7 @@ def _settings(document: Document, name: str, service: dict[str, Any]) -> Iterato
             given = entry if isinstance(entry, dict) else {"source": entry}
             source = str(given["source"])
             file = (known.get(source) or {}).get("file")
-            here = document.path.parent / interpolate(file) if file else None
+            here = document.path.parent / file if file else None
             target = str(PurePosixPath(folder) / given.get("target", source))
             yield Mount(target, here, document.line("services", name, key, index))
 
@@ -201,10 +208,36 @@ def _service_faults(
         advice = "remove network_mode and publish ports on 127.0.0.1"
         yield document.fault(message, advice, "services", name, "network_mode")
 
+    yield from _limits(document, name, service, server)
+
+
+def _limits(
+    document: Document, name: str, service: dict[str, Any], server: DescribedServer
+) -> Iterator[Finding]:
+    """Memory that no server fits, and one port of the machine for several containers."""
+    deploy = service.get("deploy") or {}
+    limit = ((deploy.get("resources") or {}).get("limits") or {}).get("memory") or service.get("mem_limit")
+    amount = _BYTES.fullmatch(str(limit).lower())
+    if amount and float(amount["number"]) * 1024 ** "bkmg".index(amount["unit"] or "b") < LEAST_MEMORY:
+        message = f"{name}: {limit} of memory is less than the server alone takes"
+        yield server.fault(message, MEMORY_ADVICE)
+    replicas = deploy.get("replicas", service.get("scale", 1))
+    fixed = [entry for entry in service.get("ports") or [] if _fixed(entry)]
+    if str(replicas).isdigit() and int(replicas) > 1 and fixed:
+        message = f"{name}: {replicas} containers cannot share one port of the machine"
+        yield server.fault(message, "publish a range, or none and put a balancer in front")
+
+
+def _fixed(entry: Any) -> bool:
+    """Whether an entry of `ports` names the machine's port, and only one."""
+    if isinstance(entry, dict):
+        return str(entry.get("published") or "").isdigit()
+    return str(entry).partition("/")[0].rpartition(":")[0].rpartition(":")[2].isdigit()
+
 
 def _published(entry: Any) -> tuple[str, str]:
     if isinstance(entry, dict):
         return str(entry.get("host_ip", "")), str(entry.get("target", ""))
-    address, _, target = interpolate(str(entry)).partition("/")[0].rpartition(":")
+    address, _, target = str(entry).partition("/")[0].rpartition(":")
     host = address.rpartition(":")[0]
     return host, target

@@ -7,7 +7,14 @@ from typing import Any
 
 from ..finding import Finding, joined
 from ..servers import command_line
-from ..servers.described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
+from ..servers.described_server import (
+    ENTRY_POINT,
+    LEAST_MEMORY,
+    MEMORY_ADVICE,
+    STOCK_IMAGE,
+    DescribedServer,
+    Mount,
+)
 from .kubernetes import POD, Surroundings, get
 from .yaml_file import Document
 
@@ -16,7 +23,6 @@ _IMAGE = "tensorflow/serving:2.20.0"
 _SLEEP = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+)(?P<unit>[smhd]?)")
 _AMOUNT = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>(Ki|Mi|Gi|k|M|G)?)")
 _UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-_LEAST_MEMORY = 128 * 2**20
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -152,10 +158,9 @@ def _container_faults(
         yield document.fault("the server runs as root", "set runAsUser: 65532", *where)
     limit = get(container, "resources", "limits", "memory")
     amount = _amount(limit)
-    if amount and amount < _LEAST_MEMORY:
+    if amount and amount < LEAST_MEMORY:
         message = f"{limit} of memory is less than the server alone takes"
-        advice = "give it room for its models: about 1Gi for each version of VGG-16 and 0.2Gi for each call"
-        yield document.fault(message, advice, *here, "resources", "limits", "memory")
+        yield document.fault(message, MEMORY_ADVICE, *here, "resources", "limits", "memory")
     request = get(container, "resources", "requests", "memory")
     if amount and (_amount(request) or 0) > amount:
         message = f"{request} of memory is requested, and the limit is {limit}"

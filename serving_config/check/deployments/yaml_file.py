@@ -1,7 +1,6 @@
 """YAML that knows its lines, as plain dicts and lists for the schemas."""
 
 import contextlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,6 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
 from ..finding import Finding
-
-_VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::?-(?P<default>[^}]*))?\}|(?P<bare>\w+))")
 
 
 @dataclass(frozen=True)
@@ -94,12 +91,3 @@ def plain(node: Any) -> Any:
     if isinstance(node, str):
         return str(node)
     return node
-
-
-def interpolate(text: str) -> str:
-    """Compose's `${NAME:-default}` by its default, `${NAME}` as empty, `$$` as `$`: nothing is set."""
-
-    def value(match: re.Match[str]) -> str:
-        return match["default"] or "" if match["name"] or match["bare"] else "$"
-
-    return _VARIABLE.sub(value, text)

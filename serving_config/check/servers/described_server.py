@@ -20,6 +20,8 @@ MESSAGE_OF_FLAG = {
     "ssl_config_file": "SSLConfig",
     "platform_config_file": "PlatformConfigMap",
 }
+LEAST_MEMORY = 128 * 2**20
+MEMORY_ADVICE = "give it room for its models: about 1Gi for each version of VGG-16 and 0.2Gi for each call"
 _NOT_IN_THE_IMAGE = re.compile(r"\b(curl|wget|grpc_health_probe|python3?)\b")
 _PROBED_PORT = re.compile(r"/dev/tcp/[^/]+/(\d+)")
 _PROBED_MODEL = re.compile(r"/v1/models/([\w.-]+)")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from slimserve.serving_config.check.inspection import Result, inspect
 
+STOCK = "tensorflow/serving:2.20.0"
 MODEL = 'model_config_list { config { name: "a" base_path: "/models/a" model_platform: "tensorflow" } }'
 
 
@@ -18,3 +19,8 @@ def check(**files: str) -> Result:
 
 def messages(**files: str) -> list[str]:
     return [finding.message for finding in check(**files).findings]
+
+
+def compose(service: str, rest: str = "") -> list[str]:
+    """The faults of a compose file with one service of the stock image."""
+    return messages(compose__yml=f"services:\n  s: {{image: '{STOCK}', init: true, {service}}}\n{rest}")

@@ -4,20 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.serving_config.field_cases import MODEL, check, messages
+from tests.unit.serving_config.field_cases import MODEL, STOCK, check, compose, messages
 
-STOCK, SERVER = "tensorflow/serving:2.20.0", "/usr/bin/tensorflow_model_server"
+SERVER = "/usr/bin/tensorflow_model_server"
 SCRIPT = "the image's entry point script keeps SIGTERM from the server"
 
 
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def compose(service: str, rest: str = "") -> list[str]:
-    text = f"services:\n  s: {{image: '{STOCK}', init: true, {service}}}\n{rest}"
-    return messages(compose__yml=text)
 
 
 # The stock image's own script.

@@ -1,0 +1,75 @@
+"""The variables of a compose file, as Compose fills them in before it reads the file.
+
+Source: https://docs.docker.com/reference/compose-file/interpolation/
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..finding import Finding
+from .yaml_file import Document
+
+_BRACED = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?:(?P<sign>:?[-?+])(?P<word>[^{}]*))?\}")
+_BARE = re.compile(r"\$(?:\$|(?P<name>[A-Za-z_]\w*))")
+
+
+def interpolated(document: Document) -> tuple[Document, list[Finding]]:
+    """The document with values in the place of variables, and a note of those that nothing here sets.
+
+    Values come from `.env` beside the file, then from defaults, `${NAME:-default}`. What nothing sets is empty.
+    """
+    known = _env_file(document.path.parent / ".env")
+    unset: set[str] = set()
+    filled = replace(document, data=_fill(document.data, known, unset))
+    message, advice = f"nothing here sets {', '.join(sorted(unset))}", "it was read as empty"
+    return filled, [Finding(document.path, 1, message, advice).as_note()] if unset else []
+
+
+def _fill(data: Any, known: Mapping[str, str], unset: set[str]) -> Any:
+    if isinstance(data, dict):
+        return {key: _fill(value, known, unset) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_fill(value, known, unset) for value in data]
+    return _fill_text(data, known, unset) if isinstance(data, str) else data
+
+
+def _fill_text(text: str, known: Mapping[str, str], unset: set[str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        name, sign = match["name"], match["sign"] or ""
+        given = known.get(name)
+        is_set = bool(given) if sign.startswith(":") else given is not None
+        if sign.endswith("+"):
+            return match["word"] if is_set else ""
+        if sign.endswith("-") and not is_set:
+            return str(match["word"])
+        if given is None:
+            unset.add(name)
+        return given or ""
+
+    def bare(match: re.Match[str]) -> str:
+        if not match["name"]:
+            return "$"
+        if match["name"] not in known:
+            unset.add(match["name"])
+        return known.get(match["name"], "")
+
+    changes = 1
+    while changes:  # a default may hold a variable: the innermost first
+        text, changes = _BRACED.subn(value, text)
+    return _BARE.sub(bare, text)
+
+
+def _env_file(path: Path) -> dict[str, str]:
+    return dict(_assignments(path.read_text("utf-8", "replace"))) if path.is_file() else {}
+
+
+def _assignments(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and not name.startswith("#"):
+            value = value.strip()
+            quoted = re.match(r"""(["'])(.*?)\1""", value)
+            yield name.strip(), quoted[2] if quoted else re.split(r"\s#", value)[0].rstrip()
