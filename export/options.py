@@ -53,7 +53,9 @@ class GraphOptions:
         return network.receptive_field + (self.pooling_window - 1) * network.stride
 
     def evaluated(self, network: Network, classes: int) -> tuple[Network, str | None]:
-        """Return the network with the preprocessing and the crop chosen, and a warning where that was a guess.
+        """Return the network with preprocessing, crop and, where that makes it another, output stride chosen.
+
+        And a warning where the preprocessing was a guess.
 
         Args:
             network: with its defaults.
@@ -62,6 +64,7 @@ class GraphOptions:
         Raises:
             ExportError: the network cannot be evaluated so.
         """
+        network = network.at(self.output_stride or network.stride) if network.at else network
         default = network.published.get(classes) or Evaluation(network.preprocessing, network.crop)
         preprocessing = PREPROCESSINGS[self.preprocessing] if self.preprocessing else default.preprocessing
         crop = self.crop or default.crop

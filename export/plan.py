@@ -68,7 +68,7 @@ class Plan:
     @property
     def about_label_maps(self) -> str:
         """How they are made, in words."""
-        stride, window = self.options.output_stride, self.options.pooling_window
+        stride, window = self.network.spacing(self.options.output_stride), self.options.pooling_window
         if not self.network.segments:
             return f"none: {self.network.name} pools its features before its last layer"
         if window == 1:

@@ -31,7 +31,7 @@ class Place:
 
     def tensor(self, variable: str) -> str:
         """Return the name that a variable of the network has in the checkpoint."""
-        return self.prefix + variable.removeprefix(f"{self.network.scope}/")
+        return self.prefix + variable.removeprefix(self.network.prefix)
 
     @property
     def scope(self) -> str:
@@ -48,7 +48,7 @@ class Place:
 def find_network_in(checkpoint: Checkpoint, wanted: Network | None = None, scope: str | None = None) -> Place:
     """Return the network that a checkpoint holds, which is whole where the scope had to be guessed.
 
-    One that comes in several widths has that of the checkpoint's variables.
+    One that comes in several variants is that of the checkpoint's variables.
 
     Args:
         checkpoint: any.
@@ -72,7 +72,7 @@ def _as_stored(checkpoint: Checkpoint, place: Place) -> Place:
         )  # the raw ones come last, and count
     }
     network = place.network.as_stored(shapes)
-    note = f"the variables are those of a {network.name} of width {network.width:.3g}"
+    note = f"the variables are those of a {network.name} {network.variant}"
     return replace(place, network=network, notes=(*place.notes, note))
 
 
@@ -82,8 +82,10 @@ def _found(checkpoint: Checkpoint, wanted: Network | None, scope: str | None) ->
     if scope is not None:
         return _below(checkpoint, names, networks, scope.strip("/"))
     scopes = Counter(name.partition("/")[0] for name in names if "/" in name)
-    held = [network for _, network in sorted(NETWORKS.items()) if network.scope in scopes]
-    if wanted and wanted.scope in scopes:
+    known = [network for _, network in sorted(NETWORKS.items())]
+    held = [network for network in known if network.known_by and names.issuperset(network.known_by)]
+    held = held or [network for network in known if network.scope in scopes]
+    if wanted and (wanted in held or wanted.scope in scopes):
         held = [wanted]
     if not held:
         return _guessed(checkpoint, names, networks, scopes)
@@ -97,12 +99,12 @@ def _found(checkpoint: Checkpoint, wanted: Network | None, scope: str | None) ->
             f"say --net {held[0].name}, or leave --net out"
         )
     network = held[0]
-    others = [place for place in _places(checkpoint, names, held) if place.prefix != f"{network.scope}/"]
+    others = [place for place in _places(checkpoint, names, held) if place.prefix != network.prefix]
     notes = [
         f"{network.name} is there below {place.scope}/ too, which is left out: --scope {place.scope} exports that one"
         for place in others
     ]
-    return Place(network, f"{network.scope}/", tuple(notes))
+    return Place(network, network.prefix, tuple(notes))
 
 
 def _below(checkpoint: Checkpoint, names: Collection[str], networks: list[Network], scope: str) -> Place:
@@ -111,7 +113,7 @@ def _below(checkpoint: Checkpoint, names: Collection[str], networks: list[Networ
     places = [
         place
         for place in _places(checkpoint, names, networks)
-        if place.prefix in (above, f"{above}{place.network.scope}/")
+        if place.prefix in (above, f"{above}{place.network.prefix}")
     ]
     begun = [network for network in networks if _any_below(names, f"{above}{network.scope}/")]
     if places or begun:
@@ -169,14 +171,14 @@ def _places(checkpoint: Checkpoint, names: Collection[str], networks: Iterable[N
     best: dict[str, tuple[tuple[int, bool, int], Place]] = {}
     for network in networks:
         expected = network.expected_variables()
-        variables = [variable.removeprefix(f"{network.scope}/") for variable in expected]
+        variables = [variable.removeprefix(network.prefix) for variable in expected]
         last = variables[-1]
         for name in names:
             prefix = name.removesuffix(last)
             if prefix == name or not (prefix == "" or prefix.endswith("/")):
                 continue
             if all(prefix + variable in names for variable in variables):
-                own = f"/{prefix}".endswith(f"/{network.scope}/")
+                own = f"/{prefix}".endswith(f"/{network.prefix}")
                 place = Place(network, prefix)
                 shapes = sum(
                     place.tensor(variable) in checkpoint.tensors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from ..errors import ExportError
@@ -36,11 +36,11 @@ def left_over(weights: NetworkWeights) -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for name in weights.checkpoint.tensors:
         if name not in used:
-            found[_reason(name, prefix, own)].append(name)
+            found[_reason(name, prefix, own, network.owned)].append(name)
     return found
 
 
-def _reason(name: str, prefix: str, own: set[str]) -> str:
+def _reason(name: str, prefix: str, own: set[str], owned: Sequence[str]) -> str:
     if name.removesuffix(AVERAGE) in own:
         return OTHER_SET
     if any(str(parent) in own for parent in PurePosixPath(name).parents):
@@ -51,7 +51,8 @@ def _reason(name: str, prefix: str, own: set[str]) -> str:
         return MEAN
     if name.rpartition("/")[2] in _STEPS:
         return STEP
-    return UNKNOWN if prefix and name.startswith(prefix) else OUTSIDE
+    inside = (prefix,) if prefix and not owned else tuple(f"{prefix}{start}" for start in owned)
+    return UNKNOWN if name.startswith(inside) else OUTSIDE
 
 
 def select(checkpoint: Checkpoint, place: Place, weights: WeightSet | None = None) -> NetworkWeights:

@@ -34,8 +34,8 @@ def cell_logits(images: Tensor, network: Network, layers: Layers, options: Graph
 def network_logits(features: Tensor, network: Network, layers: Layers, options: GraphOptions) -> Tensor:
     """The network without what is around it: logits float32 [N, h, w, C] of prepared images [N, H, W, 3].
 
-    In the aligned geometry, their sides are multiples of `network.multiple`. A network that only classifies takes
-    crops.
+    In the aligned geometry, their sides are multiples of `network.multiple`, with its `surplus`. A network that only
+    classifies takes crops.
     """
     net = pad_border(features, network) if options.geometry == "aligned" and network.segments else features
     return _logits(net, network, layers, options)
@@ -60,7 +60,7 @@ def full_size_labels(
 
 def _best_at_full_size(logits: Tensor, size: Tensor, network: Network, options: GraphOptions) -> Tensor:
     if options.geometry == "aligned":
-        places = aligned_places(size, options.output_stride, network.centre)
+        places = aligned_places(size, network.spacing(options.output_stride), network.centre)
     else:
         places = stretched_places(size, tf.shape(logits)[:2])
     if options.pooling_window > 1:

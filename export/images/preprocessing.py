@@ -21,14 +21,14 @@ def pad_to_grid(image: Tensor, network: Network) -> Tensor:
     """Pad prepared [..., H, W, 3] with zeros, the mean colour, for the aligned geometry: see `Network.border`."""
     shape = tf.shape(image)
     before, behind = network.border
-    sides = [[before, behind + -shape[axis] % network.multiple] for axis in (-3, -2)]
+    sides = [[before, behind + network.padding(shape[axis])] for axis in (-3, -2)]
     padded = tf.pad(image, [*[[0, 0]] * (len(image.shape) - 3), *sides, [0, 0]])
     padded.set_shape([*image.shape[:-3], None, None, 3])
     return padded
 
 
 def pad_border(images: Tensor, network: Network) -> Tensor:
-    """What `pad_to_grid` makes of images [N, H, W, 3] whose sides are multiples of `network.multiple`."""
+    """What `pad_to_grid` makes of images [N, H, W, 3] whose sides need no padding beside the border."""
     return tf.pad(images, [[0, 0], network.border, network.border, [0, 0]]) if any(network.border) else images
 
 

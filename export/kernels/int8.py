@@ -18,6 +18,7 @@ import tensorflow as tf
 from ..errors import ExportError
 from ..networks import Network
 from ..networks.layers import Convolution
+from ..networks.variables import full_name
 from ..options import GraphOptions
 from ..types import Array, Padding, Tensor
 from ..weights.quantization import Statistics, dequantized, filter_range, quantized, rounding_error
@@ -96,7 +97,7 @@ class QuantizedLayers(FusedLayers):
         weights, biases = recipes
         if convolution.depthwise:
             weights = _with_channels_last(weights)
-        scope = f"{self._scope}/{convolution.scope}"
+        scope = full_name(self._scope, convolution.scope)
         statistics = self._statistics[scope]
         range_ = min(statistics.range, 6.0) if convolution.relu6 else statistics.range
         ranges = Recipe(biases.shape, weights.sources, lambda *values: filter_range(weights.make(*values)))
@@ -155,6 +156,8 @@ class QuantizedLayers(FusedLayers):
     batch_norm = _refused("batch normalization without a convolution")
     avg_pool = global_pool = _refused("average pools")
     concat = _refused("branches")
+    relu = _refused("ReLU without a convolution")
+    resize = _refused("feature maps of several sizes")
 
     def add(self, net: Tensor, residual: Tensor, *, scale: float = 1.0, relu: bool = False) -> Tensor:
         """See `Layers.add`; of scores alone, which are float32."""

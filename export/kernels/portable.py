@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..networks.layers import Activation, Convolution
+from ..networks.variables import full_name
 from ..types import Array, Padding, Shape, Tensor
 from ..weights.folding import PLAIN_FILTER, BatchNorm
 from ..weights.recipes import Recipe, Variables
@@ -66,7 +67,8 @@ class VariableLayers(FinerCells):
         names, shapes = self._tensors(scope, stored.names)
         shape = stored.shape(*shapes)
         if norm is None:
-            biases = self._variables.copy_of(f"{self._scope}/{scope}/biases")
+            (biases_,), _ = self._tensors(scope, ["biases"])
+            biases = self._variables.copy_of(biases_)
             if stored is PLAIN_FILTER:
                 return self._variables.copy_of(*names), biases
             return Recipe(shape, names, stored.filter), biases
@@ -85,7 +87,7 @@ class VariableLayers(FinerCells):
 
     def _tensors(self, scope: str, names: Sequence[str]) -> tuple[tuple[str, ...], tuple[Shape, ...]]:
         """Full names and shapes of a layer's tensors."""
-        full = tuple(f"{self._scope}/{scope}/{name}" for name in names)
+        full = tuple(f"{full_name(self._scope, scope)}/{name}" for name in names)
         return full, tuple(self._variables.copy_of(name).shape for name in full)
 
     def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
@@ -116,7 +118,7 @@ class VariableLayers(FinerCells):
         self, convolution: Convolution, recipes: tuple[Recipe, Recipe]
     ) -> tuple[Tensor, Tensor]:
         """The filter and the biases in the dtype that is stored."""
-        scope = f"{self._scope}/{convolution.scope}"
+        scope = full_name(self._scope, convolution.scope)
         stored = tf.float32 if convolution.gives_scores or convolution.depthwise else self._stored
         weights, biases = (
             tf.convert_to_tensor(self._variables.get(f"{scope}/{name}", _rounded(recipe, stored), stored))
@@ -126,7 +128,7 @@ class VariableLayers(FinerCells):
 
     def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
         factor, offset = (
-            self._variables.get(f"{self._scope}/{scope}/{name}", recipe.then(_to_float32))
+            self._variables.get(f"{full_name(self._scope, scope)}/{name}", recipe.then(_to_float32))
             for name, recipe in zip(("factor", "offset"), self._factor_and_offset(scope, norm), strict=True)
         )
         return tf.nn.relu(net * tf.cast(factor, net.dtype) + tf.cast(offset, net.dtype))
@@ -149,7 +151,15 @@ class VariableLayers(FinerCells):
         return tf.nn.avg_pool2d(net, ksize=kernel, strides=1, padding="SAME")
 
     def global_pool(self, net: Tensor) -> Tensor:
-        return tf.reduce_mean(net, axis=[1, 2], keepdims=True)
+        mean = tf.reduce_mean(tf.cast(net, tf.float32), axis=[1, 2], keepdims=True)
+        return tf.cast(mean, net.dtype)
+
+    def relu(self, net: Tensor) -> Tensor:
+        return tf.nn.relu(net)
+
+    def resize(self, net: Tensor, like: Tensor) -> Tensor:
+        resized = tf.raw_ops.ResizeBilinear(images=net, size=tf.shape(like)[1:3], align_corners=True)
+        return tf.cast(resized, net.dtype)  # from float32, whatever comes in
 
     def concat(self, nets: Sequence[Tensor]) -> Tensor:
         return tf.concat(list(nets), axis=-1)

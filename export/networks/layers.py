@@ -101,6 +101,20 @@ class Layers(Protocol):
     def global_pool(self, net: Tensor) -> Tensor:
         """Take the mean of all positions: [N, 1, 1, C]."""
 
+    def relu(self, net: Tensor) -> Tensor:
+        """Apply ReLU, where what comes before it is used without it too."""
+
+    def resize(self, net: Tensor, like: Tensor) -> Tensor:
+        """Interpolate bilinearly to as many positions as `like` has; the outermost lie on each other.
+
+        Args:
+            net: [N, h, w, C]; a single position is repeated.
+            like: [N, H, W, any].
+
+        Returns:
+            [N, H, W, C].
+        """
+
     def concat(self, nets: Sequence[Tensor]) -> Tensor:
         """Concatenate the channels of tensors with the same positions."""
 

@@ -15,11 +15,11 @@ from ..weights.folding import BatchNorm, Depthwise
 from .layers import Convolution, Layers
 from .network import Network
 from .preprocessing import INCEPTION_PREPROCESSING
-
-_Channels = Mapping[str, int]  # by the scope of a convolution
+from .strides import Strides
+from .variables import Channels, Features, channels_of
 
 _Conv = partial(Convolution, relu6=True, norm=BatchNorm(epsilon=0.001, scaled=True))
-_WIDTH_1: _Channels = MappingProxyType({})
+_WIDTH_1: Channels = MappingProxyType({})
 _HEAD = "Logits/Conv2d_1c_1x1"
 # Table 1 of version 1: stride of the depthwise and channels of the pointwise convolutions.
 _SEPARABLE = (
@@ -37,23 +37,7 @@ _BOTTLENECKS = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-
-
-class _Strides:
-    """Stride and rate of one layer after the other: once `output_stride` is reached, dilation takes the place."""
-
-    def __init__(self, output_stride: int) -> None:
-        self._output_stride = output_stride
-        self._reached = self._rate = 1
-
-    def next(self, stride: int) -> tuple[int, int]:
-        """Of the next layer, which has `stride` in the network as it is."""
-        rate = self._rate
-        if self._reached < self._output_stride:
-            self._reached *= stride
-            return stride, rate
-        self._rate *= stride
-        return 1, rate
+_LAST_AT_4 = 2  # the number of a bottleneck
 
 
 def _depthwise(net: Tensor, layers: Layers, scope: str, channels: int, strides: tuple[int, int]) -> Tensor:
@@ -61,8 +45,8 @@ def _depthwise(net: Tensor, layers: Layers, scope: str, channels: int, strides: 
     return layers.conv(net, _Conv(scope, channels, 3, stride, rate, stored=Depthwise()))
 
 
-def _version_1(images: Tensor, layers: Layers, output_stride: int, width: _Channels) -> Tensor:
-    strides = _Strides(output_stride)
+def _version_1(images: Tensor, layers: Layers, output_stride: int, width: Channels) -> Tensor:
+    strides = Strides(output_stride)
     channels = width.get("Conv2d_0", 32)
     net = layers.conv(images, _Conv("Conv2d_0", channels, 3, *strides.next(2)))
     for number, (stride, published) in enumerate(_SEPARABLE, 1):
@@ -73,34 +57,47 @@ def _version_1(images: Tensor, layers: Layers, output_stride: int, width: _Chann
     return layers.conv(net, Convolution(_HEAD, None, 1, relu=False))
 
 
-def _version_2(images: Tensor, layers: Layers, output_stride: int, width: _Channels) -> Tensor:
-    strides = _Strides(output_stride)
-    channels = width.get("Conv", 32)
-    net = layers.conv(images, _Conv("Conv", channels, 3, *strides.next(2)))
+def version_2_features(
+    images: Tensor, layers: Layers, output_stride: int, width: Channels, within: str = ""
+) -> tuple[Features, Features]:
+    """What the bottlenecks of version 2 give, and the last of their depthwise convolutions at a stride of 4.
+
+    Their variables are below `within`, in `width` too.
+    """
+    strides = Strides(output_stride)
+    channels = width.get(f"{within}Conv", 32)
+    net = layers.conv(images, _Conv(f"{within}Conv", channels, 3, *strides.next(2)))
     blocks = [
         (expansion, published, first if repetition == 0 else 1)
         for expansion, published, repetitions, first in _BOTTLENECKS
         for repetition in range(repetitions)
     ]
     for number, (expansion, published, stride) in enumerate(blocks):
-        scope = f"expanded_conv_{number}" if number else "expanded_conv"
+        scope = f"{within}expanded_conv{f'_{number}' if number else ''}"
         inside, inner = net, channels
         if expansion > 1:
             inner = width.get(f"{scope}/expand", expansion * channels)
             inside = layers.conv(net, _Conv(f"{scope}/expand", inner, 1))
         inside = _depthwise(inside, layers, f"{scope}/depthwise", inner, strides.next(stride))
+        if number == _LAST_AT_4:
+            fine = Features(inside, inner)
         before, channels = channels, width.get(f"{scope}/project", published)
         inside = layers.conv(inside, _Conv(f"{scope}/project", channels, 1, relu=False))
         net = layers.add(net, inside) if stride == 1 and before == channels else inside
-    net = layers.conv(net, _Conv("Conv_1", width.get("Conv_1", 1280), 1))
+    return Features(net, channels), fine
+
+
+def _version_2(images: Tensor, layers: Layers, output_stride: int, width: Channels) -> Tensor:
+    features, _ = version_2_features(images, layers, output_stride, width)
+    net = layers.conv(features.net, _Conv("Conv_1", width.get("Conv_1", 1280), 1))
     return layers.conv(net, Convolution(_HEAD, None, 1, relu=False))
 
 
-_Build = Callable[[Tensor, Layers, int, _Channels], Tensor]
+_Build = Callable[[Tensor, Layers, int, Channels], Tensor]
 
 
 def _network(
-    name: str, build: _Build, last: tuple[str, int], receptive_field: int, width: _Channels = _WIDTH_1
+    name: str, build: _Build, last: tuple[str, int], receptive_field: int, width: Channels = _WIDTH_1
 ) -> Network:
     """The network whose convolutions have so many channels; `last` is one that grows with the width, and its channels.
 
@@ -112,12 +109,7 @@ def _network(
         return build(images, layers, output_stride, width)
 
     def as_stored(shapes: Mapping[str, Shape]) -> Network:
-        found = {
-            variable.removesuffix("/weights"): shape[-1]
-            for variable, shape in shapes.items()
-            if variable.endswith("/weights") and shape
-        }
-        return _network(name, build, last, receptive_field, found)
+        return _network(name, build, last, receptive_field, channels_of(shapes))
 
     return Network(
         name=name,
@@ -127,7 +119,7 @@ def _network(
         preprocessing=INCEPTION_PREPROCESSING,
         crop=224,
         crops=(96, 128, 160, 192, 224),
-        width=width.get(last[0], last[1]) / last[1],
+        variant=f"of width {width.get(last[0], last[1]) / last[1]:.3g}",
         as_stored=as_stored,
         geometries=("aligned",),
         centre=0.5,

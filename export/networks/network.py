@@ -69,15 +69,23 @@ class Network:
         multiple: pixels; both sides of an image are padded to multiples of it in the aligned geometry.
         centre: of the first logits cell in the aligned geometry, pixels from the image's edge, whatever the output
             stride.
+        surplus: pixels; what is padded are sides to so much more than a multiple of `multiple`.
         border: zeros before and after an image in the aligned geometry, pixels, in addition to that padding.
         window: positions of the last feature map that one logits cell sees, a side.
         receptive_field: pixels that one logits cell at the network's own stride sees, a side, as many before its centre
             as after it; the finer cells of `Layers.refine` lie between such cells.
         pools_globally: whether it learnt to decide on the mean over all cells of a crop.
         crops: sides that checkpoints of it were published for, which their names say.
-        width: what multiplies the published channels of its layers.
-        as_stored: where there are several widths, the network whose variables have these shapes, by their names below
-            the scope; None where there is one.
+        as_stored: where there are several variants, such as widths, the network whose variables have these shapes, by
+            their names below the scope; None where there is one.
+        known_by: variables that tell that a checkpoint holds it, where its variables lie in several scopes; `scope` is
+            "" then.
+        owned: what the names of such a network's variables start with.
+        variant: what the checkpoint's variables say of it, in words.
+        decoder_stride: distance of the logits cells that a decoder makes of coarser ones, pixels; 0 where cells lie an
+            output stride apart.
+        at: where cells at another output stride are no subset or superset of the network's own: the network whose own
+            stride that is. None where they are.
         averaged_strides: output strides at which a bilinear label map is made of scores averaged over neighbouring
             cells; the logits themselves are not.
     """
@@ -96,14 +104,19 @@ class Network:
     output_strides: tuple[int, ...] = (32, 16, 8)
     geometries: tuple[Geometry, ...] = ("aligned", "valid")
     multiple: int = 32
+    surplus: int = 0
     centre: float = 16
     border: tuple[int, int] = (0, 0)
     window: int = 1
     receptive_field: int = 0
     pools_globally: bool = False
     crops: tuple[int, ...] = ()
-    width: float = 1.0
     as_stored: Callable[[Mapping[str, Shape]], Network] | None = None
+    known_by: tuple[str, ...] = ()
+    owned: tuple[str, ...] = ()
+    variant: str = ""
+    decoder_stride: int = 0
+    at: Callable[[int], Network] | None = None
     averaged_strides: tuple[int, ...] = ()
 
     @property
@@ -111,6 +124,19 @@ class Network:
         """Side of the window of cells over whose mean it learnt to decide, odd, so that it has a middle; 1 for none."""
         cells = self.crop // self.stride if self.pools_globally else 1
         return max(1, cells - 1 + cells % 2)
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its variables start with."""
+        return f"{self.scope}/" if self.scope else ""
+
+    def spacing(self, output_stride: int) -> int:
+        """Distance of neighbouring logits cells, pixels."""
+        return self.decoder_stride or output_stride
+
+    def padding(self, side: int) -> int:
+        """How many pixels an image's `side` lacks in the aligned geometry, beside the border."""
+        return (self.surplus - side) % self.multiple
 
     def expected_variables(self) -> dict[str, VariableShape]:
         """Shapes by full variable name, as in a checkpoint, in the order of the network."""

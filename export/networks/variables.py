@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..types import VariableShape
+from ..types import Shape, Tensor, VariableShape
 from ..weights.folding import BatchNorm
 from .layers import BuildLogits, Convolution
+
+
+class Features(NamedTuple):
+    """A feature map, and how many channels it has."""
+
+    net: Tensor
+    channels: int
+
+
+Channels = Mapping[str, int]  # by the scope of a convolution
+
+
+def full_name(scope: str, name: str) -> str:
+    """The name of a variable below a network's scope; "" for a network whose variables lie in several scopes."""
+    return f"{scope}/{name}" if scope else name
+
+
+def channels_of(shapes: Mapping[str, Shape]) -> Channels:
+    """Of the convolutions that have these variables and mix channels."""
+    return {
+        variable.removesuffix("/weights"): shape[-1]
+        for variable, shape in shapes.items()
+        if variable.endswith("/weights") and shape
+    }
 
 
 def variables_of(logits: BuildLogits, scope: str, stride: int) -> dict[str, VariableShape]:
@@ -26,7 +50,8 @@ class _NotedVariables:
         self._scope = scope
 
     def _note(self, scope: str, variables: Mapping[str, VariableShape]) -> None:
-        self.shapes |= {f"{self._scope}/{scope}/{name}": shape for name, shape in variables.items()}
+        within = full_name(self._scope, scope)
+        self.shapes |= {f"{within}/{name}": shape for name, shape in variables.items()}
 
     def conv(self, inputs: Any, convolution: Convolution) -> Any:
         scope, channels = convolution.scope, convolution.channels
@@ -50,4 +75,4 @@ class _NotedVariables:
     def _keep(self, channels: Any, *arguments: Any, **options: Any) -> Any:
         return channels
 
-    max_pool = pad_to = avg_pool = global_pool = upsample = refine = add = _keep
+    max_pool = pad_to = avg_pool = global_pool = upsample = relu = resize = refine = add = _keep

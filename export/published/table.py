@@ -94,8 +94,9 @@ _LISTED = (
     ),
     *(Published(name, f"{_SLIM}/{file}.tar.gz", name) for name, file in _NASNETS.items()),
     *(
-        Published(name, f"{_SLIM}/{name}_{date}.tar.gz", "deeplab", data)
+        Published(name, f"{_SLIM}/{name}_{date}.tar.gz", f"deeplab_{backbone}", data)
         for name, (date, data) in _DEEPLAB.items()
+        for backbone in ["mobilenet_v2" if "_mnv2_" in name else "xception_65"]
     ),
 )
 PUBLISHED = {published.name: published for published in _LISTED}

@@ -24,6 +24,7 @@ from ..images.decoding import image_decoder
 from ..images.preprocessing import central_crop
 from ..kernels.portable import VariableLayers
 from ..networks.layers import Convolution
+from ..networks.variables import full_name
 from ..plan import Plan
 from ..types import Array, StepProgress, Tensor
 from ..weights.quantization import Statistics
@@ -99,7 +100,7 @@ class RecordingLayers(VariableLayers):
     def _convolve(self, net: Tensor, convolution: Convolution, recipes: tuple[Recipe, Recipe]) -> Tensor:
         result = super()._convolve(net, convolution, recipes)
         if convolution.relu:
-            scope = f"{self._scope}/{convolution.scope}"
+            scope = full_name(self._scope, convolution.scope)
             positions = tf.reduce_prod(tf.cast(tf.shape(net)[:3], tf.float64))
             inputs = tf.cast(tf.reduce_mean(net, axis=[0, 1, 2]), tf.float64) * positions
             counted = Recorded(_histogram(result), inputs, positions)

@@ -55,7 +55,7 @@ def padded(image: Array, network: Network, geometry: Geometry) -> Array:
     if geometry == "valid":
         return pixels
     before, behind = network.border
-    sides = [(before, behind + -side % network.multiple) for side in image.shape[:2]]
+    sides = [(before, behind + network.padding(side)) for side in image.shape[:2]]
     return np.pad(pixels, [*sides, (0, 0)])
 
 
@@ -78,7 +78,7 @@ def places(size: tuple[int, int], cells: tuple[int, int], network: Network, opti
     """Where the pixels of an image of `size` lie on its grid of `cells`; 0 is the first cell's centre."""
     rows, columns = (np.arange(side) + 0.5 for side in size)
     if options.geometry == "aligned":
-        centre, spacing = network.centre, options.output_stride
+        centre, spacing = network.centre, network.spacing(options.output_stride)
         return (rows - centre) / spacing, (columns - centre) / spacing
     return rows * cells[0] / size[0] - 0.5, columns * cells[1] / size[1] - 0.5
 

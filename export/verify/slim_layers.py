@@ -73,6 +73,12 @@ class SlimLayers(FinerCells):
     def global_pool(self, net: Tensor) -> Tensor:
         return tf.reduce_mean(net, [1, 2], keepdims=True)
 
+    def relu(self, net: Tensor) -> Tensor:
+        return tf.nn.relu(net)
+
+    def resize(self, net: Tensor, like: Tensor) -> Tensor:
+        return tf.compat.v1.image.resize_bilinear(net, tf.shape(like)[1:3], align_corners=True)
+
     def concat(self, nets: Sequence[Tensor]) -> Tensor:
         return tf.concat(list(nets), 3)
 

@@ -155,7 +155,8 @@ def check_label_map(label_map: np.ndarray, one: Exported, before: int) -> None:
     scores, inside = mean_around(cells, 7 if one.network.name.startswith(("resnet", "mobilenet")) else 1), []
     for axis in (0, 1):
         size, last = label_map.shape[axis], cells.shape[axis] - 1
-        place = (np.arange(size) + 0.5 - one.network.centre) / one.network.stride - before
+        spacing = one.network.spacing(one.network.stride)
+        place = (np.arange(size) + 0.5 - one.network.centre) / spacing - before
         inside.append((place >= 0) & (place <= last))
         place = place[inside[axis]]
         lower = np.minimum(place.astype(int), last - 1)

@@ -106,7 +106,11 @@ def test_it_is_recognised_as_published(kind: str, tmp_path: Path) -> None:
     expected = materials.values(materials.frozen_graph())
     with open_checkpoint(path) as checkpoint:
         plan = Plan.of(checkpoint, GraphOptions())
-        assert (plan.network.name, plan.network.width, plan.options.crop) == ("mobilenet_v1", 1, 224)
+        assert (plan.network.name, plan.network.variant, plan.options.crop) == (
+            "mobilenet_v1",
+            "of width 1",
+            224,
+        )
         assert plan.labels.names[282] == "tabby, tabby cat"
         assert plan.warnings == ()
         found = dict(plan.checkpoint.read_all(expected))

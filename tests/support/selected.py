@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import numpy as np
 import pytest
-from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.checkpoint.contents import Checkpoint, open_checkpoint
+from slimserve.export.checkpoint.formats.tensor_spec import TensorSpec
 from slimserve.export.checkpoint.recognition import find_network_in
 from slimserve.export.checkpoint.selection import (
     left_over,
@@ -47,3 +52,9 @@ def refusal(path: Path, weights: WeightSet | None = None, scope: str | None = No
     with pytest.raises(ExportError) as caught:
         Selected(path, weights, scope)
     return str(caught.value)
+
+
+def listing(shapes: Mapping[str, tuple[int, ...]]) -> Checkpoint:
+    """What stands for a checkpoint that only lists its tensors."""
+    specs = {name: TensorSpec(shape, np.dtype(np.float32)) for name, shape in shapes.items()}
+    return cast(Checkpoint, SimpleNamespace(path=Path("model"), tensors=specs))

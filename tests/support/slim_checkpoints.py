@@ -43,11 +43,10 @@ class SlimNetwork:
 
     def save(self, path: Path, version: int = 2) -> Path:
         """Write a checkpoint as slim does: V1 or V2, with what training leaves beside the network."""
-        scope = self._network.scope
         with self._session.graph.as_default():
             beside = {
                 "global_step": tf.Variable(7, dtype=tf.int64),
-                f"{scope}/AuxLogits/Conv2d_1b_1x1/weights": tf.Variable(tf.zeros([1, 1, 2, 2])),
+                f"{self._network.prefix}AuxLogits/Conv2d_1b_1x1/weights": tf.Variable(tf.zeros([1, 1, 2, 2])),
                 f"{self.variables[0].op.name}/ExponentialMovingAverage": tf.Variable(tf.zeros([2])),
             }
             self._session.run([variable.initializer for variable in beside.values()])

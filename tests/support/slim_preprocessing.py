@@ -13,7 +13,7 @@ MEAN_RGB = np.array([123.68, 116.78, 103.94], np.float32)
 
 def is_inception(network: Network) -> bool:
     """Whether slim evaluates the network with inception_preprocessing.py, unless it is told otherwise."""
-    return network.name.startswith(("inception", "mobilenet"))
+    return network.name.startswith(("inception", "mobilenet", "deeplab"))
 
 
 def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -56,7 +56,7 @@ def padded(image: np.ndarray, network: Network) -> np.ndarray:
     pixels = image.astype(np.float32)
     pixels = pixels / np.float32(127.5) - 1 if is_inception(network) else pixels - MEAN_RGB
     before, behind = network.border
-    sides = [(before, behind + -side % network.multiple) for side in image.shape[:2]]
+    sides = [(before, behind + network.padding(side)) for side in image.shape[:2]]
     return np.asarray(np.pad(pixels, [*sides, (0, 0)]), np.float32)
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import numpy as np
 import pytest
-from slimserve.export.checkpoint.contents import Checkpoint, open_checkpoint
-from slimserve.export.checkpoint.formats.tensor_spec import TensorSpec
+from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.checkpoint.recognition import find_network_in
 from slimserve.export.checkpoint.selection import (
     AUXILIARY,
@@ -27,7 +24,7 @@ from slimserve.export.networks import NETWORKS
 
 from tests.support.broadcast import AVERAGE, Tensors, averages
 from tests.support.checkpoints import tensorflow_v2
-from tests.support.selected import Selected, refusal, tensors
+from tests.support.selected import Selected, listing, refusal, tensors
 
 
 def halves(value: np.ndarray) -> Iterable[tuple[int, np.ndarray]]:
@@ -36,12 +33,6 @@ def halves(value: np.ndarray) -> Iterable[tuple[int, np.ndarray]]:
 
 def statistics(of: Mapping[str, np.ndarray]) -> set[str]:
     return {name for name in of if name.endswith(("moving_mean", "moving_variance"))}
-
-
-def listing(shapes: Mapping[str, tuple[int, ...]]) -> Checkpoint:
-    """What stands for a checkpoint that only lists its tensors."""
-    specs = {name: TensorSpec(shape, np.dtype(np.float32)) for name, shape in shapes.items()}
-    return cast(Checkpoint, SimpleNamespace(path=Path("model"), tensors=specs))
 
 
 @pytest.fixture
@@ -213,7 +204,6 @@ class TestScopes:
             shapes[f"{above}MobilenetV1/Conv2d_0/weights/{AVERAGE}"] = (2,)
         place = find_network_in(listing(shapes))
         assert place.network.expected_variables() != NETWORKS["mobilenet_v1"].expected_variables()
-        assert place.network.width == 0.5
         assert place.notes[-1] == "the variables are those of a mobilenet_v1 of width 0.5"
 
     def test_averages_below_a_scope_are_found(self, folder: Path) -> None:

@@ -12,7 +12,11 @@ from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.layers import Convolution
 
 SEGMENTING = [network for network in NETWORKS.values() if network.segments]
-CASES = [(network, stride) for network in SEGMENTING for stride in network.output_strides]
+CASES = [
+    (network.at(stride) if network.at else network, stride)
+    for network in SEGMENTING
+    for stride in network.output_strides
+]
 SIDES = (1, 31, 32, 33, 64, 97, 225, 500)
 # Of cells, or of what the last layers before fc6 give (https://distill.pub/2019/computing-receptive-fields).
 PUBLISHED = {
@@ -76,6 +80,20 @@ class Axis:
         step = net.step // 2
         return Line(2 * net.size, net.centre - Fraction(net.step, 4), step, net.sees + 3 * step)
 
+    def relu(self, net: Line) -> Line:
+        return net
+
+    def global_pool(self, net: Line) -> Line:
+        """What all positions see is not counted."""
+        return replace(net, size=1)
+
+    def resize(self, net: Line, like: Line) -> Line:
+        """Between two positions, those that are furthest from both see what both see."""
+        if net.size == 1:
+            return like
+        assert (net.centre, (net.size - 1) * net.step) == (like.centre, (like.size - 1) * like.step)
+        return replace(like, sees=net.sees + 2 * (net.step - like.step))
+
     def refine(self, net: Line, inner: Line, factor: int, margin: int) -> Line:
         if net.size > 2 * margin:
             between = (net.size - 2 * margin - 1) * factor + 1
@@ -94,7 +112,7 @@ class Axis:
 def cells(network: Network, output_stride: int, side: int) -> Line:
     """The cells of an image of `side` pixels in the aligned geometry, measured from the image's edge."""
     before, behind = network.border
-    padded = before + side + behind + -side % network.multiple
+    padded = before + side + behind + network.padding(side)
     line: Any = Line(padded, Fraction(1, 2) - before, 1)
     answer: Line = network.logits(line, Axis(), "SAME", output_stride)  # type: ignore[arg-type]
     return answer
@@ -108,7 +126,7 @@ def identities() -> Iterator[str]:
 def test_cells_are_centred_where_the_page_says(network: Network, output_stride: int) -> None:
     for side in SIDES:
         line = cells(network, output_stride, side)
-        assert (line.centre, line.step) == (Fraction(network.centre), output_stride), side
+        assert (line.centre, line.step) == (Fraction(network.centre), network.spacing(output_stride)), side
 
 
 @pytest.mark.parametrize(("network", "output_stride"), CASES, ids=list(identities()))

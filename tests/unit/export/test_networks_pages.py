@@ -90,8 +90,8 @@ def test_every_published_network_is_registered() -> None:
     assert set(NETWORKS) >= PUBLISHED
 
 
-def test_each_network_has_a_scope_of_its_own() -> None:
-    scopes = [network.scope for network in NETWORKS.values()]
+def test_each_network_has_a_scope_or_variables_of_its_own() -> None:
+    scopes = [(network.scope, network.known_by) for network in NETWORKS.values()]
     assert len(set(scopes)) == len(scopes)
 
 

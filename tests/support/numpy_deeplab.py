@@ -1,0 +1,115 @@
+"""DeepLab in NumPy, float64, from the papers: arXiv:1801.04381 table 2, arXiv:1706.05587 and arXiv:1802.02611.
+
+Nothing is shared with the exporter's pages. A weight is taken by the name that the public checkpoints have; all
+convolutions are padded by as many zeros before as behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+Array = np.ndarray
+# Expansion, repetitions, stride of the first: the channels follow from the weights.
+_MOBILENET_V2 = ((1, 1, 1), (6, 2, 2), (6, 3, 2), (6, 4, 2), (6, 3, 1), (6, 3, 2), (6, 1, 1))
+
+
+def padded(image: Array) -> Array:
+    """Pixels uint8 [H, W, 3] between -1 and 1, zeros behind them until both sides are 16k+1."""
+    pixels = image.astype(np.float64) / 127.5 - 1
+    return np.pad(pixels, [*((0, -(side - 1) % 16) for side in image.shape[:2]), (0, 0)])
+
+
+def on_corners(net: Array, height: int, width: int) -> Array:
+    """[h, w, C] interpolated bilinearly to [height, width, C], corners on corners."""
+    for axis, side in enumerate((height, width)):
+        last = net.shape[axis] - 1
+        place = np.linspace(0, last, side)
+        lower = np.minimum(place.astype(int), max(last - 1, 0))
+        share = (place - lower).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        net = net.take(lower, axis) * (1 - share) + net.take(np.minimum(lower + 1, last), axis) * share
+    return net
+
+
+class NumpyDeepLab:
+    """The network over these weights, by full name, at an output stride of 16 or 8."""
+
+    def __init__(
+        self, weights: Mapping[str, Array], output_stride: int, rates: tuple[int, ...] | None = None
+    ) -> None:
+        self._weights = weights
+        self._output_stride = output_stride
+        self._rates = rates or {16: (6, 12, 18), 8: (12, 24, 36)}[output_stride]
+        self._epsilon = 0.0
+
+    def __call__(self, pixels: Array) -> Array:
+        """Logits [h, w, C] of prepared pixels [H, W, 3] whose sides are 16k+1."""
+        self._epsilon = 1e-3
+        if "MobilenetV2/Conv/weights" in self._weights:
+            net, fine = self._mobilenet_v2(pixels)
+        self._epsilon = 1e-5
+        height, width = net.shape[:2]
+        beside = [self._relu(net, "aspp0")]
+        if "image_pooling/weights" in self._weights:
+            mean = self._relu(net.mean(axis=(0, 1), keepdims=True), "image_pooling")
+            beside.insert(0, np.broadcast_to(mean, (height, width, mean.shape[2])))
+        if "aspp1_pointwise/weights" in self._weights:
+            beside += [self._separable(net, f"aspp{i}", rate) for i, rate in enumerate(self._rates, 1)]
+        net = self._relu(np.concatenate(beside, -1), "concat_projection")
+        if "decoder/feature_projection0/weights" in self._weights:
+            fine = self._relu(fine, "decoder/feature_projection0")
+            net = np.concatenate([on_corners(net, *fine.shape[:2]), fine], -1)
+            net = self._separable(self._separable(net, "decoder/decoder_conv0"), "decoder/decoder_conv1")
+        return net @ self._value("logits/semantic/weights")[0, 0] + self._value("logits/semantic/biases")
+
+    def _mobilenet_v2(self, image: Array) -> tuple[Array, Array]:
+        net = np.clip(self._conv(image, "MobilenetV2/Conv", 2), 0, 6)
+        reached, rate, number = 2, 1, 0
+        for expansion, repetitions, first in _MOBILENET_V2:
+            for repetition in range(repetitions):
+                stride = first if repetition == 0 else 1
+                scope = f"MobilenetV2/expanded_conv{'_' * (number > 0)}{number or ''}"
+                inside = np.clip(self._conv(net, f"{scope}/expand"), 0, 6) if expansion > 1 else net
+                strides = reached < self._output_stride
+                inside = self._conv(inside, f"{scope}/depthwise", stride if strides else 1, rate)
+                inside = np.clip(inside, 0, 6)
+                if strides:
+                    reached *= stride
+                else:
+                    rate *= stride
+                if number == 2:
+                    fine = inside
+                inside = self._conv(inside, f"{scope}/project")
+                net = net + inside if net.shape == inside.shape and stride == 1 else inside
+                number += 1
+        return net, fine
+
+    def _separable(self, net: Array, scope: str, rate: int = 1) -> Array:
+        return self._relu(np.maximum(self._conv(net, f"{scope}_depthwise", 1, rate), 0), f"{scope}_pointwise")
+
+    def _relu(self, net: Array, scope: str) -> Array:
+        return np.maximum(self._conv(net, scope), 0)
+
+    def _value(self, name: str) -> Array:
+        return self._weights[name].astype(np.float64)
+
+    def _conv(self, net: Array, scope: str, stride: int = 1, rate: int = 1) -> Array:
+        """Convolution, depthwise where the weights say so, and batch normalization."""
+        depthwise = f"{scope}/depthwise_weights" in self._weights
+        weights = self._value(f"{scope}/{'depthwise_weights' if depthwise else 'weights'}")
+        reach = (weights.shape[0] - 1) * rate
+        rows, columns = ((side - 1) // stride + 1 for side in net.shape[:2])
+        net = np.pad(net, [(reach // 2, reach // 2)] * 2 + [(0, 0)])
+        total = np.zeros((rows, columns, weights.shape[2 if depthwise else 3]))
+        for i, j in np.ndindex(weights.shape[:2]):
+            part = net[
+                i * rate : i * rate + (rows - 1) * stride + 1 : stride,
+                j * rate : j * rate + (columns - 1) * stride + 1 : stride,
+            ]
+            total += part * weights[i, j, :, 0] if depthwise else part @ weights[i, j]
+        gamma, beta, mean, variance = (
+            self._value(f"{scope}/BatchNorm/{name}")
+            for name in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        return (total - mean) * (gamma / np.sqrt(variance + self._epsilon)) + beta

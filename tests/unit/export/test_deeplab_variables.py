@@ -1,0 +1,67 @@
+"""DeepLab's checkpoints are recognised by their variables: which network, and which parts of it there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from slimserve.export.checkpoint.recognition import find_network_in
+from slimserve.export.errors import ExportError
+from slimserve.export.networks import NETWORKS, Network
+
+from tests.support.checkpoints import tensorflow_v2
+from tests.support.deeplab_checkpoints import DECODER, random_weights, with_all_parts
+from tests.support.selected import listing, refusal
+
+CLASSES = 21
+
+
+def shapes_of(network: Network) -> dict[str, tuple[int, ...]]:
+    return {
+        name: tuple(size or CLASSES for size in shape) for name, shape in network.expected_variables().items()
+    }
+
+
+def test_the_parts_are_those_that_have_variables() -> None:
+    place = find_network_in(listing(shapes_of(with_all_parts("deeplab_mobilenet_v2"))))
+    assert place.network.name == "deeplab_mobilenet_v2"
+    assert place.notes[-1].endswith("deeplab_mobilenet_v2 with image pooling, atrous branches, a decoder")
+    assert {f"{DECODER}/weights", "aspp3_pointwise/weights"} <= place.network.expected_variables().keys()
+    assert place.network.spacing(16) == 4
+
+
+def test_the_published_mobilenet_has_no_branches_and_no_decoder() -> None:
+    place = find_network_in(listing(shapes_of(NETWORKS["deeplab_mobilenet_v2"])))
+    assert place.notes[-1].endswith("with image pooling and without atrous branches, a decoder")
+    assert place.network.spacing(8) == 8
+
+
+def test_the_width_is_that_of_the_variables() -> None:
+    half = {
+        name: tuple(size // 2 if size > 21 else size for size in shape)
+        for name, shape in shapes_of(NETWORKS["deeplab_mobilenet_v2"]).items()
+    }
+    network = find_network_in(listing(half)).network
+    assert {
+        name: tuple(size or CLASSES for size in shape) for name, shape in network.expected_variables().items()
+    } == half
+
+
+def test_other_branches_than_the_published_are_refused() -> None:
+    shapes = shapes_of(with_all_parts("deeplab_mobilenet_v2"))
+    shapes["aspp4_depthwise/depthwise_weights"] = (3, 3, 320, 1)
+    with pytest.raises(ExportError, match="4 atrous branches, and their rates are known only"):
+        find_network_in(listing(shapes))
+
+
+def test_a_mobilenet_is_no_deeplab() -> None:
+    place = find_network_in(listing(shapes_of(NETWORKS["mobilenet_v2"])))
+    assert place.network.name == "mobilenet_v2"
+
+
+def test_more_than_the_network_has_in_its_scopes_is_refused(tmp_path: Path) -> None:
+    """Of a training without batch normalization behind the branches, whose scores are a sum."""
+    weights = random_weights(NETWORKS["deeplab_mobilenet_v2"], CLASSES, 8)
+    weights["logits/semantic_1/weights"] = weights["logits/semantic/weights"]
+    complaint = refusal(tensorflow_v2(tmp_path / "model", weights))
+    assert "not deeplab_mobilenet_v2 alone: it also has logits/semantic_1/weights" in complaint
