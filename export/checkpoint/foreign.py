@@ -59,6 +59,8 @@ _SUFFIXES = {
     ".mlmodel": f"a Core ML model: {_FROM}",
     ".weights": f"a file of Darknet: {_OTHER_TOOL}",
     ".params": f"a file of MXNet: {_OTHER_TOOL}",
+    ".msgpack": f"a file of Flax: {_OTHER_TOOL}",
+    ".orbax": f"one of Orbax, as JAX has them: {_OTHER_TOOL}",
     ".tfrecord": f"a file of training examples: {_GIVE}",
 }
 # Of a zip archive, by what its list of members has.

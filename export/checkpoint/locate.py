@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ..errors import ExportError
-from .foreign import what_it_is
+from .foreign import described, what_it_is
 from .formats.checked_file import CheckedFile, FormatError
 from .formats.sstable import Table, has_footer
 from .formats.v2 import DATA_FILE
@@ -211,6 +211,8 @@ def _what_is_there(folder: Path) -> str:
     """What a folder without a checkpoint holds instead, and what to do."""
     if (folder / "saved_model.pb").exists():
         return " (it is a SavedModel already): serve it as it is, or give the checkpoint it was made of"
+    if (folder / "_CHECKPOINT_METADATA").exists():
+        return f" of slim's: it {described(b'', 'x.orbax')}"
     entries = sorted(folder.iterdir())
     if not entries:
         return ": it is empty"
@@ -272,6 +274,9 @@ def _similar(path: Path) -> str:
         prefixes = _prefixes(folder)
     except OSError as error:
         return f", or the folder {folder} may not be read: {error.strerror}"
+    for entry in sorted(folder.iterdir()):
+        if (part := DATA_FILE.fullmatch(entry.name)) and part[1] == path.name:
+            return f": {entry.name} is there, but not {path.name}.index; copy it too"
     begun = [name for name in prefixes if name.startswith(path.name) or path.name.startswith(name)]
     others = [entry.name for entry in folder.iterdir() if entry.is_dir() or ".tar" in entry.name]
     close = begun or difflib.get_close_matches(path.name, [*prefixes, *others], n=1, cutoff=0.5)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 import sys
 from pathlib import Path
 
@@ -82,7 +84,15 @@ def checkpoint_named(given: str, prog: str) -> str:
         ExportError: it has to be fetched, and nobody can be asked or the answer is no.
     """
     published = PUBLISHED.get(given)
-    if published is None or Path(given).exists() or any(Path().glob(f"{given}[.-]*")):
+    if Path(given).exists() or not re.fullmatch(r"[\w.-]+", given) or any(Path().glob(f"{given}[.-]*")):
+        return given
+    if published is None:
+        near = difflib.get_close_matches(given.lower(), PUBLISHED, 1, 0.8)
+        if near:
+            command = f"`{prog} fetch {near[0]}`"
+            raise ExportError(
+                f"no file is called {given}; a published checkpoint is called {near[0]}: {command} brings it"
+            )
         return given
     archive = FOLDER / published.file
     if archive.is_file():
@@ -90,7 +100,7 @@ def checkpoint_named(given: str, prog: str) -> str:
     command = f"{prog} fetch {given}"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ExportError(
-            f"no file is called {given}, but a published checkpoint is: `{command}` brings it; then say --ckpt {given} "
+            f"no file is called {given}, but a published checkpoint is: `{command}` brings it; then give that name "
             "again"
         )
     print(f"No file is called {given}. Fetch the published checkpoint of that name from", file=sys.stderr)

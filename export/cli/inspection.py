@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ExportError
 from .command_line import import_tensorflow, run_command
+from .fetching import checkpoint_named
 
 if TYPE_CHECKING:
     from ..checkpoint.contents import Checkpoint
@@ -44,6 +45,7 @@ def main(argv: list[str], prog: str) -> int:
 
 
 def _inspect(options: argparse.Namespace, prog: str) -> None:
+    options.checkpoint = checkpoint_named(options.checkpoint, prog)
     import_tensorflow()
     from ..checkpoint.contents import open_checkpoint
 

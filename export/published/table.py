@@ -112,6 +112,6 @@ def find_published(name: str) -> Published:
         near = difflib.get_close_matches(name, PUBLISHED, 3, 0.5)
         meant = f": did you mean {' or '.join(near)}?" if near else ""
         raise ExportError(
-            f"no published checkpoint is called {name!r}{meant}{';' if near else ':'} `fetch --list` shows all names"
+            f"no published checkpoint is called {name!r}{meant}{'' if near else ':'} `fetch --list` shows all names"
         )
     return PUBLISHED[name]

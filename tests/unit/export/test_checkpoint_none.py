@@ -133,6 +133,19 @@ def test_a_suffix_tells_where_the_bytes_do_not(name: str, says: str, tmp_path: P
     assert says in refusal(tmp_path / name)
 
 
+def test_a_prefix_whose_index_was_not_copied_says_so(train: Path) -> None:
+    tensorflow_v2(train / "model.ckpt-5", OLD)
+    (train / "model.ckpt-5.index").unlink()
+    assert "model.ckpt-5.data-00000-of-00001 is there, but not model.ckpt-5.index" in refusal(
+        train / "model.ckpt-5"
+    )
+
+
+def test_a_folder_of_jax_is_named(train: Path) -> None:
+    (train / "_CHECKPOINT_METADATA").write_text("{}")
+    assert "one of Orbax, as JAX has them: its weights are not converted" in refusal(train)
+
+
 def test_a_checkpoint_packed_by_gzip_alone_is_to_be_unpacked(tmp_path: Path) -> None:
     packed = gzip.compress(tensorflow_v1(tmp_path / "vgg_16.ckpt", OLD).read_bytes())
     (tmp_path / "vgg_16.ckpt.gz").write_bytes(packed)

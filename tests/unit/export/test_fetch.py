@@ -302,8 +302,21 @@ class TestNamesGivenToCkpt:
         assert result.returncode == 1
         assert result.stderr == (
             "error: no file is called vgg_16, but a published checkpoint is: `python -m export fetch vgg_16` brings "
-            "it; then say --ckpt vgg_16 again\n"
+            "it; then give that name again\n"
         )
+
+    @pytest.mark.parametrize("given", ["VGG_16", "vgg16"])
+    def test_a_name_that_is_nearly_published_is_told(self, given: str, call: Call) -> None:
+        result = call(cli.main, "--ckpt", given)
+        assert result.returncode == 1
+        assert result.stderr == (
+            f"error: no file is called {given}; a published checkpoint is called vgg_16: "
+            "`python -m export fetch vgg_16` brings it\n"
+        )
+
+    def test_inspect_takes_such_names_too(self, call: Call) -> None:
+        result = call(cli.main, "inspect", NAME)
+        assert "`python -m export fetch vgg_16` brings it" in result.stderr
 
     @pytest.mark.parametrize(("answer", "wanted"), [("y\n", True), ("\n", False), ("n\n", False)])
     def test_on_a_terminal_the_user_is_asked(
