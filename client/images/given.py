@@ -7,8 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -52,8 +51,7 @@ class SupportsArray(Protocol):
         """Give it as numpy's."""
 
 
-@dataclass(frozen=True)
-class PreparedImage:
+class PreparedImage(NamedTuple):
     """An image to send: `encoded` file bytes that are upright, or `pixels` uint8 [H,W,3]; `name` for messages.
 
     `original_size` is the height and width that it had before it was shrunk, None where it was not.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import re
-from dataclasses import replace
 
 import numpy as np
 
@@ -37,7 +36,7 @@ def decoded(image: PreparedImage, refusal: str) -> PreparedImage | None:
     except ValueError:  # Pillow does not read it either: the server's words name its kind
         return None
     _log.info("%s is sent as pixels: the model does not read its kind of file", image.name)
-    return replace(image, encoded=None, pixels=pixels)
+    return image._replace(encoded=None, pixels=pixels)
 
 
 def shrunk(image: PreparedImage, limit: int = _USUAL_LIMIT) -> PreparedImage:
@@ -46,9 +45,7 @@ def shrunk(image: PreparedImage, limit: int = _USUAL_LIMIT) -> PreparedImage:
     A JPEG is decoded at that size (Pillow's draft mode), others are averaged. An image that would lose detail of its
     crop, or that is within the limit, stays as it is; so does one that only Pillow could read where it is missing.
     """
-    if image.original_size or not _pillow.is_there():
-        return image
-    if image.encoded is not None and len(image.encoded) < _SMALL_FILE and limit >= _USUAL_LIMIT:
+    if image.original_size or _is_small(image, limit) or not _pillow.is_there():
         return image
     try:
         height, width = image.size()
@@ -66,7 +63,15 @@ def shrunk(image: PreparedImage, limit: int = _USUAL_LIMIT) -> PreparedImage:
         image.name, smaller.width, smaller.height, width, height,
     )  # fmt: skip
     pixels = np.asarray(_pillow.to_rgb(smaller, image.name))
-    return replace(image, encoded=None, pixels=pixels, original_size=(height, width))
+    return image._replace(encoded=None, pixels=pixels, original_size=(height, width))
+
+
+def _is_small(image: PreparedImage, limit: int) -> bool:
+    """Tell, without Pillow, whether an image is within the limit."""
+    if image.encoded is not None:
+        return len(image.encoded) < _SMALL_FILE and limit >= _USUAL_LIMIT
+    height, width = image.size()
+    return height * width <= limit
 
 
 def _factor(height: int, width: int, limit: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 from collections.abc import Mapping, Sequence
 
@@ -14,21 +13,18 @@ from ..errors import InvalidInput, ServerError, SignatureNotFound
 from ..wire.encoding import TensorParts, tensor_of_array
 from ..wire.messages import Answer
 from .model import Model
-from .tensors import decode_name, read_names
+from .tensors import decode_name, did_you_mean, read_names
 
 Classes = Sequence[int | str]
 _VERSIONS_TRIED = 3  # a roll-out changes the version once
 
 
 class Chosen:
-    """The classes that compete for the pixels; None stands for all.
+    """The classes that compete for the pixels, as `checked` gives them; None stands for all."""
 
-    Raises InvalidInput for what cannot be classes.
-    """
-
-    def __init__(self, model: Model, classes: Classes | None) -> None:
+    def __init__(self, model: Model, wanted: Sequence[int | str] | None) -> None:
         self._model = model
-        self._wanted = None if classes is None else _checked(classes)
+        self._wanted = wanted
         self._ids: npt.NDArray[np.int32] | None = None
         if self._wanted is not None and not any(isinstance(each, str) for each in self._wanted):
             self._ids = _ids(self._wanted, [])
@@ -70,7 +66,10 @@ class Chosen:
         return _names(answer)
 
 
-def _checked(classes: Classes) -> list[int | str]:
+def checked(classes: Classes | None) -> list[int | str] | None:
+    """Give ids and names as Python's; None for all classes. Raises InvalidInput for what cannot be classes."""
+    if classes is None:
+        return None
     if isinstance(classes, str):
         raise InvalidInput(f"classes must be a list of ids or names, not the text {classes!r}")
     try:
@@ -93,9 +92,7 @@ def _ids(wanted: Sequence[int | str], names: Sequence[str]) -> npt.NDArray[np.in
     ids: list[int] = []
     for each in wanted:
         if isinstance(each, str) and each not in by_name:
-            like = difflib.get_close_matches(each, by_name, 1)
-            near = f": did you mean {like[0]!r}?" if like else ""
-            raise InvalidInput(f"the model has no class named {each!r}{near}")
+            raise InvalidInput(f"the model has no class named {each!r}{did_you_mean(each, by_name)}")
         ids += by_name[each] if isinstance(each, str) else [each]
     return np.array(ids, np.int32)
 

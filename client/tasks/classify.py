@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..channels.steps import Flow
 from ..errors import InvalidInput, ServingError
@@ -16,11 +16,10 @@ from .task import Asked, Named
 from .tensors import image_inputs, naming, read_classifications
 
 
-@dataclass(frozen=True)
 class Classify(Asked):
     """Ranks the classes of images."""
 
-    together: int = MOST_IMAGES
+    together = MOST_IMAGES
 
     def answer(self, images: Sequence[Named]) -> Flow[list[Classification | ServingError]]:
         """Classify images, in one request where they fit in one."""

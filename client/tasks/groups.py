@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInput, ServerError
+from .tensors import did_you_mean
 
 GivenGroups = Mapping[str, str] | str | os.PathLike[str]
 """The group of a class, by the class's name, or a file of lines name<TAB>group."""
@@ -65,8 +65,7 @@ def merge(
     """
     for name in groups:
         if name not in names:
-            like = difflib.get_close_matches(name, names, 1)
-            near = f": did you mean {like[0]!r}?" if like else ""
+            near = did_you_mean(name, names)
             raise InvalidInput(
                 f"the model has no class named {name!r} to put in the group {groups[name]!r}{near}"
             )

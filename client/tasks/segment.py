@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import numbers
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -20,7 +18,7 @@ from ..limits import check_whole
 from ..types import Analysis, Segmentation, count_pixels
 from ..wire.encoding import tensor_of_images
 from ..wire.messages import Answer
-from .chosen import Chosen, Classes
+from .chosen import Chosen, Classes, checked
 from .groups import GivenGroups, merge, read_groups
 from .model import Model
 from .stitching import Labels, segment_tiles
@@ -39,25 +37,22 @@ from .tiling import Progress, Tiling, overlap_for, suggest_tiles
 _LEAST_SHARE = 0.02  # of the pixels, for a class to be one of the top classes
 
 
-@dataclass(frozen=True)
 class Cut:
     """How images are cut: what `segment` of the clients takes, None where it follows from the model.
 
     `at_once` are the tiles that are sent at a time. Raises InvalidInput for arguments of the wrong type.
     """
 
-    tile: int | None
-    overlap: int | None
-    at_once: int
-    progress: Progress | None
-
-    def __post_init__(self) -> None:
-        for what, pixels in (("tile", self.tile), ("overlap", self.overlap)):
+    def __init__(
+        self, tile: int | None, overlap: int | None, at_once: int, progress: Progress | None = None
+    ) -> None:
+        for what, pixels in (("tile", tile), ("overlap", overlap)):
             if pixels is not None and not isinstance(pixels, numbers.Integral):
                 raise InvalidInput(f"{what} is a whole number of pixels, not {pixels!r}")
-        check_whole("tiles_at_once", self.at_once, 1)
-        if self.progress is not None and not callable(self.progress):
-            raise InvalidInput(f"progress is a function of two numbers, not {self.progress!r:.60}")
+        check_whole("tiles_at_once", at_once, 1)
+        if progress is not None and not callable(progress):
+            raise InvalidInput(f"progress is a function of two numbers, not {progress!r:.60}")
+        self.tile, self.overlap, self.at_once, self.progress = tile, overlap, at_once, progress
 
     def tiling(self, model: Model, image: PreparedImage, timeout: float | None) -> Flow[Tiling | None]:
         """Decide how to cut the image; None where it goes whole."""
@@ -88,40 +83,32 @@ class _Origin(NamedTuple):
         return [decode_name(name) for name in self.names]
 
 
-@dataclass(frozen=True)
 class Segment(Asked):
     """Finds the class of every pixel of images.
 
     Raises InvalidInput for what cannot be classes or groups.
     """
 
-    cut: Cut
-    classes: Classes | Literal["top"] | None = None
-    groups: GivenGroups | None = None
-    together: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._chosen()
-        _ = self._group_of
+    def __init__(
+        self,
+        model: Model,
+        timeout: float | None,
+        cut: Cut,
+        classes: Classes | Literal["top"] | None = None,
+        groups: GivenGroups | None = None,
+    ) -> None:
+        super().__init__(model, timeout)
+        self.cut = cut
+        self._wants_top = isinstance(classes, str) and classes == "top"  # of an array, == would make an array
+        self._classes = None if self._wants_top else checked(classes)
+        self._group_of = {} if groups is None else read_groups(groups)
 
     def answer(self, images: Sequence[Named]) -> Flow[list[Segmentation | ServingError]]:
         """Segment images one by one."""
         return one_by_one(self._segment, images)
 
-    @property
-    def _wants_top(self) -> bool:
-        return isinstance(self.classes, str) and self.classes == "top"  # of an array, == would make an array
-
-    def _chosen(self) -> Chosen:
-        return Chosen(self.model, None if self._wants_top else self.classes)
-
-    @functools.cached_property
-    def _group_of(self) -> Mapping[str, str]:
-        return read_groups(self.groups) if self.groups is not None else {}
-
     def _segment(self, named: Named) -> Flow[Segmentation]:
-        model, timeout, chosen = self.model, self.timeout, self._chosen()
+        model, timeout, chosen = self.model, self.timeout, Chosen(self.model, self._classes)
         image = prepare(*named)
         tiling = yield from self.cut.tiling(model, image, timeout)
         try:
@@ -161,11 +148,8 @@ def _segment_whole(chosen: Chosen, image: PreparedImage, deadline: float) -> Flo
     return label_map, _Origin.of(answer)
 
 
-@dataclass(frozen=True)
 class Analyze(Asked):
     """Classifies and segments images, each in one pass of the network."""
-
-    together: int = 1
 
     def answer(self, images: Sequence[Named]) -> Flow[list[Analysis | ServingError]]:
         """Analyze images one by one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
 
 from ..channels.steps import Flow
@@ -23,27 +22,25 @@ Placed: TypeAlias = "tuple[int, Named]"
 """With its place among the images, from 0."""
 
 
-@dataclass(frozen=True)
 class Asked:
     """What is asked, and the seconds that each request may take; None for the client's own.
 
     Raises InvalidInput for what is no number of seconds.
     """
 
-    model: Model
-    timeout: float | None
+    together = 1
+    """How many images a request can have."""
 
-    def __post_init__(self) -> None:
-        if self.timeout is not None:
-            check_timeout(self.timeout)
+    def __init__(self, model: Model, timeout: float | None) -> None:
+        if timeout is not None:
+            check_timeout(timeout)
+        self.model, self.timeout = model, timeout
 
 
 class Task(Protocol[T]):
-    """A task with its options; `together` is how many images a request can have."""
+    """A task with its options."""
 
-    @property
-    def together(self) -> int:
-        """How many images a request can have."""
+    together: int
 
     def answer(self, images: Sequence[Named]) -> Flow[list[T | ServingError]]:
         """Ask for these images, whose errors are theirs alone."""

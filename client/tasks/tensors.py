@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,14 @@ def read_receptive_field(answer: Answer) -> int:
 def decode_name(name: bytes) -> str:
     """Decode a class name; bytes that are not UTF-8 are replaced, for a name is only shown."""
     return name.decode(errors="replace")
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Name the class whose name is like that; empty where none is."""
+    import difflib  # for an error alone
+
+    like = difflib.get_close_matches(name, list(names), 1)
+    return f": did you mean {like[0]!r}?" if like else ""
 
 
 def _output(answer: Answer, name: str, shape: tuple[int | None, ...], kinds: str) -> npt.NDArray[Any]:

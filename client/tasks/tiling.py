@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import InvalidInput
@@ -44,27 +43,22 @@ class Tile(NamedTuple):
     columns: Span
 
 
-@dataclass(frozen=True)
 class Tiling:
     """How `segment` cuts: sides of at most `tile` pixels that share `overlap`, `at_once` requests at a time.
 
     Raises InvalidInput for a tile that is not larger than the overlap.
     """
 
-    tile: int
-    overlap: int
-    at_once: int
-    progress: Progress | None = None
-
-    def __post_init__(self) -> None:
-        if self.overlap < 0:
-            raise InvalidInput(f"an overlap is a number of pixels from 0, not {self.overlap}")
-        least = _up(self.overlap) + CELL
-        if self.tile < least:
+    def __init__(self, tile: int, overlap: int, at_once: int, progress: Progress | None = None) -> None:
+        if overlap < 0:
+            raise InvalidInput(f"an overlap is a number of pixels from 0, not {overlap}")
+        least = _up(overlap) + CELL
+        if tile < least:
             raise InvalidInput(
-                f"a tile of {self.tile} pixels is too small: neighbours share {self.overlap}, so take at least "
+                f"a tile of {tile} pixels is too small: neighbours share {overlap}, so take at least "
                 f"{least}, or a smaller overlap, with which labels at the seams may be others than without tiles"
             )
+        self.tile, self.overlap, self.at_once, self.progress = tile, overlap, at_once, progress
 
     def cut(self, height: int, width: int) -> list[Tile]:
         """Cut an image of that size; one tile when neither side is longer than `tile`."""

@@ -54,9 +54,9 @@ def decode_tensor(tensor: Any, lifted: Lifted | None = None) -> npt.NDArray[Any]
 
 
 def _shape(tensor: Any) -> tuple[int, ...]:
-    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    shape = tuple([dim.size for dim in tensor.tensor_shape.dim])
     # unknown_rank says nothing of a tensor's values, and TensorFlow reads past it.
-    if len(shape) > _MOST_DIMENSIONS or any(size < 0 for size in shape):
+    if len(shape) > _MOST_DIMENSIONS or min(shape, default=0) < 0:
         raise MalformedTensor("its shape is not that of an array")
     return shape
 

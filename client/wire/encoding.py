@@ -31,7 +31,7 @@ class TensorParts(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes of all buffers."""
-        return sum(len(buffer) for buffer in self.buffers)
+        return sum(map(len, self.buffers))
 
 
 def tensor_of_array(given: npt.ArrayLike) -> TensorParts:
@@ -74,7 +74,7 @@ def frame_entry(field: int, name: str, tensor: TensorParts) -> list[bytes | memo
 
 def frame(field: int, pieces: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
     """Put the tag and the length of a length-delimited field before the pieces of its value."""
-    return [_tag(field, sum(len(piece) for piece in pieces)), *pieces]
+    return [_tag(field, sum(map(len, pieces))), *pieces]
 
 
 def _begins_with_string(given: object) -> bool:

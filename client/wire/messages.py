@@ -73,7 +73,7 @@ def predict_request(
     for name, tensor in inputs.items():
         check_size(tensor.nbytes)
         pieces += frame_entry(_INPUTS, name, tensor)
-    check_size(sum(len(piece) for piece in pieces))
+    check_size(sum(map(len, pieces)))
     return b"".join(pieces)
 
 

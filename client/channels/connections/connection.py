@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import grpc
 
@@ -31,19 +29,17 @@ CONNECT_ATTEMPT = 3.0  # seconds after which a connection that does not come abo
 Compression: TypeAlias = Literal["gzip", "deflate"]
 
 
-@dataclass(frozen=True)
-class Connection:
+class Connection(NamedTuple):
     """Everything needed to open a channel to each of `targets` (gRPC name syntax), and what is sent with each call."""
 
     targets: tuple[str, ...]
-    following: Following = field(repr=False)
+    following: Following
     alone: bool  # whether there is one replica, and there cannot be more
     credentials: grpc.ChannelCredentials | None
     options: tuple[tuple[str, Any], ...]
     compression: grpc.Compression
-    headers: Headers = field(repr=False)
-    proxy: str | bool | None = field(default=None, repr=False)
-    process: int = field(default_factory=os.getpid, repr=False)
+    headers: Headers
+    proxy: str | bool | None
 
     def __str__(self) -> str:
         return ", ".join(map(shown, self.targets))

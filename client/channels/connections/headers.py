@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ...errors import InvalidInput
@@ -15,27 +14,24 @@ Token: TypeAlias = "str | Callable[[], str]"
 GivenMetadata: TypeAlias = "Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]"
 
 
-@dataclass(frozen=True)
 class Headers:
     """What a client sends with each call. `token` may be a function, which is asked each time."""
 
-    token: Token | None = field(default=None, repr=False)
-    metadata: Metadata = field(default=(), repr=False)
-
-    def __post_init__(self) -> None:
-        if inspect.iscoroutinefunction(self.token):
+    def __init__(self, token: Token | None, metadata: Metadata) -> None:
+        if inspect.iscoroutinefunction(token):
             raise InvalidInput(
                 "token= is a coroutine function: give a plain one, which may block; it runs in a thread"
             )
-        if self.token is not None and not callable(self.token):
-            _bearer(self.token)
+        if token is not None and not callable(token):
+            _bearer(token)
+        self._token, self._metadata = token, metadata
 
     def now(self) -> Metadata:
         """Give the metadata for a request that is sent now."""
-        if self.token is None:
-            return self.metadata
-        token = self.token() if callable(self.token) else self.token
-        return (("authorization", _bearer(token)), *self.metadata)
+        if self._token is None:
+            return self._metadata
+        token = self._token() if callable(self._token) else self._token
+        return (("authorization", _bearer(token)), *self._metadata)
 
 
 def _bearer(token: object) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .service import Replicas
 
 
-@dataclass(frozen=True)
-class ReplicaStatistics:
+class ReplicaStatistics(NamedTuple):
     """One replica, as the client sees it.
 
     Attributes:
@@ -30,8 +29,7 @@ class ReplicaStatistics:
     latency: tuple[float, float, float] | None
 
 
-@dataclass(frozen=True)
-class Statistics:
+class Statistics(NamedTuple):
     """What a client has counted since it was made.
 
     Attributes:

@@ -165,7 +165,10 @@ def settled() -> tuple[int, int]:
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="only Linux lists threads and descriptors")
 @pytest.mark.parametrize("close", [True, False])
-def test_nothing_is_left_of_clients_that_are_dropped(servers: list[Server], close: bool) -> None:
+@pytest.mark.parametrize("clients", [200, pytest.param(1000, marks=pytest.mark.soak)])
+def test_nothing_is_left_of_clients_that_are_dropped(
+    servers: list[Server], close: bool, clients: int
+) -> None:
     addresses = [server.address for server in servers]
 
     def make(count: int) -> None:
@@ -189,8 +192,8 @@ def test_nothing_is_left_of_clients_that_are_dropped(servers: list[Server], clos
     make(20)
     asyncio.run(make_async(20))
     threads, descriptors = settled()
-    make(200)
-    asyncio.run(make_async(200))
+    make(clients)
+    asyncio.run(make_async(clients))
     after = settled()
     assert after[0] <= threads + 4  # gRPC's own pool grows and shrinks
     assert after[1] <= descriptors + 4
