@@ -22,7 +22,7 @@ from ..errors import DeadlineExceeded, MessageTooLarge, ModelNotFound, ServingEr
 from ..wire.messages import Servable
 from .connections.connection import AGAIN_AFTER, Connection
 from .failures import Failure, error_of, failure_of
-from .replicas.replica import NO_WORD, Replica, Wanted
+from .replicas.replica import NO_WORD, Replica, State, Wanted
 from .replicas.service import Replicas
 from .steps import Abandon, Ask, Attempt, Flow, Metadata, Pause
 
@@ -117,9 +117,7 @@ class _Call:
     def run(self) -> Flow[Reply]:
         replicas = self.replicas
         replicas.begin(self.deadline - self.begun)
-        unheard = replicas.unheard()
-        if unheard:
-            yield Ask(unheard, min(_ASK, self._remaining() / 4), self.caller.metadata(), first=True)
+        yield from self._hear()
         while True:
             if self._remaining() <= 0:
                 raise self._out_of_time()
@@ -136,6 +134,18 @@ class _Call:
                 yield from self._revive(replica)
             if reply is not None:
                 return reply
+
+    def _hear(self) -> Flow[None]:
+        """Ask how the replicas are, where that is not known."""
+        unheard = self.replicas.unheard()
+        if not unheard:
+            return
+        yield Ask(unheard, min(_ASK, self._remaining() / 4), self.caller.metadata(), first=True)
+        self.replicas.was_connected |= any(replica.state is State.UP for replica in unheard)
+        if (
+            len(unheard) == 1 and not self.replicas.was_connected
+        ):  # there is no other to ask: the call finds out
+            unheard[0].state = State.UNKNOWN
 
     def _remaining(self) -> float:
         return self.deadline - time.monotonic()
@@ -206,8 +216,8 @@ class _Call:
         was_connected, self.replicas.was_connected = self.replicas.was_connected, True
         if (
             self.caller.connection.alone
-        ):  # gRPC has sent again what could be, unless no connection had come about
-            if was_connected or seconds < 2 * _SENT_AGAIN:
+        ):  # gRPC has sent again what could be, but where no connection came about
+            if was_connected:
                 raise self._error(_cut_off(seconds))
             self._again(replica)
             return

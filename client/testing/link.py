@@ -13,7 +13,7 @@ class Link:
 
     Args:
         to: the port of the server, of this package or any other.
-        largest_answer: a connection is cut when more bytes than that have come back on it.
+        largest_answer: a connection is ended when more bytes than that have come back on it; these arrive.
 
     Attributes:
         port: where it listens.
@@ -124,7 +124,8 @@ class Link:
                 else:
                     self.answered += len(data)
                     if self._largest_answer is not None and passed > self._largest_answer:
-                        break
+                        pair.end_answer()
+                        return
                 sink.sendall(data)
         if not pair.silent:
             pair.cut()
@@ -135,6 +136,10 @@ class _Pair:
 
     def __init__(self, near: socket.socket, far: socket.socket, silent: bool) -> None:
         self.near, self.far, self.silent = near, far, silent
+
+    def end_answer(self) -> None:
+        """End the connection behind what was sent: one that is closed with something unread loses that, too."""
+        self.near.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
         for end in (self.near, self.far):

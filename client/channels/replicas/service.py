@@ -127,9 +127,13 @@ class Replicas:
         return stale
 
     def unheard(self) -> list[Replica]:
-        """Give those to ask for their health before a call: all, where of several none has been heard of lately."""
+        """Give those to ask for their health before a call.
+
+        Of several, all, where none has been heard of lately. One that is alone, until it answered for the first time:
+        when a call fails, it is known then whether there was a connection.
+        """
         if len(self._members) == 1:
-            return []
+            return [] if self.was_connected else self.members
         now = time.monotonic()
         members = self.members
         fresh = any(member.state is State.UP and now - member.heard < FRESH for member in members)

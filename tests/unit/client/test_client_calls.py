@@ -70,7 +70,12 @@ async def test_unavailable_is_tried_again_by_the_async_client(scripted: Start) -
 
 def test_an_answer_that_began_is_not_asked_for_again(scripted: Start) -> None:
     server = scripted()
-    server.answers[PREDICT] = lambda request, context: predict_answer(y=np.zeros(1 << 20))
+
+    def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+        time.sleep(0.4)  # longer than gRPC takes until it has sent again what found no connection
+        return predict_answer(y=np.zeros(1 << 20))
+
+    server.answers[PREDICT] = answer
     with (
         Link(server.port, largest_answer=1 << 20) as cut,
         Client(cut.address, model="m") as caller,

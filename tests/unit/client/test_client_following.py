@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 
 import numpy as np
@@ -28,14 +27,12 @@ def test_addresses_that_come_and_go_behind_a_name_are_followed(
     monkeypatch.setattr(Name, "look_up", look_up)
     monkeypatch.setattr("slimserve.channels.replicas.following._INTERVAL", 0.05)
     with stack, Client("vgg.test", model="m") as client:
-        for _ in range(10):
+        while not (first.calls and second.calls):  # each is asked how it is first
             client.classify(PIXELS)
-        assert [len(server.calls) for server in (first, second, third)] == [5, 5, 0]
+        assert not third.calls
         behind[:] = [second, third]  # and no connection breaks
-        end = time.monotonic() + 10
-        while not third.calls:  # it is asked how it is first
+        while not third.calls:
             client.classify(PIXELS)
-            assert time.monotonic() < end
         before = len(first.calls)
         for _ in range(10):
             client.classify(PIXELS)
