@@ -15,7 +15,7 @@ from ..types import Array
 
 LARGEST = 127  # the largest magnitude of a value; in oneDNN the range of a filter stands for it
 LARGEST_SUM = 128  # of the values of input channels 2k and 2k + 1, which are multiplied at once
-_BELOW_SUM = 127.99  # what the sum is scaled to: both values may be rounded up
+_BELOW_SUM = LARGEST_SUM - 0.01  # what the sum is scaled to: both values may be rounded up
 
 
 class Statistics(NamedTuple):

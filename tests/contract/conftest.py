@@ -5,14 +5,15 @@ The suite starts embedded engines of its own. Two variables make it ask any othe
 SLIMSERVE_SERVER=host:port
     The address of a server, without TLS, of the models in SLIMSERVE_MODELS. It is asked, never reloaded or stopped.
 SLIMSERVE_MODELS=folder
-    The models: copies of those in tests/contract/recorded/models, and vgg_16, which `python -m export` wrote; where
-    there is no vgg_16, an engine of the suite's own serves it. Without SLIMSERVE_SERVER, engines of the suite's own
-    serve the folder.
+    The models: copies of those in tests/contract/recorded/models; vgg_16, which `python -m export` wrote; and what
+    tests.contract.generated_models writes. Where the last two are not in it, engines of the suite's own serve them.
+    Without SLIMSERVE_SERVER, engines of the suite's own serve the folder.
 
     cp -r tests/contract/recorded/models folder && cp -r models/vgg_16 folder
+    python -m tests.contract.generated_models folder 300
     python -m tests.contract.models_config folder > models.config
     tensorflow_model_server --port=8500 --model_config_file=models.config --allow_version_labels_for_unavailable_models
-    SLIMSERVE_SERVER=localhost:8500 SLIMSERVE_MODELS=folder python -m pytest tests/contract
+    SLIMSERVE_SERVER=localhost:8500 SLIMSERVE_MODELS=folder python -m pytest -m 'soak or not soak' tests/contract
 """
 
 import os

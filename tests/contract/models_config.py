@@ -5,15 +5,15 @@ from pathlib import Path
 
 from tests.support.recorded import RECORDED
 
-_VGG_16 = '  config { name: "vgg_16" base_path: "MODELS/vgg_16" model_platform: "tensorflow" }\n}\n'
+_MODEL = '  config {{ name: "{0}" base_path: "MODELS/{0}" model_platform: "tensorflow" }}\n'
 
 
 def models_config(folder: Path) -> str:
-    """What lists the recorded models and, where it is in the folder, vgg_16."""
-    text = (RECORDED / "models.config").read_text()
-    if (folder / "vgg_16").is_dir():
-        text = text.rstrip().removesuffix("}") + _VGG_16
-    return text.replace("MODELS", str(folder))
+    """What lists the recorded models and, where they are in the folder, vgg_16 and the generated ones."""
+    text = (RECORDED / "models.config").read_text().rstrip().removesuffix("}")
+    for path in sorted([*folder.glob("vgg_16"), *folder.glob("generated_*")]):
+        text += _MODEL.format(path.name)
+    return text.replace("MODELS", str(folder)) + "}\n"
 
 
 if __name__ == "__main__":

@@ -42,10 +42,12 @@ _REASONS = {
     "it needs tensorflow_model_server; the tests of the contract start engines of their own": [
         "cp -r tests/contract/recorded/models contract-models",
         "cp -r models/vgg_16 contract-models",
+        "python -m tests.contract.generated_models contract-models 300",
         "python -m tests.contract.models_config contract-models > models.config",
         "tensorflow_model_server --port=8500 --model_config_file=models.config "
         "--allow_version_labels_for_unavailable_models",
-        "SLIMSERVE_SERVER=localhost:8500 SLIMSERVE_MODELS=contract-models python -m pytest tests/contract",
+        "SLIMSERVE_SERVER=localhost:8500 SLIMSERVE_MODELS=contract-models "
+        "python -m pytest -m 'soak or not soak' tests/contract",
     ],
     "it needs Docker": [
         "docker compose --file serving_config/docker-compose.yml up --detach --wait",

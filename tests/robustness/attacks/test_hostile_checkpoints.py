@@ -168,6 +168,7 @@ def test_holes_of_a_sparse_archive_are_not_unpacked(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", [2, 3])
 @pytest.mark.parametrize("sliced", [(), ("--sliced",)], ids=["whole", "sliced"])
 def test_20000_mutants_are_refused_or_read_right(sliced: tuple[str, ...], seed: int) -> None:
