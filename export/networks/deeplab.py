@@ -20,6 +20,7 @@ from types import MappingProxyType
 from ..errors import ExportError
 from ..types import Padding, Shape, Tensor
 from ..weights.folding import BatchNorm, Depthwise
+from . import xception
 from .layers import Convolution, Layers
 from .mobilenet import version_2_features
 from .network import Network
@@ -192,4 +193,15 @@ def _network(
 
 _MOBILENET_V2 = _Backbone("mobilenet_v2", "MobilenetV2", "Conv", version_2_features, receptive_field=491)
 DEEPLAB_MOBILENET_V2 = _network(_MOBILENET_V2, _Parts(pooling=True, branches=False, decoder=False))
-NETWORKS = (DEEPLAB_MOBILENET_V2,)
+_RECEPTIVE_FIELDS = {41: 1147, 65: 1915, 71: 1987}  # of Xception, by depth
+
+
+def _xception(depth: int) -> Network:
+    name = f"xception_{depth}"
+    backbone = _Backbone(
+        name, name, "entry_flow/conv1_1", partial(xception.features, depth), _RECEPTIVE_FIELDS[depth]
+    )
+    return _network(backbone, _Parts(pooling=True, branches=True, decoder=True))
+
+
+NETWORKS = (DEEPLAB_MOBILENET_V2, *(_xception(depth) for depth in _RECEPTIVE_FIELDS))

@@ -48,6 +48,8 @@ class NumpyDeepLab:
         self._epsilon = 1e-3
         if "MobilenetV2/Conv/weights" in self._weights:
             net, fine = self._mobilenet_v2(pixels)
+        else:
+            net, fine = self._xception(pixels)
         self._epsilon = 1e-5
         height, width = net.shape[:2]
         beside = [self._relu(net, "aspp0")]
@@ -85,11 +87,53 @@ class NumpyDeepLab:
                 number += 1
         return net, fine
 
+    def _xception(self, image: Array) -> tuple[Array, Array]:
+        """As figure 4 of arXiv:1802.02611 has it; where a module has a stride, follows from the scopes there are."""
+        (top,) = {name.partition("/")[0] for name in self._weights if name.startswith("xception_")}
+        net = self._relu(image, f"{top}/entry_flow/conv1_1", 2)
+        net = self._relu(net, f"{top}/entry_flow/conv1_2")
+        deep = f"{top}/entry_flow/block5/unit_1/xception_module/shortcut/weights" in self._weights
+        plan = [("entry_flow", block, 2) for block in (1, 2, 3)]
+        if deep:
+            plan = [("entry_flow", block, stride) for block, stride in enumerate((2, 1, 2, 1, 2), 1)]
+        plan += [("middle_flow", 1, 1), ("exit_flow", 1, 2), ("exit_flow", 2, 1)]
+        reached, rate = 2, 1
+        for flow, block, stride in plan:
+            own, strides = stride, reached < self._output_stride
+            if strides:
+                reached *= own
+            else:
+                stride = 1
+            unit = 1
+            while (
+                f"{(scope := f'{top}/{flow}/block{block}/unit_{unit}/xception_module')}"
+                "/separable_conv1_pointwise/weights" in self._weights
+            ):
+                last = (flow, block) == ("exit_flow", 2)
+                inside = net
+                for number in (1, 2, 3):
+                    part = f"{scope}/separable_conv{number}"
+                    inside = inside if last else np.maximum(inside, 0)
+                    inside = self._conv(inside, f"{part}_depthwise", stride if number == 3 else 1, rate)
+                    inside = np.maximum(inside, 0) if last else inside
+                    inside = self._conv(inside, f"{part}_pointwise")
+                    inside = np.maximum(inside, 0) if last else inside
+                    if number == 2 and (flow, block) == ("entry_flow", 3 if deep else 2):
+                        fine = inside
+                if f"{scope}/shortcut/weights" in self._weights:
+                    net = self._conv(net, f"{scope}/shortcut", stride) + inside
+                else:
+                    net = inside if last else net + inside
+                unit += 1
+            if not strides:
+                rate *= own
+        return net, fine
+
     def _separable(self, net: Array, scope: str, rate: int = 1) -> Array:
         return self._relu(np.maximum(self._conv(net, f"{scope}_depthwise", 1, rate), 0), f"{scope}_pointwise")
 
-    def _relu(self, net: Array, scope: str) -> Array:
-        return np.maximum(self._conv(net, scope), 0)
+    def _relu(self, net: Array, scope: str, stride: int = 1) -> Array:
+        return np.maximum(self._conv(net, scope, stride), 0)
 
     def _value(self, name: str) -> Array:
         return self._weights[name].astype(np.float64)
