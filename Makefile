@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 WHEELS := $(VENV)/wheels
 DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-check -d $(WHEELS)
 
-.PHONY: help setup demo test soak published lint docs bench quality clean
+.PHONY: help setup demo test soak published docker lint docs bench quality clean
 help:  ## what there is to type
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
 
@@ -28,11 +28,14 @@ demo: $(READY)  ## checkpoint, export, serve, classify and segment; KEEP=1 leave
 test: $(READY)  ## every test
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-soak: $(READY)  ## the long runs that `make test` leaves out: attacks, kills, full disks, half an hour of load
+soak: $(READY)  ## the long runs that `make test` leaves out: attacks, kills, full disks, half an hour of load, Docker
 	$(BIN)/python -m pytest -m soak
 
 published: $(READY)  ## the published MobileNet through everything; needs the package index
 	$(BIN)/python -m pytest -m soak -s tests/published
+
+docker: $(READY)  ## the rendered compose files in a real Docker engine; SLIMSERVE_IMAGE names the server's image
+	$(BIN)/python -m pytest -m soak -s tests/docker
 
 lint: $(READY)  ## ruff, mypy, and which part may import which
 	$(BIN)/ruff check .

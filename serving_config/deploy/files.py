@@ -5,9 +5,8 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from .. import models_config_text
 from ..protocol import ModelServerConfig
-from . import compose_file, config_files, image_build, manifests, monitoring, templates
+from . import compose_file, config_files, image_build, manifests, models_config_text, monitoring, templates
 from .plan import Plan
 from .wanted import FILE, Wanted
 

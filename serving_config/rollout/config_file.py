@@ -5,7 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .. import models_config, models_config_text
+from .. import models_config
+from ..deploy import models_config_text
 from ..errors import ServingConfigError
 from ..protocol import ModelConfig, ModelServerConfig
 

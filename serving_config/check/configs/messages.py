@@ -8,15 +8,14 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from ... import protocol
 from ..finding import Finding
-from .text_proto import BOOLEANS, Node, integer
+from .text_proto import Node
 
-_INTEGERS = {
-    FieldDescriptor.TYPE_INT32: (-(2**31), 2**31 - 1),
-    FieldDescriptor.TYPE_INT64: (-(2**63), 2**63 - 1),
-    FieldDescriptor.TYPE_UINT32: (0, 2**32 - 1),
-    FieldDescriptor.TYPE_UINT64: (0, 2**64 - 1),
+_BITS = {
+    FieldDescriptor.CPPTYPE_INT32: 31,
+    FieldDescriptor.CPPTYPE_INT64: 63,
+    FieldDescriptor.CPPTYPE_UINT32: 32,
+    FieldDescriptor.CPPTYPE_UINT64: 64,
 }
-_STRINGS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 
 
 def message(name: str) -> Descriptor:
@@ -28,11 +27,16 @@ def message(name: str) -> Descriptor:
 def conform(root: Node, descriptor: Descriptor) -> list[Finding]:
     """Where the tree is not a `descriptor` message: unknown fields, wrong types, repetitions.
 
-    Where nothing is found, protobuf's own parser has the last word; it does not know what an Any holds.
+    Protobuf's own parser says whether there is a fault; it does not know what an Any holds.
     """
-    faults = list(_message_faults(root, descriptor))
-    if faults or any(node.name.startswith("[") for node in root.walk()):
-        return faults
+    refusal = _refusal(root, descriptor)
+    if refusal is None:
+        return []
+    faults = list(_message_faults(root, root.source, descriptor))
+    return faults if faults or any(node.name.startswith("[") for node in root.walk()) else [refusal]
+
+
+def _refusal(root: Node, descriptor: Descriptor) -> Finding | None:
     try:
         text_format.Parse(root.source, message_factory.GetMessageClass(descriptor)())
     except text_format.ParseError as error:
@@ -40,13 +44,13 @@ def conform(root: Node, descriptor: Descriptor) -> list[Finding]:
         secret = descriptor.name == protocol.SSLConfig.DESCRIPTOR.name
         words = str(error).partition(" : ")[2] or str(error)
         message = "breaks the grammar of the text format" if secret else words
-        return [Finding(root.path, error.GetLine() or 1, message, "correct it")]
+        return Finding(root.path, error.GetLine() or 1, message, "correct it")
     except UnicodeDecodeError:
-        return [root.fault("a string is not UTF-8 text", "correct it")]
-    return []
+        return root.fault("a string is not UTF-8 text", "correct it")
+    return None
 
 
-def _message_faults(parent: Node, descriptor: Descriptor) -> Iterator[Finding]:
+def _message_faults(parent: Node, source: str, descriptor: Descriptor) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for node in parent.fields:
         field = descriptor.fields_by_name.get(node.name)
@@ -62,7 +66,7 @@ def _message_faults(parent: Node, descriptor: Descriptor) -> Iterator[Finding]:
         if group in seen and not _is_repeated(field):
             yield node.fault(f"{node.name} is set although {seen[group]} already is", "keep one of the two")
         seen[group] = node.name
-        yield from _value_faults(node, field)
+        yield from _value_faults(node, source, field)
 
 
 def _is_repeated(field: FieldDescriptor) -> bool:
@@ -72,47 +76,39 @@ def _is_repeated(field: FieldDescriptor) -> bool:
     return bool(field.label == repeated)  # type: ignore[attr-defined]  # as protobuf before 6.31 has it
 
 
-def _value_faults(node: Node, field: FieldDescriptor) -> Iterator[Finding]:
+def _value_faults(node: Node, source: str, field: FieldDescriptor) -> Iterator[Finding]:
     kind = field.message_type
     if kind is not None and node.is_message:
-        yield from _message_faults(node, kind)
+        yield from _message_faults(node, source, kind)
     elif kind is not None:
         inside = next(iter(kind.fields_by_name), "")
         advice = f"write {node.name} {{ {inside}: {node.text} }}" if inside == "value" else "use { ... }"
         yield node.fault(f"{node.name} is a message, not a value", advice)
-    elif node.is_message or not _fits(node, field):
+    elif node.is_message or not _fits(node, source, field):
         shown = "{ ... }" if node.is_message else repr(node.text) if node.quoted else node.text
         if "PRIVATE KEY-" in (node.text or ""):
             shown = "a private key"
         yield node.fault(f"{node.name} is {shown}", f"give it {_wanted(field)}")
 
 
-def _fits(node: Node, field: FieldDescriptor) -> bool:
-    text = node.text or ""
-    if node.quoted or field.type in _STRINGS:
-        return node.quoted and field.type in _STRINGS
-    if field.type == FieldDescriptor.TYPE_BOOL:
-        return text in BOOLEANS
-    if field.enum_type is not None:
-        return text in field.enum_type.values_by_name or integer(text) in field.enum_type.values_by_number
-    if field.type in _INTEGERS:
-        low, high = _INTEGERS[field.type]
-        return low <= (integer(text) or 0) <= high and integer(text) is not None
+def _fits(node: Node, source: str, field: FieldDescriptor) -> bool:
+    assert field.containing_type is not None
+    alone = message_factory.GetMessageClass(field.containing_type)()
     try:
-        text_format.ParseFloat(text)
-    except ValueError:
+        text_format.Parse(f"{node.name}: {source[node.value_start : node.end]}", alone)
+    except (text_format.ParseError, UnicodeDecodeError):
         return False
     return True
 
 
 def _wanted(field: FieldDescriptor) -> str:
-    if field.type == FieldDescriptor.TYPE_BOOL:
+    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return "true or false"
-    if field.type in _STRINGS:
+    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         return "a string in quotes"
     if field.enum_type is not None:
         return f"one of {', '.join(field.enum_type.values_by_name)}"
-    if field.type in _INTEGERS:
-        low, high = _INTEGERS[field.type]
-        return f"a whole number from {low} to {high}"
-    return "a number"
+    bits = _BITS.get(field.cpp_type)
+    if bits is None:
+        return "a number"
+    return f"a whole number from {-(2**bits) if bits % 2 else 0} to {2**bits - 1}"

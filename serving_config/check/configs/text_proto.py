@@ -1,7 +1,7 @@
-"""Read a text-format protocol buffer into a tree that knows its lines.
+"""Where the fields of a text-format protocol buffer stand: a tree that knows places and lines.
 
-The protobuf runtime's own text parser stops at the first fault and forgets the lines of what it accepted;
-`check` needs all faults and the line of every value. That parser has the last word (messages.py). Grammar:
+Protobuf's own parser says what is right (messages.py). But it stops at the first fault and forgets the lines of what
+it accepted; `check` needs all faults and the line of every value, and roll-outs change a file in its places. Grammar:
 https://protobuf.dev/reference/protobuf/textformat-spec/. What an Any holds is kept under the name in its brackets.
 """
 
@@ -23,9 +23,6 @@ _TOKEN = re.compile(
 )
 _OPENERS = {"{": "}", "<": ">"}
 _TRUE = {"true", "True", "t", "1"}
-BOOLEANS = _TRUE | {"false", "False", "f", "0"}
-
-
 _EXAMPLE = 'write the text format: model_config_list { config { name: "..." } }'
 # What people write in the place of the text format, by a sign of it; the last one found is named.
 _OTHER_FORMATS = (
@@ -44,11 +41,17 @@ _OTHER_FORMATS = (
 
 @dataclass
 class Node:
-    """One field: `text` is the scalar as written (None for a message), `fields` what a message holds."""
+    """One field, from `start` to `end` in the text; its value begins at `value_start`.
+
+    `text` is the scalar (None for a message), without quotes where it was `quoted`; `fields` is what a message holds.
+    """
 
     name: str
     path: Path
     line: int
+    start: int
+    value_start: int
+    end: int = 0
     text: str | None = None
     quoted: bool = False
     fields: list["Node"] = field(default_factory=list)
@@ -65,9 +68,10 @@ class Node:
         """The whole number, 0 where none is written."""
         return integer(self.text or "") or 0
 
-    def all(self, name: str) -> list["Node"]:
-        """The fields of that name, in order."""
-        return [node for node in self.fields if node.name == name]
+    def all(self, name: str, *deeper: str) -> list["Node"]:
+        """The fields along a path of names, in order."""
+        found = [node for node in self.fields if node.name == name]
+        return [below for node in found for below in node.all(*deeper)] if deeper else found
 
     def first(self, *path: str) -> "Node | None":
         """The first field along a path of names, or None."""
@@ -119,6 +123,8 @@ class _Token:
     kind: str
     text: str
     line: int
+    start: int
+    end: int
 
 
 class _Reader:
@@ -167,7 +173,7 @@ class _Reader:
             if token.kind not in ("word", "mark") or token.text in _OPENERS:
                 raise TextProtoError(token.line, f"expected `]` after a type, found {_shown(token)}")
             words.append(token.text)
-        return _Token("word", f"[{''.join(words)}]", opener.line)
+        return _Token("word", f"[{''.join(words)}]", opener.line, opener.start, opener.end)
 
     def values(self, name: _Token) -> Iterator[Node]:
         colon = self.took(":")
@@ -186,23 +192,26 @@ class _Reader:
 
     def one(self, name: _Token, colon: bool) -> Node:
         token = self.next()
+        node = Node(name.text, self.path, name.line, name.start, token.start)
         if token.kind == "mark" and token.text in _OPENERS:
             self.open.append(token.line)
-            fields = self.message(_OPENERS[token.text])
+            node.fields = self.message(_OPENERS[token.text])
             self.open.pop()
-            return Node(name.text, self.path, name.line, fields=fields)
-        if not colon or token.kind not in ("word", "string"):
+        elif not colon or token.kind not in ("word", "string"):
             wanted = "a value" if colon else "`:` or `{`"
             quotes = ": texts stand in quotes" if token.text == "/" else ""
             message = f"expected {wanted} after {name.text}, found {_shown(token)}{quotes}"
             raise TextProtoError(token.line, message)
-        if token.kind == "word":
-            return Node(name.text, self.path, name.line, text=token.text)
-        parts = [token.text]
-        while self.peek().kind == "string":
-            parts.append(self.next().text)
-        text = b"".join(text_encoding.CUnescape(part[1:-1]) for part in parts).decode("utf-8", "replace")
-        return Node(name.text, self.path, name.line, text=text, quoted=True)
+        else:
+            parts = [token.text]
+            while token.kind == "string" and self.peek().kind == "string":
+                parts.append(self.next().text)
+            node.text, node.quoted = token.text, token.kind == "string"
+            if node.quoted:
+                unescaped = b"".join(text_encoding.CUnescape(part[1:-1]) for part in parts)
+                node.text = unescaped.decode("utf-8", "replace")
+        node.end = self.tokens[self.at - 1].end
+        return node
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -214,10 +223,10 @@ def _tokens(text: str) -> Iterator[_Token]:
         if not match:
             raise TextProtoError(line, f"cannot read {text[at : text.find(chr(10), at)][:40]!r}")
         if match.lastgroup != "space":
-            yield _Token(str(match.lastgroup), match.group(), line)
+            yield _Token(str(match.lastgroup), match.group(), line, at, match.end())
         line += match.group().count("\n")
         at = match.end()
-    yield _Token("end", "", line)
+    yield _Token("end", "", line, at, at)
 
 
 def _shown(token: _Token) -> str:
@@ -233,7 +242,7 @@ def read(text: str, path: Path) -> Node:
     Raises:
         TextProtoError: the text is not in text format.
     """
-    return Node("", path, 1, fields=_Reader(text, path).message(""), source=text)
+    return Node("", path, 1, 0, 0, len(text), fields=_Reader(text, path).message(""), source=text)
 
 
 def read_file(path: Path) -> tuple[Node | None, list[Finding]]:

@@ -72,13 +72,7 @@ class Caller:
     def predict(
         self, model: str, values: object, key: str = "x", timeout: float = WAIT, **spec: object
     ) -> np.ndarray:
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name = model
-        if "version" in spec:
-            request.model_spec.version.value = spec["version"]
-        if "label" in spec:
-            request.model_spec.version_label = spec["label"]
-        request.inputs[key].CopyFrom(tf.make_tensor_proto(values))
+        request = predict_request(model, values, key, **spec)
         response = self.prediction.Predict(request, timeout=timeout)
         name = "y" if "y" in response.outputs else "counted"
         return tf.make_ndarray(response.outputs[name])
@@ -99,6 +93,17 @@ class Caller:
         request = model_management_pb2.ReloadConfigRequest()
         request.config.ParseFromString(config.SerializeToString())
         self.models.HandleReloadConfigRequest(request, timeout=WAIT)
+
+
+def predict_request(model: str, values: object, key: str = "x", **spec: object) -> predict_pb2.PredictRequest:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    if "version" in spec:
+        request.model_spec.version.value = spec["version"]
+    if "label" in spec:
+        request.model_spec.version_label = spec["label"]
+    request.inputs[key].CopyFrom(tf.make_tensor_proto(values))
+    return request
 
 
 def listing(

@@ -13,6 +13,8 @@ from tensorflow_serving.config import model_server_config_pb2
 PATH = Path("file.config")
 NAMES = ["ModelServerConfig", "BatchingParameters", "MonitoringConfig", "SSLConfig", "PlatformConfigMap"]
 
+RATE = "model_config_list { config { logging_config { sampling_config { sampling_rate: %s } } } }"
+
 
 def accepts(text: str, name: str) -> bool:
     try:
@@ -65,6 +67,7 @@ def officially_accepts(text: str, name: str) -> bool:
         ),
         ("ModelServerConfig", "model_config_list { config { model_version_policy { all {} latest {} } } }"),
         ("ModelServerConfig", "model_config_list {} custom_model_config {}"),
+        *(("ModelServerConfig", RATE % rate) for rate in ("inf", "-Infinity", "nan", "1.5f", "0x1", "one")),
         ("ModelServerConfig", "$"),
         ("PlatformConfigMap", 'platform_configs { key: "tensorflow" value { } }'),
     ],

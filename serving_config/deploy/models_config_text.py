@@ -1,41 +1,13 @@
 """Change the versions and labels in the text of a models.config, and leave everything else in it as it is."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from google.protobuf import text_format
 
-from .protocol import ModelConfig, ModelServerConfig
-
-_TOKEN = re.compile(
-    r"""(?P<skip> (?: \s | , | ; | \#[^\n]* )+ )
-    | (?P<word> "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | [\w.+-]+ )
-    | (?P<mark> [{}:] )""",
-    re.VERBOSE,
-)
-
-
-@dataclass
-class _Field:
-    """A field of a text proto: its span in the text, and what it holds."""
-
-    name: str
-    start: int
-    end: int = 0
-    value: str = ""
-    value_start: int = 0
-    children: list["_Field"] = field(default_factory=list)
-
-    def all(self, *path: str) -> list["_Field"]:
-        """The fields below this one by their names, such as ("specific", "versions")."""
-        found = [child for child in self.children if child.name == path[0]]
-        return [deeper for child in found for deeper in child.all(*path[1:])] if path[1:] else found
-
-    def text_of(self, name: str) -> str:
-        """The value of a field, without its quotes; empty where it is missing."""
-        values = [child.value for child in self.all(name)]
-        return values[0].strip("\"'") if values else ""
+from ..check.configs import text_proto
+from ..check.configs.text_proto import Node
+from ..protocol import ModelConfig, ModelServerConfig
 
 
 class _UnusualError(Exception):
@@ -60,7 +32,7 @@ def edited(text: str, config: ModelServerConfig) -> str | None:
         for model in config.model_config_list.config:
             text = _with(text, model)
         return text if text_format.Parse(text, ModelServerConfig()) == config else None
-    except (_UnusualError, text_format.ParseError):
+    except (_UnusualError, text_proto.TextProtoError, text_format.ParseError):
         return None
 
 
@@ -84,25 +56,25 @@ def _with(text: str, model: ModelConfig) -> str:
     found = _config(text, model.name)
     text = _replaced(
         text,
-        {f.value: f for f in found.all("model_version_policy", "specific", "versions")},
+        {f.value(): f for f in found.all("model_version_policy", "specific", "versions")},
         dict(zip(versions, versions, strict=True)),
         None,
     )
     found = _config(text, model.name)
-    labels = {f.text_of("key"): f for f in found.all("version_labels")}
+    labels = {f.value("key"): f for f in found.all("version_labels")}
     wanted = {label: str(version) for label, version in sorted(model.version_labels.items())}
     return _replaced(text, labels, wanted, found.all("model_version_policy"))
 
 
-def _config(text: str, name: str) -> _Field:
-    for found in _parsed(text).all("model_config_list", "config"):
-        if found.text_of("name") == name:
+def _config(text: str, name: str) -> Node:
+    for found in text_proto.read(text, Path()).all("model_config_list", "config"):
+        if found.value("name") == name:
             return found
     raise _UnusualError
 
 
 def _replaced(
-    text: str, there: Mapping[str, _Field], wanted: Mapping[str, str], after: Sequence[_Field] | None
+    text: str, there: Mapping[str, Node], wanted: Mapping[str, str], after: Sequence[Node] | None
 ) -> str:
     """The text with fields for `wanted`, a value by its key, in the place of those that are there.
 
@@ -114,7 +86,7 @@ def _replaced(
     for key, found in there.items():
         if key not in wanted:
             edits.append((*_line(text, found), ""))
-        elif found.children:
+        elif found.fields:
             values = found.all("value")
             if len(values) != 1:
                 raise _UnusualError
@@ -137,7 +109,7 @@ def _replaced(
     return text
 
 
-def _line(text: str, found: _Field) -> tuple[int, int]:
+def _line(text: str, found: Node) -> tuple[int, int]:
     """The span of the lines that hold this field and nothing else."""
     start = text.rfind("\n", 0, found.start) + 1
     end = text.find("\n", found.end)
@@ -146,44 +118,3 @@ def _line(text: str, found: _Field) -> tuple[int, int]:
     if text[start : found.start].strip() or (rest and not rest.startswith("#")):
         return found.start, found.end
     return start, end
-
-
-def _parsed(text: str) -> _Field:
-    root = _Field("", 0, len(text))
-    tokens = list(_tokens(text))
-    stack = [root]
-    index = 0
-    while index < len(tokens):
-        word, start, end = tokens[index]
-        if word == "}":
-            stack[-1].end = end
-            stack.pop()
-            index += 1
-            if not stack:
-                raise _UnusualError
-            continue
-        child = _Field(word, start)
-        stack[-1].children.append(child)
-        following = [token for token, _, _ in tokens[index + 1 : index + 3]]
-        if following[:1] == ["{"] or following == [":", "{"]:
-            stack.append(child)
-            index += 1 + following.index("{") + 1
-        elif following[:1] == [":"] and len(following) == 2 and following[1] not in "{}:":
-            child.value, child.value_start, child.end = tokens[index + 2]
-            index += 3
-        else:
-            raise _UnusualError
-    if stack != [root]:
-        raise _UnusualError
-    return root
-
-
-def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
-    at = 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            raise _UnusualError
-        if match.lastgroup != "skip":
-            yield match.group(), match.start(), match.end()
-        at = match.end()
