@@ -50,6 +50,7 @@ _REASONS = {
         "python -m pytest -m 'soak or not soak' tests/contract",
     ],
     "it needs Docker": [
+        "DOCKER_HOST=unix:///var/run/docker.sock SLIMSERVE_IMAGE=tensorflow/serving:2.20.0 make docker",
         "docker compose --file serving_config/docker-compose.yml up --detach --wait",
         'docker compose --file serving_config/docker-compose.yml logs | grep -iE "not registered|error"',
         "docker run --rm --entrypoint /usr/bin/tensorflow_model_server tensorflow/serving:2.20.0 --version",
