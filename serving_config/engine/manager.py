@@ -214,8 +214,6 @@ class Manager:
             except OSError as error:
                 log.error("model %s: cannot read %s: %s", name, model.base_path, error.strerror)
                 return
-            if not wanted:
-                return  # As TensorFlow Serving: versions deleted from disk go on being served.
         versions = self._versions.setdefault(name, {})
         with self._changed:
             for number, path in wanted.items():

@@ -31,32 +31,42 @@ def check(config: ModelServerConfig, served: Mapping[str, ModelConfig]) -> Model
                 f"Illegal to list model {model.name} multiple times in config list"
             )
         names.add(model.name)
-        _check_model(model, is_new=model.name not in served)
+        _check_model(model, served.get(model.name))
     return models
 
 
-def _check_model(model: ModelConfig, is_new: bool) -> None:
+def _check_model(model: ModelConfig, before: ModelConfig | None) -> None:
     path = local_path(model.base_path)
     if not path.is_absolute():
         raise rpc_error.invalid_argument(
             f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
         )
-    platform = model.model_platform
-    if model.model_type == _TENSORFLOW and not platform:
-        platform = PLATFORM
-    if not platform:
+    platform = _platform(model)
+    if before is not None and platform != _platform(before):
         raise rpc_error.invalid_argument(
-            "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
-            f"ModelServerConfig::model_platform, model name is {model.name}"
+            f"Illegal to change a model's platform. For model {model.name} platform was {_platform(before)} and new "
+            f"platform requested is {platform}"
         )
     if platform != PLATFORM:
         raise rpc_error.invalid_argument(f"Model {model.name} requests unsupported platform {platform}")
     if not path.is_dir():
         raise rpc_error.invalid_argument(f"Could not find base path {path} for servable {model.name}")
-    if is_new and not wanted_versions(model):
+    if before is None and not wanted_versions(model):
         raise rpc_error.not_found(
             f"Unable to find a numerical version path for servable {model.name} at: {path}"
         )
+
+
+def _platform(model: ModelConfig) -> str:
+    platform = model.model_platform
+    fields = (
+        "ModelServerConfig::model_type (deprecated) {} ModelServerConfig::model_platform, model name is {}"
+    )
+    if model.model_type and platform:
+        raise rpc_error.invalid_argument(f"Illegal setting both {fields.format('and', model.name)}")
+    if not model.model_type and not platform:
+        raise rpc_error.invalid_argument(f"Illegal setting neither {fields.format('nor', model.name)}")
+    return platform or (PLATFORM if model.model_type == _TENSORFLOW else "other")
 
 
 def check_labels(model: ModelConfig, available: set[int], labels: Mapping[str, int]) -> dict[str, int]:

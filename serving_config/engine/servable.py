@@ -1,12 +1,14 @@
 """One version of one model in memory: a TensorFlow session and the signatures of its SavedModel."""
 
 import gc
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import grpc
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
@@ -43,7 +45,7 @@ class Servable:
                 )
         except Exception as error:
             self.close()
-            raise _load_error(error) from error
+            raise _load_error(error, (path / "saved_model.pb").exists()) from error
         self.signatures: Mapping[str, meta_graph_pb2.SignatureDef] = meta_graph.signature_def
 
     def run(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Any]:
@@ -99,9 +101,15 @@ def _name(dtype: tf.DType) -> str:
     return str(types_pb2.DataType.Name(dtype.as_datatype_enum)).removeprefix("DT_").lower()
 
 
-def _load_error(error: Exception) -> rpc_error.RpcError:
+def _load_error(error: Exception, is_there: bool) -> rpc_error.RpcError:
+    """TensorFlow's own error, and for a graph that cannot be read the code that TensorFlow Serving gives."""
     if isinstance(error, tf.errors.OpError):
-        return rpc_error.from_number(error.error_code, error.message)
-    if isinstance(error, OSError):
+        message = re.sub(
+            r"(?s).*\nNode: '[^\n]*'\n", "", error.message
+        )  # what TensorFlow's Python puts before it
+        return rpc_error.from_number(error.error_code, message)
+    if isinstance(error, OSError) and is_there:
+        return rpc_error.RpcError(grpc.StatusCode.DATA_LOSS, str(error))
+    if isinstance(error, (OSError, RuntimeError)):  # no graph, or none with the tag
         return rpc_error.not_found(str(error))
     return rpc_error.invalid_argument(f"{type(error).__name__}: {error}")

@@ -4,6 +4,7 @@ import logging
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -27,6 +28,9 @@ _OPTIONS = (
     ("grpc.max_send_message_length", -1),
     # Otherwise a second server would share the port without a word, and each get half of the calls.
     ("grpc.so_reuseport", 0),
+    # As TensorFlow Serving: a token that is too long for it is refused here too, with RESOURCE_EXHAUSTED.
+    ("grpc.max_metadata_size", 8192),
+    ("grpc.absolute_max_metadata_size", 8192),
 )
 
 
@@ -57,6 +61,14 @@ class Options:
     tls: ServerTls | None = None
 
 
+class _Health(health.HealthServicer):
+    """grpc.health.v1 with the words of gRPC's own service in C++, which TensorFlow Serving has."""
+
+    def Check(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802  gRPC's name
+        context.set_details("service name unknown")  # sent where the code is not OK
+        return super().Check(request, context)
+
+
 class Engine:
     """The engine. The port is bound at once, so that one in use shows before a model is loaded.
 
@@ -78,7 +90,7 @@ class Engine:
             raise ServingConfigError(f"cannot listen on {address}: {reason}") from error
         self.address = ports.address(options.host, self.port)
         self._manager = Manager(self._load, options.poll_seconds, options.models_root)
-        self._health = health.HealthServicer()
+        self._health = _Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._server.add_generic_rpc_handlers(
             services.handlers(self._manager, admission, options.tensor_content)

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from slimserve.serving_config.engine.manager import Manager
 from slimserve.serving_config.errors import ServingConfigError
-from tensorflow_serving.apis import get_model_status_pb2, model_pb2
+from tensorflow_serving.apis import model_pb2
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from tests.unit.serving_config.engine_calls import AFFINE, WAIT, Caller, State, listing, publish, write_warmup
@@ -46,29 +46,6 @@ def test_the_version_policy_says_what_is_served(
 ) -> None:
     caller = start_engine(listing(AFFINE, *versions, policy=policy))
     assert caller.states("affine") == dict.fromkeys(served, "AVAILABLE")
-
-
-def test_a_broken_version_ends_with_its_error_and_the_one_before_serves(
-    start_engine: Start, base_path: Path
-) -> None:
-    caller = start_engine(listing(base_path))
-    (base_path / ".tmp-2").mkdir()
-    (base_path / ".tmp-2" / "saved_model.pb").write_bytes(b"\x00\x01 not a SavedModel")
-    (base_path / ".tmp-2").rename(base_path / "2")
-    caller.wait_for("affine", {2: "END", 1: "AVAILABLE"})
-    request = get_model_status_pb2.GetModelStatusRequest()
-    request.model_spec.name = "affine"
-    status = caller.models.GetModelStatus(request, timeout=WAIT).model_version_status[0].status
-    assert status.error_code != 0
-    assert "saved_model.pb" in status.error_message
-    assert caller.predict("affine", [1.0]).tolist() == [3.0]
-
-
-def test_deleting_the_only_version_from_disk_does_not_unload_it(start_engine: Start, base_path: Path) -> None:
-    caller = start_engine(listing(base_path))
-    shutil.rmtree(base_path / "1")
-    time.sleep(0.3)
-    assert caller.predict("affine", [1.0]).tolist() == [3.0]
 
 
 def test_a_reload_replaces_the_whole_list(start_engine: Start, base_path: Path) -> None:
@@ -146,39 +123,6 @@ def test_a_version_that_is_wanted_again_while_a_request_holds_it_loads_again(pol
         assert len(closed) == 1
     finally:
         manager.stop()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda model: model.ClearField("model_platform"), "Illegal setting neither"),
-        (lambda model: setattr(model, "model_platform", "other"), "requests unsupported platform other"),
-        (lambda model: setattr(model, "base_path", "models/affine"), "to have an absolute path"),
-        (lambda model: setattr(model, "name", "new"), None),
-    ],
-    ids=["no platform", "other platform", "relative path", "good"],
-)
-def test_a_reload_is_checked_before_anything_changes(
-    start_engine: Start, change: Callable, message: str | None
-) -> None:
-    caller = start_engine(listing(AFFINE, 1))
-    config = listing(AFFINE, 1)
-    change(config.model_config_list.config[0])
-    if message:
-        with pytest.raises(grpc.RpcError, match=message):
-            caller.reload(config)
-        assert caller.states("affine") == {1: "AVAILABLE"}
-    else:
-        caller.reload(config)
-        assert caller.states("new") == {1: "AVAILABLE"}
-
-
-def test_a_model_listed_twice_is_refused(start_engine: Start) -> None:
-    caller = start_engine(listing(AFFINE, 1))
-    config = listing(AFFINE, 1)
-    config.model_config_list.config.append(config.model_config_list.config[0])
-    with pytest.raises(grpc.RpcError, match="Illegal to list model affine multiple times"):
-        caller.reload(config)
 
 
 def test_warm_up_requests_are_answered_before_a_version_serves(
