@@ -154,6 +154,8 @@ def _write(folder: Path, plan: Plan, model: Model, progress: StepProgress) -> No
     write_saved_model(folder, model, plan.checkpoint, progress)
     (folder / "assets").mkdir()
     (folder / "assets" / "labels.tsv").write_text(plan.labels.to_tsv(), "utf-8")
+    if plan.labels.colours:
+        (folder / "assets" / "colours.tsv").write_text(plan.labels.colours_to_tsv(), "utf-8")
     write_warmup_requests(folder, plan.network, plan.options.max_pixels)
 
 

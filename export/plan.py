@@ -14,7 +14,7 @@ from .checkpoint.weight_sets import NetworkWeights
 from .networks import Network
 from .options import GraphOptions
 from .types import Shape, WeightSet
-from .weights.labels import Labels, find_labels
+from .weights.labels import DATA_SETS, Labels, find_labels
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class Plan:
         options = replace(options, crop=options.crop or _named_crop(checkpoint, place.network))
         evaluated, warning = options.evaluated(place.network, classes)
         options = options.of(evaluated)
-        labels = find_labels(labels_file, (checkpoint.path, checkpoint.file), classes)
+        beside = (checkpoint.path, checkpoint.file)
+        labels = find_labels(labels_file, beside, classes, evaluated.data_sets)
         return cls(found, evaluated, options, labels, shapes, (warning,) if warning else ())
 
     @property
@@ -90,6 +91,11 @@ class Plan:
         if options.crop == _named_crop(self.checkpoint, self.network):
             notes.append(
                 f"images are cropped to {options.crop}x{options.crop}, as the name of the checkpoint says"
+            )
+        if self.labels.source in DATA_SETS.values():
+            notes.append(
+                f"the classes have the names and colours of {self.labels.source}, as {classes} are those of the "
+                "published checkpoint: --labels says otherwise"
             )
         if options.top_k > classes:
             notes.append(

@@ -113,7 +113,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         metavar="FILE",
         help="class names, a line each: name, identifier<TAB>name, or tf-slim's number:name (default: "
         "CHECKPOINT.labels.tsv where there is one, ImageNet's for 1000 classes, and for 1001, of which the first is "
-        "the background)",
+        "the background; of DeepLab those of VOC, Cityscapes or ADE20K for 21, 19 or 151)",
     )
     parser.add_argument(
         "--version",

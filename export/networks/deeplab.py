@@ -30,6 +30,7 @@ from .variables import Channels, Features, channels_of
 _Conv = partial(Convolution, norm=BatchNorm(epsilon=1e-5, scaled=True))
 _RATES = (6, 12, 18)  # at an output stride of 16; twice that at 8
 _DECODER_STRIDE = 4
+_DATA_SETS = {21: "pascal_voc_2012", 19: "cityscapes", 151: "ade20k"}
 _LOGITS = "logits/semantic"
 _PUBLISHED: Channels = MappingProxyType({})
 
@@ -183,6 +184,7 @@ def _network(
         centre=0.5,
         receptive_field=sees,
         as_stored=as_stored,
+        data_sets=_DATA_SETS,
         known_by=(f"{backbone.scope}/{backbone.first}/weights", f"{_LOGITS}/weights"),
         owned=(f"{backbone.scope}/", "image_pooling/", "aspp", "concat_projection/", "decoder/", "logits/"),
         variant=parts.words,

@@ -78,6 +78,7 @@ class Network:
         crops: sides that checkpoints of it were published for, which their names say.
         as_stored: where there are several variants, such as widths, the network whose variables have these shapes, by
             their names below the scope; None where there is one.
+        data_sets: which data set it was published for, by the number of classes: names in `export.weights.labels`.
         known_by: variables that tell that a checkpoint holds it, where its variables lie in several scopes; `scope` is
             "" then.
         owned: what the names of such a network's variables start with.
@@ -112,6 +113,7 @@ class Network:
     pools_globally: bool = False
     crops: tuple[int, ...] = ()
     as_stored: Callable[[Mapping[str, Shape]], Network] | None = None
+    data_sets: Mapping[int, str] = field(default_factory=dict)
     known_by: tuple[str, ...] = ()
     owned: tuple[str, ...] = ()
     variant: str = ""

@@ -1,4 +1,4 @@
-"""Class names: from a file, from beside the checkpoint, ImageNet's, or numbers.
+"""Class names: from a file, from beside the checkpoint, those of a public data set, or numbers.
 
 A labels file has a line for each class, in the order of the logits: `name`, `identifier<TAB>name` (as slim's
 ImageNet synsets), or `number:name` (as the labels.txt of slim's own datasets), in the order of the numbers. Names may
@@ -8,14 +8,16 @@ repeat, as ImageNet's two cranes do; identifiers may not, and are numbers where 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 
 from ..errors import ExportError
 
 _BACKGROUND = "background"
+DATA_SETS = {"pascal_voc_2012": "PASCAL VOC 2012", "cityscapes": "Cityscapes", "ade20k": "ADE20K"}
 _NUMBERED = re.compile(r"(\d{1,6})\s*:(.*)")
 
 
@@ -27,19 +29,30 @@ class Labels:
         identifiers: unique, such as a WordNet synset ("n01440764").
         names: for people; two ImageNet classes are both called "crane".
         source: where they come from, for the report.
+        colours: of the classes where a data set defines them, such as "#804080"; else none.
     """
 
     identifiers: tuple[str, ...]
     names: tuple[str, ...]
     source: str
+    colours: tuple[str, ...] = ()
 
     def to_tsv(self) -> str:
         """The labels as a file: `identifier<TAB>name`, a line for each class."""
         return "".join(f"{i}\t{name}\n" for i, name in zip(self.identifiers, self.names, strict=True))
 
+    def colours_to_tsv(self) -> str:
+        """The colours as a file: `number<TAB>#rrggbb`, a line for each class that has one."""
+        return "".join(f"{number}\t{colour}\n" for number, colour in enumerate(self.colours))
 
-def find_labels(labels_file: str | Path | None, checkpoint: Sequence[str | Path], classes: int) -> Labels:
-    """Labels from `labels_file`, else `<checkpoint>.labels.tsv`, else ImageNet's, else numbers.
+
+def find_labels(
+    labels_file: str | Path | None,
+    checkpoint: Sequence[str | Path],
+    classes: int,
+    data_sets: Mapping[int, str] = MappingProxyType({}),
+) -> Labels:
+    """Labels from `labels_file`, else `<checkpoint>.labels.tsv`, else a data set's, else ImageNet's, else numbers.
 
     ImageNet's are for 1000 classes, or 1001 with the background before them, as slim's Inception networks have them.
 
@@ -47,6 +60,7 @@ def find_labels(labels_file: str | Path | None, checkpoint: Sequence[str | Path]
         labels_file: asked for by the user, or None.
         checkpoint: paths that mean it, such as its folder and its prefix; names may lie beside each.
         classes: how many the checkpoint has.
+        data_sets: what the network was published for, by the number of classes: keys of DATA_SETS.
 
     Raises:
         ExportError: the file can't be read, has another number of lines, an empty or a repeated one.
@@ -56,11 +70,20 @@ def find_labels(labels_file: str | Path | None, checkpoint: Sequence[str | Path]
     for path in checkpoint:
         if (beside := Path(f"{path}.labels.tsv")).is_file():
             return _read(beside, classes)
+    if classes in data_sets:
+        return _of_data_set(data_sets[classes])
     if classes in (1000, 1001):
         text = (resources.files(__package__) / "imagenet_2012_classes.tsv").read_text("utf-8")
         return _parse(text if classes == 1000 else f"{_BACKGROUND}\n{text}", classes, "ImageNet")
     numbers = tuple(str(i) for i in range(classes))
     return Labels(numbers, tuple(f"class {number}" for number in numbers), "numbers (no labels file)")
+
+
+def _of_data_set(name: str) -> Labels:
+    """The classes and colours of a file here; a class is identified by its number, which the truth has too."""
+    text = (resources.files(__package__) / f"{name}_classes.tsv").read_text("utf-8")
+    numbers, names, colours = zip(*(line.split("\t") for line in text.splitlines()), strict=True)
+    return Labels(numbers, names, DATA_SETS[name], colours)
 
 
 def _read(file: Path, classes: int) -> Labels:

@@ -8,6 +8,7 @@ import pytest
 from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.errors import ExportError
+from slimserve.export.networks import NETWORKS
 from slimserve.export.options import GraphOptions
 from slimserve.export.plan import Plan
 from slimserve.export.weights.labels import Labels, find_labels
@@ -89,3 +90,51 @@ def test_names_beside_a_prefix_are_found_however_it_is_given(tmp_path: Path, giv
     with open_checkpoint(tmp_path / given) as checkpoint:
         plan = Plan.of(checkpoint, GraphOptions(), SMALL)
     assert plan.labels.names == ("road", "house", "tree")
+
+
+def voc_colour(number: int) -> str:
+    """VOC's own rule: three bits of the number at a time go to red, green and blue, the lowest to the highest."""
+    rgb = [
+        sum((number >> (3 * step + channel) & 1) << (7 - step) for step in range(8)) for channel in range(3)
+    ]
+    return "#" + bytes(rgb).hex()
+
+
+@pytest.mark.parametrize(
+    ("classes", "source", "some"),
+    [
+        (21, "PASCAL VOC 2012", {0: "background", 8: "cat", 15: "person", 20: "tv monitor"}),
+        (19, "Cityscapes", {0: "road", 6: "traffic light", 11: "person", 18: "bicycle"}),
+        (151, "ADE20K", {0: "other", 1: "wall", 13: "person", 76: "swivel chair", 150: "flag"}),
+    ],
+)
+def test_deeplabs_classes_are_those_of_its_data_sets(classes: int, source: str, some: dict[int, str]) -> None:
+    """By the numbers that the truth has."""
+    labels = find_labels(None, [], classes, NETWORKS["deeplab_xception_65"].data_sets)
+    assert labels.source == source
+    assert labels.identifiers == tuple(map(str, range(classes)))
+    assert {number: labels.names[number] for number in some} == some
+    assert len(set(labels.names)) == classes
+    assert len(labels.colours_to_tsv().splitlines()) == classes
+
+
+def test_colours_are_those_that_the_data_sets_define() -> None:
+    voc, streets, scenes = (
+        find_labels(None, [], classes, NETWORKS["deeplab_mobilenet_v2"].data_sets)
+        for classes in (21, 19, 151)
+    )
+    assert voc.colours == tuple(map(voc_colour, range(21)))
+    known = {
+        "road": "#804080",
+        "sidewalk": "#f423e8",
+        "sky": "#4682b4",
+        "person": "#dc143c",
+        "car": "#00008e",
+    }
+    assert {name: streets.colours[streets.names.index(name)] for name in known} == known
+    known = {"other": "#000000", "wall": "#787878", "sky": "#06e6e6", "person": "#96053d", "flag": "#5c00ff"}
+    assert {name: scenes.colours[scenes.names.index(name)] for name in known} == known
+
+
+def test_as_many_classes_of_another_network_have_numbers() -> None:
+    assert find_labels(None, [], 21, NETWORKS["vgg_16"].data_sets).source == "numbers (no labels file)"
