@@ -55,7 +55,7 @@ def _list() -> None:
     for published in PUBLISHED.values():
         known = any(name.startswith(published.network) for name in NETWORKS)
         about = published.data + ("" if known else ", which this version does not export")
-        print(f"{published.name:<32}  {about}")
+        print(f"{published.name:<42}  {about}")
 
 
 def _fetch(options: argparse.Namespace, prog: str) -> None:

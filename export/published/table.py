@@ -66,13 +66,29 @@ _WIDTHS_2 = ("1.0", "0.75", "0.5", "0.35")
 _SIDES_2 = (224, 192, 160, 128, 96)
 _VOC, _CITYSCAPES, _ADE20K = "PASCAL VOC 2012", "Cityscapes", "ADE20K"
 _DEEPLAB = {
-    "deeplabv3_mnv2_pascal_train_aug": ("2018_01_29", _VOC),
-    "deeplabv3_mnv2_pascal_trainval": ("2018_01_29", _VOC),
-    "deeplabv3_pascal_train_aug": ("2018_01_04", _VOC),
-    "deeplabv3_pascal_trainval": ("2018_01_04", _VOC),
-    "deeplabv3_mnv2_cityscapes_train": ("2018_02_05", _CITYSCAPES),
-    "deeplabv3_cityscapes_train": ("2018_02_06", _CITYSCAPES),
-    "deeplabv3_xception_ade20k_train": ("2018_05_29", _ADE20K),
+    "mobilenet_v2": (
+        ("deeplabv3_mnv2_pascal_train_aug", "2018_01_29", _VOC),
+        ("deeplabv3_mnv2_pascal_trainval", "2018_01_29", _VOC),
+        ("deeplabv3_mnv2_dm05_pascal_trainaug", "2018_10_01", _VOC),
+        ("deeplabv3_mnv2_dm05_pascal_trainval", "2018_10_01", _VOC),
+        ("deeplabv3_mnv2_cityscapes_train", "2018_02_05", _CITYSCAPES),
+        ("deeplabv3_mnv2_ade20k_train", "2018_12_03", _ADE20K),
+    ),
+    "xception_65": (
+        ("deeplabv3_pascal_train_aug", "2018_01_04", _VOC),
+        ("deeplabv3_pascal_trainval", "2018_01_04", _VOC),
+        ("deeplabv3_cityscapes_train", "2018_02_06", _CITYSCAPES),
+        ("deeplabv3_xception_ade20k_train", "2018_05_29", _ADE20K),
+    ),
+    # Their branches were found by search, and are others.
+    "dense_prediction_cell": (
+        ("deeplab_cityscapes_xception71_trainfine", "2018_09_08", _CITYSCAPES),
+        ("deeplab_cityscapes_xception71_trainvalfine", "2018_09_08", _CITYSCAPES),
+    ),
+    "mobilenet_v3": (
+        ("deeplab_mnv3_large_cityscapes_trainfine", "2019_11_15", _CITYSCAPES),
+        ("deeplab_mnv3_small_cityscapes_trainfine", "2019_11_15", _CITYSCAPES),
+    ),
 }
 
 _LISTED = (
@@ -95,8 +111,8 @@ _LISTED = (
     *(Published(name, f"{_SLIM}/{file}.tar.gz", name) for name, file in _NASNETS.items()),
     *(
         Published(name, f"{_SLIM}/{name}_{date}.tar.gz", f"deeplab_{backbone}", data)
-        for name, (date, data) in _DEEPLAB.items()
-        for backbone in ["mobilenet_v2" if "_mnv2_" in name else "xception_65"]
+        for backbone, checkpoints in _DEEPLAB.items()
+        for name, date, data in checkpoints
     ),
 )
 PUBLISHED = {published.name: published for published in _LISTED}

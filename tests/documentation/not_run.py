@@ -17,6 +17,10 @@ _REASONS = {
         "python -m export --ckpt mobilenet_v1_1.0_224",
         "slimserve classify cat.jpg --model mobilenet_v1",
         "python -m export --ckpt mobilenet_v1_1.0_224 --precision int8 --calibrate photos/ --accept-agreement 60",
+        "python -m export fetch deeplabv3_mnv2_pascal_train_aug",
+        "python -m export --ckpt deeplabv3_mnv2_pascal_train_aug",
+        "slimserve segment street.jpg --model deeplab_mobilenet_v2 -o out --label-map",
+        "slimserve evaluate JPEGImages/ --truth SegmentationClass/ --model deeplab_mobilenet_v2",
     ],
     "it needs a training run of the reader's; test_trained_checkpoints exports one": [
         "python -m export inspect train/",

@@ -8,6 +8,7 @@ import pytest
 from slimserve.export.checkpoint.recognition import find_network_in
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS, Network
+from slimserve.export.published.table import PUBLISHED
 
 from tests.support.checkpoints import tensorflow_v2
 from tests.support.deeplab_checkpoints import DECODER, random_weights, with_all_parts
@@ -65,3 +66,10 @@ def test_more_than_the_network_has_in_its_scopes_is_refused(tmp_path: Path) -> N
     weights["logits/semantic_1/weights"] = weights["logits/semantic/weights"]
     complaint = refusal(tensorflow_v2(tmp_path / "model", weights))
     assert "not deeplab_mobilenet_v2 alone: it also has logits/semantic_1/weights" in complaint
+
+
+def test_the_published_are_those_that_are_exported_but_for_other_architectures() -> None:
+    networks = {
+        published.network for published in PUBLISHED.values() if published.network.startswith("deeplab")
+    }
+    assert networks - NETWORKS.keys() == {"deeplab_dense_prediction_cell", "deeplab_mobilenet_v3"}

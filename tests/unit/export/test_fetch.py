@@ -264,6 +264,7 @@ def test_addresses_are_those_of_the_public_tables() -> None:
         "mobilenet_v2_1.4_224": "mobilenet_v2/checkpoints/mobilenet_v2_1.4_224.tgz",
         "nasnet_large": "download.tensorflow.org/models/nasnet-a_large_04_10_2017.tar.gz",
         "pnasnet_mobile": "download.tensorflow.org/models/pnasnet-5_mobile_2017_12_13.tar.gz",
+        "deeplabv3_mnv2_ade20k_train": "download.tensorflow.org/models/deeplabv3_mnv2_ade20k_train_2018_12_03.tar.gz",
         "deeplabv3_mnv2_pascal_train_aug": "download.tensorflow.org/models/"
         "deeplabv3_mnv2_pascal_train_aug_2018_01_29.tar.gz",
     }
