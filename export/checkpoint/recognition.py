@@ -95,7 +95,7 @@ def _found(checkpoint: Checkpoint, wanted: Network | None, scope: str | None) ->
     if wanted and wanted not in held:
         called = " and ".join(network.name for network in held)
         raise ExportError(
-            f"{checkpoint.path} is not {wanted.name}: it holds {called}, its variables start with {held[0].scope}/; "
+            f"{checkpoint.path} is not {wanted.name}: it holds {called}, its variables {_begin(held[0])}; "
             f"say --net {held[0].name}, or leave --net out"
         )
     network = held[0]
@@ -154,6 +154,10 @@ def _guessed(
         f"{checkpoint.path} holds none of the networks that can be exported, which `python -m export --help` lists: "
         f"its variables {example}"
     )
+
+
+def _begin(network: Network) -> str:
+    return f"start with {network.scope}/" if network.scope else f"are such as {network.known_by[0]}"
 
 
 def _choices(places: Iterable[Place]) -> str:

@@ -13,7 +13,8 @@ from .contents import Checkpoint
 from .recognition import AVERAGE, Place
 from .weight_sets import NetworkWeights, listed
 
-_AUXILIARY = "AuxLogits"  # a second classifier that slim's Inception networks have while they are trained
+# A second classifier that slim's Inception networks and NASNets have while they are trained.
+_AUXILIARY = re.compile(r"(AuxLogits|aux_\d+/aux_logits)/")
 _STEPS = ("global_step", "beta1_power", "beta2_power")
 # tf.train's optimizers name what they keep of a variable after themselves. These are all that slim's training offers.
 _SLOT = re.compile(r"(Adadelta|Adagrad|Adam|Ftrl|Momentum|RMSProp)(_\d+)?")
@@ -45,7 +46,7 @@ def _reason(name: str, prefix: str, own: set[str], owned: Sequence[str]) -> str:
         return OTHER_SET
     if any(str(parent) in own for parent in PurePosixPath(name).parents):
         return SLOTS if _SLOT.fullmatch(name.rpartition("/")[2]) else BESIDE
-    if name.startswith(f"{prefix}{_AUXILIARY}/"):
+    if name.startswith(prefix) and _AUXILIARY.match(name, len(prefix)):
         return AUXILIARY
     if name == f"{prefix}mean_rgb":
         return MEAN

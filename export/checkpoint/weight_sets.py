@@ -110,6 +110,8 @@ def choose_set(checkpoint: Checkpoint, place: Place, wanted: WeightSet | None) -
         return complete[0], ""
     other: WeightSet = "raw" if complete[0] == "averages" else "averages"
     lacking = len(sets[other].missing)
+    if not sets[other].tensors:
+        return complete[0], f"the {_named(complete[0])} are exported: there are no {_named(other)}"
     return complete[0], (
         f"the {_named(complete[0])} are exported: there are {_named(other)} too, but not of {lacking} of "
         f"{len(sets[other].tensors) + lacking} variables"

@@ -155,7 +155,7 @@ class QuantizedLayers(FusedLayers):
 
     batch_norm = _refused("batch normalization without a convolution")
     avg_pool = global_pool = _refused("average pools")
-    concat = _refused("branches")
+    concat = shift = _refused("branches")
     relu = _refused("ReLU without a convolution")
     resize = _refused("feature maps of several sizes")
 

@@ -67,12 +67,14 @@ class VariableLayers(FinerCells):
         names, shapes = self._tensors(scope, stored.names)
         shape = stored.shape(*shapes)
         if norm is None:
-            (biases_,), _ = self._tensors(scope, ["biases"])
-            biases = self._variables.copy_of(biases_)
+            biases = _zeros(shape[2] if convolution.depthwise else shape[3])
+            if convolution.biases:
+                (name,), _ = self._tensors(scope, ["biases"])
+                biases = self._variables.copy_of(name)
             if stored is PLAIN_FILTER:
                 return self._variables.copy_of(*names), biases
             return Recipe(shape, names, stored.filter), biases
-        factor, offset = self._factor_and_offset(f"{scope}/BatchNorm", norm)
+        factor, offset = self._factor_and_offset(convolution.batch_norm_scope, norm)
 
         def folded(*values: Array) -> Array:
             filter_values, statistics = values[: len(names)], values[len(names) :]
@@ -91,8 +93,9 @@ class VariableLayers(FinerCells):
         return full, tuple(self._variables.copy_of(name).shape for name in full)
 
     def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
-        recipes = self.filter_and_biases(convolution)
-        return self._convolve(*with_fixed_padding(net, convolution), recipes)
+        for step in convolution.steps:
+            net = self._convolve(*with_fixed_padding(net, step), self.filter_and_biases(step))
+        return net
 
     def _convolve(self, net: Tensor, convolution: Convolution, recipes: tuple[Recipe, Recipe]) -> Tensor:
         """Convolve with the filter and biases that `recipes` make; the padding is TensorFlow's."""
@@ -118,20 +121,23 @@ class VariableLayers(FinerCells):
         self, convolution: Convolution, recipes: tuple[Recipe, Recipe]
     ) -> tuple[Tensor, Tensor]:
         """The filter and the biases in the dtype that is stored."""
-        scope = full_name(self._scope, convolution.scope)
+        # The two steps of a separable convolution have one scope.
+        step = "depthwise_" if convolution.depthwise else ""
+        prefix = f"{full_name(self._scope, convolution.scope)}/{step}"
         stored = tf.float32 if convolution.gives_scores or convolution.depthwise else self._stored
         weights, biases = (
-            tf.convert_to_tensor(self._variables.get(f"{scope}/{name}", _rounded(recipe, stored), stored))
+            tf.convert_to_tensor(self._variables.get(f"{prefix}{name}", _rounded(recipe, stored), stored))
             for name, recipe in zip(("weights", "biases"), recipes, strict=True)
         )
         return weights, biases
 
-    def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
+    def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm, *, relu: bool = True) -> Tensor:
         factor, offset = (
             self._variables.get(f"{full_name(self._scope, scope)}/{name}", recipe.then(_to_float32))
             for name, recipe in zip(("factor", "offset"), self._factor_and_offset(scope, norm), strict=True)
         )
-        return tf.nn.relu(net * tf.cast(factor, net.dtype) + tf.cast(offset, net.dtype))
+        net = net * tf.cast(factor, net.dtype) + tf.cast(offset, net.dtype)
+        return tf.nn.relu(net) if relu else net
 
     def max_pool(
         self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
@@ -147,8 +153,11 @@ class VariableLayers(FinerCells):
     def in_strips(self, net: Tensor, block: Callable[[Tensor], Tensor], margin: int) -> Tensor:
         return in_strips(net, block, margin) if self._in_strips else block(net)
 
-    def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
-        return tf.nn.avg_pool2d(net, ksize=kernel, strides=1, padding="SAME")
+    def avg_pool(self, net: Tensor, kernel: int, *, stride: int = 1) -> Tensor:
+        return tf.nn.avg_pool2d(net, ksize=kernel, strides=stride, padding="SAME")
+
+    def shift(self, net: Tensor) -> Tensor:
+        return tf.pad(net[:, 1:, 1:], [[0, 0], [0, 1], [0, 1], [0, 0]])
 
     def global_pool(self, net: Tensor) -> Tensor:
         mean = tf.reduce_mean(tf.cast(net, tf.float32), axis=[1, 2], keepdims=True)
@@ -200,6 +209,11 @@ def _doubled(net: Tensor, axis: int) -> Tensor:
     pairs = tf.stack([0.75 * net + 0.25 * before, 0.75 * net + 0.25 * behind], axis + 1)
     shape[axis] *= 2
     return tf.reshape(pairs, shape)
+
+
+def _zeros(channels: int) -> Recipe:
+    """Biases of a convolution that has none: the nodes take some."""
+    return Recipe((channels,), (), lambda: np.zeros(channels, np.float32))
 
 
 def _rounded(recipe: Recipe, dtype: tf.DType) -> Recipe:

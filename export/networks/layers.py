@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from ..types import Kernel, Padding, Tensor
-from ..weights.folding import PLAIN_FILTER, BatchNorm, Depthwise, StoredFilter
+from ..weights.folding import PLAIN_FILTER, BatchNorm, Depthwise, Pointwise, Separable, StoredFilter
 
 Activation = Literal["Relu", "Relu6"]  # as nodes of TensorFlow name them
 
@@ -25,7 +25,9 @@ class Convolution:
         padding: of the image or feature map.
         relu: whether ReLU follows.
         relu6: whether it is cut off at 6.
-        norm: batch normalization, its variables below `scope`/BatchNorm; without it there are biases.
+        norm: batch normalization; without it there are biases.
+        norm_scope: of the normalization's variables, where that is not `scope`/BatchNorm.
+        biases: whether there are some where nothing normalizes.
         stored: how the checkpoint stores the filter; `Depthwise` where each channel has one of its own.
     """
 
@@ -38,12 +40,32 @@ class Convolution:
     relu: bool = True
     relu6: bool = False
     norm: BatchNorm | None = None
+    norm_scope: str = ""
+    biases: bool = True
     stored: StoredFilter = PLAIN_FILTER
 
     @property
     def sides(self) -> tuple[int, int]:
         """Height and width of the filter."""
         return (self.kernel, self.kernel) if isinstance(self.kernel, int) else self.kernel
+
+    @property
+    def batch_norm_scope(self) -> str:
+        """Of the normalization's variables."""
+        return self.norm_scope or f"{self.scope}/BatchNorm"
+
+    @property
+    def steps(self) -> tuple[Convolution, ...]:
+        """Itself; of a separable convolution with one filter for each channel, the two that it is.
+
+        As one filter, these would take as many products more as the filter has positions.
+        """
+        if not isinstance(self.stored, Separable) or self.stored.multiplier > 1:
+            return (self,)
+        return (
+            replace(self, relu=False, norm=None, biases=False, stored=Depthwise()),
+            replace(self, kernel=1, stride=1, rate=1, padding="SAME", stored=Pointwise()),
+        )
 
     @property
     def activation(self) -> Activation | None:
@@ -67,8 +89,8 @@ class Layers(Protocol):
     def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
         """Convolve, add the biases or normalize, apply ReLU or ReLU6."""
 
-    def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
-        """Normalize with the statistics of `scope` and apply ReLU, where no convolution comes first."""
+    def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm, *, relu: bool = True) -> Tensor:
+        """Normalize with the statistics of `scope`, where no convolution comes first; apply ReLU if `relu` says so."""
 
     def max_pool(
         self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
@@ -95,8 +117,11 @@ class Layers(Protocol):
     def pad_to(self, net: Tensor, side: int) -> Tensor:
         """Append rows and columns of zeros until there are `side` or more of each."""
 
-    def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
-        """Take the mean of the `kernel` x `kernel` positions around each; at the border, of those that exist."""
+    def avg_pool(self, net: Tensor, kernel: int, *, stride: int = 1) -> Tensor:
+        """Take the mean of `kernel` x `kernel` positions, padded as "SAME" pads; at the border, of those that exist."""
+
+    def shift(self, net: Tensor) -> Tensor:
+        """Drop the first row and column, and append a row and a column of zeros."""
 
     def global_pool(self, net: Tensor) -> Tensor:
         """Take the mean of all positions: [N, 1, 1, C]."""

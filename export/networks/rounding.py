@@ -8,7 +8,10 @@ Algorithms, 2nd edition, section 4.2), and what a layer errs passes on through t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from .layers import Convolution
 from .network import Network
 
 _FLOAT32 = 2.0**-24  # unit roundoffs
@@ -28,22 +31,45 @@ def tolerance(network: Network, precision: str) -> float:
     of many logits. The sums themselves are in float32. A depthwise layer is in float32 until its result is rounded. It
     adds up few products, of neighbours, which are alike: much of them cancels, and what was rounded before it weighs
     `_DEPTHWISE` times as much (measured: on photographs the published MobileNet v1 errs by 0.057 in bfloat16, and 0.105
-    is allowed). Errors of layers beside each other average out, and the bound is generous: with a sixteenth of the
-    channels and random weights, AlexNet, VGG-16, a ResNet and three Inceptions err by 0.005 to 0.02, MobileNet v2 by
-    0.14 of 0.16, all in bfloat16.
+    is allowed). Errors of layers beside each other average out: of those, what rounds most counts. The bound is
+    generous: with a sixteenth of the channels and random weights, AlexNet, VGG-16, a ResNet and three Inceptions err by
+    0.005 to 0.02, MobileNet v2 by 0.14 of 0.16, a NASNet with all of its channels by 0.004, all in bfloat16.
     int8: no bound follows from the network; half of the largest logit, which refuses what is no network at all.
     `export.verify.agreement` holds it against float32 on images like those that it is calibrated on, which are not
     those of the other comparisons.
     """
     shapes = [shape for shape in network.expected_variables().values() if len(shape) > 1]
-    depthwise = sum(
-        shape[-1] == 1 for shape in shapes
-    )  # [h, w, channels, 1], which meets one channel at a time
-    products = [math.prod(size or 1 for size in shape[: 2 if shape[-1] == 1 else -1]) for shape in shapes]
-    rounded = 3 * sum(shape[-1] not in (1, None) for shape in shapes)
-    if depthwise:
-        rounded = _DEPTHWISE**2 * rounded + depthwise
     if precision == "int8":
         return _INT8
+    # [h, w, channels, 1] of a depthwise layer meets one channel at a time.
+    products = [math.prod(size or 1 for size in shape[: 2 if shape[-1] == 1 else -1]) for shape in shapes]
     float32 = 2 * _FLOAT32 * sum(map(math.sqrt, products))
+    layers: Any = _Roundings(_DEPTHWISE**2 if any(shape[-1] == 1 for shape in shapes) else 1)
+    rounded: Any = network.logits(0, layers, "SAME", network.stride)
     return float32 + 4 * _SHORT.get(precision, 0.0) * math.sqrt(rounded)
+
+
+class _Roundings:
+    """`Layers` whose tensors are squares of what was rounded on the way to them, in unit roundoffs."""
+
+    def __init__(self, weight: int) -> None:
+        """Let what a layer rounds weigh so much where it is no depthwise one."""
+        self._weight = weight
+
+    def conv(self, rounded: int, convolution: Convolution) -> int:
+        for step in convolution.steps:
+            if not step.gives_scores:
+                rounded += 1 if step.depthwise else 3 * self._weight
+        return rounded
+
+    def concat(self, beside: Sequence[int]) -> int:
+        return max(beside)
+
+    def add(self, rounded: int, residual: int, **options: Any) -> int:
+        return max(rounded, residual)
+
+    def in_strips(self, rounded: int, block: Callable[[int], int], margin: int) -> int:
+        return block(rounded)
+
+    def __getattr__(self, layer: str) -> Callable[..., int]:
+        return lambda rounded, *arguments, **options: rounded

@@ -57,12 +57,12 @@ class _NotedVariables:
         scope, channels = convolution.scope, convolution.channels
         self._note(scope, convolution.stored.variables(convolution.sides, inputs, channels))
         if convolution.norm:
-            self._note(f"{scope}/BatchNorm", dict.fromkeys(convolution.norm.names, (channels,)))
-        else:
+            self._note(convolution.batch_norm_scope, dict.fromkeys(convolution.norm.names, (channels,)))
+        elif convolution.biases:
             self._note(scope, {"biases": (channels,)})
         return channels
 
-    def batch_norm(self, channels: Any, scope: str, norm: BatchNorm) -> Any:
+    def batch_norm(self, channels: Any, scope: str, norm: BatchNorm, *, relu: bool = True) -> Any:
         self._note(scope, dict.fromkeys(norm.names, (channels,)))
         return channels
 
@@ -75,4 +75,4 @@ class _NotedVariables:
     def _keep(self, channels: Any, *arguments: Any, **options: Any) -> Any:
         return channels
 
-    max_pool = pad_to = avg_pool = global_pool = upsample = relu = resize = refine = add = _keep
+    max_pool = pad_to = avg_pool = global_pool = upsample = relu = shift = resize = refine = add = _keep

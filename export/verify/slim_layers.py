@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,11 @@ class SlimLayers(FinerCells):
 
     def conv(self, net: Tensor, convolution: Convolution) -> Tensor:
         net, convolution = with_fixed_padding(net, convolution)
+        if convolution.norm and convolution.norm_scope:
+            bare = replace(convolution, norm=None, biases=False, relu=False)
+            return self.batch_norm(
+                self.conv(net, bare), convolution.norm_scope, convolution.norm, relu=convolution.relu
+            )
         channels = convolution.channels or self._classes
         options: dict[str, Any] = {
             "scope": convolution.scope,
@@ -39,6 +45,8 @@ class SlimLayers(FinerCells):
                 "normalizer_fn": tf_slim.batch_norm,
                 "normalizer_params": _normalizer(convolution.norm),
             }
+        elif not convolution.biases:
+            options["biases_initializer"] = None
         if isinstance(convolution.stored, Matrix):
             flat = tf_slim.fully_connected(tf_slim.flatten(net), channels, **options)
             return flat[:, None, None]
@@ -54,8 +62,9 @@ class SlimLayers(FinerCells):
             return tf_slim.separable_conv2d(net, channels, convolution.sides, multiplier, **options)
         return tf_slim.conv2d(net, channels, convolution.sides, **options)
 
-    def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm) -> Tensor:
-        return tf_slim.batch_norm(net, activation_fn=tf.nn.relu, scope=scope, **_normalizer(norm))
+    def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm, *, relu: bool = True) -> Tensor:
+        activation = tf.nn.relu if relu else None
+        return tf_slim.batch_norm(net, activation_fn=activation, scope=scope, **_normalizer(norm))
 
     def max_pool(
         self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
@@ -67,8 +76,11 @@ class SlimLayers(FinerCells):
     def in_strips(self, net: Tensor, block: Callable[[Tensor], Tensor], margin: int) -> Tensor:
         return block(net)
 
-    def avg_pool(self, net: Tensor, kernel: int) -> Tensor:
-        return tf_slim.avg_pool2d(net, kernel, stride=1, padding="SAME")
+    def avg_pool(self, net: Tensor, kernel: int, *, stride: int = 1) -> Tensor:
+        return tf_slim.avg_pool2d(net, kernel, stride=stride, padding="SAME")
+
+    def shift(self, net: Tensor) -> Tensor:
+        return tf.pad(net, [[0, 0], [0, 1], [0, 1], [0, 0]])[:, 1:, 1:]
 
     def global_pool(self, net: Tensor) -> Tensor:
         return tf.reduce_mean(net, [1, 2], keepdims=True)

@@ -72,6 +72,12 @@ class Depthwise(StoredFilter):
         return filter_values * factor[:, None]
 
 
+class Pointwise(StoredFilter):
+    """`pointwise_weights` is the filter, 1x1: the second step of a separable convolution."""
+
+    names: ClassVar[tuple[str, ...]] = ("pointwise_weights",)
+
+
 @dataclass(frozen=True)
 class Separable(StoredFilter):
     """A separable convolution: each input channel has filters of its own, and a 1x1 convolution mixes what they give.

@@ -13,7 +13,7 @@ MEAN_RGB = np.array([123.68, 116.78, 103.94], np.float32)
 
 def is_inception(network: Network) -> bool:
     """Whether slim evaluates the network with inception_preprocessing.py, unless it is told otherwise."""
-    return network.name.startswith(("inception", "mobilenet", "deeplab"))
+    return network.name.startswith(("inception", "mobilenet", "deeplab", "nasnet", "pnasnet"))
 
 
 def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -14,10 +14,10 @@ PUBLISHED = {
     "resnet_v1_50", "resnet_v1_101", "resnet_v1_152", "resnet_v1_200",
     "resnet_v2_50", "resnet_v2_101", "resnet_v2_152", "resnet_v2_200",
     "inception_v1", "inception_v2", "inception_v3", "inception_v4", "inception_resnet_v2",
-    "mobilenet_v1", "mobilenet_v2",
+    "mobilenet_v1", "mobilenet_v2", "nasnet_mobile", "nasnet_large",
 }  # fmt: skip
-# Millions of parameters with 1001 classes and without the auxiliary head, as published for the two.
-MILLIONS = {"inception_v4": 42.7, "inception_resnet_v2": 55.8}
+# Millions of parameters with 1001 classes and without the auxiliary head, as published.
+MILLIONS = {"inception_v4": 42.7, "inception_resnet_v2": 55.8, "nasnet_mobile": 5.3, "nasnet_large": 88.9}
 # Some of the names in the published checkpoints, with shapes, from every part of the networks.
 NAMES: dict[str, dict[str, tuple[int | None, ...]]] = {
     "inception_v4": {
@@ -76,6 +76,21 @@ NAMES: dict[str, dict[str, tuple[int | None, ...]]] = {
         "InceptionV2/Conv2d_1a_7x7/biases": (64,),
     },
     "inception_v1": {"InceptionV1/Mixed_5b/Branch_2/Conv2d_0a_3x3/weights": (3, 3, 32, 128)},
+    "nasnet_mobile": {
+        "conv0/weights": (3, 3, 3, 32),
+        "conv0_bn/gamma": (32,),
+        "cell_stem_0/comb_iter_0/right/separable_7x7_1/depthwise_weights": (7, 7, 32, 1),
+        "cell_stem_1/path2_conv/weights": (1, 1, 32, 11),
+        "cell_4/final_path_bn/moving_mean": (88,),
+        "reduction_cell_1/comb_iter_4/left/bn_sep_3x3_2/beta": (176,),
+        "cell_11/comb_iter_1/left/separable_5x5_2/pointwise_weights": (1, 1, 176, 176),
+        "final_layer/FC/weights": (1056, None),
+    },
+    "nasnet_large": {
+        "cell_6/path1_conv/weights": (1, 1, 1008, 168),
+        "cell_17/prev_1x1/weights": (1, 1, 4032, 672),
+        "final_layer/FC/biases": (None,),
+    },
     "resnet_v1_152": {"resnet_v1_152/block3/unit_36/bottleneck_v1/conv2/BatchNorm/gamma": (256,)},
     "resnet_v1_200": {"resnet_v1_200/block2/unit_24/bottleneck_v1/conv3/weights": (1, 1, 128, 512)},
     "resnet_v2_101": {

@@ -1,0 +1,1 @@
+"""NASNets, a page for each search that found one."""
