@@ -34,6 +34,12 @@ _REASONS = {
         "python -m benchmarks.quality.photographs",
         "pipx run pip-audit --strict --no-deps --disable-pip -r constraints.txt",
     ],
+    "it needs the package index; test_other_languages sends the same by what it has": [
+        "grpcurl -plaintext -import-path docs/calling/protos -proto serving.proto -d @ localhost:8500 "
+        "tensorflow.serving.PredictionService/Predict < request.json",
+        "npm install @grpc/grpc-js @grpc/proto-loader",
+        "node classify.js cat.jpg",
+    ],
     "it is a whole run of its own": [
         "make demo",
         "make test",

@@ -25,7 +25,7 @@ MODULES = {
     "serving_config": "slimserve.serving_config.cli",
 }
 # Fences whose content is no command.
-NO_COMMANDS = {"text", "promql", "python"}
+NO_COMMANDS = {"text", "promql", "python", "json", "javascript"}
 # Folders beside the rooms, and those that a command makes.
 OUTSIDE = {
     "tests/",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import collections
 import itertools
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +15,8 @@ from typing import Any
 
 import numpy as np
 from slimserve import Client, Segmentation, ServingError
+
+from tests.conftest import ROOT
 
 CALLERS = 8
 IMAGE = np.random.default_rng(15).integers(0, 256, (96, 320, 3), np.uint8)
@@ -57,6 +62,36 @@ def answers_of(address: str, model: str) -> set[tuple[str, tuple[Any, ...]]]:
     with Client(address, model=model) as client:
         client.wait_until_ready(60)
         return {(task, ask(client)) for task, ask in TASKS.items()}
+
+
+class Replica:
+    """A process of `versioned_replica`."""
+
+    def __init__(self, port: int, version: int) -> None:
+        command = [sys.executable, "-m", "tests.robustness.faults.versioned_replica", str(port), str(version)]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline())
+        self.address = f"127.0.0.1:{self.port}"
+
+    def end(self, number: int = signal.SIGKILL) -> None:
+        self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(number)
+        self.process.wait(60)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def roll(
+    replicas: list[Replica], start: Callable[[int, int], Replica], load: Load, client: Client, between: int
+) -> None:
+    """Replace every replica by one of version 2, then of version 1, killed and ended in turn; some calls in between."""
+    for version in (2, 1):
+        for number in range(len(replicas)):
+            replicas[number].end(signal.SIGTERM if number % 2 else signal.SIGKILL)
+            replicas[number] = start(replicas[number].port, version)
+            client.wait_until_ready(60, replicas=len(replicas))
+            load.until(load.calls + between)
 
 
 class Load:
@@ -115,7 +150,7 @@ class Load:
 
     def until(self, calls: int) -> None:
         """Wait until so many calls have been answered."""
-        end = time.monotonic() + 300
+        end = time.monotonic() + 900
         while self.calls < calls:
             assert time.monotonic() < end, f"{self.calls} calls, {self.wrong}"
             time.sleep(0.02)

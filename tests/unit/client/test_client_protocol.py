@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf import any_pb2, descriptor_pb2, text_format, wrappers_pb2
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, text_format, wrappers_pb2
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, ServiceDescriptor
 from grpc_health.v1 import health_pb2
 from slimserve.wire import protocol
 from tensorflow.core.example import example_pb2, feature_pb2
-from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2
+from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -25,8 +25,10 @@ from tensorflow_serving.apis import (
     input_pb2,
     model_management_pb2,
     model_pb2,
+    model_service_pb2,
     predict_pb2,
     prediction_log_pb2,
+    prediction_service_pb2,
     status_pb2,
 )
 from tensorflow_serving.config import (
@@ -36,6 +38,8 @@ from tensorflow_serving.config import (
     model_server_config_pb2,
     platform_config_pb2,
 )
+
+from tests.conftest import ROOT
 
 OFFICIAL = (
     any_pb2,
@@ -147,25 +151,58 @@ def test_packed_numbers_as_bytes_are_all_that_differs() -> None:
     }
 
 
+def compile_protos(folder: Path, names: list[str], to: Path) -> list[Any]:
+    """Compile files in a process of its own: the compiler and TensorFlow do not bear each other."""
+    command = [
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
+        "-I.",
+        "--include_imports",
+        f"--descriptor_set_out={to}",
+    ]
+    subprocess.run([*command, *names], cwd=folder, check=True)
+    return list(descriptor_pb2.FileDescriptorSet.FromString(to.read_bytes()).file)
+
+
 def test_the_statement_is_read_as_protoc_reads_it(tmp_path: Path) -> None:
     packages = re.findall(r"package ([\w.]+);(.*?)(?=package|\Z)", protocol.STATEMENT, re.DOTALL)
     for index, (package, text) in enumerate(packages):
         imports = "".join(f'import "{before}";\n' for before, _ in packages[:index])
         (tmp_path / package).write_text(f'syntax = "proto3";\n{imports}package {package};\n{text}')
-    # A process of its own: the compiler and TensorFlow do not bear each other.
     names = [package for package, _ in packages]
-    subprocess.run(
-        [sys.executable, "-m", "grpc_tools.protoc", "-I.", "--descriptor_set_out=compiled", *names],
-        cwd=tmp_path,
-        check=True,
-    )
-    compiled = descriptor_pb2.FileDescriptorSet.FromString((tmp_path / "compiled").read_bytes())
+    compiled = compile_protos(tmp_path, names, tmp_path / "compiled")
 
-    assert [file.package for file in compiled.file] == names
-    for ours, theirs in zip(protocol.read_statement(packed_as_bytes=False), compiled.file, strict=True):
+    assert [file.package for file in compiled] == names
+    for ours, theirs in zip(protocol.read_statement(packed_as_bytes=False), compiled, strict=True):
         for theirs_message, ours_message in zip(theirs.message_type, ours.message_type, strict=True):
             assert_read_alike(ours_message, theirs_message)
         assert ours.enum_type == theirs.enum_type
+
+
+def test_the_files_for_other_languages_state_the_official_messages_and_calls(tmp_path: Path) -> None:
+    folder = ROOT / "docs" / "calling" / "protos"
+    names = sorted(path.name for path in folder.glob("*.proto"))
+    pool = descriptor_pool.DescriptorPool()
+    for file in compile_protos(folder, names, tmp_path / "compiled"):
+        pool.AddSerializedFile(file.SerializeToString())
+    files = [pool.FindFileByName(name) for name in names]
+    for message in (message for file in files for message in file.message_types_by_name.values()):
+        assert_same(message, official(message.name))
+    services = {name: service for file in files for name, service in file.services_by_name.items()}
+    for module in (prediction_service_pb2, model_service_pb2, health_pb2):
+        for name, theirs in module.DESCRIPTOR.services_by_name.items():
+            assert calls(services[name]).items() <= calls(theirs).items()
+    numbers = values(pool.FindEnumTypeByName("tensorflow.DataType"))
+    assert numbers.items() <= dict(types_pb2.DataType.items()).items()
+
+
+def calls(service: ServiceDescriptor) -> dict[str, tuple[str, str]]:
+    """What each method takes and gives, by its full name."""
+    return {
+        method.full_name: (method.input_type.full_name, method.output_type.full_name)
+        for method in service.methods
+    }
 
 
 def assert_read_alike(ours: Any, theirs: Any) -> None:
