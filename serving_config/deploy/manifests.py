@@ -5,11 +5,18 @@ from typing import Any
 
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from . import monitoring, object_store, templates
+from . import inference_service, monitoring, object_store, templates
 from .plan import Claim, Plan
 
 _CLAIM, _LOADER = "kubernetes/models-claim.yaml", "kubernetes/models-loader.yaml"
-_NAMES = ("serving", "serving-config", "serving-models", "serving-tls", "serving-loader")
+_NAMES = (
+    "serving",
+    "serving-config",
+    "serving-models",
+    "serving-tls",
+    "serving-loader",
+    "serving-server",
+)
 _BUILD = """\
 # First build the image that holds the models (Dockerfile), and put it where the nodes find it: a registry, or
 # `kind load docker-image serving-models:1`.
@@ -58,11 +65,21 @@ def render(plan: Plan, out: str, patches: Sequence[str] = ()) -> dict[str, str]:
     else:
         phrases["kustomization.yaml"][_BUILD] = _COPY if plan.claim else ""
         phrases["kubernetes/deployment.yaml"][f"          {_BUILT}\n"] = ""
+    if plan.kserve:
+        inference_service.replace(trees)
+        phrases[inference_service.FILE] = phrases.pop("kubernetes/deployment.yaml")
+        del phrases["kubernetes/autoscaler.yaml"]
+        undo = "undone by\n# `kubectl rollout undo deployment/serving`."
+        phrases["kustomization.yaml"][undo] = "undone by\n# `slimserve rollback`."
+        del phrases["kustomization.yaml"]["deployment/serving`"]
     for tree in trees.values():
         _rename(tree, plan.name)
-    return {
+    files = {
         name: templates.reworded(templates.dump(tree), phrases.get(name, {})) for name, tree in trees.items()
     }
+    if plan.kserve:
+        files[inference_service.FILE] = inference_service.aligned(files[inference_service.FILE])
+    return files
 
 
 def _rename(tree: Any, name: str) -> None:

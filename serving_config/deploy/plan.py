@@ -67,6 +67,7 @@ class Plan:
     built_image: str = "serving-models"
     claim: Claim | None = None
     copy_from: str | None = None
+    kserve: bool = False
     cpu: str = "2"
     memory_asked: str | None = None
     baked: bool = False

@@ -39,6 +39,7 @@ _PLAIN = (
     "baked",
     "monitoring",
     "copy_from",
+    "kserve",
 )
 
 
@@ -126,6 +127,11 @@ def _add_sizes(option: Callable[..., argparse.Action]) -> None:
 
 
 def _add_where_models_lie(option: Callable[..., argparse.Action]) -> None:
+    option(
+        "--kserve",
+        action=argparse.BooleanOptionalAction,
+        help="on Kubernetes, an InferenceService of KServe in the place of the Deployment and the autoscaler",
+    )
     option(
         "--built-image",
         metavar="IMAGE",

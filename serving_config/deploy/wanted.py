@@ -154,6 +154,7 @@ class Wanted:
             built_image=str(tree.get("built_image") or f"{tree['name']}-models"),
             claim=None if claim is None else Claim(**{str(k): str(v) for k, v in claim.items()}),
             copy_from=str(tree["copy_from"]) if "copy_from" in tree else None,
+            kserve=bool(tree.get("kserve")),
             cpu=str(tree["cpu"]),
             memory_asked=str(tree["memory"]) if "memory" in tree else None,
             baked=bool(tree.get("baked")),
