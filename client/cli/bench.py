@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 
 from .. import Client, InvalidInput, MessageTooLarge
+from ..channels.replicas.statistics import quantiles
 from . import display, files
 from .each_image import AddParser, add_image_arguments, in_order, positive
 
@@ -47,15 +47,15 @@ def run(client: Client, options: argparse.Namespace) -> int:
     begun = time.perf_counter()
     calls = in_order(measure, options.requests, options.concurrency, client)
     with display.progress(as_json=options.json) as bars:
-        seconds = sorted(bars.over(calls, options.requests, options.task))
+        median, most, nearly_all = quantiles(list(bars.over(calls, options.requests, options.task)))
     elapsed = time.perf_counter() - begun
     result = {
         "task": options.task,
         "requests": options.requests,
         "concurrency": options.concurrency,
-        "median_ms": 1000 * statistics.median(seconds),
-        "p95_ms": 1000 * seconds[_rank(95, len(seconds))],
-        "p99_ms": 1000 * seconds[_rank(99, len(seconds))],
+        "median_ms": 1000 * median,
+        "p95_ms": 1000 * most,
+        "p99_ms": 1000 * nearly_all,
         "requests_per_second": options.requests / elapsed,
     }
     if options.json:
@@ -66,8 +66,3 @@ def run(client: Client, options: argparse.Namespace) -> int:
         )
         display.show_table(["", ""], rows)
     return 0
-
-
-def _rank(percent: int, count: int) -> int:
-    """Index of a percentile in a sorted list (nearest rank)."""
-    return -(-percent * count // 100) - 1

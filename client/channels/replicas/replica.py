@@ -74,11 +74,6 @@ class Replica:
         """Whether nothing is to be sent there before it has been asked how it is."""
         return self.state in (State.DRAINED, State.DOWN, State.SILENT)
 
-    @property
-    def anew(self) -> bool:
-        """Whether its connection was given up before."""
-        return self.abandoned > 0 or self.opened > 0
-
     def rank(self, wanted: Wanted, now: float) -> int:
         """Say how good a choice it is for a version: 0 the best."""
         if self.is_out:

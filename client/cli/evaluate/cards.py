@@ -17,10 +17,10 @@ from ..report.evaluation import Card, Page, write_evaluation
 from ..report.parts import compare, picture
 from ..report.thumbnails import make_pair, shrink
 from .classes import Classes
-from .label_files import read_label_file, read_labels
 from .segmentation import Segmentation
 from .side import Judge, Side
 from .tables import figure_table
+from .truth.label_files import read_label_file, read_labels
 
 _OPACITY = 0.55
 _MOST_CLASSES = 8

@@ -17,7 +17,7 @@ from .results import summarize
 from .segmentation import Segmentation
 from .side import JOURNAL, Judge, answer_all, identity, pin
 from .tables import show
-from .truth import Truth, find_truth, without_truth
+from .truth.find import Truth, find_truth, without_truth
 
 _SHOWN = 3  # names of what was left out
 

@@ -10,7 +10,7 @@ from ..each_image import Row
 from .classification import Classification
 from .comparison import METHOD, Tally, difference_intervals, intervals, mcnemar
 from .side import Judge, Side
-from .truth import Truth
+from .truth.find import Truth
 
 _MCNEMAR = "p: McNemar's exact test, two-sided, over the images that one side alone has right"
 _FEW = 30  # images

@@ -14,8 +14,8 @@ from .. import files
 from ..each_image import Row
 from .classes import Classes
 from .comparison import Numbers, Tally
-from .label_files import read_label_file, read_labels
 from .scores import Pixels, boundary_f_scores, confusion, iou, mean_iou, pixel_accuracy
+from .truth.label_files import read_label_file, read_labels
 
 FIGURES = {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy", "boundary_f_score": "boundary F"}
 

@@ -1,0 +1,1 @@
+"""What is true of each image: where it stands, and what it says."""
