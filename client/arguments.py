@@ -208,9 +208,8 @@ class BaseClient(ABC):
             self._usual_concurrency() if concurrency is None else check_whole("concurrency", concurrency, 1)
         )
         model = self._asking(metadata)
-        if (
-            task == "segment"
-        ):  # tiles are requests too: an image that may be cut is taken alone, and its tiles at once
+        # Tiles are requests too: an image that may be cut is taken alone, and its tiles at once.
+        if task == "segment":
             cut = Cut(tile, overlap, at_once, None)
             return Segment(model, timeout, cut, classes, groups), 1 if tile else at_once
         if any(option is not None for option in (tile, overlap, classes, groups)):

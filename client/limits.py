@@ -7,9 +7,8 @@ import numbers
 from .errors import InvalidInput, MessageTooLarge
 
 LARGEST_MESSAGE = (1 << 31) - 1  # bytes; protobuf's limit, and that of gRPC's length checks
-_LONGEST_TIMEOUT = (
-    1e9  # seconds, 31 years: gRPC's clock overflows some 9e9 from now, and such a call fails at once
-)
+# Seconds, 31 years: gRPC's clock overflows some 9e9 from now, and such a call fails at once.
+_LONGEST_TIMEOUT = 1e9
 
 
 def check_size(nbytes: int) -> None:

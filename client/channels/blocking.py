@@ -179,9 +179,8 @@ class Blocking:
     def _keep_watch(self) -> None:
         try:
             self.run(watch(self._replicas, self._connection.metadata))
-        except (
-            Exception
-        ) as error:  # the client was closed, mostly; or token= has failed, which the calls will tell
+        # The client was closed, mostly; or token= has failed, which the calls will tell.
+        except Exception as error:
             log.info("the replicas are watched no more: %s", type(error).__name__)
         finally:
             self._watching = False

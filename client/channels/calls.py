@@ -142,9 +142,8 @@ class _Call:
             return
         yield Ask(unheard, min(_ASK, self._remaining() / 4), self.caller.metadata(), first=True)
         self.replicas.was_connected |= any(replica.state is State.UP for replica in unheard)
-        if (
-            len(unheard) == 1 and not self.replicas.was_connected
-        ):  # there is no other to ask: the call finds out
+        # Where there is no other to ask, the call finds out.
+        if len(unheard) == 1 and not self.replicas.was_connected:
             unheard[0].state = State.UNKNOWN
 
     def _remaining(self) -> float:
@@ -204,9 +203,8 @@ class _Call:
                 [replica], max(min(_ASK, self._remaining()), 0.05), self.caller.metadata(), patient=True
             )
         if replica.is_out:
-            if (
-                self.replicas.was_connected
-            ):  # it may have had the request; whether its answer began, it cannot tell
+            # It may have had the request; whether its answer began, it cannot tell.
+            if self.replicas.was_connected:
                 self.sent += 1
                 if self.sent >= self.retry.attempts or not self.replicas.budget.take():
                     raise self._error()
@@ -214,9 +212,8 @@ class _Call:
                 self._note(replica)
             return
         was_connected, self.replicas.was_connected = self.replicas.was_connected, True
-        if (
-            self.caller.connection.alone
-        ):  # gRPC has sent again what could be, but where no connection came about
+        # gRPC has sent again what could be, but where no connection came about.
+        if self.caller.connection.alone:
             if was_connected:
                 raise self._error(_cut_off(seconds))
             self._again(replica)

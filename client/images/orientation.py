@@ -90,9 +90,7 @@ def _unpacked(kind: bytes, rest: bytes) -> bytes:
     is_packed = kind == b"zTXt"
     if kind == b"iTXt":
         is_packed = rest[:1] == b"\1"
-        rest = (
-            rest[:1] + rest[2:].split(b"\0", 2)[-1]
-        )  # behind the method, the language and the keyword in it
+        rest = rest[:1] + rest[2:].split(b"\0", 2)[-1]  # behind method, language and translated keyword
     text = rest if kind == b"tEXt" else rest[1:]
     if not is_packed:
         return text

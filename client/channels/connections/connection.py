@@ -52,9 +52,8 @@ class Connection(NamedTuple):
         """Open a channel by `grpc` or by `grpc.aio`; connecting waits for the first call."""
         endpoint = replica.endpoint
         options = dict(self.options)
-        if (
-            replica.abandoned
-        ):  # not the connection that other clients of this process share, which has gone silent
+        # Not the connection that other clients of this process share, which has gone silent.
+        if replica.abandoned:
             options["grpc.use_local_subchannel_pool"] = 1
         if endpoint.name:  # the certificate is made out to the name, not to the address
             host = endpoint.name.rpartition(":")[0]
@@ -181,9 +180,8 @@ def make_connection(
 
 
 AGAIN_AFTER = 0.25  # seconds after which gRPC sends again; a call that failed sooner, it did not send again
-_THROTTLED = (
-    20  # tokens of gRPC's throttle (gRFC A6): a failure takes one; half of them gone, nothing is sent again
-)
+# Tokens of gRPC's throttle (gRFC A6): a failure takes one; half of them gone, nothing is sent again.
+_THROTTLED = 20
 
 
 def _service_config(retry: Retry, alone: bool) -> dict[str, Any]:

@@ -113,9 +113,7 @@ class Replica:
         if code is _Code.CANCELLED:  # by this client
             return
         self.heard = time.monotonic()
-        if (
-            code is _Code.DEADLINE_EXCEEDED and self.state is State.DOWN
-        ):  # no connection came about in that time
+        if code is _Code.DEADLINE_EXCEEDED and self.state is State.DOWN:  # still no connection
             return
         self.failure = None
         if code is _Code.OK:
