@@ -47,6 +47,9 @@ _REASONS = {
         "make docs",
         "make help",
         "python -m benchmarks --resume",
+        "python -m pytest -m soak -s tests/robustness/faults/test_rolling_update_soak.py",
+        "python -m pytest -m soak -s tests/robustness/faults/test_stream_soak.py",
+        "python -m pytest -m soak -s tests/unit/client/test_client_processes.py",
         "python -m benchmarks --quick --only served --server ./tensorflow_model_server",
     ],
     "it needs tensorflow_model_server; the tests of the contract start engines of their own": [
