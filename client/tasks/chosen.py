@@ -57,10 +57,8 @@ class Chosen:
         )
 
     def _ask_for_names(self, deadline: float) -> Flow[list[str]]:
-        """Ask for a constant of the model; its network does not run, and the image is nothing but required."""
-        image = {"images": tensor_of_array(np.zeros((1, 1, 1, 3), np.uint8))}
         try:
-            answer = yield from self._model.answer("segment", image, deadline, ("class_names",))
+            answer = yield from self._model.constant("segment", "class_names", deadline)
         except (SignatureNotFound, InvalidInput) as error:
             raise _older(error) from error
         return _names(answer)

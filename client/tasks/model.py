@@ -109,11 +109,15 @@ class Model:
                 raise InvalidInput(f"input {name!r} is an empty batch: its shape is {tensors[name].shape}")
         return (yield from self.answer(signature, tensors, self.deadline(timeout), outputs)).outputs
 
-    def receptive_field(self, timeout: float | None) -> Flow[int | None]:
+    def constant(self, signature: str, output: str, deadline: float) -> Flow[Answer]:
         """Ask for a constant of the model; its network does not run, and the image is nothing but required."""
         image = {"images": tensor_of_array(np.zeros((1, 1, 1, 3), np.uint8))}
+        return (yield from self.answer(signature, image, deadline, (output,)))
+
+    def receptive_field(self, timeout: float | None) -> Flow[int | None]:
+        """Ask how many pixels a side decide a cell of a label map; None where the model lacks the signature."""
         try:
-            answer = yield from self.answer("logits", image, self.deadline(timeout), ("receptive_field",))
+            answer = yield from self.constant("logits", "receptive_field", self.deadline(timeout))
         except (SignatureNotFound, InvalidInput):
             return None
         return read_receptive_field(answer)
