@@ -47,7 +47,8 @@ _VARIABLES = ("weights", "depthwise_weights", "biases", "gamma", "beta", "moving
 
 
 @contextmanager
-def _downloaded(*arguments: str) -> Iterator[Path]:
+def downloaded(*arguments: str) -> Iterator[Path]:
+    """A folder with what `pip download` brings, without dependencies, for as long as the context lasts."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", folder, *arguments]
         subprocess.run(command, check=True)
@@ -59,7 +60,7 @@ def frozen_graph() -> tf.compat.v1.GraphDef:
     kept = KEPT / "frozen.pb"
     if not kept.exists():
         KEPT.mkdir(parents=True, exist_ok=True)
-        with _downloaded("--no-binary=:all:", "--no-build-isolation", "nudity==0.2.3") as folder:
+        with downloaded("--no-binary=:all:", "--no-build-isolation", "nudity==0.2.3") as folder:
             (source,) = folder.glob("*.tar.gz")
             with tarfile.open(source) as archive:
                 graph = archive.extractfile("nudity-0.2.3/nudity/files/retrained_graph.pb")
@@ -73,7 +74,7 @@ def photographs() -> Path:
     folder = KEPT / "photographs"
     if not folder.exists() or len(list(folder.iterdir())) < len(_PHOTOGRAPHS):
         folder.mkdir(parents=True, exist_ok=True)
-        with _downloaded("scikit-image", "scikit-learn") as wheels:
+        with downloaded("scikit-image", "scikit-learn") as wheels:
             for wheel in wheels.glob("*.whl"):
                 with zipfile.ZipFile(wheel) as archive:
                     for member in archive.namelist():

@@ -69,7 +69,7 @@ def about_reference(network: Network) -> str:
 
 def build_in_slim(network: Network, pixels: Tensor, classes: int) -> Tensor:
     """Build the network in the current graph: prepared pixels [N, H, W, 3] to logits [N, h, w, classes]."""
-    with warnings.catch_warnings(), _tensor_where_slim_looks_for_it():
+    with warnings.catch_warnings(), tensor_where_slim_looks_for_it():
         warnings.simplefilter("ignore")  # of tf-slim about Keras, about which our user can do nothing
         reference = network.reference
         if reference is None:
@@ -96,7 +96,7 @@ def _without_updates(defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, dic
 
 
 @contextmanager
-def _tensor_where_slim_looks_for_it() -> Iterator[None]:
+def tensor_where_slim_looks_for_it() -> Iterator[None]:
     """The batch normalization of tf-slim 1.1 asks whether something is an `ops.Tensor`, since moved by TensorFlow."""
     missing = not hasattr(ops, "Tensor")
     if missing:
