@@ -25,6 +25,7 @@ from .layers import Convolution, Layers
 from .mobilenet import version_2_features
 from .network import Network
 from .preprocessing import INCEPTION_PREPROCESSING
+from .resnet import beta_features
 from .variables import Channels, Features, channels_of
 
 _Conv = partial(Convolution, norm=BatchNorm(epsilon=1e-5, scaled=True))
@@ -46,6 +47,7 @@ class _Backbone:
         features: makes two feature maps of images, layers, output stride, channels and scope with "/": the last one,
             and the one at a stride of 4 that a decoder takes.
         receptive_field: of the last one.
+        assumed: what of it no variable tells, in words.
     """
 
     name: str
@@ -53,6 +55,7 @@ class _Backbone:
     first: str
     features: Callable[[Tensor, Layers, int, Channels, str], tuple[Features, Features]]
     receptive_field: int
+    assumed: str = ""
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,7 @@ def _network(
         data_sets=_DATA_SETS,
         known_by=(f"{backbone.scope}/{backbone.first}/weights", f"{_LOGITS}/weights"),
         owned=(f"{backbone.scope}/", "image_pooling/", "aspp", "concat_projection/", "decoder/", "logits/"),
-        variant=parts.words,
+        variant=parts.words + backbone.assumed,
         decoder_stride=_DECODER_STRIDE if parts.decoder else 0,
         at=lambda output_stride: _network(backbone, parts, channels, output_stride),
     )
@@ -195,15 +198,27 @@ def _network(
 
 _MOBILENET_V2 = _Backbone("mobilenet_v2", "MobilenetV2", "Conv", version_2_features, receptive_field=491)
 DEEPLAB_MOBILENET_V2 = _network(_MOBILENET_V2, _Parts(pooling=True, branches=False, decoder=False))
-_RECEPTIVE_FIELDS = {41: 1147, 65: 1915, 71: 1987}  # of Xception, by depth
+_WHOLE = _Parts(pooling=True, branches=True, decoder=True)
+# By depth.
+_XCEPTIONS = {41: 1147, 65: 1915, 71: 1987}
+_RESNETS = {50: 743, 101: 1287}
+_MULTI_GRID = (
+    "; that the rates of its last block are multiplied by 1, 2 and 4, as the authors have it, is assumed"
+)
 
 
 def _xception(depth: int) -> Network:
     name = f"xception_{depth}"
     backbone = _Backbone(
-        name, name, "entry_flow/conv1_1", partial(xception.features, depth), _RECEPTIVE_FIELDS[depth]
+        name, name, "entry_flow/conv1_1", partial(xception.features, depth), _XCEPTIONS[depth]
     )
-    return _network(backbone, _Parts(pooling=True, branches=True, decoder=True))
+    return _network(backbone, _WHOLE)
 
 
-NETWORKS = (DEEPLAB_MOBILENET_V2, *(_xception(depth) for depth in _RECEPTIVE_FIELDS))
+def _resnet(depth: int) -> Network:
+    name, build = f"resnet_v1_{depth}", partial(beta_features, depth)
+    backbone = _Backbone(f"{name}_beta", name, "conv1_1", build, _RESNETS[depth], _MULTI_GRID)
+    return _network(backbone, _WHOLE)
+
+
+NETWORKS = (DEEPLAB_MOBILENET_V2, *map(_xception, _XCEPTIONS), *map(_resnet, _RESNETS))

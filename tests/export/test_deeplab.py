@@ -36,9 +36,9 @@ CLASSES = 7
 SMALL = ((40, 70), (1, 1))
 KINDS = (VariableLayers, FusedLayers)
 LARGE = ((513, 513), (500, 375), (97, 260))
-PUBLISHED = ("deeplab_mobilenet_v2", "deeplab_xception_65")
+QUICK = ("deeplab_mobilenet_v2", "deeplab_xception_65", "deeplab_resnet_v1_50_beta")
 EVERY_PART = {"deeplab_mobilenet_v2, every part": "deeplab_mobilenet_v2"}
-REST = sorted(name for name in NETWORKS if name.startswith("deeplab") and name not in PUBLISHED)
+REST = sorted(name for name in NETWORKS if name.startswith("deeplab") and name not in QUICK)
 
 
 def network_called(name: str) -> Network:
@@ -65,7 +65,7 @@ def close(found: np.ndarray, expected: np.ndarray, network: Network) -> bool:
 
 @pytest.mark.parametrize("stride", [16, 8])
 @pytest.mark.parametrize(
-    "name", [*PUBLISHED, *EVERY_PART, *(pytest.param(name, marks=pytest.mark.soak) for name in REST)]
+    "name", [*QUICK, *EVERY_PART, *(pytest.param(name, marks=pytest.mark.soak) for name in REST)]
 )
 def test_logits_are_those_of_numpy(name: str, stride: int) -> None:
     published = network_called(name)
@@ -78,9 +78,10 @@ def test_logits_are_those_of_numpy(name: str, stride: int) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("stride", [16, 8])
 @pytest.mark.parametrize("size", LARGE)
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", QUICK)
 def test_logits_in_full_size_are_those_of_numpy(name: str, size: tuple[int, int], stride: int) -> None:
     network, image = NETWORKS[name], noise(*size)
     weights = random_weights(network, 21)
@@ -99,15 +100,22 @@ def by_half_pixels(resize: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("change", "stride"),
-    [(("_RATES", (6, 12, 17)), 16), (("_RATES", (3, 6, 9)), 8)],
+    ("name", "change", "rates", "stride"),
+    [
+        ("deeplab_mobilenet_v2", "deeplab._RATES", (6, 12, 17), 16),
+        ("deeplab_mobilenet_v2", "deeplab._RATES", (3, 6, 9), 8),
+        ("deeplab_resnet_v1_50_beta", "resnet._BETA_MULTI_GRID", (1, 1, 1), 16),
+    ],
 )
-def test_other_rates_are_found(change: tuple[str, Any], stride: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    published = with_all_parts("deeplab_mobilenet_v2")
+def test_other_rates_are_found(
+    name: str, change: str, rates: tuple[int, ...], stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = with_all_parts(name)
     weights, image = random_weights(published, CLASSES, 8), noise(300, 320)
     expected = NumpyDeepLab(weights, stride)(padded(image))
     network = narrowed(published, 8)
-    monkeypatch.setattr(f"slimserve.export.networks.deeplab.{change[0]}", change[1])
+    assert close(logits(network, weights, image, stride, VariableLayers), expected, network)
+    monkeypatch.setattr(f"slimserve.export.networks.{change}", rates)
     assert not close(logits(network, weights, image, stride, VariableLayers), expected, network)
 
 

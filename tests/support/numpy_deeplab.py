@@ -48,9 +48,11 @@ class NumpyDeepLab:
         self._epsilon = 1e-3
         if "MobilenetV2/Conv/weights" in self._weights:
             net, fine = self._mobilenet_v2(pixels)
-        else:
+        elif any(name.startswith("xception_") for name in self._weights):
             net, fine = self._xception(pixels)
         self._epsilon = 1e-5
+        if (top := next(iter(self._weights)).partition("/")[0]).startswith("resnet_v1_"):
+            net, fine = self._resnet_beta(pixels, top)
         height, width = net.shape[:2]
         beside = [self._relu(net, "aspp0")]
         if "image_pooling/weights" in self._weights:
@@ -127,6 +129,31 @@ class NumpyDeepLab:
                 unit += 1
             if not strides:
                 rate *= own
+        return net, fine
+
+    def _resnet_beta(self, image: Array, top: str) -> tuple[Array, Array]:
+        """Table 1 of arXiv:1512.03385, with three convolutions first; the last unit of a block has its stride."""
+        net = image
+        for number, stride in ((1, 2), (2, 1), (3, 1)):
+            net = self._relu(net, f"{top}/conv1_{number}", stride)
+        padded_ = np.pad(net, [(1, 1), (1, 1), (0, 0)], constant_values=-np.inf)
+        net = np.lib.stride_tricks.sliding_window_view(padded_, (3, 3), (0, 1))[::2, ::2].max((-2, -1))
+        reached, rate = 4, 1
+        for block, units in enumerate((3, 4, 23 if top.endswith("101") else 6, 3), 1):
+            for unit in range(1, units + 1):
+                scope = f"{top}/block{block}/unit_{unit}/bottleneck_v1"
+                stride = 2 if unit == units and block < 4 else 1
+                strides = reached < self._output_stride
+                step = stride if strides else 1
+                inside = self._relu(net, f"{scope}/conv1")
+                grid = (1, 2, 4)[unit - 1] if block == 4 else 1
+                inside = np.maximum(self._conv(inside, f"{scope}/conv2", step, rate * grid), 0)
+                inside = self._conv(inside, f"{scope}/conv3")
+                if (block, unit) == (1, 2):
+                    fine = inside
+                shortcut = self._conv(net, f"{scope}/shortcut", step) if unit == 1 else net[::step, ::step]
+                net = np.maximum(shortcut + inside, 0)
+                reached, rate = (reached * stride, rate) if strides else (reached, rate * stride)
         return net, fine
 
     def _separable(self, net: Array, scope: str, rate: int = 1) -> Array:
