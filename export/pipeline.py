@@ -129,6 +129,7 @@ def export_checkpoint(
                 if verified and photos:
                     record["verified_on"] = {"files_left_out": photos[1]} | verified.record()
                 record["files"] = file_sizes(draft.folder)
+                record["memory_bytes"] = model.memory_bytes
                 text = json.dumps(record, indent=2) + "\n"
                 (draft.folder / "assets.extra" / "export.json").write_text(text, "utf-8")
                 path = draft.publish(published)

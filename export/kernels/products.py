@@ -25,8 +25,12 @@ _PATCHES_AT_ONCE = 64 * 2**20  # bytes
 
 def is_product(convolution: Convolution, filter_shape: Shape) -> bool:
     """Whether the convolution is built as a product; `filter_shape` is [h, w, inputs, channels]."""
-    least = LARGE_1X1 if convolution.sides == (1, 1) else LARGE
-    return convolution.stride == 1 and math.prod(filter_shape) >= least
+    return convolution.stride == 1 and is_large(filter_shape)
+
+
+def is_large(filter_shape: Shape) -> bool:
+    """Whether a filter of this shape, [h, w, inputs, channels], is too large to be kept once for each signature."""
+    return math.prod(filter_shape) >= (LARGE_1X1 if tuple(filter_shape[:2]) == (1, 1) else LARGE)
 
 
 def as_product(

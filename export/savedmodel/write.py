@@ -15,6 +15,7 @@ from ..checkpoint.contents import Checkpoint
 from ..checkpoint.formats.v2 import data_file
 from ..graph import ServingGraph
 from ..kernels.choice import layers_of
+from ..kernels.products import is_large
 from ..plan import Plan
 from ..signatures import signature_defs
 from ..types import StepProgress
@@ -33,11 +34,22 @@ class Model:
         proto: the graph and its signatures.
         stored: how its variables are made of the checkpoint's tensors, by name.
         bytes: of all variables.
+        kept_bytes: of the filters that a server keeps once for each signature, in an order of their own.
     """
 
     proto: saved_model_pb2.SavedModel
     stored: Mapping[str, Recipe]
     bytes: int
+    kept_bytes: int
+
+    @property
+    def memory_bytes(self) -> int:
+        """What a server takes in memory for it, warmed up, about; feature maps of calls come on top.
+
+        The graph and the sessions of its signatures took 0.2 to 0.3 GB of each export that was measured.
+        """
+        signatures = len(self.proto.meta_graphs[0].signature_def)
+        return 250_000_000 + self.bytes + signatures * self.kept_bytes
 
 
 def build_saved_model(
@@ -55,14 +67,21 @@ def build_saved_model(
         meta_graph = tf.compat.v1.train.export_meta_graph(
             saver_def=saver.as_saver_def(), strip_default_attrs=True
         )
-        size = sum(
-            variable.shape.num_elements() * variable.dtype.size for variable in variables.variables.values()
-        )
+        sizes = {
+            name: variable.shape.num_elements() * variable.dtype.size
+            for name, variable in variables.variables.items()
+        }
+        kept = {
+            name: size
+            for name, size in sizes.items()
+            if variables.variables[name].shape.rank == 4 and not is_large(variables.stored[name].shape)
+        }
     meta_graph.meta_info_def.tags.append(SERVE_TAG)
     for name, signature in signatures.items():
         meta_graph.signature_def[name].CopyFrom(signature)
     proto = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta_graph])
-    return Model(proto, variables.stored, size)
+    kept_bytes = sum(kept.values()) if plan.options.target == "x86" else 0
+    return Model(proto, variables.stored, sum(sizes.values()), kept_bytes)
 
 
 @contextmanager

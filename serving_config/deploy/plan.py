@@ -1,5 +1,6 @@
 """What a deployment is for: models, versions, replicas, image and resources, checked before anything is written."""
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -17,8 +18,9 @@ _DNS_LABEL = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")
 _CPU = re.compile(r"(?P<millis>[1-9]\d*)m|(?P<cores>\d+(\.\d{1,3})?)")
 _STORE = re.compile(r"(s3|gs|az)://[\w./-]+")
 _MEMORY = re.compile(r"[1-9]\d*[MG]i")
-# VGG-16 in float32; a call's is that of a 512x512 image. README, Sizing.
-_GB_A_VERSION, _GB_A_CALL = Decimal("1.0"), Decimal("0.2")
+# A call's is that of VGG-16 and a 512x512 image; a version's that of VGG-16 in float32, where its export.json says
+# nothing else. The server itself takes 0.3 GB. docs/deploying/sizing.md.
+_GB_A_CALL, _GB_A_VERSION, _SERVER_GB = Decimal("0.2"), Decimal("1.0"), Decimal("0.3")
 _CALLS_A_THREAD = 8
 _LEAST_MEMORY_GIB = 6
 
@@ -36,6 +38,12 @@ class Model:
     def base_path(self) -> str:
         """Where the server sees the folder."""
         return f"/models/{self.name}"
+
+    @property
+    def gb_in_memory(self) -> Decimal:
+        """Of its versions, of which a canary or a promotion holds at least two."""
+        each = [_version_gb(self.folder / str(number)) for number in self.versions]
+        return sum(each, max(each) if len(each) == 1 else Decimal(0))
 
     @property
     def build_context(self) -> str:
@@ -165,12 +173,22 @@ class Plan:
     @property
     def calls(self) -> int:
         """Calls at once: what fits the memory, but enough for the threads, and no more than keep them busy."""
-        room = self._memory_gb - self.loaded_versions * _GB_A_VERSION
+        room = self._memory_gb - self.versions_gb
         return max(self.threads, min(_CALLS_A_THREAD * self.threads, int(room / _GB_A_CALL)))
 
     def needed_gb(self, calls: int) -> Decimal:
         """What the versions and so many calls need."""
-        return self.loaded_versions * _GB_A_VERSION + calls * _GB_A_CALL
+        return self.versions_gb + calls * _GB_A_CALL
+
+    @property
+    def versions_gb(self) -> Decimal:
+        """What the loaded versions take of the memory."""
+        return sum((model.gb_in_memory for model in self.models), Decimal(0))
+
+    @property
+    def mean_gb(self) -> str:
+        """GB a loaded version."""
+        return f"{self.versions_gb / self.loaded_versions:.2f}".rstrip("0").rstrip(".")
 
     @property
     def warning(self) -> str | None:
@@ -179,8 +197,9 @@ class Plan:
         if self._memory_gb >= needed:
             return None
         return (
-            f"--memory {self.memory} is less than the {needed} GB that {self.loaded_versions} versions of VGG-16 and "
-            f"a 512x512 call on each CPU need: give it {_gib(needed)}Gi, unless the models are smaller"
+            f"--memory {self.memory} is less than the {needed} GB that {self.loaded_versions} versions of "
+            f"{self.mean_gb} GB and a 512x512 call of VGG-16 on each CPU need: give it {_gib(needed)}Gi, unless calls "
+            "are smaller"
         )
 
     @property
@@ -228,6 +247,15 @@ class Plan:
             rf"printf 'GET /v1/models/{model.name} HTTP/1.0\r\n\r\n' >&3 && grep -q AVAILABLE <&3"
             for model in self.models
         )
+
+
+def _version_gb(folder: Path) -> Decimal:
+    """GB of a version in memory, as its export reckoned it, with its half of the server; to a tenth."""
+    try:
+        size = json.loads((folder / "assets.extra" / "export.json").read_bytes())["memory_bytes"]
+        return round(Decimal(size) / 10**9 + _SERVER_GB / 2, 1)
+    except (OSError, ValueError, KeyError, TypeError):
+        return _GB_A_VERSION
 
 
 def _gib(gigabytes: Decimal) -> int:

@@ -57,8 +57,8 @@ def sizing(plan: Plan) -> dict[str, str]:
     """How the comment beside --grpc_max_threads is reworded."""
     needed = plan.needed_gb(plan.calls)
     return {
-        "2 versions of 1 GB and 16 calls need 5.2 GB": f"{plan.loaded_versions} versions of 1 GB and {plan.calls} "
-        f"calls need {needed} GB"
+        "2 versions of 1 GB and 16 calls need 5.2 GB": f"{plan.loaded_versions} versions of {plan.mean_gb} GB "
+        f"and {plan.calls} calls need {needed} GB"
     }
 
 

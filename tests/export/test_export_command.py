@@ -102,6 +102,8 @@ def test_record_gives_the_size_of_every_other_file(models: Path, record: dict) -
     folder = models / "vgg_16" / "1"
     files = {str(f.relative_to(folder)): f.stat().st_size for f in folder.rglob("*") if f.is_file()}
     assert record["files"] == {name: n for name, n in files.items() if name != "assets.extra/export.json"}
+    variables = files["variables/variables.data-00000-of-00001"]
+    assert record["memory_bytes"] == 250_000_000 + variables  # a portable export keeps no filters
 
 
 def test_names_are_taken_from_beside_the_checkpoint(models: Path, demo_checkpoint: Path) -> None:

@@ -148,6 +148,17 @@ def test_versions_and_calls_fit_the_memory(options: list[str], memory: str, call
     assert sizes() == (memory, calls)
 
 
+@pytest.mark.parametrize(("size", "memory"), [(250_000_000 + 17_000_000, "6g"), (1_300_000_000, "7g")])
+def test_memory_follows_what_the_export_reckons(size: int, memory: str) -> None:
+    for version in (1, 2):
+        add_version("vgg_16", version)
+        record = Path(f"models/vgg_16/{version}/assets.extra/export.json")
+        record.parent.mkdir()
+        record.write_text(json.dumps({"memory_bytes": size * version}))
+    assert main([*DEFAULTS, "--versions", "1,2"]) == 0
+    assert sizes() == (memory, 16)
+
+
 def test_the_comment_says_what_the_calls_need() -> None:
     main([*DEFAULTS, "--cpu", "8", "--memory", "6Gi"])
     for name in ("docker-compose.yml", "kubernetes/deployment.yaml"):
