@@ -6,7 +6,15 @@ from pathlib import Path
 from google.protobuf import text_format
 
 from ..protocol import ModelServerConfig
-from . import compose_file, config_files, image_build, manifests, models_config_text, monitoring, templates
+from .contents import (
+    compose_file,
+    config_files,
+    image_build,
+    manifests,
+    models_config_text,
+    monitoring,
+    templates,
+)
 from .plan import Plan
 from .wanted import FILE, Wanted
 

@@ -12,7 +12,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from .. import tls
 from ..check.deployments import wanted_state, yaml_file
 from ..errors import ServingConfigError
-from . import templates
+from .contents import templates
 from .plan import STOCK_IMAGE, Claim, Model, Plan
 
 FILE = wanted_state.FILE

@@ -16,7 +16,7 @@ import grpc
 from ..models_config import translated, wanted_versions
 from ..protocol import GetModelStatusResponse, ModelConfig, ModelServerConfig, ModelSpec, ModelVersionStatus
 from . import reload, rpc_error
-from .servable import Servable
+from .model.servable import Servable
 
 log = logging.getLogger(__name__)
 

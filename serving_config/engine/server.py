@@ -13,11 +13,12 @@ from .. import ports
 from ..errors import ServingConfigError
 from ..protocol import ModelServerConfig
 from ..tls import ServerTls
-from . import rpc_error, services, warmup
+from . import rpc_error, services
 from .admission import Admission
 from .freed_memory import FreedMemory
 from .manager import Manager
-from .servable import Servable
+from .model import warmup
+from .model.servable import Servable
 
 log = logging.getLogger(__name__)
 

@@ -24,10 +24,10 @@ from ..protocol import (
 )
 from . import rpc_error
 from .admission import Admission
-from .classify import classify
 from .manager import Manager
-from .predict import predict
-from .servable import Servable
+from .model.classify import classify
+from .model.predict import predict
+from .model.servable import Servable
 
 log = logging.getLogger(__name__)
 

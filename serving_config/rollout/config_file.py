@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from .. import models_config
-from ..deploy import models_config_text
+from ..deploy.contents import models_config_text
 from ..errors import ServingConfigError
 from ..protocol import ModelConfig, ModelServerConfig
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trustme
 from slimserve.serving_config.check.inspection import inspect
-from slimserve.serving_config.deploy.config_files import ssl_config
+from slimserve.serving_config.deploy.contents.config_files import ssl_config
 from slimserve.serving_config.tls import ServerTls
 
 AUTHORITY = trustme.CA()

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from slimserve.serving_config.engine import tensors, wire
+from slimserve.serving_config.engine.model import tensors, wire
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
 NUMBERS = [

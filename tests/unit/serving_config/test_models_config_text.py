@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import slimserve.serving_config
 from google.protobuf import text_format
-from slimserve.serving_config.deploy.models_config_text import changed
+from slimserve.serving_config.deploy.contents.models_config_text import changed
 from slimserve.serving_config.protocol import ModelServerConfig
 
 SHIPPED = (Path(slimserve.serving_config.__file__).parent / "models.config").read_text()

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..plan import Plan
 from . import templates
-from .plan import Plan
 
 _FOLDER = "monitoring"
 _COMPOSE_FILES = ("prometheus.yml", "grafana.yml", "dashboards.yml")

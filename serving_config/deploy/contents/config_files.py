@@ -1,7 +1,7 @@
 """models.config, batching.config and ssl.config of a plan."""
 
-from ..tls import ServerTls
-from .plan import Model, Plan
+from ...tls import ServerTls
+from ..plan import Model, Plan
 from .templates import shipped
 
 

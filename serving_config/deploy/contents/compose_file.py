@@ -6,8 +6,8 @@ from typing import Any
 
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from ..plan import Plan
 from . import monitoring, templates
-from .plan import Plan
 
 
 def render(plan: Plan, out: Path) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from ..protocol import PredictionLog
-from . import rpc_error
+from ...protocol import PredictionLog
+from .. import rpc_error
 from .classify import classify
 from .predict import predict
 from .servable import Servable

@@ -5,8 +5,8 @@ from typing import Any
 
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from ..plan import Claim, Plan
 from . import inference_service, monitoring, object_store, templates
-from .plan import Claim, Plan
 
 _CLAIM, _LOADER = "kubernetes/models-claim.yaml", "kubernetes/models-loader.yaml"
 _NAMES = (

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
-from . import rpc_error
+from .. import rpc_error
 from .tensors import Array
 
 # One per combination of inputs and outputs: as many as signatures, more only through output_filter.

@@ -2,7 +2,7 @@
 
 import json
 
-from .plan import Plan
+from ..plan import Plan
 from .templates import reworded, set_flags, shipped
 
 _USER = "65532:65532"

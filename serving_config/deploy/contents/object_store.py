@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from .plan import Plan
+from ..plan import Plan
 
 _IMAGE = "rclone/rclone:1.68.2"
 _KINDS = {"s3": "s3", "gs": "gcs", "az": "azureblob"}

@@ -9,9 +9,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import CommentMark
 from ruamel.yaml.tokens import CommentToken
 
-from .plan import Plan
+from ..plan import Plan
 
-SHIPPED = Path(__file__).resolve().parent.parent
+SHIPPED = Path(__file__).resolve().parents[2]
 _EXTRA_FLAGS_FOLLOW = "--monitoring_config_file="
 
 

@@ -1,0 +1,1 @@
+"""The texts of a deployment's files, each from the plan and the shipped file."""

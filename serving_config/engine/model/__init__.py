@@ -1,0 +1,1 @@
+"""One version of one model: in memory, and what it is asked."""
