@@ -31,6 +31,7 @@ from .variables import Channels, Features, channels_of
 _Conv = partial(Convolution, norm=BatchNorm(epsilon=1e-5, scaled=True))
 _RATES = (6, 12, 18)  # at an output stride of 16; twice that at 8
 _DECODER_STRIDE = 4
+_ABOUT_TILES = "; the whole image takes part in every label by its mean, so that an image in tiles has others"
 _DATA_SETS = {21: "pascal_voc_2012", 19: "cityscapes", 151: "ade20k"}
 _LOGITS = "logits/semantic"
 _PUBLISHED: Channels = MappingProxyType({})
@@ -190,7 +191,7 @@ def _network(
         data_sets=_DATA_SETS,
         known_by=(f"{backbone.scope}/{backbone.first}/weights", f"{_LOGITS}/weights"),
         owned=(f"{backbone.scope}/", "image_pooling/", "aspp", "concat_projection/", "decoder/", "logits/"),
-        variant=parts.words + backbone.assumed,
+        variant=parts.words + (_ABOUT_TILES if parts.pooling else "") + backbone.assumed,
         decoder_stride=_DECODER_STRIDE if parts.decoder else 0,
         at=lambda output_stride: _network(backbone, parts, channels, output_stride),
     )
