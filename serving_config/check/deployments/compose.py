@@ -90,6 +90,10 @@ def servers(
         except _UnreadableError as error:
             faults.append(error.finding)
             continue
+        if not {"image", "build", "provider"} & set(service):
+            advice = "compose refuses it, unless another file gives it one"
+            note = document.fault(f"{name} has neither image nor build", advice, "services", name).as_note()
+            faults.append(note)
         image = str(service.get("image", ""))
         if not STOCK_IMAGE.match(image) and not any(ENTRY_POINT in word for word, _ in entry + command):
             continue

@@ -1,6 +1,7 @@
 """Dockerfiles that bake models into the server's image."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,10 @@ from ..finding import Finding
 from ..servers import command_line
 from ..servers.command_line import Words
 from ..servers.described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
+
+_KEYWORDS = """ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL
+    USER VOLUME WORKDIR"""
+_HERE_DOCUMENT = re.compile(r"<<-?[\"']?(\w+)[\"']?")
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,15 @@ class Instruction:
 
 
 def instructions(text: str) -> Iterator[Instruction]:
-    """The instructions of a Dockerfile, continued lines joined and comments dropped."""
+    """The instructions of a Dockerfile, continued lines joined, comments and here-documents dropped."""
     pending: list[str] = []
+    ends: list[str] = []
     start = 0
     for number, line in enumerate(text.splitlines(), 1):
         bare = line.strip()
+        if ends:
+            ends = ends[bare == ends[0] :]
+            continue
         if not bare or bare.startswith("#"):
             continue
         start = start if pending else number
@@ -65,17 +74,21 @@ def instructions(text: str) -> Iterator[Instruction]:
             keyword, _, rest = joined.partition(" ")
             yield Instruction(keyword.upper(), rest.strip(), start, tuple(pending))
             pending = []
+            ends = _HERE_DOCUMENT.findall(rest) if keyword.upper() in ("RUN", "COPY", "ADD") else []
 
 
 def server(path: Path) -> tuple[DescribedServer | None, list[Finding]]:
     """The server that the image runs, or None where it is none, and faults that need no other file."""
-    steps = _last_stage(list(instructions(path.read_text(encoding="utf-8"))))
+    text = path.read_text(encoding="utf-8")
+    every = list(instructions(text))
+    steps = _last_stage(every)
     base = next((step for step in steps if step.keyword == "FROM"), None)
     image = _image(base) if base else ""
     if base is None or not image:
         line, message = (base.line, "FROM names no image") if base else (1, "no FROM instruction")
         return None, [Finding(path, line, message, "begin with FROM tensorflow/serving:2.20.0")]
-    faults = list(_unreadable(steps, path))
+    faults = [] if re.match(r"#\s*escape\s*=\s*`", text) else list(_unknown(every, path))
+    faults += _unreadable(steps, path)
     if faults:
         return None, faults
     entry, command = _last(steps, "ENTRYPOINT"), _last(steps, "CMD")
@@ -139,6 +152,16 @@ def _image(base: Instruction) -> str:
 
 def _without_options(words: list[str]) -> list[str]:
     return [word for word in words if not word.startswith("--")]
+
+
+def _unknown(steps: list[Instruction], path: Path) -> Iterator[Finding]:
+    """The first line that is no instruction, on which a build ends."""
+    for step in steps:
+        if step.keyword not in _KEYWORDS.split():
+            word = step.text[0].split()[0][:40]
+            advice = "the build ends there: end the line above with \\, or remove this one"
+            yield Finding(path, step.line, f"{word} is no instruction", advice)
+            return
 
 
 def _unreadable(steps: list[Instruction], path: Path) -> Iterator[Finding]:

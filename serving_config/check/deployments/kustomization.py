@@ -9,13 +9,14 @@ from ..finding import Finding
 from .yaml_file import Document
 
 # https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/
-_FIELDS = """apiVersion kind metadata buildMetadata commonAnnotations commonLabels components configurations
+_FIELDS = """apiVersion kind metadata bases buildMetadata commonAnnotations commonLabels components configurations
     configMapGenerator crds generatorOptions generators helmCharts helmGlobals images labels namePrefix
     namespace nameSuffix openapi patches patchesJson6902 patchesStrategicMerge replacements replicas resources
     secretGenerator sortOptions transformers validators vars"""
+_RESOURCES = ("resources", "bases")  # the second is an older name, which kustomize reads as the first
 _GENERATORS = ("configMapGenerator", "secretGenerator")
 _ITEMS = {
-    **dict.fromkeys(("resources", "patchesStrategicMerge"), str),
+    **dict.fromkeys((*_RESOURCES, "patchesStrategicMerge"), str),
     **dict.fromkeys(("patches", "patchesJson6902", *_GENERATORS), dict),
 }
 
@@ -30,7 +31,7 @@ class Kustomization:
     def covers(self, path: Path) -> bool:
         """Whether `path` is one of the resources."""
         root = self.document.path.parent
-        resources = self.document.data.get("resources") or []
+        resources = [name for key in _RESOURCES for name in self.document.data.get(key) or []]
         return any((root / str(name)).resolve() == path.resolve() for name in resources)
 
     def patches(self) -> Iterator[tuple[str, tuple[str | int, ...]]]:
@@ -89,11 +90,10 @@ def _findings(document: Document) -> Iterator[Finding]:
             close = difflib.get_close_matches(name, _FIELDS.split(), n=1)
             advice = f"did you mean {close[0]}?" if close else "remove it"
             yield document.fault(f"a kustomization has no field {name}", advice, name)
-    for index, name in enumerate(data.get("resources") or []):
-        if "://" not in str(name) and not (path.parent / str(name)).exists():
-            yield document.fault(
-                f"the resource {name} is not there", "write or render it", "resources", index
-            )
+    for key in _RESOURCES:
+        for index, name in enumerate(data.get(key) or []):
+            if "://" not in str(name) and not (path.parent / str(name)).exists():
+                yield document.fault(f"the resource {name} is not there", "write or render it", key, index)
     for generator in _GENERATORS:
         for index, entry in enumerate(data.get(generator) or []):
             for at, text in enumerate(entry.get("files") or []):

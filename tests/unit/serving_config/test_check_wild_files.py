@@ -23,6 +23,11 @@ def found(folder: Path, **files: str) -> tuple[list[str], list[str]]:
     [
         (f'ENTRYPOINT [{SERVER}, "--model_base_path=/app/m"]\nWORKDIR /app\nCOPY . /app', []),
         ("COPY m /models/m/1\nENV MODEL_NAME=m", [SCRIPT]),
+        (
+            f'ENTRYPOINT [{SERVER},\n  "--model_base_path=/models/m"]',
+            ['"--model_base_path=/models/m"] is no instruction'],
+        ),
+        ("RUN <<EOF\nmkdir /models\nEOF\nCOPY <<A <<'B' /x/\none\nA\ntwo\nB\nENV MODEL_NAME=m", [SCRIPT]),
         ("ENV MODEL_NAME=m\nRUN curl -s https://example.org/m.tar.gz | tar -C /models -xz", [SCRIPT]),
         (
             "ENV MODEL_NAME=m\nADD https://example.org/m.tar.gz /tmp/\nRUN tar -C /models -xf /tmp/m.tar.gz",
@@ -43,7 +48,10 @@ def found(folder: Path, **files: str) -> tuple[list[str], list[str]]:
             [SCRIPT],
         ),
     ],
-    ids=["workdir", "version", "RUN", "archive", "variable", "shell with exec", "tini", "shell"],
+    ids=[
+        *("workdir", "version", "no instruction", "here-documents", "RUN", "archive", "variable"),
+        *("shell with exec", "tini", "shell"),
+    ],
 )
 def test_a_dockerfile(text: str, faults: list[str], tmp_path: Path) -> None:
     assert found(tmp_path, Dockerfile=BASE + text + "\n") == (faults, [])
@@ -177,3 +185,18 @@ def test_a_kustomization_gives_an_image_its_tag(images: str, faults: int, tmp_pa
     text = workload("Deployment", "replicas: 1", image="tensorflow/serving")
     messages, _ = found(tmp_path, all__yaml=text, kustomization__yaml=kustomization)
     assert messages == ["the image tensorflow/serving has no version"] * faults
+
+
+def test_bases_of_a_kustomization_are_its_resources(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    assert found(tmp_path, kustomization__yaml="bases: [base]\n")[0] == []
+    faults, _ = found(tmp_path, kustomization__yaml="bases: [base, other]\n")
+    assert faults == ["the resource other is not there"]
+
+
+def test_a_service_of_nothing_is_a_note(tmp_path: Path) -> None:
+    faults, (note,) = found(
+        tmp_path, **{"docker-compose__yml": "services:\n  caller: {environment: [A=1]}\n"}
+    )
+    assert faults == []
+    assert "caller has neither image nor build" in note
