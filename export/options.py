@@ -11,7 +11,7 @@ from .networks import Network
 from .networks.preprocessing import PREPROCESSINGS, Evaluation, PreprocessingName
 from .types import Geometry, WeightSet
 
-Upsampling = Literal["bilinear", "nearest"]
+Upsampling = Literal["bilinear", "guided", "nearest"]
 Target = Literal["portable", "x86"]
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 
@@ -48,9 +48,23 @@ class GraphOptions:
         """Side of the pooling window in cells at the output stride, odd."""
         return (self.pooling_window - 1) * (network.stride // self.output_stride) + 1
 
+    def guided_pixels(self, network: Network) -> int:
+        """Of a window of the guided filter to each side of a cell's centre.
+
+        Scores that are averaged over a pooling window are less sharp, and so a window is larger there.
+        """
+        return (3 if self.pooling_window > 1 else 2) * network.stride
+
+    def guided_reach(self, network: Network) -> int:
+        """The same in cells."""
+        return self.guided_pixels(network) // network.spacing(self.output_stride)
+
     def receptive_field(self, network: Network) -> int:
         """Pixels a side that decide the scores of a cell in a label map."""
-        return network.receptive_field + (self.pooling_window - 1) * network.stride
+        pixels = network.receptive_field + (self.pooling_window - 1) * network.stride
+        if self.upsampling == "guided":
+            pixels += 2 * self.guided_pixels(network)
+        return pixels
 
     def evaluated(self, network: Network, classes: int) -> tuple[Network, str | None]:
         """Return the network with preprocessing, crop and, where that makes it another, output stride chosen.

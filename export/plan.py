@@ -72,12 +72,16 @@ class Plan:
         stride, window = self.network.spacing(self.options.output_stride), self.options.pooling_window
         if not self.network.segments:
             return f"none: {self.network.name} pools its features before its last layer"
-        if window == 1:
-            return f"a cell every {stride} pixels"
-        return (
-            f"a cell every {stride} pixels, scores averaged over {window}x{window} cells of {self.network.stride} "
-            f"pixels, as {self.network.name} averages those of a crop: --pooling-window"
-        )
+        said = f"a cell every {stride} pixels"
+        if window > 1:
+            said += (
+                f", scores averaged over {window}x{window} cells of {self.network.stride} pixels, as "
+                f"{self.network.name} averages those of a crop: --pooling-window"
+            )
+        if self.options.upsampling == "guided":
+            pixels = self.options.guided_pixels(self.network)
+            said += f", borders led by the image's colours up to {pixels} pixels around: --upsampling guided"
+        return said
 
     @property
     def notes(self) -> list[str]:

@@ -66,7 +66,10 @@ class Network:
             logits = tf.ensure_shape(
                 cell_logits(image[None], network, layers, options[0])[0], [None, None, 1001]
             )
-            return [full_size_labels(logits, tf.shape(image)[:2], network, each) for each in options]
+            return [
+                full_size_labels(logits, tf.shape(image)[:2], lambda: image, network, each)
+                for each in options
+            ]
 
         def classify(image: Any) -> Any:
             return crop_logits(central_crop(image, network)[None], network, layers)[0]

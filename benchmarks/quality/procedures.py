@@ -73,7 +73,7 @@ class Segmenter:
         classes = network.classes({name: value.shape for name, value in self._tensors.items()})
         logits = cell_logits(image[None], network, layers, options)[0]
         logits = tf.ensure_shape(logits, [None, None, classes])
-        return full_size_labels(logits, tf.shape(image)[:2], network, options)
+        return full_size_labels(logits, tf.shape(image)[:2], lambda: image, network, options)
 
 
 def _merged(checkpoints: Sequence[Tensors]) -> dict[str, NDArray[Any]]:

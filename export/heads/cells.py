@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from ..images.checks import refuse_unless
@@ -12,6 +14,7 @@ from ..networks.layers import Layers
 from ..options import GraphOptions
 from ..types import Padding, Tensor
 from .chosen_classes import ChosenClasses
+from .guided import guided_label_map
 from .label_map import (
     aligned_places,
     averaged,
@@ -47,18 +50,31 @@ def _logits(net: Tensor, network: Network, layers: Layers, options: GraphOptions
 
 
 def full_size_labels(
-    logits: Tensor, size: Tensor, network: Network, options: GraphOptions, chosen: ChosenClasses | None = None
+    logits: Tensor,
+    size: Tensor,
+    image: Callable[[], Tensor],
+    network: Network,
+    options: GraphOptions,
+    chosen: ChosenClasses | None = None,
 ) -> Tensor:
-    """Label map [H, W] of an image of `size` int32 [2] whose cells have `logits` [h, w, C].
+    """Label map [H, W] of an image whose cells have `logits` [h, w, C].
 
-    Only the classes `chosen` compete, without them all do.
+    Args:
+        logits: float32.
+        size: of the image, int32 [2].
+        image: gives its pixels, uint8 [H, W, 3]; called where the label map follows them.
+        network: that the logits are of.
+        options: of the export.
+        chosen: only these classes compete; without them all do.
     """
     scores = chosen.scores(logits) if chosen else logits
-    best = _best_at_full_size(scores, size, network, options)
+    best = _best_at_full_size(scores, size, image, network, options)
     return tf.cast(chosen.labels(best) if chosen else best, label_dtype(logits.shape[-1]))
 
 
-def _best_at_full_size(logits: Tensor, size: Tensor, network: Network, options: GraphOptions) -> Tensor:
+def _best_at_full_size(
+    logits: Tensor, size: Tensor, image: Callable[[], Tensor], network: Network, options: GraphOptions
+) -> Tensor:
     if options.geometry == "aligned":
         places = aligned_places(size, network.spacing(options.output_stride), network.centre)
     else:
@@ -69,6 +85,8 @@ def _best_at_full_size(logits: Tensor, size: Tensor, network: Network, options: 
         return nearest_label_map(logits, places)
     if options.output_stride in network.averaged_strides:
         logits = averaged(logits)
+    if options.upsampling == "guided":
+        return guided_label_map(logits, image(), places, options.guided_reach(network))
     return bilinear_label_map(logits, places)
 
 
@@ -136,7 +154,11 @@ class WholeImages:
     def _label_map(self, index: Tensor) -> tuple[Tensor]:
         logits, size = self._cells.read(index), self._source.sizes[index]
         logits = tf.ensure_shape(logits, [None, None, self._classes])
-        return (full_size_labels(logits, size, self._network, self._options, self.chosen),)
+
+        def image() -> Tensor:
+            return self._source.batch(index, index + 1, tf.TensorSpec([None, None, 3], tf.uint8))[0]
+
+        return (full_size_labels(logits, size, image, self._network, self._options, self.chosen),)
 
     def _dense_logits(self, index: Tensor) -> tuple[Tensor]:
         """Mean of the logits whose fc6 window lies inside the feature map, of all where there are none: [C].

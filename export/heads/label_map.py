@@ -18,7 +18,7 @@ from ..types import Tensor
 
 _SCORES_AT_ONCE = 2 * 2**20  # float32 values of the patches that are interpolated together: 8 MB
 # Rounding may lift an interpolated score this far, relative to the scores, above its corners.
-_ROUNDING = 1e-5
+ROUNDING = 1e-5
 
 
 def label_dtype(classes: int) -> tf.DType:
@@ -106,8 +106,29 @@ def bilinear_label_map(logits: Tensor, places: Places) -> Tensor:
     Returns:
         int32 [H, W]; of equal scores the first class wins.
     """
-    rows, columns = (_bands(place, tf.shape(logits)[axis]) for axis, place in enumerate(places))
-    candidates = _classes_that_can_win(logits, rows, columns)
+    rows, columns = (bands(place, tf.shape(logits)[axis]) for axis, place in enumerate(places))
+
+    def best_of(ids: Tensor, patches: Tensor) -> Tensor:
+        return _best_of(ids, patches, logits, rows, columns)
+
+    return label_patches(_classes_that_can_win(logits, rows, columns), best_of, rows, columns)
+
+
+def label_patches(
+    candidates: Tensor, best_of: Callable[[Tensor, Tensor], Tensor], rows: Bands, columns: Bands
+) -> Tensor:
+    """Label map of patches in most of which one class alone can win.
+
+    Args:
+        candidates: bool [patches, C], whether a class can win somewhere in a patch; one can in each.
+        best_of: takes classes int32 [n, K] of each of some patches, and which patches, int32 [n]; returns the best of
+            these classes at each pixel, int32 [n, rows, columns].
+        rows: the bands that make the patches.
+        columns: the same of the other axis.
+
+    Returns:
+        int32 [H, W].
+    """
     counts = tf.math.count_nonzero(candidates, axis=1, dtype=tf.int32)
     order = tf.argsort(counts, direction="DESCENDING")
     counts = tf.gather(counts, order)
@@ -119,8 +140,7 @@ def bilinear_label_map(logits: Tensor, places: Places) -> Tensor:
         patches = order[start:end]
         # Of equal values top_k takes the lower index first: the candidates, ascending, then classes that cannot win.
         ids = tf.math.top_k(tf.cast(tf.gather(candidates, patches), tf.int32), counts[start]).indices
-        best = _best_of(ids, patches, logits, rows, columns)
-        return end, tf.tensor_scatter_nd_update(labels, patches[:, None], best)
+        return end, tf.tensor_scatter_nd_update(labels, patches[:, None], best_of(ids, patches))
 
     decided = tf.argmax(tf.cast(candidates, tf.uint8), axis=1, output_type=tf.int32)
     labels = tf.tile(decided[:, None, None], [1, rows.length, columns.length])
@@ -130,44 +150,55 @@ def bilinear_label_map(logits: Tensor, places: Places) -> Tensor:
     return _assemble(labels, rows, columns)
 
 
-class _Bands(NamedTuple):
+class Bands(NamedTuple):
     """How one axis falls into bands, each between the centres of two neighbouring cells.
 
     Attributes:
+        first: the cell before the first band, int32; -1 or less where that begins before the first cell.
         lower, upper: the two cells of each band, int32 [bands]; the same one at the borders.
+        position: in the image, int32 [bands, length].
+        inside: which of them are the band's own, bool [bands, length]; the shorter bands are filled up.
         share: of the upper cell at each position of a band, float32 [bands, length].
-        length: positions of the longest band; the shorter ones are filled up.
+        length: positions of the longest band.
         index: of each position of the image in the bands laid end to end, int32 [size].
     """
 
+    first: Tensor
     lower: Tensor
     upper: Tensor
+    position: Tensor
+    inside: Tensor
     share: Tensor
     length: Tensor
     index: Tensor
 
 
-def _bands(place: Tensor, cells: Tensor) -> _Bands:
+def bands(place: Tensor, cells: Tensor) -> Bands:
     """The bands of one axis; those before the first centre and after the last have one cell at both ends."""
     size = tf.size(place)
     floor = tf.floor(place)
     first = tf.cast(floor[0], tf.int32)
     band = tf.cast(floor, tf.int32) - first
-    bands = tf.range(band[-1] + 1)
+    number = tf.range(band[-1] + 1)
     edges = tf.searchsorted(band, tf.range(band[-1] + 2))
     start = edges[:-1]
     length = tf.reduce_max(edges[1:] - start)
-    positions = tf.minimum(start[:, None] + tf.range(length), size - 1)
-    return _Bands(
-        lower=tf.clip_by_value(first + bands, 0, cells - 1),
-        upper=tf.clip_by_value(first + bands + 1, 0, cells - 1),
-        share=tf.gather(place - floor, positions),
+    position = start[:, None] + tf.range(length)
+    inside = position < edges[1:, None]
+    position = tf.minimum(position, size - 1)
+    return Bands(
+        first=first,
+        lower=tf.clip_by_value(first + number, 0, cells - 1),
+        upper=tf.clip_by_value(first + number + 1, 0, cells - 1),
+        position=position,
+        inside=inside,
+        share=tf.gather(place - floor, position),
         length=length,
         index=band * length + tf.range(size) - tf.gather(start, band),
     )
 
 
-def _classes_that_can_win(logits: Tensor, rows: _Bands, columns: _Bands) -> Tensor:
+def _classes_that_can_win(logits: Tensor, rows: Bands, columns: Bands) -> Tensor:
     """Whether a class may have the largest score somewhere in a patch: bool [patches, C]."""
 
     def of_corners(choose: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -176,10 +207,10 @@ def _classes_that_can_win(logits: Tensor, rows: _Bands, columns: _Bands) -> Tens
         return tf.reshape(across, [-1, tf.shape(logits)[-1]])
 
     bar = tf.reduce_max(of_corners(tf.minimum), axis=1, keepdims=True)
-    return of_corners(tf.maximum) >= bar - _ROUNDING * tf.reduce_max(tf.abs(logits))
+    return of_corners(tf.maximum) >= bar - ROUNDING * tf.reduce_max(tf.abs(logits))
 
 
-def _best_of(ids: Tensor, patches: Tensor, logits: Tensor, rows: _Bands, columns: _Bands) -> Tensor:
+def _best_of(ids: Tensor, patches: Tensor, logits: Tensor, rows: Bands, columns: Bands) -> Tensor:
     """The class with the largest score at each pixel: ids int32 [n, K], patches [n], to int32 [n, rows, columns]."""
     row, column = patches // tf.size(columns.lower), patches % tf.size(columns.lower)
 
@@ -194,7 +225,7 @@ def _best_of(ids: Tensor, patches: Tensor, logits: Tensor, rows: _Bands, columns
     return tf.gather(ids, tf.argmax(scores, axis=-1, output_type=tf.int32), batch_dims=1)
 
 
-def _assemble(labels: Tensor, rows: _Bands, columns: _Bands) -> Tensor:
+def _assemble(labels: Tensor, rows: Bands, columns: Bands) -> Tensor:
     """Lay the patches [patches, rows, columns] side by side and keep the image's pixels."""
     grid = tf.reshape(labels, [tf.size(rows.lower), tf.size(columns.lower), rows.length, columns.length])
     whole = tf.reshape(

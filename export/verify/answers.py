@@ -11,12 +11,14 @@ import tensorflow as tf
 from ..errors import ExportError
 from ..plan import Plan
 from ..types import Array
-from . import expected
+from . import expected, guided
+from .upsampled import rows_of_scores
 
 # Float32 sums of a softmax or of an interpolation between four cells, against float64: some ten unit roundoffs.
 _ROUNDING = 1e-5
 _ROWS_APART = 5  # of those that are compared in a larger label map
 _SMALL = 128
+_NEVER = -1e30  # a score that wins nowhere
 
 
 def refuse(signature: str, what: str) -> NoReturn:
@@ -88,12 +90,12 @@ def check_label_dtype(signature: str, labels: Array, plan: Plan) -> None:
 
 
 def check_label_map(
-    signature: str, label_map: Array, logits: Array, plan: Plan, classes: Array | None = None
+    signature: str, label_map: Array, logits: Array, image: Array, plan: Plan, classes: Array | None = None
 ) -> None:
     """Refuse a label map [H, W] that is not the argmax of the image's scores [h, w, C], upsampled in float64.
 
     Of classes whose scores differ by rounding alone, each is right. Of a larger image every fifth row is compared. With
-    `classes`, int [K], only these compete.
+    `classes`, int [K], only these compete. The `image` is uint8 [H, W, 3].
     """
     network, options = plan.network, plan.options
     check_label_dtype(signature, label_map, plan)
@@ -104,14 +106,15 @@ def check_label_map(
     if classes is not None:
         others = np.setdiff1d(np.arange(logits.shape[-1]), classes)
         logits = logits.astype(np.float64)
-        logits[..., others] = logits.min() - 1 - 2 * bound
+        logits[..., others] = _NEVER
     logits = expected.pooled(logits, options.pooled_cells(network))
-    nearest = options.upsampling == "nearest"
-    if not nearest and options.output_stride in network.averaged_strides:
+    if options.upsampling != "nearest" and options.output_stride in network.averaged_strides:
         logits = expected.averaged(logits.astype(np.float64))
-    upsampled = expected.nearest if nearest else expected.interpolated
+    if options.upsampling == "guided":
+        bound = guided.rounding(logits, bound)
+    scores_of = rows_of_scores(logits, image, (rows, columns), network, options)
     for row in range(0, size[0], _ROWS_APART if max(size) > _SMALL else 1):
-        scores = upsampled(logits, rows[row], columns)
+        scores = scores_of(row)
         labels = label_map[row].astype(np.int64)
         if labels.max() >= scores.shape[-1]:
             refuse(signature, "gives labels that no class has")

@@ -10,7 +10,8 @@ import numpy as np
 from ..errors import ExportError
 from ..plan import Plan
 from ..types import Array
-from . import expected
+from . import expected, guided
+from .upsampled import rows_of_scores
 
 # What must agree of that which rounding leaves decided.
 LEAST_SHARE = {"float32": 1.0, "bfloat16": 0.99, "float16": 0.99}
@@ -67,11 +68,11 @@ def compare_top_1(ours: Sequence[Array], reference: Sequence[Array], bound: floa
     return Labels(crops=len(ours), crops_decided=decided, crops_same=same)
 
 
-def compare_labels(label_map: Array, cells: Array, plan: Plan, bound: float) -> Labels:
-    """Count the pixels of `label_map` [H, W] that have the label that the reference's `cells` [h, w, C] give.
+def compare_labels(label_map: Array, cells: Array, image: Array, plan: Plan, bound: float) -> Labels:
+    """Count the pixels of the `label_map` [H, W] of an `image` that get the label that the reference's `cells` give.
 
-    What lies between the cells that the reference has is compared, every fifth row of it; nothing at a finer output
-    stride, whose scores the reference lacks.
+    What lies between the cells [h, w, C] that the reference has is compared, every fifth row of it; nothing at a finer
+    output stride, whose scores the reference lacks.
     """
     network, options = plan.network, plan.options
     if options.output_stride != network.stride or not cells.size:
@@ -79,19 +80,23 @@ def compare_labels(label_map: Array, cells: Array, plan: Plan, bound: float) -> 
     cells = expected.pooled(cells, options.pooling_window)
     height, width = label_map.shape
     rows, columns = expected.places((height, width), (cells.shape[0], cells.shape[1]), network, options)
+    reach = options.guided_reach(network) if options.upsampling == "guided" else 0
     if options.geometry == "aligned":
         # The first of these cells is not the image's first.
         missing = (network.window - 1) // 2
         rows, columns = rows - missing, columns - missing
-        between = (columns >= 0) & (columns <= cells.shape[1] - 1)
-        lines = np.flatnonzero((rows >= 0) & (rows <= len(cells) - 1))
+        edge = reach if missing else 0
+        between = (columns >= edge) & (columns <= cells.shape[1] - 1 - edge)
+        lines = np.flatnonzero((rows >= edge) & (rows <= len(cells) - 1 - edge))
     else:
         between, lines = np.ones(width, bool), np.arange(height)
-    upsampled = expected.nearest if options.upsampling == "nearest" else expected.interpolated
     least = _least_margin(cells, bound, options.precision)
+    if reach and options.precision == "float32":
+        least = guided.rounding(cells, least)
+    scores_of = rows_of_scores(cells, image, (rows, columns), network, options)
     pixels = decided = same = 0
     for row in lines[::_ROWS_APART]:
-        scores = upsampled(cells, float(rows[row]), columns[between])
+        scores = scores_of(row)[between]
         clear = _decided(scores, least)
         pixels += clear.size
         decided += int(clear.sum())

@@ -166,7 +166,7 @@ def _segmented(
     *pair, other = images.small
     names = ["logits", "segment", "serving_default"]
     logits = [
-        _check_whole(_in_requests(exported, names, "images", together, images.together), plan)
+        _check_whole(_in_requests(exported, names, "images", together, images.together), together, plan)
         for together in (pair, [other])
     ]
     files = [png(pair[0]), png(other)]
@@ -174,29 +174,30 @@ def _segmented(
     label_maps = answers.decoded_label_maps(list(encoded["segment_bytes"]["label_png"]), plan)
     # In float16 an image's scores depend on how many go through the network together.
     (alone,) = exported("logits", images=pair[0][None])["logits"]["logits"]
-    for label_map, scores in zip(label_maps, (alone, logits[1][0]), strict=True):
-        answers.check_label_map("segment_bytes", label_map, scores, plan)
+    of_files = zip(label_maps, (alone, logits[1][0]), (pair[0], other), strict=True)
+    for label_map, scores, image in of_files:
+        answers.check_label_map("segment_bytes", label_map, scores, image, plan)
     _check_chosen(exported, pair[0], alone, plan)
     if not of_cells:
         return [], Labels()
     found = exported(*names, images=images.photos[:1])
-    (scores,) = _check_whole(found, plan)
+    (scores,) = _check_whole(found, images.photos[:1], plan)
     finer = network.stride // options.output_stride
     cells = expected.inside(scores[::finer, ::finer], network, options.geometry)
-    labels = compare_labels(found["segment"]["label_map"][0], of_cells[0], plan, bound)
+    labels = compare_labels(found["segment"]["label_map"][0], of_cells[0], images.photos[0], plan, bound)
     return [cells], labels
 
 
-def _check_whole(found: _Answers, plan: Plan) -> Array:
-    """Check the signatures that take whole images; return their logits [N, h, w, C]."""
+def _check_whole(found: _Answers, images: Sequence[Array], plan: Plan) -> Array:
+    """Check the signatures that take whole images, of these; return their logits [N, h, w, C]."""
     logits = found["logits"]["logits"]
     _require_finite(logits, plan)
     answers.check_cells(found["logits"], plan)
     dense = np.stack([expected.dense(scores, plan.network, plan.options) for scores in logits])
     answers.check_ranking("serving_default", found["serving_default"], dense, plan)
     for name in ("segment", "serving_default"):
-        for label_map, scores in zip(found[name]["label_map"], logits, strict=True):
-            answers.check_label_map(name, label_map, scores, plan)
+        for label_map, scores, image in zip(found[name]["label_map"], logits, images, strict=True):
+            answers.check_label_map(name, label_map, scores, image, plan)
     return logits
 
 
@@ -211,7 +212,7 @@ def _check_chosen(exported: Exported, image: Array, logits: Array, plan: Plan) -
         list(found["segment_bytes"]["label_png"]), plan
     )
     for name, label_map in label_maps.items():
-        answers.check_label_map(name, label_map, logits, plan, chosen)
+        answers.check_label_map(name, label_map, logits, image, plan, chosen)
         names = found[name]["label_names" if name == "serving_default" else "class_names"]
         answers.check_names(name, names, every, plan)
 

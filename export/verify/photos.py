@@ -101,12 +101,12 @@ def compare_on_photos(folder: Path, plan: Plan, files: Sequence[Path], progress:
                 progress(count / len(files))
                 if network.segments:
                     label_map, cells = found["segment"]["label_map"][0], found["logits"]["logits"][0]
-                    answers.check_label_map("segment", label_map, cells, plan)
+                    answers.check_label_map("segment", label_map, cells, image, plan)
                     if min(image.shape[:2]) < network.least_side:
                         continue
                     known = reference.logits(expected.padded(image, network, options.geometry))
-                    labels = labels.plus(compare_labels(label_map, known, plan, bound))
-                    plain = plain.plus(compare_labels(label_map, known, plan, 0.0))
+                    labels = labels.plus(compare_labels(label_map, known, image, plan, bound))
+                    plain = plain.plus(compare_labels(label_map, known, image, plan, 0.0))
     agreement = Agreement(
         images=len(files),
         top_1=plain.crops_same / (plain.crops_decided or 1),

@@ -12,10 +12,13 @@ import pytest
 from PIL import Image
 from slimserve.export import cli
 from slimserve.export.checkpoint.contents import open_checkpoint
+from slimserve.export.demo.checkpoint_writer import write_checkpoint
+from slimserve.export.networks import NETWORKS
 
 from tests.conftest import Keep
 from tests.support.saved_model import SavedModel
 from tests.support.scenes import random_scene
+from tests.support.slim_checkpoints import random_values
 
 
 def export_here(*arguments: str | Path) -> None:
@@ -81,6 +84,20 @@ def int8(export_demo: Callable[..., Path], tmp_path_factory: pytest.TempPathFact
         image, _ = random_scene(np.random.default_rng([8, seed]))
         Image.fromarray(image).save(folder / f"{seed}.png")
     return export_demo("--precision", "int8", "--calibrate", str(folder))
+
+
+@pytest.fixture(scope="session")
+def mobilenet_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A MobileNet v1 of seven classes with random weights."""
+    network = NETWORKS["mobilenet_v1"]
+    path = tmp_path_factory.mktemp("mobilenet") / "mobilenet.ckpt"
+    rng = np.random.Generator(np.random.SFC64(4))
+    shapes = {
+        name: tuple(7 if size is None else size for size in shape)
+        for name, shape in network.expected_variables().items()
+    }
+    write_checkpoint(path, {name: random_values(name, shape, network, rng) for name, shape in shapes.items()})
+    return path
 
 
 @pytest.fixture(scope="session")

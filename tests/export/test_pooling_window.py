@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.checkpoint.contents import open_checkpoint
-from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.errors import ExportError
 from slimserve.export.heads import cells
 from slimserve.export.networks import NETWORKS
@@ -22,33 +21,21 @@ from slimserve.export.savedmodel.write import build_saved_model, with_graph_of
 from slimserve.export.verify.parity import compare_with_reference
 
 from tests.support.saved_model import SavedModel
-from tests.support.slim_checkpoints import random_values
 
 NETWORK = NETWORKS["mobilenet_v1"]
-CLASSES = 7
 IMAGE = np.random.default_rng(3).integers(0, 256, (1, 150, 203, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pooling") / "mobilenet.ckpt"
-    rng = np.random.Generator(np.random.SFC64(4))
-    shapes = {
-        name: tuple(CLASSES if size is None else size for size in shape)
-        for name, shape in NETWORK.expected_variables().items()
-    }
-    write_checkpoint(path, {name: random_values(name, shape, NETWORK, rng) for name, shape in shapes.items()})
-    return path
+def exported(mobilenet_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    return export_checkpoint(
+        Request(mobilenet_checkpoint, tmp_path_factory.mktemp("pooling") / "mobilenet_v1")
+    )
 
 
 @pytest.fixture(scope="module")
-def exported(checkpoint: Path) -> Export:
-    return export_checkpoint(Request(checkpoint, checkpoint.parent / "mobilenet_v1"))
-
-
-@pytest.fixture(scope="module")
-def plan(checkpoint: Path) -> Iterator[Plan]:
-    with open_checkpoint(checkpoint) as opened:
+def plan(mobilenet_checkpoint: Path) -> Iterator[Plan]:
+    with open_checkpoint(mobilenet_checkpoint) as opened:
         yield Plan.of(opened, GraphOptions())
 
 

@@ -1,0 +1,34 @@
+"""Label maps whose borders follow the image: whole exports of a MobileNet with random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from slimserve.export.networks import NETWORKS
+from slimserve.export.options import GraphOptions, Request
+from slimserve.export.pipeline import Export, export_checkpoint
+
+OPTIONS = GraphOptions(upsampling="guided")
+
+
+@pytest.fixture(scope="module")
+def exported(mobilenet_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    out = tmp_path_factory.mktemp("guided") / "mobilenet_v1"
+    return export_checkpoint(Request(mobilenet_checkpoint, out, graph=OPTIONS))
+
+
+def test_the_export_says_that_borders_follow_the_image(exported: Export) -> None:
+    assert exported.record["options"]["upsampling"] == "guided"
+    assert "borders led by the image's colours up to 96 pixels around" in exported.record["label_maps"]
+
+
+def test_what_the_reference_decides_is_compared(exported: Export) -> None:
+    labels = exported.record["parity"]["labels"]
+    assert labels["pixels_same"] == labels["pixels_decided"] > labels["pixels"] / 2
+
+
+def test_tiles_share_what_the_filter_spans_too() -> None:
+    network = NETWORKS["mobilenet_v1"]
+    bilinear = GraphOptions().of(network).receptive_field(network)
+    assert OPTIONS.of(network).receptive_field(network) == bilinear + 2 * 96
