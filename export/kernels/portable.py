@@ -164,7 +164,9 @@ class VariableLayers(FinerCells):
         return tf.cast(mean, net.dtype)
 
     def relu(self, net: Tensor) -> Tensor:
-        return tf.nn.relu(net)
+        # Of a sum that others use too, TensorFlow 2.21's optimizer would make one node with a Relu and miss the sum
+        # then: it says so and leaves the whole graph as it is.
+        return tf.maximum(net, tf.zeros([], net.dtype))
 
     def resize(self, net: Tensor, like: Tensor) -> Tensor:
         resized = tf.raw_ops.ResizeBilinear(images=net, size=tf.shape(like)[1:3], align_corners=True)

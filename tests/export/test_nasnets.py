@@ -10,7 +10,7 @@ from slimserve.export.kernels.portable import VariableLayers
 from slimserve.export.kernels.x86 import FusedLayers
 from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.nasnet.cells import classifier
-from slimserve.export.networks.nasnet.nasnet_a import nasnet_a
+from slimserve.export.networks.nasnet.nasnet_a import REDUCTION, nasnet_a
 from slimserve.export.networks.rounding import tolerance
 from slimserve.export.verify.slim_reference import build_in_slim
 from slimserve.export.weights.recipes import load_variables
@@ -80,6 +80,15 @@ def test_a_small_nasnet_is_that_of_its_figure(skips: bool, size: tuple[int, int]
     weights = weights_of(network)
     expected = NASNetA(weights)(pixels, 1, skips)
     assert_alike(network, of_layers(network, weights, pixels), expected)
+
+
+def test_tensorflow_can_optimize_the_graph(capfd: pytest.CaptureFixture[str]) -> None:
+    """Of the sums in the mobile one's stem, a pool and a ReLU take the same."""
+    network = classifier(
+        "stem", 224, lambda images, build: build.logits(build.stem(images, 32, REDUCTION, 44)[-1]), ()
+    )
+    of_layers(network, weights_of(network), image(97, 130))
+    assert "remapper failed" not in capfd.readouterr().err
 
 
 @pytest.mark.soak

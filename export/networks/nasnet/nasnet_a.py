@@ -17,7 +17,7 @@ _NORMAL = Cell(
     ),
     joined=(1, 2, 3, 4, 5, 6),
 )
-_REDUCTION = Cell(
+REDUCTION = Cell(
     (
         ((5, 0), (7, 1)),
         (("maximum", 0), (7, 1)),
@@ -42,13 +42,13 @@ def nasnet_a(
         repetitions: normal cells in a row.
         skips: whether the cell behind a reduction takes what the reduction took from further up, instead of its input.
     """
-    done = build.stem(images, stem, _REDUCTION, filters)
+    done = build.stem(images, stem, REDUCTION, filters)
     for number in range(3 * repetitions):
         block, within = divmod(number, repetitions)
         channels, before = filters * 2**block, done[-2]
         if block and within == 0:
             scope = f"reduction_cell_{block - 1}"
-            done.append(build.cell(_REDUCTION, scope, done[-1], before, channels, stride=2))
+            done.append(build.cell(REDUCTION, scope, done[-1], before, channels, stride=2))
             before = before if skips else done[-2]
         done.append(build.cell(_NORMAL, f"cell_{number}", done[-1], before, channels))
     return build.logits(done[-1])
