@@ -140,20 +140,25 @@ class Blocking:
             answered.release()
 
         for replica in step.replicas:
-            health = self._channel(replica).method(HEALTH)
-            try:
-                call = health.future(
-                    b"", timeout=step.seconds, metadata=step.metadata, wait_for_ready=step.patient
-                )
-            except ValueError as error:  # as above
-                raise Cancelled("the connection was closed") from error
-            call.add_done_callback(functools.partial(note, replica))
+            self._question(replica, step).add_done_callback(functools.partial(note, replica))
         until = time.monotonic() + step.seconds + 0.1
         for _ in step.replicas:
             if not answered.acquire(timeout=max(until - time.monotonic(), 0.0)):
                 return
             if step.first and any(replica.state is State.UP for replica in step.replicas):
                 return
+
+    def _question(self, replica: Replica, step: Ask) -> Any:
+        while True:
+            health = self._channel(replica).method(HEALTH)
+            try:
+                return health.future(
+                    b"", timeout=step.seconds, metadata=step.metadata, wait_for_ready=step.patient
+                )
+            except (
+                ValueError
+            ):  # as above; another thread has given this connection up, and there is a new one
+                continue
 
     def _do_together(self, together: Together, stop: Stop | None) -> None:
         inner = Stop(stop)
