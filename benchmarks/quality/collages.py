@@ -23,12 +23,27 @@ def collage(photos: Sequence[Photo], number: int, side: int) -> tuple[Photo, NDA
     rng = np.random.default_rng([_SEED, number])
     chosen = rng.choice(len(photos), _TOGETHER, replace=False)
     truth = _side_by_side(rng, side) if number % 2 else _pasted(rng, side)
+    return _filled(photos, chosen, truth, grounded=number % 2 == 0)
+
+
+def quarters(photos: Sequence[Photo], number: int, side: int) -> tuple[Photo, NDArray[np.uint8]]:
+    """The same of four photographs, each in a quarter."""
+    chosen = np.random.default_rng([_SEED, number]).choice(len(photos), _TOGETHER, replace=False)
+    half = np.arange(side) >= side // 2
+    return _filled(photos, chosen, 2 * half[:, None] + half, grounded=False)
+
+
+def _filled(
+    photos: Sequence[Photo], chosen: NDArray[np.int64], truth: NDArray[np.int64], grounded: bool
+) -> tuple[Photo, NDArray[np.uint8]]:
+    """The photographs `chosen` in the places of `truth`; the first of them is a ground or a field."""
+    side = len(truth)
     picture = np.zeros((side, side, 3), np.uint8)
     for place, photo in enumerate(chosen):
         inside = truth == place
         top, left, bottom, right = _bounds(inside)
         field = inside[top:bottom, left:right]
-        if number % 2 == 0 and place == 0:
+        if grounded and place == 0:
             fitted = _mirrored(_resized(photos[photo], side // 2, side // 2))
         else:
             fitted = _resized(photos[photo], *field.shape)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -20,32 +20,62 @@ from PIL import Image, ImageFilter
 from slimserve.cli.evaluate.scores import boundary_f_score
 from slimserve.export.demo.constants import Constants
 from slimserve.export.heads.cells import cell_logits, full_size_labels
+from slimserve.export.heads.chosen_classes import ChosenClasses
 from slimserve.export.heads.crops import crop_logits
 from slimserve.export.images.preprocessing import central_crop
 from slimserve.export.kernels.portable import VariableLayers
 from slimserve.export.networks import NETWORKS
 from slimserve.export.options import GraphOptions
+from slimserve.tasks.segment import top_classes
 
-from benchmarks.quality.collages import collage
+from benchmarks.quality.collages import Photo, collage, quarters
+from benchmarks.quality.scores import regions
 from benchmarks.side import ROOT
 from examples import published_materials as materials
 
 _KNOWN = ("astronaut", "camera", "chelsea", "china", "coffee", "flower", "motorcycle_left", "rocket")
 _RESULTS = ROOT / "benchmarks" / "quality_photographs.json"
-_COLLAGES = 24
+_COLLAGES: Mapping[
+    str, tuple[int, Callable[[Sequence[Photo], int, int], tuple[Photo, NDArray[np.uint8]]]]
+] = {
+    "quarters": (14, quarters),
+    "pasted and side by side": (24, collage),
+}
 _SIDE = 640  # pixels, of a collage
 _BEST = 8  # classes of a whole photograph that are right in it
 _NEAR = 24  # pixels from a border
-_WINDOWS = (1, 5, 7, 9)
+_CLASSES = 1001
+
+
+class Procedure(NamedTuple):
+    """How label maps are exported, and whether only the top classes compete, as the client asks for them."""
+
+    name: str
+    options: GraphOptions
+    top: bool = False
+
+
+_GUIDED = GraphOptions(upsampling="guided")
+PROCEDURES = (
+    Procedure("a cell alone", GraphOptions(pooling_window=1)),
+    Procedure("window 5", GraphOptions(pooling_window=5)),
+    Procedure("window 7: the default", GraphOptions()),
+    Procedure("the same, top classes", GraphOptions(), top=True),
+    Procedure("window 9", GraphOptions(pooling_window=9)),
+    Procedure("window 7, guided", _GUIDED),
+    Procedure("the same, guided, top classes", _GUIDED, top=True),
+    Procedure("window 9, guided, top classes", replace(_GUIDED, pooling_window=9), top=True),
+)
 
 
 @dataclass
 class Figures:
-    """What is measured of one window, by collage."""
+    """What is measured of one procedure, by collage."""
 
     right: list[float] = field(default_factory=list)
     right_near_borders: list[float] = field(default_factory=list)
     classes: list[float] = field(default_factory=list)
+    regions: list[float] = field(default_factory=list)
     boundary_f_score: list[float] = field(default_factory=list)
 
     def means(self) -> dict[str, float]:
@@ -54,28 +84,43 @@ class Figures:
 
 
 class Network:
-    """The published MobileNet, its label maps made with each of several windows."""
+    """The published MobileNet and the label maps that several procedures make of its cells."""
 
-    def __init__(self, windows: Sequence[int]) -> None:
+    def __init__(self, procedures: Sequence[Procedure]) -> None:
         network = NETWORKS["mobilenet_v1"]
-        layers = VariableLayers(Constants(materials.values(materials.frozen_graph())), network.scope)
-        options = [GraphOptions(pooling_window=window).of(network) for window in windows]
-        pixels = [tf.TensorSpec([None, None, 3], tf.uint8)]
+        with tf.Graph().as_default():
+            layers = VariableLayers(Constants(materials.values(materials.frozen_graph())), network.scope)
+            self._image = tf.compat.v1.placeholder(tf.uint8, [None, None, 3])
+            self._chosen = ChosenClasses(_CLASSES)
+            logits = cell_logits(self._image[None], network, layers, GraphOptions().of(network))[0]
+            self._logits = tf.ensure_shape(logits, [None, None, _CLASSES])
+            size = tf.shape(self._image)[:2]
+            self._label_maps = {
+                options: full_size_labels(
+                    self._logits, size, lambda: self._image, network, options.of(network), self._chosen
+                )
+                for options in {procedure.options for procedure in procedures}
+            }
+            self._crop = crop_logits(central_crop(self._image, network)[None], network, layers)[0]
+            self._session = tf.compat.v1.Session()
+        self._procedures = procedures
 
-        def label_maps(image: Any) -> list[Any]:
-            logits = tf.ensure_shape(
-                cell_logits(image[None], network, layers, options[0])[0], [None, None, 1001]
-            )
-            return [
-                full_size_labels(logits, tf.shape(image)[:2], lambda: image, network, each)
-                for each in options
-            ]
+    def classify(self, image: Photo) -> NDArray[np.float32]:
+        """Logits [C] of a photograph."""
+        logits: NDArray[np.float32] = self._session.run(self._crop, {self._image: image})
+        return logits
 
-        def classify(image: Any) -> Any:
-            return crop_logits(central_crop(image, network)[None], network, layers)[0]
-
-        self.label_maps = tf.function(label_maps, input_signature=pixels)
-        self.classify = tf.function(classify, input_signature=pixels)
+    def label_maps(self, image: Photo) -> dict[str, NDArray[np.uint16]]:
+        """Label maps [H, W] by the procedure's name."""
+        fed = {self._image: image, self._logits: self._session.run(self._logits, {self._image: image})}
+        found = {}
+        for name, options, top in self._procedures:
+            label_map = self._session.run(self._label_maps[options], fed)
+            if top:
+                among = {self._chosen.given: np.array(top_classes(label_map), np.int32)}
+                label_map = self._session.run(self._label_maps[options], fed | among)
+            found[name] = label_map
+        return found
 
 
 def as_photographs(
@@ -98,42 +143,43 @@ def near_borders(truth: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(least) != np.asarray(most)
 
 
-def measure(collages: int, windows: Sequence[int] = _WINDOWS) -> dict[int, dict[str, float]]:
-    """By window: shares of pixels that are right, in all and near borders, classes on a map, boundary F-score."""
-    network, folder = Network(windows), materials.photographs()
+def measure(
+    kind: str, collages: int, procedures: Sequence[Procedure] = PROCEDURES
+) -> dict[str, dict[str, float]]:
+    """By procedure: shares of pixels that are right, in all and near borders; classes, regions, boundary F-score."""
+    network, folder = Network(procedures), materials.photographs()
     files = [next(folder.glob(f"{name}.*")) for name in _KNOWN]
     photos = [np.asarray(Image.open(file).convert("RGB")) for file in files]
-    right = [np.argsort(-network.classify(photo).numpy())[:_BEST] for photo in photos]
-    figures = {window: Figures() for window in windows}
+    right = [np.argsort(-network.classify(photo))[:_BEST] for photo in photos]
+    figures = {procedure.name: Figures() for procedure in procedures}
     for number in range(collages):
-        picture, truth = collage(photos, number, _SIDE)
+        picture, truth = _COLLAGES[kind][1](photos, number, _SIDE)
         near = near_borders(truth)
-        for of, labels in zip(figures.values(), network.label_maps(picture), strict=True):
-            label_map = labels.numpy()
-            found = as_photographs(label_map, truth, right)
+        for name, label_map in network.label_maps(picture).items():
+            found, of = as_photographs(label_map, truth, right), figures[name]
             of.right.append(float(np.mean(found == truth)))
             of.right_near_borders.append(float(np.mean((found == truth)[near])))
             of.classes.append(float(len(np.unique(label_map))))
+            of.regions.append(float(regions(label_map)))
             of.boundary_f_score.append(boundary_f_score(truth, found))
-    return {window: of.means() for window, of in figures.items()}
+    return {name: of.means() for name, of in figures.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality.photographs", allow_abbrev=False)
-    parser.add_argument(
-        "--collages", type=int, default=_COLLAGES, metavar="N", help="how many (default: %(default)s)"
-    )
+    parser.add_argument("--collages", type=int, metavar="N", help="how many of each kind (default: all)")
     options = parser.parse_args(arguments)
-    results = measure(options.collages)
-    if options.collages == _COLLAGES:
+    results = {kind: measure(kind, options.collages or count) for kind, (count, _) in _COLLAGES.items()}
+    if options.collages is None:
         _RESULTS.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
-    print("window   right   near borders   classes on a map   boundary F")
-    for window, of in results.items():
-        print(
-            f"{window:>6}{of['right']:>8.1%}{of['right_near_borders']:>15.1%}{of['classes']:>19.0f}"
-            f"{of['boundary_f_score']:>13.1%}"
-        )
+    for kind, by_procedure in results.items():
+        print(f"{kind:32}  right   near borders   classes   regions   boundary F")
+        for name, of in by_procedure.items():
+            print(
+                f"  {name:30}{of['right']:>7.1%}{of['right_near_borders']:>15.1%}{of['classes']:>10.0f}"
+                f"{of['regions']:>10.0f}{of['boundary_f_score']:>13.1%}"
+            )
     return 0
 
 

@@ -9,6 +9,22 @@ from slimserve.cli.evaluate.scores import Pixels, boundary_f_score, confusion, m
 LabelMap = NDArray[np.uint8]
 
 
+def regions(label_map: NDArray[np.integer]) -> int:
+    """How many regions of one label a map [H,W] has; pixels that touch at a corner are apart."""
+    pixels = np.arange(label_map.size).reshape(label_map.shape)
+    below, beside = label_map[1:] == label_map[:-1], label_map[:, 1:] == label_map[:, :-1]
+    ends = [(pixels[1:][below], pixels[:-1][below]), (pixels[:, 1:][beside], pixels[:, :-1][beside])]
+    edges = np.concatenate(ends, axis=1)
+    root = pixels.ravel().copy()
+    while edges.size:
+        one, other = root[edges]
+        np.minimum.at(root, np.maximum(one, other), np.minimum(one, other))
+        while not np.array_equal(root, root[root]):
+            root = root[root]
+        edges = edges[:, root[edges[0]] != root[edges[1]]]
+    return len(np.unique(root))
+
+
 class Scores:
     """Pixels are counted together, boundaries by scene."""
 

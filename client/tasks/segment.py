@@ -115,7 +115,7 @@ class Segment(Asked):
             label_map, origin = yield from _label(model, chosen, image, tiling, timeout)
             if self._wants_top:
                 model.names[:] = names = origin.all_names()
-                top = Chosen(model, [names[id] for id in _top(label_map) if id < len(names)])
+                top = Chosen(model, [names[id] for id in top_classes(label_map) if id < len(names)])
                 label_map, origin = yield from _label(model, top, image, tiling, timeout)
         except InvalidInput as error:
             raise naming(error, image, (yield from _advice(model, error.details, timeout))) from error
@@ -130,8 +130,8 @@ def _label(
     return (yield from _segment_whole(chosen, image, model.deadline(timeout)))
 
 
-def _top(label_map: Labels) -> list[int]:
-    """Choose the classes that cover enough of the pixels, or, where none does, the one that covers most."""
+def top_classes(label_map: Labels) -> list[int]:
+    """Choose the classes that cover enough of the pixels of [H,W], or, where none does, the one that covers most."""
     counts = count_pixels(label_map)
     return np.flatnonzero(counts >= min(_LEAST_SHARE * label_map.size, counts.max())).tolist()
 
