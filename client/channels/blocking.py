@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from ..errors import InvalidInput, ServingError
+from ..errors import InvalidInput, ServerError, ServingError
 from ..streams.ahead import Ahead
 from ..streams.stop import Stop
 from ..streams.threads import each
@@ -155,10 +155,11 @@ class Blocking:
                 return health.future(
                     b"", timeout=step.seconds, metadata=step.metadata, wait_for_ready=step.patient
                 )
-            except (
-                ValueError
-            ):  # as above; another thread has given this connection up, and there is a new one
-                continue
+            except ValueError as error:  # as above
+                if self._closed.is_set():
+                    words = "the call was cancelled: the client was closed"
+                    raise ServerError(words, code=grpc.StatusCode.CANCELLED) from error
+                # Another thread has given this connection up: there is a new one.
 
     def _do_together(self, together: Together, stop: Stop | None) -> None:
         inner = Stop(stop)

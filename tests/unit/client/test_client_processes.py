@@ -18,7 +18,10 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from slimserve import TLS, AsyncClient, Client
+from slimserve import TLS, AsyncClient, Client, ServingError
+from slimserve.channels.blocking import Blocking
+from slimserve.channels.connections.connection import Channel
+from slimserve.channels.replicas.replica import Replica
 from slimserve.testing import Model, Server
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)
@@ -146,6 +149,44 @@ def test_without_asyncio_the_async_client_says_what_to_do() -> None:
 
     with pytest.raises(RuntimeError, match="under trio"):
         trio.run(call)
+
+
+def test_a_connection_that_another_thread_gives_up_fails_no_call(
+    servers: list[Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look for a connection and the question of health that it is to carry."""
+    look, given_up = Blocking._channel, list[object]()
+
+    def channel(self: Blocking, replica: Replica) -> Channel:
+        found = look(self, replica)
+        if not given_up:
+            given_up.append(self._channels.pop(replica))
+            found.channel.close()
+        return found
+
+    monkeypatch.setattr(Blocking, "_channel", channel)
+    with Client([server.address for server in servers], model="model") as client:
+        classify(client)
+    assert given_up
+
+
+def test_a_client_that_another_thread_closes_says_so(
+    servers: list[Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Blocking._channel
+
+    def channel(self: Blocking, replica: Replica) -> Channel:
+        found = look(self, replica)
+        self.close()
+        return found
+
+    monkeypatch.setattr(Blocking, "_channel", channel)
+    with (
+        Client(servers[0].address, model="model") as client,
+        pytest.raises(ServingError, match="the client was closed") as caught,
+    ):
+        classify(client)
+    assert caught.value.code is grpc.StatusCode.CANCELLED
 
 
 def held() -> tuple[int, int]:

@@ -14,9 +14,6 @@ import grpc
 import numpy as np
 import pytest
 from slimserve import AsyncClient, Client, ModelNotFound, Overloaded, Retry, ServingError, Unavailable
-from slimserve.channels.blocking import Blocking
-from slimserve.channels.connections.connection import Channel
-from slimserve.channels.replicas.replica import Replica
 from slimserve.testing import Delay, Full, Link, Model, Server, Status
 
 from tests.unit.client.conftest import ScriptedServer, predict_answer
@@ -70,26 +67,6 @@ async def test_a_full_replica_is_passed_over(kind: type[Client], start: Callable
     full.fail(Full())
     await classify(kind, 20, addresses(full, other), model="m")
     assert sum(call.method == "Predict" for call in other.calls) == 20
-
-
-def test_a_connection_that_another_thread_gives_up_fails_no_call(
-    start: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between the look for a connection and the question of health that it is to carry."""
-    replicas = [start(serving(1)), start(serving(1))]
-    look, given_up = Blocking._channel, list[object]()
-
-    def channel(self: Blocking, replica: Replica) -> Channel:
-        found = look(self, replica)
-        if not given_up:
-            given_up.append(self._channels.pop(replica))
-            found.channel.close()
-        return found
-
-    monkeypatch.setattr(Blocking, "_channel", channel)
-    with Client(addresses(*replicas), model="m") as client:
-        assert client.classify(PIXELS).top.name == "a1"
-    assert given_up
 
 
 @both
