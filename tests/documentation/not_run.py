@@ -50,6 +50,10 @@ _REASONS = {
         "python -m pytest -m soak -s tests/robustness/faults/test_rolling_update_soak.py",
         "python -m pytest -m soak -s tests/robustness/faults/test_stream_soak.py",
         "python -m pytest -m soak -s tests/unit/client/test_client_processes.py",
+        "python -m pytest -m soak -s tests/robustness/public_images",
+        "python -m tests.robustness.public_models.fetching clones",
+        "SLIMSERVE_CLONES=clones python -m pytest -m soak -s tests/robustness/public_models",
+        "python -m pytest -m soak tests/unit/packaging/test_other_tensorflows.py",
         "python -m benchmarks --quick --only served --server ./tensorflow_model_server",
     ],
     "it needs tensorflow_model_server; the tests of the contract start engines of their own": [

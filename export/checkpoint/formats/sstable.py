@@ -15,10 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from .checked_file import CheckedFile, FormatError, Target, UnsupportedError, masked_crc
+from .snappy import expanded
 
 MAGIC = 0xDB4775248B80FB57
 FOOTER_SIZE = 48
 TRAILER_SIZE = 5  # one byte of compression type, four of checksum
+SNAPPY = 1  # a type of compression; TensorFlow inside Google compresses V2 indices with it
 LARGEST_METADATA = 16 << 20  # bytes of an index block, a V2 index file or V1 metadata
 LONGEST_KEY = 4096
 MOST_ENTRIES = 100_000
@@ -65,7 +67,7 @@ class Table:
         index, _ = _handle(footer, after_meta_index)
         self._last_keys: list[bytes] = []
         self._blocks: list[Handle] = []
-        for key, value in self._items(index):
+        for key, value in _items(self._contents(index)):
             self._last_keys.append(key)
             self._blocks.append(_handle(value, 0)[0])
 
@@ -77,9 +79,13 @@ class Table:
         """
         if sum(handle.size for handle in self._blocks) > min(self._file.size, LARGEST_METADATA):
             raise FormatError("its index is absurdly large")
-        count = 0
+        count = size = 0
         for handle in self._blocks:
-            for item in self._items(handle):
+            data = self._contents(handle)
+            size += len(data)
+            if size > LARGEST_METADATA:
+                raise FormatError("its index is absurdly large")
+            for item in _items(data):
                 count += 1
                 if count > MOST_ENTRIES:
                     raise FormatError(f"it has more than {MOST_ENTRIES:,} entries")
@@ -99,6 +105,11 @@ class Table:
     def value(self, key: bytes) -> bytes:
         """Return one small value, checked."""
         block = self.block_of(key)
+        if self._file.at(block.offset + block.size, 1)[0] == SNAPPY:
+            for found, value in _items(self._contents(block)):
+                if found == key:
+                    return value
+            raise FormatError("its metadata is missing")
         for found, offset, size in self.entries(block):
             if found == key:
                 if size > LARGEST_METADATA:
@@ -117,24 +128,42 @@ class Table:
         """Read a block once, its parts into `targets` (see CheckedFile.fill), and check it.
 
         Raises:
-            FormatError: the checksum does not match, or the block is compressed.
+            FormatError: the checksum does not match.
+            UnsupportedError: the block is compressed.
         """
+        if self._checked(block, targets, progress):
+            raise UnsupportedError("it is compressed, which tf.train.Saver never does: save it again")
+
+    def _checked(
+        self, block: Handle, targets: Iterable[Target], progress: Callable[[int], None] | None = None
+    ) -> int:
+        """Read a block, check it, and return its type of compression, 0 for none."""
         end = block.offset + block.size
         crc = self._file.fill(block.offset, end + 1, targets, progress)
         kind, stored = struct.unpack("<BI", self._file.at(end, TRAILER_SIZE))
         if stored != masked_crc(crc):
             raise FormatError("its checksum does not match")
-        if kind:
-            raise UnsupportedError("it is compressed, which tf.train.Saver never does: save it again")
+        return int(kind)
 
-    def _items(self, block: Handle) -> Iterator[tuple[bytes, bytes]]:
+    def _contents(self, block: Handle) -> bytes:
+        """Return a block of metadata, expanded."""
         if block.size > LARGEST_METADATA:
             raise FormatError("its index is absurdly large")
         into = np.empty(min(block.size, self._file.size), np.uint8)
-        self.read_block(block, [Target.array(block.offset, into)])
-        data = into.tobytes()
-        for key, offset, size in _entries(lambda at, size: data[at : at + size], 0, len(data)):
-            yield key, data[offset : offset + size]
+        kind, data = self._checked(block, [Target.array(block.offset, into)]), into.tobytes()
+        if kind not in (0, SNAPPY):
+            raise UnsupportedError("it is compressed in a way that TensorFlow does not know: save it again")
+        if kind == SNAPPY:
+            length, at = varint(data, 0)
+            if length > LARGEST_METADATA:
+                raise FormatError("its index is absurdly large")
+            data = expanded(data, at, length)
+        return data
+
+
+def _items(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    for key, offset, size in _entries(lambda at, size: data[at : at + size], 0, len(data)):
+        yield key, data[offset : offset + size]
 
 
 def _handle(data: bytes, at: int) -> tuple[Handle, int]:

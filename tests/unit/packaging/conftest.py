@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,25 @@ Answers = dict[str, dict[str, object]]
 HERE = Path(__file__).parent
 WHEELS = Path(sys.prefix) / "wheels"  # `make setup` downloads them
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
+PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+MINORS = range(10, 20)
+
+
+def interpreter(minor: int) -> str | None:
+    """Python 3.minor of this machine."""
+    installed = sorted(PYENV.glob(f"3.{minor}.*/bin/python"))
+    return str(installed[-1]) if installed else shutil.which(f"python3.{minor}")
+
+
+PYTHONS = {f"3.{minor}": python for minor in MINORS if (python := interpreter(minor))}
+
+
+def install_from_index(python: str, folder: Path, *what: str | Path) -> Path:
+    """Install into a new environment of that Python, from the index; return its interpreter."""
+    subprocess.run([python, "-m", "venv", folder], check=True)
+    pip = [folder / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    subprocess.run([*pip, "--only-binary=:all:", *what], check=True)
+    return folder / "bin" / "python"
 
 
 @pytest.fixture(scope="session")

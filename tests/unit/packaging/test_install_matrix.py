@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
-from tests.unit.packaging.conftest import HERE, Answers, run, same_answers
+from tests.unit.packaging.conftest import HERE, PYTHONS, Answers, install_from_index, run, same_answers
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
 
-PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-MINORS = range(10, 20)
 VERSIONS = {
     "the oldest": ["-c", str(HERE / "oldest.txt")],
     "protobuf 5": ["protobuf==5.*", "numpy==2.*"],
@@ -24,23 +19,6 @@ VERSIONS = {
     "the newest": [],
 }
 TENSORFLOW = ["2.16.*", "2.18.*", "2.19.*"]
-
-
-def interpreter(minor: int) -> str | None:
-    """Python 3.minor of this machine."""
-    installed = sorted(PYENV.glob(f"3.{minor}.*/bin/python"))
-    return str(installed[-1]) if installed else shutil.which(f"python3.{minor}")
-
-
-PYTHONS = {f"3.{minor}": python for minor in MINORS if (python := interpreter(minor))}
-
-
-def install_from_index(python: str, folder: Path, *what: str | Path) -> Path:
-    """Install into a new environment of that Python, from the index; return its interpreter."""
-    subprocess.run([python, "-m", "venv", folder], check=True)
-    pip = [folder / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-    subprocess.run([*pip, "--only-binary=:all:", *what], check=True)
-    return folder / "bin" / "python"
 
 
 @pytest.mark.parametrize("versions", VERSIONS)
