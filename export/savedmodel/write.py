@@ -22,6 +22,7 @@ from ..types import StepProgress
 from ..weights.quantization import Statistics
 from ..weights.recipes import ModelVariables, Recipe, copies, make_variables
 from .bundle_writer import BundleWriter
+from .functions import keep_functions
 
 SERVE_TAG = "serve"
 
@@ -64,8 +65,12 @@ def build_saved_model(
         layers = layers_of(plan.options, variables, plan.network, statistics, emulated=emulated)
         signatures = signature_defs(ServingGraph(plan, layers))
         saver = tf.compat.v1.train.Saver(variables.variables, sharded=False)
+        # Without the shapes that TensorFlow would note at every node: a server infers them again, and reads them for
+        # every signature.
         meta_graph = tf.compat.v1.train.export_meta_graph(
-            saver_def=saver.as_saver_def(), strip_default_attrs=True
+            graph_def=tf.compat.v1.get_default_graph().as_graph_def(),
+            saver_def=saver.as_saver_def(),
+            strip_default_attrs=True,
         )
         sizes = {
             name: variable.shape.num_elements() * variable.dtype.size
@@ -76,6 +81,8 @@ def build_saved_model(
             for name, size in sizes.items()
             if variables.variables[name].shape.rank == 4 and not is_large(variables.stored[name].shape)
         }
+    if plan.options.target == "x86":
+        keep_functions(meta_graph.graph_def)
     meta_graph.meta_info_def.tags.append(SERVE_TAG)
     for name, signature in signatures.items():
         meta_graph.signature_def[name].CopyFrom(signature)
