@@ -24,9 +24,10 @@ setup: $(READY)  ## make .venv with everything in it
 demo: $(READY)  ## checkpoint, export, serve, classify and segment; KEEP=1 leaves the server running
 	$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
 
-# Two workers, for much of the time one waits for a process it started; the tests of a file share its fixtures.
+# Three workers on two cores, for much of the time one waits for a process it started; the tests of a file share its
+# fixtures.
 test: $(READY)  ## every test
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 soak: $(READY)  ## the long runs that `make test` leaves out: attacks, kills, full disks, half an hour of load, Docker
 	$(BIN)/python -m pytest -m soak

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 import slimserve.serving_config
@@ -93,7 +94,8 @@ def test_any_names_and_sizes_pass_check_or_are_refused(names: list[str], replica
     sizes = ["--replicas", str(replicas), "--cpu", str(cores), "--memory", f"{cores}Gi", "--force"]
     distinct = len({re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") for name in names}) == len(names)
 
-    code = main(["render", *models, "--for", "docker", "kubernetes", "--out", "any", *sizes])
+    out = mkdtemp(dir=".")  # what an earlier example rendered would be kept beside it
+    code = main(["render", *models, "--for", "docker", "kubernetes", "--out", out, *sizes])
 
     assert code == (0 if distinct else 1)
 
