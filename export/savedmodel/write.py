@@ -22,7 +22,6 @@ from ..types import StepProgress
 from ..weights.quantization import Statistics
 from ..weights.recipes import ModelVariables, Recipe, copies, make_variables
 from .bundle_writer import BundleWriter
-from .functions import keep_functions
 
 SERVE_TAG = "serve"
 
@@ -81,8 +80,6 @@ def build_saved_model(
             for name, size in sizes.items()
             if variables.variables[name].shape.rank == 4 and not is_large(variables.stored[name].shape)
         }
-    if plan.options.target == "x86":
-        keep_functions(meta_graph.graph_def)
     meta_graph.meta_info_def.tags.append(SERVE_TAG)
     for name, signature in signatures.items():
         meta_graph.signature_def[name].CopyFrom(signature)
