@@ -5,8 +5,8 @@ that nothing here sends or reads are left out. It is read when the first message
 generates runs only beside the versions of protobuf that it was generated for. The messages live in a pool of their
 own, so they keep their official names beside the official stubs in one process.
 
-The file serves three packages: `serving_config/protocol.py` and `export/savedmodel/protocol.py` are links to it, and an
-install holds three copies.
+The file serves three packages: `serving_config/server/protocol.py` and `export/savedmodel/protocol.py` are links to it,
+and an install holds three copies.
 
     from .protocol import PredictRequest
     PredictRequest(model_spec={"name": "vgg_16"}).SerializeToString()

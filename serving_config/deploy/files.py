@@ -5,7 +5,7 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from ..protocol import ModelServerConfig
+from ..server.protocol import ModelServerConfig
 from .contents import (
     compose_file,
     config_files,

@@ -9,8 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from ..errors import ServingConfigError
-from ..models_config import version_folders
-from ..tls import ServerTls
+from ..server.models_config import version_folders
+from ..server.tls import ServerTls
 
 STOCK_IMAGE = "tensorflow/serving:2.20.0"
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

@@ -9,9 +9,9 @@ from typing import Any
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from .. import tls
 from ..check.deployments import wanted_state, yaml_file
 from ..errors import ServingConfigError
+from ..server import tls
 from .contents import templates
 from .plan import STOCK_IMAGE, Claim, Model, Plan
 

@@ -13,8 +13,14 @@ from pathlib import Path
 
 import grpc
 
-from ..models_config import translated, wanted_versions
-from ..protocol import GetModelStatusResponse, ModelConfig, ModelServerConfig, ModelSpec, ModelVersionStatus
+from ..server.models_config import translated, wanted_versions
+from ..server.protocol import (
+    GetModelStatusResponse,
+    ModelConfig,
+    ModelServerConfig,
+    ModelSpec,
+    ModelVersionStatus,
+)
 from . import reload, rpc_error
 from .model.servable import Servable
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from ..models_config import PLATFORM, local_path, wanted_versions
-from ..protocol import ModelConfig, ModelConfigList, ModelServerConfig
+from ..server.models_config import PLATFORM, local_path, wanted_versions
+from ..server.protocol import ModelConfig, ModelConfigList, ModelServerConfig
 from . import rpc_error
 
 _TENSORFLOW = 1  # of ModelType

@@ -9,10 +9,10 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from .. import ports
 from ..errors import ServingConfigError
-from ..protocol import ModelServerConfig
-from ..tls import ServerTls
+from ..server import ports
+from ..server.protocol import ModelServerConfig
+from ..server.tls import ServerTls
 from . import rpc_error, services
 from .admission import Admission
 from .freed_memory import FreedMemory

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from ..protocol import (
+from ..server.protocol import (
     ClassificationRequest,
     GetModelMetadataRequest,
     GetModelMetadataResponse,

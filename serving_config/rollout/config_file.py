@@ -5,10 +5,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .. import models_config
 from ..deploy.contents import models_config_text
 from ..errors import ServingConfigError
-from ..protocol import ModelConfig, ModelServerConfig
+from ..server import models_config
+from ..server.protocol import ModelConfig, ModelServerConfig
 
 
 class ConfigFile:

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .. import models_config
 from ..deploy.changes import changes
 from ..deploy.files import next_commands
 from ..deploy.wanted import FILE, Wanted
 from ..errors import ServingConfigError
+from ..server import models_config
 from . import gate, server_arguments
 from .config_file import ConfigFile
 from .config_file_lock import locked

@@ -6,7 +6,7 @@ nor its list of models, so this compares what it does tell: versions and labels.
 """
 
 from ..errors import COMMAND, ServingConfigError
-from ..server_api import ModelService
+from ..server.api import ModelService
 from .config_file import ConfigFile
 
 

@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .. import models_config, translation
 from ..errors import ServingConfigError
-from ..protocol import ModelServerConfig
-from ..server_api import ModelService, VersionStatus
+from ..server import models_config, translation
+from ..server.api import ModelService, VersionStatus
+from ..server.protocol import ModelServerConfig
 from . import preconditions as rollout_preconditions
 from .config_file import ConfigFile
 

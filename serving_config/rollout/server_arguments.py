@@ -5,10 +5,10 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from .. import models_config
 from ..deploy.wanted import FILE, Wanted
 from ..errors import COMMAND, ServingConfigError
-from ..server_api import CallerTls, ModelService
+from ..server import models_config
+from ..server.api import CallerTls, ModelService
 
 _SHIPPED, _RENDERED = Path("serving_config", "models.config"), Path("deploy")
 

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 from rich.table import Table
 
-from .. import models_config
 from ..errors import ServingConfigError
-from ..protocol import ModelConfig
-from ..server_api import ModelService, VersionStatus
+from ..server import models_config
+from ..server.api import ModelService, VersionStatus
+from ..server.protocol import ModelConfig
 from . import server_arguments
 from .config_file import ConfigFile
 

@@ -9,9 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from .. import models_config, ports
 from ..errors import ServingConfigError
-from ..server_api import ModelService
+from ..server import models_config, ports
+from ..server.api import ModelService
 from . import ready, unready
 from .server_command import Launch
 

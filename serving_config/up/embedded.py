@@ -8,9 +8,9 @@ import sys
 import time
 from typing import NoReturn
 
-from .. import tls
 from ..engine.server import Engine, Options
-from ..protocol import ModelServerConfig
+from ..server import tls
+from ..server.protocol import ModelServerConfig
 from . import ready
 
 _POLL_SECONDS = 0.2

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from .. import models_config, ports
 from ..errors import ServingConfigError
-from ..protocol import ModelServerConfig
-from ..translation import cache_folder
+from ..server import models_config, ports
+from ..server.protocol import ModelServerConfig
+from ..server.translation import cache_folder
 
 PROGRAM = "tensorflow_model_server"
 IMAGE = "tensorflow/serving:2.20.0"

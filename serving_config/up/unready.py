@@ -5,9 +5,9 @@ import socket
 import sys
 import time
 
-from .. import ports
 from ..errors import ServingConfigError
-from ..server_api import ModelService
+from ..server import ports
+from ..server.api import ModelService
 from .server_command import Launch
 
 _FIRST_SECONDS, _AGAIN_SECONDS = 20.0, 60.0

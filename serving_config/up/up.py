@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from .. import models_config, ports
 from ..engine.admission import places
 from ..errors import ServingConfigError
-from ..protocol import ModelServerConfig
-from ..translation import known
+from ..server import models_config, ports
+from ..server.protocol import ModelServerConfig
+from ..server.translation import known
 from . import child, engine_choice, exposure, server_command
 
 _DESCRIPTION = """\

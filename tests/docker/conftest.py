@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from slimserve import Client, ServingError
-from slimserve.serving_config import ports
 from slimserve.serving_config.cli import main
+from slimserve.serving_config.server import ports
 
 from tests.docker import engine, image
 from tests.support.recorded import RECORDED

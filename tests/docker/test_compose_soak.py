@@ -14,8 +14,8 @@ from pathlib import Path
 import grpc
 import pytest
 from slimserve import TLS, ServingError
-from slimserve.serving_config import ports
 from slimserve.serving_config.cli import main
+from slimserve.serving_config.server import ports
 
 from tests.docker import image
 from tests.docker.conftest import Deployment

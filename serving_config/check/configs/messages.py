@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from google.protobuf import message_factory, text_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from ... import protocol
+from ...server import protocol
 from ..finding import Finding
 from .text_proto import Node
 

@@ -4,7 +4,7 @@ import stat
 from collections.abc import Callable, Container, Iterator
 from pathlib import Path, PurePosixPath
 
-from ...models_config import is_remote, local_path, version_folders
+from ...server.models_config import is_remote, local_path, version_folders
 from ..finding import Finding, joined
 from . import version_files
 from .text_proto import Node

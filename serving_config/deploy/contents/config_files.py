@@ -1,6 +1,6 @@
 """models.config, batching.config and ssl.config of a plan."""
 
-from ...tls import ServerTls
+from ...server.tls import ServerTls
 from ..plan import Model, Plan
 from .templates import shipped
 

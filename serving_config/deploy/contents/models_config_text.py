@@ -7,7 +7,7 @@ from google.protobuf import text_format
 
 from ...check.configs import text_proto
 from ...check.configs.text_proto import Node
-from ...protocol import ModelConfig, ModelServerConfig
+from ...server.protocol import ModelConfig, ModelServerConfig
 
 
 class _UnusualError(Exception):

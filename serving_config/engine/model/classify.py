@@ -8,7 +8,7 @@ from google.protobuf import text_format
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from ...protocol import ClassificationRequest, ClassificationResponse, ClassificationResult, Input
+from ...server.protocol import ClassificationRequest, ClassificationResponse, ClassificationResult, Input
 from .. import rpc_error
 from .predict import DEFAULT_SIGNATURE, model_spec
 from .servable import Servable

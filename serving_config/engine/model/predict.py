@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from ...protocol import ModelSpec, PredictRequest, PredictResponse
+from ...server.protocol import ModelSpec, PredictRequest, PredictResponse
 from .. import rpc_error
 from . import tensors, wire
 from .servable import Servable

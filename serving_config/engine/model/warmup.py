@@ -9,7 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from ...protocol import PredictionLog
+from ...server.protocol import PredictionLog
 from .. import rpc_error
 from .classify import classify
 from .predict import predict

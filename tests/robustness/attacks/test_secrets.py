@@ -13,10 +13,10 @@ import pytest
 import trustme
 from slimserve import TLS, Client, ServingError
 from slimserve.channels.connections.connection import make_connection
-from slimserve.serving_config import tls
 from slimserve.serving_config.deploy import plan
 from slimserve.serving_config.engine.server import Options
-from slimserve.serving_config.server_api import CallerTls
+from slimserve.serving_config.server import tls
+from slimserve.serving_config.server.api import CallerTls
 
 from tests.conftest import run_module
 from tests.unit.client.conftest import PREDICT, ScriptedServer, predict_answer, refusing, scripted  # noqa: F401

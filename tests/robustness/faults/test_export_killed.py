@@ -45,7 +45,7 @@ def outcomes(process: subprocess.Popen[str]) -> Counter[str]:
 def serving(out: Path) -> Iterator[Client]:
     """An engine in this process that serves the versions in the model's folder, and a client of it."""
     from slimserve.serving_config.engine.server import Engine, Options
-    from slimserve.serving_config.models_config import from_folders
+    from slimserve.serving_config.server.models_config import from_folders
 
     engine = Engine(Options(port=0, poll_seconds=0.2))
     try:

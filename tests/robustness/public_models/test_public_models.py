@@ -15,7 +15,7 @@ from slimserve.export.errors import ExportError
 from slimserve.serving_config.engine.model.predict import predict
 from slimserve.serving_config.engine.model.servable import Servable
 from slimserve.serving_config.engine.rpc_error import RpcError
-from slimserve.serving_config.protocol import PredictRequest, PredictResponse
+from slimserve.serving_config.server.protocol import PredictRequest, PredictResponse
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 

@@ -243,7 +243,7 @@ def test_text_that_the_official_message_writes_is_read_the_same() -> None:
     assert text_format.MessageToString(ours) == text_format.MessageToString(theirs)
 
 
-@pytest.mark.parametrize("package", ["serving_config", "export.savedmodel"])
+@pytest.mark.parametrize("package", ["serving_config.server", "export.savedmodel"])
 def test_every_package_has_the_one_statement(package: str) -> None:
     theirs = importlib.import_module(f"slimserve.{package}.protocol")
     assert theirs.STATEMENT == protocol.STATEMENT

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
-from slimserve.serving_config import models_config
 from slimserve.serving_config.cli import main
+from slimserve.serving_config.server import models_config
 
 from tests.unit.serving_config.engine_calls import AFFINE, Caller, listing
 

@@ -7,7 +7,7 @@ import pytest
 import trustme
 from slimserve.serving_config.check.inspection import inspect
 from slimserve.serving_config.deploy.contents.config_files import ssl_config
-from slimserve.serving_config.tls import ServerTls
+from slimserve.serving_config.server.tls import ServerTls
 
 AUTHORITY = trustme.CA()
 SERVER = AUTHORITY.issue_cert("serving.example")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from slimserve.serving_config import models_config
 from slimserve.serving_config.cli import main
+from slimserve.serving_config.server import models_config
 
 from tests.unit.serving_config.engine_calls import AFFINE, Caller
 from tests.unit.serving_config.rendered import tree, written

@@ -8,9 +8,9 @@ import grpc
 import pytest
 import trustme
 from google.protobuf import text_format
-from slimserve.serving_config import tls
 from slimserve.serving_config.engine.server import Engine, Options
 from slimserve.serving_config.errors import ServingConfigError
+from slimserve.serving_config.server import tls
 
 from tests.unit.serving_config.engine_calls import AFFINE, Caller, listing
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from slimserve.serving_config.cli import main
 from slimserve.serving_config.errors import ServingConfigError
-from slimserve.serving_config.protocol import ModelServerConfig
+from slimserve.serving_config.server.protocol import ModelServerConfig
 from slimserve.serving_config.up import server_command
 
 

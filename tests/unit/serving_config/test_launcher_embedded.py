@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from slimserve.serving_config import models_config
+from slimserve.serving_config.server import models_config
 
 from tests.unit.serving_config.engine_calls import write_slow_model, write_warmup
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from slimserve.serving_config.models_config import from_folders, read
+from slimserve.serving_config.server.models_config import from_folders, read
 from slimserve.serving_config.up.exposure import is_loopback, warn
 from slimserve.serving_config.up.server_command import generated_config
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from slimserve.serving_config import models_config, translation
 from slimserve.serving_config.cli import main
+from slimserve.serving_config.server import models_config, translation
 
 from tests.support.recorded import RECORDED
 from tests.unit.serving_config.model_server import MODEL_SERVER

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
-from slimserve.serving_config import ports
 from slimserve.serving_config.errors import ServingConfigError
-from slimserve.serving_config.protocol import ModelServerConfig
-from slimserve.serving_config.server_api import VersionStatus
+from slimserve.serving_config.server import ports
+from slimserve.serving_config.server.api import VersionStatus
+from slimserve.serving_config.server.protocol import ModelServerConfig
 from slimserve.serving_config.up import unready
 from slimserve.serving_config.up.server_command import Launch
 

@@ -6,7 +6,7 @@ import pytest
 import slimserve.serving_config
 from google.protobuf import text_format
 from slimserve.serving_config.deploy.contents.models_config_text import changed
-from slimserve.serving_config.protocol import ModelServerConfig
+from slimserve.serving_config.server.protocol import ModelServerConfig
 
 SHIPPED = (Path(slimserve.serving_config.__file__).parent / "models.config").read_text()
 TEXT = """\

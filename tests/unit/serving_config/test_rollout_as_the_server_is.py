@@ -8,8 +8,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-from slimserve.serving_config import protocol
 from slimserve.serving_config.cli import main
+from slimserve.serving_config.server import protocol
 
 POLL = 0.1
 State = protocol.ModelVersionStatus.State
@@ -193,7 +193,7 @@ def test_a_reload_that_hangs_is_told_from_a_server_that_is_not_there(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from slimserve.serving_config import server_api
+    from slimserve.serving_config.server import api as server_api
 
     monkeypatch.setattr(server_api.ModelService.__init__, "__defaults__", (None, 0.5))
     server = start("a")

@@ -5,7 +5,7 @@ import json
 import grpc
 import pytest
 from google.protobuf import text_format
-from slimserve.serving_config import models_config
+from slimserve.serving_config.server import models_config
 
 from tests.unit.serving_config.rollout_deployment import Deployment, Start, error_line
 

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 from google.protobuf import text_format
-from slimserve.serving_config import models_config
 from slimserve.serving_config.rollout.config_file_lock import locked
-from slimserve.serving_config.server_api import ModelService
+from slimserve.serving_config.server import models_config
+from slimserve.serving_config.server.api import ModelService
 
 from tests.unit.serving_config.engine_calls import listing
 from tests.unit.serving_config.rollout_deployment import Deployment, Start, error_line

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from .errors import ServingConfigError
+from ..errors import ServingConfigError
 from .protocol import SSLConfig
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from google.protobuf import text_format
 
-from .errors import ServingConfigError
+from ..errors import ServingConfigError
 from .protocol import ModelConfig, ModelServerConfig
 
 PLATFORM = "tensorflow"

@@ -6,8 +6,8 @@ from typing import Any
 
 import grpc
 
+from ..errors import COMMAND, ServingConfigError
 from . import ports, protocol
-from .errors import COMMAND, ServingConfigError
 
 # Several times the interval at which TensorFlow Serving looks at the disk.
 _STALE_SECONDS = 5.0

@@ -4,7 +4,7 @@ import ipaddress
 import os
 import socket
 
-from .errors import ServingConfigError
+from ..errors import ServingConfigError
 
 
 def address(host: str, port: int) -> str:

@@ -1,1 +1,0 @@
-../client/wire/protocol.py

@@ -1,0 +1,1 @@
+../../client/wire/protocol.py
