@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import signal
+import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
@@ -30,23 +33,36 @@ def each(
     """
     iterator = enumerate(items)
     under_way: dict[Future[Sequence[R]], None] = {}  # a set, in order
+    # Ctrl-C may stop the waiting for this queue, which is of C, and no lock stays held, as that of a Future would.
     done: SimpleQueue[Future[Sequence[R]]] = SimpleQueue()
+    waiting: set[Future[Sequence[R]]] = set()  # done, behind one that is not
     with ThreadPoolExecutor(ahead.most_requests, "slimserve") as pool:
+
+        def submit(group: list[tuple[int, T]]) -> None:
+            future = pool.submit(work, group)
+            under_way[future] = None
+            future.add_done_callback(done.put)
 
         def begin() -> None:
             while size := ahead.next_size():
                 group = list(itertools.islice(iterator, size))
                 ahead.took(len(group), size)
                 if group:
-                    future = pool.submit(work, group)
-                    under_way[future] = None
-                    if not ordered:
-                        future.add_done_callback(done.put)
+                    _before_ctrl_c(functools.partial(submit, group))
+
+        def next_done() -> Future[Sequence[R]]:
+            if not ordered:
+                return done.get()
+            first = next(iter(under_way))
+            while first not in waiting:
+                waiting.add(done.get())
+            waiting.remove(first)
+            return first
 
         try:
             begin()
             while under_way:
-                future = next(iter(under_way)) if ordered else done.get()
+                future = next_done()
                 results = future.result()
                 del under_way[future]
                 for result in results:
@@ -58,3 +74,26 @@ def each(
                 future.cancel()
             end()
             raise
+
+
+def _before_ctrl_c(do: Callable[[], None]) -> None:
+    """Do it; where Ctrl-C comes meanwhile, it is raised after it.
+
+    A thread that is being started shares locks with its starter, which KeyboardInterrupt would leave held: the new
+    thread waits for ever then, and what waits for the thread too.
+    """
+    usual = signal.default_int_handler
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not usual
+    ):
+        do()
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        do()
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if came:
+        raise KeyboardInterrupt

@@ -1,0 +1,48 @@
+"""Ctrl-C while threads are being started: no lock stays held, so nothing waits for ever."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+# Each lock that the main thread takes is one more place where the signal may come. The signal comes with the lock
+# taken and before the body of `with`, where KeyboardInterrupt leaves it held.
+PROGRAM = """
+import signal, sys, threading
+from slimserve.streams.ahead import Ahead
+from slimserve.streams.threads import each
+
+main, enter, ordered = threading.get_ident(), threading.Condition.__enter__, sys.argv[1] == "ordered"
+taken = place = 0
+
+def enter_and_be_stopped(condition):
+    global taken
+    entered = enter(condition)
+    if threading.get_ident() == main:
+        taken += 1
+        if taken == place:
+            signal.raise_signal(signal.SIGINT)
+    return entered
+
+threading.Condition.__enter__ = enter_and_be_stopped
+for place in range(1, 16):
+    taken, ended = 0, threading.Event()
+    try:
+        for _ in each(lambda group: [ended.wait(30)], range(8), Ahead(range(8), 4), ordered=ordered, end=ended.set):
+            pass
+    except KeyboardInterrupt:
+        print("stopped at", place, "threads", threading.active_count())
+"""
+
+
+def stopped(order: str) -> list[str]:
+    command = [sys.executable, "-c", PROGRAM, order]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+
+
+def test_ctrl_c_at_any_lock_ends_an_ordered_stream_and_its_threads() -> None:
+    assert stopped("ordered") == [f"stopped at {place} threads 1" for place in range(1, 16)]
+
+
+def test_ctrl_c_at_any_lock_ends_an_unordered_stream_and_its_threads() -> None:
+    assert stopped("unordered") == [f"stopped at {place} threads 1" for place in range(1, 16)]
