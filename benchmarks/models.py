@@ -30,7 +30,7 @@ def write_plain(checkpoint: str, folder: str) -> None:
     """Write what restoring tf-slim's VGG-16 and calling SavedModelBuilder give: signature `logits`, fc6 VALID."""
     import tensorflow as tf
     import tf_slim
-    from slimserve.export.networks.vgg import VGG_16
+    from slimserve.export.networks.pages.vgg import VGG_16
     from tf_slim.nets import vgg
 
     tf1 = tf.compat.v1
@@ -101,7 +101,7 @@ def score_maps(kind: str, cells: int, classes: int) -> np.ndarray:
 def head(method: str, kind: str, side: int, classes: int) -> Step:
     """The label map of `score_maps` at side x side pixels, by `ours` or `dense` (resize, then argmax)."""
     import tensorflow as tf
-    from slimserve.export.heads.label_map import bilinear_label_map, label_dtype, stretched_places
+    from slimserve.export.graph.heads.label_map import bilinear_label_map, label_dtype, stretched_places
 
     session = tf.compat.v1.Session(graph=tf.Graph())
     with session.graph.as_default():
@@ -135,7 +135,7 @@ def export(checkpoint: str, out: str, parity: bool) -> Callable[[], dict[str, fl
 
     import_tensorflow()
     from slimserve.export import pipeline as exporter
-    from slimserve.export.options import Request
+    from slimserve.export.plan.options import Request
     from slimserve.export.verify.parity import Parity
 
     def step() -> dict[str, float]:

@@ -17,10 +17,10 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from .checkpoint.contents import open_checkpoint
 from .errors import ExportError
-from .kernels.choice import feasible
-from .kernels.int8 import require_layers_in_8_bits
-from .options import Request
-from .plan import Plan
+from .graph.kernels.choice import feasible
+from .graph.kernels.int8 import require_layers_in_8_bits
+from .plan.options import Request
+from .plan.plan import Plan
 from .record import calibration_record, export_record, file_sizes
 from .savedmodel.publication import draft_version
 from .savedmodel.warmup import write_warmup_requests

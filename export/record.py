@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .kernels.choice import runs_on
-from .plan import Plan
-from .published.download import origin
+from .checkpoint.published.download import origin
+from .graph.kernels.choice import runs_on
+from .plan.plan import Plan
 from .verify.agreement import Agreement
 from .verify.calibration import PERCENTILE, Images
 from .verify.parity import Parity

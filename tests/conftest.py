@@ -151,7 +151,7 @@ def narrow_models(kept: Keep) -> Path:
     """A folder with vgg_16/1: VGG-16 with a sixteenth of its channels, random weights and the demo's classes."""
 
     def make(folder: Path) -> None:
-        from slimserve.export.options import GraphOptions
+        from slimserve.export.plan.options import GraphOptions
 
         from tests.support.narrow import export_narrow
 

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from slimserve.cli.evaluate.scores import boundary_f_score
 from slimserve.export.demo.constants import Constants
-from slimserve.export.heads.cells import cell_logits, full_size_labels
-from slimserve.export.heads.chosen_classes import ChosenClasses
-from slimserve.export.heads.crops import crop_logits
-from slimserve.export.images.preprocessing import central_crop
-from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.graph.heads.cells import cell_logits, full_size_labels
+from slimserve.export.graph.heads.chosen_classes import ChosenClasses
+from slimserve.export.graph.heads.crops import crop_logits
+from slimserve.export.graph.images.preprocessing import central_crop
+from slimserve.export.graph.kernels.portable import VariableLayers
 from slimserve.export.networks import NETWORKS
-from slimserve.export.options import GraphOptions
+from slimserve.export.plan.options import GraphOptions
 from slimserve.tasks.segment import top_classes
 
 from benchmarks.quality.collages import Photo, collage, quarters

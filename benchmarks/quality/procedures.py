@@ -13,12 +13,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from slimserve.export.demo.constants import Constants
-from slimserve.export.heads.cells import cell_logits, full_size_labels
-from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.graph.heads.cells import cell_logits, full_size_labels
+from slimserve.export.graph.kernels.portable import VariableLayers
 from slimserve.export.networks import Network
-from slimserve.export.networks.fcn import FCN_8S, FCN_16S
-from slimserve.export.networks.vgg import VGG_16
-from slimserve.export.options import GraphOptions
+from slimserve.export.networks.pages.fcn import FCN_8S, FCN_16S
+from slimserve.export.networks.pages.vgg import VGG_16
+from slimserve.export.plan.options import GraphOptions
 from slimserve.export.types import Tensor
 
 Tensors = Mapping[str, NDArray[Any]]

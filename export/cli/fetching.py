@@ -8,9 +8,9 @@ import re
 import sys
 from pathlib import Path
 
+from ..checkpoint.published.download import fetch
+from ..checkpoint.published.table import ARCHIVE, PUBLISHED, Published, find_published
 from ..errors import ExportError
-from ..published.download import fetch
-from ..published.table import ARCHIVE, PUBLISHED, Published, find_published
 from .command_line import run_command
 
 FOLDER = Path("checkpoints")

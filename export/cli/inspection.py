@@ -68,8 +68,8 @@ def inspect_checkpoint(checkpoint: Checkpoint, options: argparse.Namespace, prog
     """
     from ..checkpoint.recognition import find_network_in
     from ..networks import find_network
-    from ..options import GraphOptions
-    from ..plan import Plan
+    from ..plan.options import GraphOptions
+    from ..plan.plan import Plan
     from ..savedmodel.publication import next_version
 
     network = find_network(options.net) if options.net else None

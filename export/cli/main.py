@@ -290,8 +290,8 @@ def _export(options: argparse.Namespace, published: list[Path], prog: str) -> No
     # TensorFlow takes seconds to import: not before the arguments are known to be right.
     import_tensorflow()
     from ..networks import find_network
-    from ..options import GraphOptions, Request
     from ..pipeline import export_checkpoint
+    from ..plan.options import GraphOptions, Request
     from .progress import progress_bar
     from .report import print_report, report
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..networks.vgg import VGG_16
+from ..networks.pages.vgg import VGG_16
 
 Tensors = dict[str, np.ndarray]
 

@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ..images.preprocessing import prepare
-from ..kernels.portable import VariableLayers
+from ..graph.images.preprocessing import prepare
+from ..graph.kernels.portable import VariableLayers
 from ..networks import Network
 from ..networks.layers import Convolution
-from ..networks.vgg import VGG_16
+from ..networks.pages.vgg import VGG_16
 from ..types import Progress, Tensor
 from .constants import Constants
 from .random_weights import Tensors
@@ -41,7 +41,7 @@ class _SkipFeatures(VariableLayers):
 
 
 def with_skips(vgg_16: Tensors, network: Network, seed: int, progress: Progress) -> Tensors:
-    """All tensors of an FCN of `export.networks.fcn` by full name, from those of the demo's VGG-16.
+    """All tensors of an FCN of `export.networks.pages.fcn` by full name, from those of the demo's VGG-16.
 
     Its scenes are not those that fc8 was fitted to, on which fc8 is too sure of itself.
     """

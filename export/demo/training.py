@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ..images.preprocessing import central_crop, pad_to_grid, prepare
-from ..kernels.portable import VariableLayers
+from ..graph.images.preprocessing import central_crop, pad_to_grid, prepare
+from ..graph.kernels.portable import VariableLayers
 from ..networks.layers import Convolution
-from ..networks.vgg import VGG_16
+from ..networks.pages.vgg import VGG_16
 from ..types import Progress, Tensor
 from .constants import Constants
 from .random_weights import Tensors, random_checkpoint

@@ -4,16 +4,17 @@ import importlib
 import pkgutil
 
 from ..errors import ExportError
+from . import pages
 from .network import Network
 
 __all__ = ["NETWORKS", "Network", "find_network"]
 
 
 def _networks() -> dict[str, Network]:
-    """What the modules beside this one list as NETWORKS."""
-    names = sorted(module.name for module in pkgutil.walk_packages(__path__, f"{__name__}."))
-    pages = [importlib.import_module(name) for name in names]
-    return {network.name: network for page in pages for network in getattr(page, "NETWORKS", ())}
+    """What the modules in `pages` list as NETWORKS."""
+    names = sorted(module.name for module in pkgutil.walk_packages(pages.__path__, f"{pages.__name__}."))
+    modules = [importlib.import_module(name) for name in names]
+    return {network.name: network for page in modules for network in getattr(page, "NETWORKS", ())}
 
 
 NETWORKS = _networks()

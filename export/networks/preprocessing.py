@@ -1,4 +1,4 @@
-"""How the networks' images were prepared in training. `export.images.preprocessing` does it in the graph."""
+"""How the networks' images were prepared in training. `export.graph.images.preprocessing` does it in the graph."""
 
 from __future__ import annotations
 

@@ -13,11 +13,11 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from ..checkpoint.contents import Checkpoint
 from ..checkpoint.formats.v2 import data_file
-from ..graph import ServingGraph
-from ..kernels.choice import layers_of
-from ..kernels.products import is_large
-from ..plan import Plan
-from ..signatures import signature_defs
+from ..graph.kernels.choice import layers_of
+from ..graph.kernels.products import is_large
+from ..graph.serving_graph import ServingGraph
+from ..graph.signatures import signature_defs
+from ..plan.plan import Plan
 from ..types import StepProgress
 from ..weights.quantization import Statistics
 from ..weights.recipes import ModelVariables, Recipe, copies, make_variables
@@ -57,7 +57,7 @@ def build_saved_model(
 ) -> Model:
     """Build the serving graph; no tensor of the checkpoint is read.
 
-    `statistics` and `emulated` are explained in `export.kernels.choice.layers_of`.
+    `statistics` and `emulated` are explained in `export.graph.kernels.choice.layers_of`.
     """
     with tf.Graph().as_default():
         variables = ModelVariables(plan.shapes)

@@ -17,15 +17,15 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from ..heads.cells import cell_logits, full_size_labels
-from ..heads.crops import crop_logits
-from ..images.checks import Bounds
-from ..images.decoding import image_decoder
-from ..images.preprocessing import central_crop
-from ..kernels.portable import VariableLayers
+from ..graph.heads.cells import cell_logits, full_size_labels
+from ..graph.heads.crops import crop_logits
+from ..graph.images.checks import Bounds
+from ..graph.images.decoding import image_decoder
+from ..graph.images.preprocessing import central_crop
+from ..graph.kernels.portable import VariableLayers
 from ..networks.layers import Convolution
 from ..networks.variables import full_name
-from ..plan import Plan
+from ..plan.plan import Plan
 from ..types import Array, StepProgress, Tensor
 from ..weights.quantization import Statistics
 from ..weights.recipes import ModelVariables, Recipe, Variables, load_variables, make_variables

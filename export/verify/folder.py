@@ -10,7 +10,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from ..errors import ExportError
-from ..images.kinds import HEAD, is_decoded
+from ..graph.images.kinds import HEAD, is_decoded
 
 
 def images_in(folder: Path, option: str, least: int, advice: str) -> tuple[list[Path], int]:

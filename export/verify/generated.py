@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from ..plan import Plan
+from ..plan.plan import Plan
 from ..types import Array
 
 _WHOLE = (250, 270)  # height and width in pixels; no multiples of the stride

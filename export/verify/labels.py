@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ExportError
-from ..plan import Plan
+from ..plan.plan import Plan
 from ..types import Array
-from . import expected, guided
-from .upsampled import rows_of_scores
+from .reference import expected, guided
+from .reference.upsampled import rows_of_scores
 
 # What must agree of that which rounding leaves decided.
 LEAST_SHARE = {"float32": 1.0, "bfloat16": 0.99, "float16": 0.99}

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import ExportError
-from ..graph import CROP_LOGITS
+from ..graph.serving_graph import CROP_LOGITS
 from ..networks.rounding import tolerance
-from ..plan import Plan
+from ..plan.plan import Plan
 from ..types import Array
-from . import answers, expected
 from .exported import Exported
 from .generated import Generated, example, png
 from .labels import Labels, compare_labels, compare_top_1
-from .slim_reference import SlimReference, about_reference
+from .reference import answers, expected
+from .reference.slim_reference import SlimReference, about_reference
 
 _Answers = dict[str, dict[str, Array]]
 

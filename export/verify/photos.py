@@ -11,18 +11,18 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import ExportError
-from ..graph import CROP_LOGITS
-from ..images.checks import Bounds
-from ..images.decoding import image_decoder
+from ..graph.images.checks import Bounds
+from ..graph.images.decoding import image_decoder
+from ..graph.serving_graph import CROP_LOGITS
 from ..networks.rounding import tolerance
-from ..plan import Plan
+from ..plan.plan import Plan
 from ..types import Array, StepProgress
-from . import answers, expected
 from .agreement import Agreement
 from .exported import Exported
 from .folder import refused_image
 from .labels import Labels, compare_labels, compare_top_1
-from .slim_reference import SlimReference
+from .reference import answers, expected
+from .reference.slim_reference import SlimReference
 
 
 @dataclass(frozen=True)

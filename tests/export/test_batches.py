@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from slimserve.export.images.source import PIXELS_AT_ONCE
+from slimserve.export.graph.images.source import PIXELS_AT_ONCE
 
 from tests.support.numpy_reference import network_rounding, resize_bilinear
 from tests.support.saved_model import SavedModel

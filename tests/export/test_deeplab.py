@@ -14,12 +14,12 @@ import pytest
 import tensorflow as tf
 from slimserve.export.demo.constants import Constants
 from slimserve.export.errors import ExportError
-from slimserve.export.kernels.portable import VariableLayers
-from slimserve.export.kernels.x86 import FusedLayers
+from slimserve.export.graph.kernels.portable import VariableLayers
+from slimserve.export.graph.kernels.x86 import FusedLayers
 from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.rounding import tolerance
-from slimserve.export.options import GraphOptions, Request
 from slimserve.export.pipeline import Export, export_checkpoint
+from slimserve.export.plan.options import GraphOptions, Request
 
 from tests.support.deeplab_checkpoints import (
     Weights,

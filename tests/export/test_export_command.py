@@ -22,8 +22,8 @@ from slimserve.export import cli
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.demo.random_weights import random_checkpoint
 from slimserve.export.networks import NETWORKS
-from slimserve.export.options import Request
 from slimserve.export.pipeline import export_checkpoint
+from slimserve.export.plan.options import Request
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tests.conftest import ROOT, run_module

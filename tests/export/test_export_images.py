@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from slimserve.export.images.checks import Bounds
-from slimserve.export.images.decoding import ImageDecoder
-from slimserve.export.images.source import ImageSource
+from slimserve.export.graph.images.checks import Bounds
+from slimserve.export.graph.images.decoding import ImageDecoder
+from slimserve.export.graph.images.source import ImageSource
 
 from tests.support.saved_model import SavedModel
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.networks.layers import Convolution, Layers
-from slimserve.export.options import Request
 from slimserve.export.pipeline import export_checkpoint
+from slimserve.export.plan.options import Request
 from slimserve.export.types import Padding, Tensor
 
 from tests.conftest import ROOT

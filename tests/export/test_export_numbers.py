@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.demo.scenes import CLASS_NAMES
-from slimserve.export.networks.vgg import VGG_16
-from slimserve.export.options import GraphOptions
+from slimserve.export.networks.pages.vgg import VGG_16
+from slimserve.export.plan.options import GraphOptions
 
 from tests.support import numpy_reference as reference
 from tests.support.narrow import export_narrow, narrow_weights

@@ -19,10 +19,10 @@ from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.demo.constants import Constants
 from slimserve.export.demo.scenes import CLASS_NAMES, compose
 from slimserve.export.errors import ExportError
-from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.graph.kernels.portable import VariableLayers
 from slimserve.export.networks import Network
-from slimserve.export.networks.fcn import FCN_8S, FCN_16S, FCN_32S
-from slimserve.export.options import GraphOptions
+from slimserve.export.networks.pages.fcn import FCN_8S, FCN_16S, FCN_32S
+from slimserve.export.plan.options import GraphOptions
 
 from benchmarks.quality.procedures import PROCEDURES, Segmenter
 from tests.export.conftest import export_here

@@ -12,8 +12,8 @@ import tensorflow as tf
 from slimserve.export import cli
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.errors import ExportError
-from slimserve.export.options import GraphOptions, Request
 from slimserve.export.pipeline import export_checkpoint
+from slimserve.export.plan.options import GraphOptions, Request
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tests.support.saved_model import SavedModel

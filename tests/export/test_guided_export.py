@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from slimserve.export.networks import NETWORKS
-from slimserve.export.options import GraphOptions, Request
 from slimserve.export.pipeline import Export, export_checkpoint
+from slimserve.export.plan.options import GraphOptions, Request
 
 OPTIONS = GraphOptions(upsampling="guided")
 

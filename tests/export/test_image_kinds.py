@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from slimserve.export.images.checks import Bounds
-from slimserve.export.images.decoding import ImageDecoder
+from slimserve.export.graph.images.checks import Bounds
+from slimserve.export.graph.images.decoding import ImageDecoder
 
 from tests.robustness.attacks.crafted_png_gif_bmp import frame, gif
 from tests.robustness.attacks.pictures import encoded, picture

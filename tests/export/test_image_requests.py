@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from slimserve.export.images.checks import Bounds
-from slimserve.export.images.source import ImageSource
+from slimserve.export.graph.images.checks import Bounds
+from slimserve.export.graph.images.source import ImageSource
 
 from tests.robustness.attacks.pictures import encoded, picture
 from tests.support.image_files import GIF, HEIGHT, JPEG, PLAIN_555, PNG, WIDTH, bmp, of_process

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.demo.constants import Constants
-from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.graph.kernels.portable import VariableLayers
 from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.rounding import tolerance
 

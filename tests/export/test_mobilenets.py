@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.demo.constants import Constants
-from slimserve.export.kernels.int8 import QuantizedLayers
-from slimserve.export.kernels.portable import VariableLayers
-from slimserve.export.kernels.x86 import EmulatedLayers, FusedLayers
+from slimserve.export.graph.kernels.int8 import QuantizedLayers
+from slimserve.export.graph.kernels.portable import VariableLayers
+from slimserve.export.graph.kernels.x86 import EmulatedLayers, FusedLayers
 from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.rounding import tolerance
 from slimserve.export.verify.calibration import RecordingLayers, statistics
-from slimserve.export.verify.slim_reference import build_in_slim
+from slimserve.export.verify.reference.slim_reference import build_in_slim
 from slimserve.export.weights.recipes import load_variables
 
 from tests.support.keras_mobilenets import KerasMobileNet

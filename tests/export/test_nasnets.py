@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.demo.constants import Constants
-from slimserve.export.kernels.portable import VariableLayers
-from slimserve.export.kernels.x86 import FusedLayers
+from slimserve.export.graph.kernels.portable import VariableLayers
+from slimserve.export.graph.kernels.x86 import FusedLayers
 from slimserve.export.networks import NETWORKS, Network
-from slimserve.export.networks.nasnet.cells import classifier
-from slimserve.export.networks.nasnet.nasnet_a import REDUCTION, nasnet_a
+from slimserve.export.networks.pages.nasnet.cells import classifier
+from slimserve.export.networks.pages.nasnet.nasnet_a import REDUCTION, nasnet_a
 from slimserve.export.networks.rounding import tolerance
-from slimserve.export.verify.slim_reference import build_in_slim
+from slimserve.export.verify.reference.slim_reference import build_in_slim
 from slimserve.export.weights.recipes import load_variables
 
 from tests.support.keras_nasnets import KerasNASNet

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from slimserve.export.kernels import products
+from slimserve.export.graph.kernels import products
 from slimserve.export.networks.preprocessing import VGG_PREPROCESSING
-from slimserve.export.options import GraphOptions, Request
 from slimserve.export.pipeline import Export, export_checkpoint
+from slimserve.export.plan.options import GraphOptions, Request
 
 from tests.support.numpy_reference import network_rounding
 from tests.support.saved_model import SavedModel

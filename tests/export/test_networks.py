@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from slimserve import Client
 from slimserve.export.demo.constants import Constants
-from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.graph.kernels.portable import VariableLayers
 from slimserve.export.networks import NETWORKS
 
 from tests.conftest import run_module

@@ -15,12 +15,12 @@ import pytest
 import tensorflow as tf
 from slimserve.export.demo.constants import Constants
 from slimserve.export.demo.scenes import CLASS_NAMES
-from slimserve.export.heads.label_map import aligned_places, bilinear_label_map, nearest_label_map
-from slimserve.export.kernels.int8 import QuantizedLayers
-from slimserve.export.kernels.portable import VariableLayers
-from slimserve.export.kernels.x86 import FusedLayers
-from slimserve.export.networks.vgg import VGG_16
-from slimserve.export.options import GraphOptions
+from slimserve.export.graph.heads.label_map import aligned_places, bilinear_label_map, nearest_label_map
+from slimserve.export.graph.kernels.int8 import QuantizedLayers
+from slimserve.export.graph.kernels.portable import VariableLayers
+from slimserve.export.graph.kernels.x86 import FusedLayers
+from slimserve.export.networks.pages.vgg import VGG_16
+from slimserve.export.plan.options import GraphOptions
 from slimserve.export.verify.calibration import RecordingLayers, statistics
 
 from benchmarks.quality.procedures import PROCEDURES, Segmenter

@@ -15,8 +15,8 @@ from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.rounding import tolerance
-from slimserve.export.options import GraphOptions
-from slimserve.export.plan import Plan
+from slimserve.export.plan.options import GraphOptions
+from slimserve.export.plan.plan import Plan
 from slimserve.export.verify.parity import Parity, compare_with_reference
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.framework.types_pb2 import DT_FLOAT

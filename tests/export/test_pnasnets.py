@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from slimserve.export.networks import NETWORKS
-from slimserve.export.networks.nasnet.cells import classifier
-from slimserve.export.networks.nasnet.pnasnet import pnasnet_5
+from slimserve.export.networks.pages.nasnet.cells import classifier
+from slimserve.export.networks.pages.nasnet.pnasnet import pnasnet_5
 
 from tests.export.test_nasnets import EVEN, ODD, assert_alike, image, of_layers, weights_of
 from tests.support.paper_nasnets import Array, Cells, maximum

@@ -12,11 +12,11 @@ import pytest
 import tensorflow as tf
 from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.errors import ExportError
-from slimserve.export.heads import cells
+from slimserve.export.graph.heads import cells
 from slimserve.export.networks import NETWORKS
-from slimserve.export.options import GraphOptions, Request
 from slimserve.export.pipeline import Export, export_checkpoint
-from slimserve.export.plan import Plan
+from slimserve.export.plan.options import GraphOptions, Request
+from slimserve.export.plan.plan import Plan
 from slimserve.export.savedmodel.write import build_saved_model, with_graph_of
 from slimserve.export.verify.parity import compare_with_reference
 

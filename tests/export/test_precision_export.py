@@ -15,11 +15,11 @@ import tensorflow as tf
 from PIL import Image
 from slimserve.export import cli
 from slimserve.export.errors import ExportError
-from slimserve.export.images import decoding
+from slimserve.export.graph.images import decoding
 from slimserve.export.networks import NETWORKS
 from slimserve.export.networks.layers import Layers
-from slimserve.export.options import GraphOptions, Request
 from slimserve.export.pipeline import Export, export_checkpoint
+from slimserve.export.plan.options import GraphOptions, Request
 from slimserve.export.savedmodel import write
 from slimserve.export.types import Padding
 from slimserve.export.verify.agreement import Agreement

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
-from slimserve.export.options import GraphOptions, Request, Target
 from slimserve.export.pipeline import export_checkpoint
+from slimserve.export.plan.options import GraphOptions, Request, Target
 
 from tests.support.processor import has_bfloat16
 from tests.support.saved_model import SavedModel

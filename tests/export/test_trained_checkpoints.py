@@ -14,8 +14,8 @@ import pytest
 import tensorflow as tf
 from slimserve.export.networks import NETWORKS
 from slimserve.export.networks.rounding import tolerance
-from slimserve.export.options import GraphOptions, Request
 from slimserve.export.pipeline import Export, export_checkpoint
+from slimserve.export.plan.options import GraphOptions, Request
 from slimserve.export.types import WeightSet
 
 from tests.support.checkpoints import tensorflow_v2

@@ -11,15 +11,15 @@ from unittest import mock
 import numpy as np
 import pytest
 import tensorflow as tf
-from slimserve.export import graph
 from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.errors import ExportError
-from slimserve.export.heads import cells, chosen_classes, crops, label_map, ranking
-from slimserve.export.images import decoding, preprocessing, source
-from slimserve.export.options import GraphOptions, Request
+from slimserve.export.graph import serving_graph as graph
+from slimserve.export.graph.heads import cells, chosen_classes, crops, label_map, ranking
+from slimserve.export.graph.images import decoding, preprocessing, source
 from slimserve.export.pipeline import export_checkpoint
-from slimserve.export.plan import Plan
+from slimserve.export.plan.options import GraphOptions, Request
+from slimserve.export.plan.plan import Plan
 from slimserve.export.savedmodel.write import build_saved_model, with_graph_of
 from slimserve.export.verify.labels import Labels, compare_top_1
 from slimserve.export.verify.parity import Parity, compare_with_reference

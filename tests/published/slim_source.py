@@ -16,7 +16,7 @@ from unittest import mock
 
 import tensorflow as tf
 import tf_slim
-from slimserve.export.verify.slim_reference import tensor_where_slim_looks_for_it
+from slimserve.export.verify.reference.slim_reference import tensor_where_slim_looks_for_it
 
 from examples.published_materials import KEPT, downloaded
 

@@ -16,12 +16,12 @@ from PIL import Image
 from slimserve import Client
 from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.demo.constants import Constants
-from slimserve.export.graph import CROP_LOGITS
-from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.graph.kernels.portable import VariableLayers
+from slimserve.export.graph.serving_graph import CROP_LOGITS
 from slimserve.export.networks import NETWORKS
 from slimserve.export.networks.rounding import tolerance
-from slimserve.export.options import GraphOptions
-from slimserve.export.plan import Plan
+from slimserve.export.plan.options import GraphOptions
+from slimserve.export.plan.plan import Plan
 from slimserve.export.verify.exported import Exported
 
 from examples import published_materials as materials

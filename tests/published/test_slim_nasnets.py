@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from slimserve.export.checkpoint.selection import AUXILIARY, STEP
 from slimserve.export.demo.constants import Constants
-from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.graph.kernels.portable import VariableLayers
 from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.rounding import tolerance
 from slimserve.export.weights.recipes import load_variables

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tf_slim as slim
 from slimserve.export.networks import NETWORKS, Network
-from slimserve.export.verify.slim_reference import build_in_slim
+from slimserve.export.verify.reference.slim_reference import build_in_slim
 
 from tests.support.slim_checkpoints import random_values
 

@@ -11,9 +11,9 @@ from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.demo.scenes import CLASS_NAMES
 from slimserve.export.networks import Network
 from slimserve.export.networks.layers import Convolution, Layers
-from slimserve.export.networks.vgg import VGG_16
-from slimserve.export.options import GraphOptions, Request
+from slimserve.export.networks.pages.vgg import VGG_16
 from slimserve.export.pipeline import export_checkpoint
+from slimserve.export.plan.options import GraphOptions, Request
 from slimserve.export.types import Padding, Tensor
 
 NARROWER = 16

@@ -9,7 +9,7 @@ from types import TracebackType
 import numpy as np
 import tensorflow as tf
 from slimserve.export.networks import Network
-from slimserve.export.verify.slim_reference import build_in_slim
+from slimserve.export.verify.reference.slim_reference import build_in_slim
 from slimserve.export.weights.recipes import load_variables
 
 # Standard deviation of what the first convolution gives for pixels that only lose their mean.

@@ -16,8 +16,8 @@ import numpy as np
 from slimserve import Client
 from slimserve.export.cli.report import report
 from slimserve.export.networks import NETWORKS, Network
-from slimserve.export.options import Request
 from slimserve.export.pipeline import export_checkpoint
+from slimserve.export.plan.options import Request
 from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_grpc
 
 from tests.conftest import ROOT, run_module

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 import tf_slim as slim
 from slimserve.export.networks.layers import Convolution, Layers
-from slimserve.export.networks.vgg import VGG_16
+from slimserve.export.networks.pages.vgg import VGG_16
 from slimserve.export.types import Padding, Tensor
 from slimserve.export.weights.folding import BatchNorm
 from tf_slim.layers.utils import ops

@@ -16,7 +16,7 @@ from slimserve.export.cli import main
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.layers import Convolution, Layers
-from slimserve.export.networks.vgg import VGG_16
+from slimserve.export.networks.pages.vgg import VGG_16
 from slimserve.export.types import Padding, Tensor
 
 CLASSES = 3

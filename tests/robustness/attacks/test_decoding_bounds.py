@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from slimserve.export.images.checks import Bounds
-from slimserve.export.images.decoding import ImageDecoder
+from slimserve.export.graph.images.checks import Bounds
+from slimserve.export.graph.images.decoding import ImageDecoder
 
 from tests.robustness.attacks.crafted_images import crafted_images
 from tests.robustness.attacks.crafted_jpeg_webp import animation, repeated_scan, segment, with_segments

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from slimserve.export.images.checks import Bounds
-from slimserve.export.images.decoding import ImageDecoder
-from slimserve.export.images.kinds import is_decoded
+from slimserve.export.graph.images.checks import Bounds
+from slimserve.export.graph.images.decoding import ImageDecoder
+from slimserve.export.graph.images.kinds import is_decoded
 from slimserve.images.orientation import orientation
 
 from tests.robustness.public_images.fetching import Suite, fetch, files, suites

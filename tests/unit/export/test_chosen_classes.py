@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from slimserve.export.heads.chosen_classes import ChosenClasses
-from slimserve.export.heads.label_map import bilinear_label_map, stretched_places
+from slimserve.export.graph.heads.chosen_classes import ChosenClasses
+from slimserve.export.graph.heads.label_map import bilinear_label_map, stretched_places
 
 from tests.conftest import ROOT
 
@@ -77,8 +77,8 @@ def test_what_names_no_class_is_refused(head: Any, classes: object, message: str
 
 _HALF_OF_1000 = """
 import numpy as np, tensorflow as tf
-from slimserve.export.heads.chosen_classes import ChosenClasses
-from slimserve.export.heads.label_map import bilinear_label_map, stretched_places
+from slimserve.export.graph.heads.chosen_classes import ChosenClasses
+from slimserve.export.graph.heads.label_map import bilinear_label_map, stretched_places
 from tests.support.memory import peak
 with tf.Graph().as_default(), tf.compat.v1.Session() as session:
     chosen = ChosenClasses(1000)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from slimserve.export.checkpoint.published.table import PUBLISHED
 from slimserve.export.checkpoint.recognition import find_network_in
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS, Network
-from slimserve.export.published.table import PUBLISHED
 
 from tests.support.checkpoints import tensorflow_v2
 from tests.support.deeplab_checkpoints import DECODER, random_weights, with_all_parts

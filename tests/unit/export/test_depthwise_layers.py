@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.demo.constants import Constants
-from slimserve.export.kernels.int8 import QuantizedLayers
-from slimserve.export.kernels.int8_nodes import Activations, quantized_convolution
-from slimserve.export.kernels.portable import VariableLayers, stock_product
-from slimserve.export.kernels.x86 import EmulatedLayers, FusedLayers, fused_product
+from slimserve.export.graph.kernels.int8 import QuantizedLayers
+from slimserve.export.graph.kernels.int8_nodes import Activations, quantized_convolution
+from slimserve.export.graph.kernels.portable import VariableLayers, stock_product
+from slimserve.export.graph.kernels.x86 import EmulatedLayers, FusedLayers, fused_product
 from slimserve.export.networks.layers import Convolution
 from slimserve.export.weights.folding import Depthwise
 from slimserve.export.weights.quantization import Statistics, quantized

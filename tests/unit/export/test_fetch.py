@@ -19,11 +19,11 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 from slimserve.export import cli
+from slimserve.export.checkpoint.published.download import fetch, origin
+from slimserve.export.checkpoint.published.table import ARCHIVE, PUBLISHED, find_published
 from slimserve.export.cli import fetching
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS
-from slimserve.export.published.download import fetch, origin
-from slimserve.export.published.table import ARCHIVE, PUBLISHED, find_published
 
 Call = Callable[..., "CompletedProcess[str]"]
 NAME = "vgg_16"

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.errors import ExportError
-from slimserve.export.heads import guided as heads_guided
-from slimserve.export.heads.guided import guided_label_map
-from slimserve.export.heads.label_map import aligned_places, bilinear_label_map, stretched_places
+from slimserve.export.graph.heads import guided as heads_guided
+from slimserve.export.graph.heads.guided import guided_label_map
+from slimserve.export.graph.heads.label_map import aligned_places, bilinear_label_map, stretched_places
 from slimserve.export.networks import NETWORKS
-from slimserve.export.options import GraphOptions
-from slimserve.export.verify import guided
-from slimserve.export.verify.answers import check_label_map
+from slimserve.export.plan.options import GraphOptions
+from slimserve.export.verify.reference import guided
+from slimserve.export.verify.reference.answers import check_label_map
 
 from tests.conftest import ROOT
 
@@ -153,8 +153,8 @@ def test_verification_refuses_another_filter(name: str, changed: Any) -> None:
 
 _WORST_CASE = """
 import numpy as np, tensorflow as tf
-from slimserve.export.heads.guided import guided_label_map
-from slimserve.export.heads.label_map import stretched_places
+from slimserve.export.graph.heads.guided import guided_label_map
+from slimserve.export.graph.heads.label_map import stretched_places
 from tests.support.memory import peak
 with tf.Graph().as_default(), tf.compat.v1.Session() as session:
     logits = tf.compat.v1.placeholder(tf.float32, [None, None, 1000])

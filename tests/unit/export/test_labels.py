@@ -9,8 +9,8 @@ from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS
-from slimserve.export.options import GraphOptions
-from slimserve.export.plan import Plan
+from slimserve.export.plan.options import GraphOptions
+from slimserve.export.plan.plan import Plan
 from slimserve.export.weights.labels import Labels, find_labels
 
 from tests.support.small_network import SMALL, small_weights

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from slimserve.export.kernels.portable import VariableLayers
+from slimserve.export.graph.kernels.portable import VariableLayers
 from slimserve.export.networks.layers import Convolution
 from slimserve.export.weights.folding import BatchNorm, Depthwise, Matrix, Separable
 from slimserve.export.weights.recipes import Recipe

@@ -10,8 +10,8 @@ from slimserve.export.checkpoint.contents import open_checkpoint
 from slimserve.export.checkpoint.recognition import find_network_in
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS
-from slimserve.export.options import GraphOptions, Request
 from slimserve.export.pipeline import export_checkpoint
+from slimserve.export.plan.options import GraphOptions, Request
 from slimserve.export.weights.labels import find_labels
 
 from tests.support.checkpoints import tensorflow_v2

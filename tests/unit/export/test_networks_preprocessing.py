@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.errors import ExportError
-from slimserve.export.images.preprocessing import central_crop, pad_to_grid, prepare
+from slimserve.export.graph.images.preprocessing import central_crop, pad_to_grid, prepare
 from slimserve.export.networks import NETWORKS
-from slimserve.export.options import GraphOptions
+from slimserve.export.plan.options import GraphOptions
 
 from tests.support import slim_preprocessing as reference
 

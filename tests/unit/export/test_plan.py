@@ -14,8 +14,8 @@ from slimserve.export.checkpoint.formats.v2 import V2Bundle
 from slimserve.export.checkpoint.locate import Located
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS
-from slimserve.export.options import GraphOptions
-from slimserve.export.plan import Plan
+from slimserve.export.plan.options import GraphOptions
+from slimserve.export.plan.plan import Plan
 
 from tests.support.broadcast import variables
 

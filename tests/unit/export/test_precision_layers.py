@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.errors import ExportError
-from slimserve.export.kernels import x86 as fused_layers
-from slimserve.export.kernels.choice import Obstacle, obstacle
-from slimserve.export.kernels.int8 import QuantizedLayers
-from slimserve.export.kernels.int8_nodes import Activations, quantized_convolution
-from slimserve.export.kernels.portable import VariableLayers
-from slimserve.export.kernels.x86 import FusedLayers, fused_convolution
+from slimserve.export.graph.kernels import x86 as fused_layers
+from slimserve.export.graph.kernels.choice import Obstacle, obstacle
+from slimserve.export.graph.kernels.int8 import QuantizedLayers
+from slimserve.export.graph.kernels.int8_nodes import Activations, quantized_convolution
+from slimserve.export.graph.kernels.portable import VariableLayers
+from slimserve.export.graph.kernels.x86 import FusedLayers, fused_convolution
 from slimserve.export.networks.layers import Convolution
-from slimserve.export.options import GraphOptions
+from slimserve.export.plan.options import GraphOptions
 from slimserve.export.verify.calibration import Recorded, RecordingLayers, statistics
 from slimserve.export.weights.quantization import (
     LARGEST,

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.demo.constants import Constants
-from slimserve.export.kernels import products
-from slimserve.export.kernels.choice import obstacle
-from slimserve.export.kernels.int8 import QuantizedLayers
-from slimserve.export.kernels.int8_nodes import Activations, quantized_product
-from slimserve.export.kernels.portable import VariableLayers, stock_product
-from slimserve.export.kernels.products import as_product
-from slimserve.export.kernels.x86 import FusedLayers, fused_product
+from slimserve.export.graph.kernels import products
+from slimserve.export.graph.kernels.choice import obstacle
+from slimserve.export.graph.kernels.int8 import QuantizedLayers
+from slimserve.export.graph.kernels.int8_nodes import Activations, quantized_product
+from slimserve.export.graph.kernels.portable import VariableLayers, stock_product
+from slimserve.export.graph.kernels.products import as_product
+from slimserve.export.graph.kernels.x86 import FusedLayers, fused_product
 from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.layers import Convolution
-from slimserve.export.options import GraphOptions
+from slimserve.export.plan.options import GraphOptions
 from slimserve.export.weights.quantization import LARGEST, LARGEST_SUM, Statistics, quantized
 from slimserve.export.weights.recipes import ModelVariables
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from slimserve.export.heads.label_map import (
+from slimserve.export.graph.heads.label_map import (
     Places,
     aligned_places,
     bilinear_label_map,
@@ -18,7 +18,7 @@ from slimserve.export.heads.label_map import (
     pooled,
     stretched_places,
 )
-from slimserve.export.verify.expected import pooled as of_verification
+from slimserve.export.verify.reference.expected import pooled as of_verification
 
 from tests.conftest import ROOT
 
@@ -127,7 +127,7 @@ def test_a_pooling_window_averages_the_cells_that_there_are(cells: tuple[int, in
 
 _WORST_CASE = """
 import numpy as np, tensorflow as tf
-from slimserve.export.heads.label_map import bilinear_label_map, stretched_places
+from slimserve.export.graph.heads.label_map import bilinear_label_map, stretched_places
 from tests.support.memory import peak
 with tf.Graph().as_default(), tf.compat.v1.Session() as session:
     logits = tf.compat.v1.placeholder(tf.float32, [None, None, 1000])

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from slimserve.export.demo.constants import Constants
 from slimserve.export.errors import ExportError
-from slimserve.export.kernels.int8 import QuantizedLayers
-from slimserve.export.kernels.portable import VariableLayers
-from slimserve.export.kernels.x86 import EmulatedLayers, FusedLayers
+from slimserve.export.graph.kernels.int8 import QuantizedLayers
+from slimserve.export.graph.kernels.portable import VariableLayers
+from slimserve.export.graph.kernels.x86 import EmulatedLayers, FusedLayers
 from slimserve.export.networks.layers import Convolution
 from slimserve.export.weights.folding import BatchNorm, Separable
 

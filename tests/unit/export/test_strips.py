@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.demo.constants import Constants
-from slimserve.export.kernels import strips
-from slimserve.export.kernels.portable import VariableLayers
-from slimserve.export.kernels.x86 import EmulatedLayers
-from slimserve.export.networks.vgg import pooled_blocks
+from slimserve.export.graph.kernels import strips
+from slimserve.export.graph.kernels.portable import VariableLayers
+from slimserve.export.graph.kernels.x86 import EmulatedLayers
+from slimserve.export.networks.pages.vgg import pooled_blocks
 
 RANDOM = np.random.default_rng(5)
 COLUMNS = 6

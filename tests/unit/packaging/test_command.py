@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from slimserve.cli.command import ROOMS, main
+from slimserve.serving_config import cli
 
 ROOT = Path(__file__).parents[3]
 VERBS = [verb for room in ROOMS for verb in room.verbs]
@@ -106,7 +107,7 @@ def test_a_bare_python_shows_help_in_a_checkout(bare_python: Path) -> None:
         ("client classify cat.jpg", "grpc", "slimserve"),
         ("client --help", "grpc", "slimserve"),
         ("serving_config check", "cryptography", "'slimserve[ops]'"),
-        ("serving_config --help", "protobuf", "'slimserve[ops]'"),
+        ("serving_config --help", "grpc", "'slimserve[ops]'"),
     ],
 )
 def test_a_bare_python_says_in_a_line_what_to_install(
@@ -115,6 +116,17 @@ def test_a_bare_python_says_in_a_line_what_to_install(
     end = run(bare_python, "-m", *command.split())
     assert end.returncode == 1
     assert end.stderr == f"error: {missing} is not installed: pip install {install}\n"
+
+
+def test_protobuf_is_missed_by_the_name_that_pip_knows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_module(*_: object) -> None:
+        raise ModuleNotFoundError(name="google.protobuf")
+
+    monkeypatch.setattr("slimserve.serving_config.cli.importlib.import_module", no_module)
+    assert cli.main(["check"]) == 1
+    assert capsys.readouterr().err == "error: protobuf is not installed: pip install 'slimserve[ops]'\n"
 
 
 def test_an_application_gets_the_import_error_itself(bare_python: Path) -> None:

@@ -1,0 +1,116 @@
+"""Xception of 41, 65 and 71 layers, as `research/deeplab/core/xception.py` of tensorflow/models has them: a backbone.
+
+Chollet, arXiv:1610.02357, made deeper, its maximum pools replaced by strides: Chen et al., arXiv:1802.02611, figure 4.
+Every depthwise convolution is normalized before its channels are mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from ...types import Tensor
+from ...weights.folding import BatchNorm, Depthwise
+from ..layers import Convolution, Layers
+from ..strides import Strides
+from ..variables import Channels, Features
+
+_Conv = partial(Convolution, norm=BatchNorm(epsilon=0.001, scaled=True))
+# Of the entry flow's blocks, by depth: channels and stride.
+_ENTRY = {
+    41: ((128, 2), (256, 2), (728, 2)),
+    65: ((128, 2), (256, 2), (728, 2)),
+    71: ((128, 2), (256, 1), (256, 2), (728, 1), (728, 2)),
+}
+_MIDDLE = {41: 8, 65: 16, 71: 16}  # units
+_FINE = {41: 2, 65: 2, 71: 3}  # the block of the entry flow whose second convolution a decoder takes
+
+
+@dataclass(frozen=True)
+class _Module:
+    """Three separable convolutions, the last with the stride, beside a shortcut.
+
+    Attributes:
+        scope: of its variables.
+        channels: of each convolution.
+        stride: of the result.
+        shortcut: a convolution, the module's input itself, or none.
+        activated: whether ReLU follows both parts of each convolution; else it comes before.
+    """
+
+    scope: str
+    channels: tuple[int, int, int]
+    stride: int = 1
+    shortcut: str = "convolution"
+    activated: bool = False
+
+
+def _modules(depth: int) -> Iterator[_Module]:
+    for number, (channels, stride) in enumerate(_ENTRY[depth], 1):
+        yield _Module(f"entry_flow/block{number}/unit_1", (channels,) * 3, stride)
+    for unit in range(1, _MIDDLE[depth] + 1):
+        yield _Module(f"middle_flow/block1/unit_{unit}", (728,) * 3, shortcut="input")
+    yield _Module("exit_flow/block1/unit_1", (728, 1024, 1024), 2)
+    yield _Module("exit_flow/block2/unit_1", (1536, 1536, 2048), shortcut="none", activated=True)
+
+
+def features(
+    depth: int, images: Tensor, layers: Layers, output_stride: int, published: Channels, within: str
+) -> tuple[Features, Features]:
+    """What the exit flow gives, and the second convolution of a module of the entry flow, at a stride of 4.
+
+    Their variables are below `within`, in `published` too: the channels that are not the published ones.
+    """
+    strides = Strides(output_stride)
+    net, channels = images, 3
+    for scope, number, stride in (("conv1_1", 32, 2), ("conv1_2", 64, 1)):
+        scope = f"{within}entry_flow/{scope}"
+        channels = published.get(scope, number)
+        stride, rate = strides.next(stride)
+        net = layers.conv(net, _Conv(scope, channels, 3, stride, rate, "FIXED"))
+    fine = last = Features(net, channels)
+    for module in _modules(depth):
+        last, second = _module(last, layers, module, strides.next(module.stride), published, within)
+        if module.scope.startswith(f"entry_flow/block{_FINE[depth]}/"):
+            fine = second
+    return last, fine
+
+
+def _module(
+    features: Features,
+    layers: Layers,
+    module: _Module,
+    strides: tuple[int, int],
+    published: Channels,
+    within: str,
+) -> tuple[Features, Features]:
+    """What a module gives, and what its second convolution does, before ReLU."""
+    stride, rate = strides
+    scope = f"{within}{module.scope}/xception_module"
+    inside = second = features
+    for number, channels in enumerate(module.channels, 1):
+        part = f"{scope}/separable_conv{number}"
+        net = inside.net if module.activated else layers.relu(inside.net)
+        depthwise = _Conv(
+            f"{part}_depthwise",
+            inside.channels,
+            3,
+            stride if number == 3 else 1,
+            rate,
+            "FIXED" if number == 3 and stride > 1 else "SAME",
+            relu=module.activated,
+            stored=Depthwise(),
+        )
+        mixed = _Conv(
+            f"{part}_pointwise", published.get(f"{part}_pointwise", channels), 1, relu=module.activated
+        )
+        inside = Features(layers.conv(layers.conv(net, depthwise), mixed), mixed.channels or 0)
+        if number == 2:
+            second = inside
+    if module.shortcut == "none":
+        return inside, second
+    shortcut = features.net
+    if module.shortcut == "convolution":
+        shortcut = layers.conv(shortcut, _Conv(f"{scope}/shortcut", inside.channels, 1, stride, relu=False))
+    return Features(layers.add(inside.net, shortcut), inside.channels), second

@@ -1,0 +1,1 @@
+"""What is exported, decided before anything is built."""

@@ -1,0 +1,1 @@
+"""What an export must answer: tf-slim, and NumPy for what stands around a network."""
