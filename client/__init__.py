@@ -11,11 +11,9 @@ import itertools
 import sys
 
 try:
-    from .aio import AsyncClient
     from .channels.connections.tls import TLS
     from .channels.replicas.statistics import ReplicaStatistics, Statistics
     from .channels.retry import Retry
-    from .client import Client
     from .errors import (
         DeadlineExceeded,
         InvalidInput,
@@ -27,6 +25,8 @@ try:
         SignatureNotFound,
         Unavailable,
     )
+    from .faces.aio import AsyncClient
+    from .faces.client import Client
     from .types import (
         Analysis,
         Area,

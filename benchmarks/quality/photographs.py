@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
-from slimserve.cli.evaluate.scores import boundary_f_score
+from slimserve.cli.verbs.evaluate.scores import boundary_f_score
 from slimserve.export.demo.constants import Constants
 from slimserve.export.graph.heads.cells import cell_logits, full_size_labels
 from slimserve.export.graph.heads.chosen_classes import ChosenClasses

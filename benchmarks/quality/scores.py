@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from slimserve.cli.evaluate.scores import Pixels, boundary_f_score, confusion, mean_iou, pixel_accuracy
+from slimserve.cli.verbs.evaluate.scores import Pixels, boundary_f_score, confusion, mean_iou, pixel_accuracy
 
 LabelMap = NDArray[np.uint8]
 

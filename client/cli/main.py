@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import ServingError, Unavailable
-from . import bench, classify, segment, server
 from .connection import connect
-from .evaluate import command as evaluate
+from .verbs import bench, classify, segment, server
+from .verbs.evaluate import command as evaluate
 
 _EPILOG = """\
 examples:

@@ -13,7 +13,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import tensorflow as tf
-from slimserve.cli.evaluate.scores import boundary_f_score
+from slimserve.cli.verbs.evaluate.scores import boundary_f_score
 from slimserve.export.demo import skips
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.demo.constants import Constants

@@ -6,8 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
-from slimserve.cli.evaluate import comparison
-from slimserve.cli.evaluate.comparison import Tally, difference_intervals, intervals, mcnemar
+from slimserve.cli.verbs.evaluate import comparison
+from slimserve.cli.verbs.evaluate.comparison import Tally, difference_intervals, intervals, mcnemar
 
 
 def fraction(right: np.ndarray) -> Tally:

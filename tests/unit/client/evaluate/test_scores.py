@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from slimserve.cli.evaluate.scores import (
+from slimserve.cli.verbs.evaluate.scores import (
     BOUNDARY_TOLERANCE,
     Pixels,
     boundary_f_score,

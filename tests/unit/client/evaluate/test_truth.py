@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from slimserve import InvalidInput
-from slimserve.cli.evaluate.classes import Classes
-from slimserve.cli.evaluate.truth.find import Truth, find_truth, without_truth
-from slimserve.cli.evaluate.truth.label_files import read_label_file
 from slimserve.cli.files import find_images
+from slimserve.cli.verbs.evaluate.classes import Classes
+from slimserve.cli.verbs.evaluate.truth.find import Truth, find_truth, without_truth
+from slimserve.cli.verbs.evaluate.truth.label_files import read_label_file
 
 NAMES = ("photos/a.png", "photos/b.png", "photos/deep/c.png")
 

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import grpc
 
-from .channels.calls import Caller
-from .channels.connections.connection import Compression, make_connection
-from .channels.connections.headers import GivenMetadata, Token, check_metadata
-from .channels.connections.tls import Security
-from .channels.replicas.service import Replicas
-from .channels.replicas.statistics import Statistics, count
-from .channels.retry import Retry
-from .errors import InvalidInput
-from .limits import check_text, check_timeout, check_whole
-from .tasks.chosen import Classes
-from .tasks.classify import Classify
-from .tasks.groups import GivenGroups
-from .tasks.model import Model
-from .tasks.segment import Analyze, Cut, Segment
-from .tasks.task import Task
-from .tasks.tiling import Progress
-from .wire.messages import Servable
+from ..channels.calls import Caller
+from ..channels.connections.connection import Compression, make_connection
+from ..channels.connections.headers import GivenMetadata, Token, check_metadata
+from ..channels.connections.tls import Security
+from ..channels.replicas.service import Replicas
+from ..channels.replicas.statistics import Statistics, count
+from ..channels.retry import Retry
+from ..errors import InvalidInput
+from ..limits import check_text, check_timeout, check_whole
+from ..tasks.chosen import Classes
+from ..tasks.classify import Classify
+from ..tasks.groups import GivenGroups
+from ..tasks.model import Model
+from ..tasks.segment import Analyze, Cut, Segment
+from ..tasks.task import Task
+from ..tasks.tiling import Progress
+from ..wire.messages import Servable
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # noqa: F401

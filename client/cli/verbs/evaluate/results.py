@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from ..each_image import Row
+from ...each_image import Row
 from .classification import Classification
 from .comparison import METHOD, Tally, difference_intervals, intervals, mcnemar
 from .side import Judge, Side

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import time
 
-from .. import Client, InvalidInput, MessageTooLarge
-from ..channels.replicas.statistics import quantiles
-from . import display, files
-from .each_image import AddParser, add_image_arguments, in_order, positive
+from ... import Client, InvalidInput, MessageTooLarge
+from ...channels.replicas.statistics import quantiles
+from .. import display, files
+from ..each_image import AddParser, add_image_arguments, in_order, positive
 
 _WARM_UP = 2
 

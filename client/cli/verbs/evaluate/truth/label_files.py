@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .... import InvalidInput
-from ....images import pillow
+from ..... import InvalidInput
+from .....images import pillow
 
 _GRAY, _DEPTH_AT, _KIND_AT = 0, 24, 25  # PNG specification, third edition, section 11.2.1
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 
-from .. import Client
-from . import display, files
-from .each_image import AddParser, Row, add_image_arguments, answer_each, exit_code
+from ... import Client
+from .. import display, files
+from ..each_image import AddParser, Row, add_image_arguments, answer_each, exit_code
 
 
 def add_parsers(add: AddParser) -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ... import InvalidInput
-from ...images.given import prepare
-from ...pictures.overlay import draw_overlay
-from ...pictures.shares import format_share
-from ..display import Bars
-from ..each_image import Row
-from ..report.evaluation import Card, Page, write_evaluation
-from ..report.parts import compare, picture
-from ..report.thumbnails import make_pair, shrink
+from .... import InvalidInput
+from ....images.given import prepare
+from ....pictures.overlay import draw_overlay
+from ....pictures.shares import format_share
+from ...display import Bars
+from ...each_image import Row
+from ...report.evaluation import Card, Page, write_evaluation
+from ...report.parts import compare, picture
+from ...report.thumbnails import make_pair, shrink
 from .classes import Classes
 from .segmentation import Segmentation
 from .side import Judge, Side

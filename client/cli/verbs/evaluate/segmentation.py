@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ... import Client, InvalidInput
-from .. import files
-from ..each_image import Row
+from .... import Client, InvalidInput
+from ... import files
+from ...each_image import Row
 from .classes import Classes
 from .comparison import Numbers, Tally
 from .scores import Pixels, boundary_f_scores, confusion, iou, mean_iou, pixel_accuracy

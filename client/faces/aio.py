@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 import grpc.aio
 import numpy.typing as npt
 
+from ..channels.connections.headers import GivenMetadata
+from ..channels.nonblocking import NonBlocking, running_loop
+from ..channels.replicas.service import Replicas
+from ..channels.steps import Flow
+from ..errors import InvalidInput
+from ..images.given import Image, list_images, name_in_list
+from ..streams.ahead import Ahead
+from ..streams.tasks import each
+from ..tasks.chosen import Classes
+from ..tasks.classify import Classify
+from ..tasks.groups import GivenGroups
+from ..tasks.segment import Analyze, Segment
+from ..tasks.task import Named, Placed, Task, items_of, only
+from ..tasks.tiling import Progress
+from ..types import Analysis, Classification, ModelMetadata, Segmentation, StreamItem, VersionStatus
 from .arguments import BaseClient, CallOptions, SegmentOptions, SegmentStreamOptions, StreamOptions
-from .channels.connections.headers import GivenMetadata
-from .channels.nonblocking import NonBlocking, running_loop
-from .channels.replicas.service import Replicas
-from .channels.steps import Flow
-from .errors import InvalidInput
-from .images.given import Image, list_images, name_in_list
-from .streams.ahead import Ahead
-from .streams.tasks import each
-from .tasks.chosen import Classes
-from .tasks.classify import Classify
-from .tasks.groups import GivenGroups
-from .tasks.segment import Analyze, Segment
-from .tasks.task import Named, Placed, Task, items_of, only
-from .tasks.tiling import Progress
-from .types import Analysis, Classification, ModelMetadata, Segmentation, StreamItem, VersionStatus
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from .. import Client
-from . import display
-from .each_image import AddParser
+from ... import Client
+from .. import display
+from ..each_image import AddParser
 
 
 def add_parsers(add: AddParser) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ... import Client, InvalidInput, SignatureNotFound
+from .... import Client, InvalidInput, SignatureNotFound
 
 
 class Classes:

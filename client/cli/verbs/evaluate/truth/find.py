@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .... import InvalidInput
-from ... import files
+from ..... import InvalidInput
+from .... import files
 from .table import read_table
 
 Task = Literal["classify", "segment"]

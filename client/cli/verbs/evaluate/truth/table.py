@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .... import InvalidInput
+from ..... import InvalidInput
 
 _DELIMITERS = ",\t; "
 

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 import numpy.typing as npt
 
+from ..channels.blocking import Blocking
+from ..channels.connections.headers import GivenMetadata
+from ..channels.steps import Flow
+from ..errors import InvalidInput
+from ..images.given import Image, list_images
+from ..streams.ahead import Ahead
+from ..streams.stop import Stop
+from ..streams.threads import each
+from ..tasks.chosen import Classes
+from ..tasks.classify import Classify
+from ..tasks.groups import GivenGroups
+from ..tasks.segment import Analyze, Segment
+from ..tasks.task import Named, Placed, Task, items_of, only
+from ..tasks.tiling import Progress
+from ..types import Analysis, Classification, ModelMetadata, Segmentation, StreamItem, VersionStatus
 from .arguments import BaseClient, CallOptions, SegmentOptions, SegmentStreamOptions, StreamOptions
-from .channels.blocking import Blocking
-from .channels.connections.headers import GivenMetadata
-from .channels.steps import Flow
-from .errors import InvalidInput
-from .images.given import Image, list_images
-from .streams.ahead import Ahead
-from .streams.stop import Stop
-from .streams.threads import each
-from .tasks.chosen import Classes
-from .tasks.classify import Classify
-from .tasks.groups import GivenGroups
-from .tasks.segment import Analyze, Segment
-from .tasks.task import Named, Placed, Task, items_of, only
-from .tasks.tiling import Progress
-from .types import Analysis, Classification, ModelMetadata, Segmentation, StreamItem, VersionStatus
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import Client, InvalidInput
-from ..each_image import Row
+from .... import Client, InvalidInput
+from ...each_image import Row
 from .classes import Classes
 from .comparison import Numbers, Tally
 

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ... import Client, InvalidInput
-from ...images import pillow
-from .. import display, files
-from ..each_image import AddParser, Row, add_concurrency, positive
+from .... import Client, InvalidInput
+from ....images import pillow
+from ... import display, files
+from ...each_image import AddParser, Row, add_concurrency, positive
 from .classification import Classification
 from .results import summarize
 from .segmentation import Segmentation

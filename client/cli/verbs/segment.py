@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from .. import Client, InvalidInput
-from ..channels.addresses import parse_addresses
-from ..images import pillow as _pillow
-from ..tasks.groups import read_groups
-from ..tasks.tiling import Tiling, overlap_for
-from . import display, files
-from .each_image import AddParser, Row, add_image_arguments, answer_each, exit_code, positive
-from .journal import Journal, observe
+from ... import Client, InvalidInput
+from ...channels.addresses import parse_addresses
+from ...images import pillow as _pillow
+from ...tasks.groups import read_groups
+from ...tasks.tiling import Tiling, overlap_for
+from .. import display, files
+from ..each_image import AddParser, Row, add_image_arguments, answer_each, exit_code, positive
+from ..journal import Journal, observe
 
 _JOURNAL = "segmentation.jsonl"
 _SHOWN_AREAS = 5
@@ -120,7 +120,7 @@ def segment(client: Client, options: argparse.Namespace) -> int:
             done = f"stopped: {journal.added} images were done; {command} goes on from there"
             raise KeyboardInterrupt(done) from None
         if options.report:
-            from .report.page import write_report
+            from ..report.page import write_report
 
             write_report(options.report, rows, options.model, bars)
     if options.report and not options.json:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from .. import display
-from ..each_image import Row
+from ... import display
+from ...each_image import Row
 
 _MOST_CLASSES, _MOST_CONFUSED = 20, 10
 _COLUMNS = {

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ... import Client
-from ...channels.addresses import parse_addresses
-from .. import display, files
-from ..connection import connect
-from ..each_image import Row, attempt_each
-from ..journal import Journal, observe
+from .... import Client
+from ....channels.addresses import parse_addresses
+from ... import display, files
+from ...connection import connect
+from ...each_image import Row, attempt_each
+from ...journal import Journal, observe
 from .classes import Classes, ask_classes
 from .classification import Classification
 from .segmentation import Segmentation
