@@ -23,6 +23,7 @@ from .plan.options import Request
 from .plan.plan import Plan
 from .record import calibration_record, export_record, file_sizes
 from .savedmodel.publication import draft_version
+from .savedmodel.session_overrides import write_session_overrides
 from .savedmodel.warmup import write_warmup_requests
 from .savedmodel.write import Model, build_saved_model, with_graph_of, write_saved_model
 from .types import Progress, StepProgress
@@ -158,6 +159,8 @@ def _write(folder: Path, plan: Plan, model: Model, progress: StepProgress) -> No
     if plan.labels.colours:
         (folder / "assets" / "colours.tsv").write_text(plan.labels.colours_to_tsv(), "utf-8")
     write_warmup_requests(folder, plan.network, plan.options.max_pixels)
+    if plan.options.target == "x86":
+        write_session_overrides(folder)
 
 
 def _runnable(folder: Path, plan: Plan, untested: bool) -> AbstractContextManager[Path]:

@@ -177,6 +177,9 @@ message BatchingParameters {
 }
 message MonitoringConfig { PrometheusConfig prometheus_config = 1; }
 message PrometheusConfig { bool enable = 1; string path = 2; }
+// servables/tensorflow/saved_model_config.proto
+message SavedModelConfig { SessionOverrides session_overrides = 1; }
+message SessionOverrides { bool disable_meta_optimizer = 3; }
 message SSLConfig { string server_key = 1; string server_cert = 2; string custom_ca = 3; bool client_verify = 4; }
 
 package grpc.health.v1;

@@ -145,6 +145,18 @@ def test_every_convolution_of_bfloat16_is_the_runtimes_own(bfloat16: Export) -> 
     assert all(node.attr["is_filter_const"].b for node in convolutions)
 
 
+def test_a_server_is_asked_to_run_the_graph_as_it_is_stored(bfloat16: Export) -> None:
+    # SavedModelConfig's field 1, a SessionOverrides of two bytes, whose field 3, disable_meta_optimizer, is true:
+    # tensorflow_serving/servables/tensorflow/saved_model_config.proto, which no package on the index holds.
+    file = bfloat16.path / "assets.extra" / "saved_model_config.pb"
+    assert file.read_bytes() == bytes([1 << 3 | 2, 2, 3 << 3 | 0, 1])
+    assert record(bfloat16.path)["files"]["assets.extra/saved_model_config.pb"] == 4
+
+
+def test_of_a_portable_export_the_server_fuses_what_it_can(exported: Callable[..., Export]) -> None:
+    assert not (exported().path / "assets.extra" / "saved_model_config.pb").exists()
+
+
 def test_bfloat16_says_where_it_runs_and_how_far_it_is_from_float32(bfloat16: Export) -> None:
     found = record(bfloat16.path)
     assert "AVX-512" in found["runs_on"]

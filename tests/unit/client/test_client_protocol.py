@@ -65,7 +65,14 @@ OFFICIAL = (
     tensor_shape_pb2,
     wrappers_pb2,
 )
-NOT_IN_THE_STUBS = {"BatchingParameters", "MonitoringConfig", "PrometheusConfig", "SSLConfig"}
+NOT_IN_THE_STUBS = {
+    "BatchingParameters",
+    "MonitoringConfig",
+    "PrometheusConfig",
+    "SSLConfig",
+    "SavedModelConfig",
+    "SessionOverrides",
+}
 LEFT_OUT = {  # fields that nothing here sends or reads
     "tensorflow.SignatureDef": {"defaults"},
     "tensorflow.TensorInfo": {"coo_sparse", "composite_tensor"},
