@@ -115,7 +115,7 @@ def test_other_rates_are_found(
     expected = NumpyDeepLab(weights, stride)(padded(image))
     network = narrowed(published, 8)
     assert close(logits(network, weights, image, stride, VariableLayers), expected, network)
-    monkeypatch.setattr(f"slimserve.export.networks.{change}", rates)
+    monkeypatch.setattr(f"slimserve.export.networks.pages.{change}", rates)
     assert not close(logits(network, weights, image, stride, VariableLayers), expected, network)
 
 

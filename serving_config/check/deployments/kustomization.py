@@ -28,12 +28,6 @@ class Kustomization:
     document: Document
     generated: dict[str, dict[str, Path]] = field(default_factory=dict)
 
-    def covers(self, path: Path) -> bool:
-        """Whether `path` is one of the resources."""
-        root = self.document.path.parent
-        resources = [name for key in _RESOURCES for name in self.document.data.get(key) or []]
-        return any((root / str(name)).resolve() == path.resolve() for name in resources)
-
     def patches(self) -> Iterator[tuple[str, tuple[str | int, ...]]]:
         """The files that hold patches, as they are named, each with where it is named."""
         data = self.document.data
