@@ -1,4 +1,4 @@
-"""`python -m slimserve.export.demo.command`: what it writes, and what it refuses."""
+"""`python -m export.demo`: what it writes, and what it refuses."""
 
 from __future__ import annotations
 

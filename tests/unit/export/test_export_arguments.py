@@ -1,4 +1,4 @@
-"""Arguments that `python -m export` and `python -m slimserve.export.demo.command` refuse, and how."""
+"""Arguments that `python -m export` and `python -m export.demo` refuse, and how."""
 
 from __future__ import annotations
 
