@@ -1,4 +1,4 @@
-"""What answers hold: ranked classes, label maps, and what a server says about its models.
+"""What answers hold: ranked classes, label maps.
 
 Nothing here draws. A result that is asked for a picture imports what draws it.
 """
@@ -24,13 +24,9 @@ __all__ = [
     "Analysis",
     "Area",
     "Classification",
-    "ModelMetadata",
     "Prediction",
     "Segmentation",
-    "Signature",
     "StreamItem",
-    "TensorSpec",
-    "VersionStatus",
 ]
 
 A = TypeVar("A")
@@ -192,83 +188,6 @@ class StreamItem(Generic[A]):
         if self.error is not None:
             raise self.error
         return self._answer  # type: ignore[return-value]
-
-
-@dataclass(frozen=True)
-class VersionStatus:
-    """One version of a model on the server (tensorflow_serving/apis/get_model_status.proto).
-
-    `state` is START, LOADING, AVAILABLE, UNLOADING or END; a version that failed to load is at END with a non-zero
-    `error_code` (google.rpc.Code) and its message.
-    """
-
-    version: int
-    state: str
-    error_code: int = 0
-    error_message: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.version} is {self.state}" + (f" ({self.error_message})" if self.error_message else "")
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """Type and shape of an input or output; a dimension of any size is None, a shape of any rank too."""
-
-    dtype: str
-    shape: tuple[int | None, ...] | None
-
-    def __str__(self) -> str:
-        if self.shape is None:
-            return f"{self.dtype} of any shape"
-        return f"{self.dtype} [{', '.join('?' if size is None else str(size) for size in self.shape)}]"
-
-
-@dataclass(frozen=True)
-class Signature:
-    """One way to call a model: the method it answers to, and its tensors by name."""
-
-    method: str
-    inputs: dict[str, TensorSpec]
-    outputs: dict[str, TensorSpec]
-
-    def __str__(self) -> str:
-        sides = (
-            ", ".join(f"{name} {spec}" for name, spec in side.items()) for side in (self.inputs, self.outputs)
-        )
-        return " -> ".join(sides)
-
-
-@dataclass(frozen=True)
-class ModelMetadata:
-    """A model's name, the version that answered, and its signatures by name; `str()` is a line for each.
-
-    Attributes:
-        preprocessing: how `classify` prepares an image, "vgg" or "inception", and crop: pixels a side of what it
-            classifies; None where the model does not say.
-    """
-
-    name: str
-    version: int
-    signatures: dict[str, Signature]
-    preprocessing: str | None = None
-    crop: int | None = None
-
-    def __repr__(self) -> str:
-        return (
-            f"<ModelMetadata: {self.name}, version {self.version}, signatures {', '.join(self.signatures)}>"
-        )
-
-    def __str__(self) -> str:
-        lines = (f"  {name}: {signature}" for name, signature in self.signatures.items())
-        return "\n".join([f"{self.name}, version {self.version}{self.prepared}", *lines])
-
-    @property
-    def prepared(self) -> str:
-        """What is known of how an image is prepared, to stand behind the version; "" for nothing."""
-        if self.preprocessing is None:
-            return ""
-        return f", {self.preprocessing} preprocessing, crops of {self.crop}x{self.crop} classified"
 
 
 def count_pixels(label_map: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

@@ -7,7 +7,7 @@ import time
 import grpc
 
 from ..errors import InvalidInput, ModelNotFound, Overloaded, ServingError, Unavailable
-from ..wire import messages
+from ..wire import described, messages
 from ..wire.messages import Servable
 from .calls import Caller
 from .failures import Failure, error_of, failure_of
@@ -64,10 +64,10 @@ class _Waiting:
     def ask(self, replica: Replica) -> Flow[None]:
         """Ask a replica once. Raises the error of a failure that does not pass."""
         caller = self._caller
-        request = messages.metadata_request(caller.servable)
+        request = described.metadata_request(caller.servable)
         seconds = max(min(self.until - time.monotonic(), _PROBE), _SHORTEST_PROBE)
         try:
-            yield Attempt(replica, messages.GET_MODEL_METADATA, request, seconds, caller.metadata())
+            yield Attempt(replica, described.GET_MODEL_METADATA, request, seconds, caller.metadata())
         except grpc.RpcError as refusal:
             failure = failure_of(refusal)
         else:
@@ -104,12 +104,12 @@ class _Waiting:
 
     def _states(self, replica: Replica) -> Flow[str]:
         """Describe the states of the model's versions, for an error message."""
-        every_version = messages.status_request(Servable(self._caller.servable.model))
+        every_version = described.status_request(Servable(self._caller.servable.model))
         try:
             answer = yield Attempt(
                 replica, messages.GET_MODEL_STATUS, every_version, _PROBE, self._caller.metadata()
             )
         except grpc.RpcError:
             return ""
-        states = ", ".join(map(str, messages.status_response(answer)))
+        states = ", ".join(map(str, described.status_response(answer)))
         return f"; of its versions, {states}" if states else ""

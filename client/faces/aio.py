@@ -24,12 +24,15 @@ from ..tasks.classify import Classify
 from ..tasks.groups import GivenGroups
 from ..tasks.segment import Analyze, Segment
 from ..tasks.task import Named, Placed, Task, items_of, only
-from ..tasks.tiling import Progress
-from ..types import Analysis, Classification, ModelMetadata, Segmentation, StreamItem, VersionStatus
-from .arguments import BaseClient, CallOptions, SegmentOptions, SegmentStreamOptions, StreamOptions
+from ..types import Analysis, Classification, Segmentation, StreamItem
+from .arguments import BaseClient
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from ..tasks.tiling import Progress
+    from ..wire.described import ModelMetadata, VersionStatus
+    from .options import CallOptions, SegmentOptions, SegmentStreamOptions, StreamOptions
 
 T = TypeVar("T")
 Images: TypeAlias = "Image | Iterable[Image] | AsyncIterable[Image]"

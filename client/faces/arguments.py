@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal
 
 import grpc
 
 from ..channels.calls import Caller
 from ..channels.connections.connection import Compression, make_connection
 from ..channels.connections.headers import GivenMetadata, Token, check_metadata
-from ..channels.connections.tls import Security
 from ..channels.replicas.service import Replicas
-from ..channels.replicas.statistics import Statistics, count
 from ..channels.retry import Retry
 from ..errors import InvalidInput
 from ..limits import check_text, check_timeout, check_whole
@@ -23,51 +21,18 @@ from ..tasks.groups import GivenGroups
 from ..tasks.model import Model
 from ..tasks.segment import Analyze, Cut, Segment
 from ..tasks.task import Task
-from ..tasks.tiling import Progress
 from ..wire.messages import Servable
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack  # noqa: F401
+    from ..channels.connections.tls import Security
+    from ..channels.replicas.statistics import Statistics
+    from ..tasks.tiling import Progress
 
 _PER_REPLICA = 2  # requests at a time: one is on its way while another is computed
 
 
-class CallOptions(TypedDict, total=False):
-    """What every call takes; `Client.segment` explains it."""
-
-    timeout: float | None
-    metadata: GivenMetadata | None
-
-
-class SegmentOptions(CallOptions, total=False):
-    """What `segment` takes beside the images; `Client.segment` explains it."""
-
-    tile: int | None
-    overlap: int | None
-    tiles_at_once: int | None
-    progress: Progress | None
-    classes: Classes | Literal["top"] | None
-    groups: GivenGroups | None
-
-
 def _make(kind: type[BaseClient], arguments: dict[str, Any]) -> BaseClient:
     return kind(**arguments)
-
-
-class StreamOptions(CallOptions, total=False):
-    """What `stream` takes beside the images and the task; `Client.stream` explains it."""
-
-    concurrency: int | None
-    ordered: bool
-
-
-class SegmentStreamOptions(StreamOptions, total=False):
-    """What `stream` takes for the task "segment"."""
-
-    tile: int | None
-    overlap: int | None
-    classes: Classes | Literal["top"] | None
-    groups: GivenGroups | None
 
 
 class BaseClient(ABC):
@@ -178,6 +143,8 @@ class BaseClient(ABC):
 
     def statistics(self) -> Statistics:
         """Give what this client has counted so far: calls, repetitions, and for each replica how it is and how fast."""
+        from ..channels.replicas.statistics import count
+
         return count(self._replicas)
 
     def _asking(self, metadata: GivenMetadata | None) -> Model:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,8 @@ def read_groups(given: GivenGroups) -> dict[str, str]:
     if not isinstance(given, (str, os.PathLike)):
         raise InvalidInput(f"groups are a mapping of class to group, or a file of them, not {given!r:.60}")
     try:
-        lines = Path(given).read_text("utf-8").splitlines()
+        with open(given, encoding="utf-8") as file:
+            lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"the groups of {given} cannot be read: {error}") from error
     groups: dict[str, str] = {}

@@ -5,21 +5,22 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..channels.calls import Caller
-from ..channels.readiness import wait_until_ready
 from ..channels.steps import Flow, Metadata
 from ..errors import InvalidInput, ModelNotFound, SignatureNotFound
 from ..limits import check_text, check_timeout
-from ..types import ModelMetadata, VersionStatus
 from ..wire import messages
 from ..wire.encoding import TensorParts, tensor_of_array
 from ..wire.messages import Answer, Servable
 from .tensors import read_class_names, read_receptive_field
+
+if TYPE_CHECKING:
+    from ..wire.described import ModelMetadata, VersionStatus
 
 
 class Model:
@@ -65,19 +66,25 @@ class Model:
 
     def wait_until_ready(self, timeout: float, replicas: int | None) -> Flow[None]:
         """Ask for the model until all replicas have it, or so many."""
+        from ..channels.readiness import wait_until_ready
+
         yield from wait_until_ready(self._caller, check_timeout(timeout), replicas)
 
     def status(self, timeout: float | None) -> Flow[list[VersionStatus]]:
         """Ask for the states of the model's versions."""
-        request = messages.status_request(self._servable)
+        from ..wire import described
+
+        request = described.status_request(self._servable)
         reply = yield from self._caller.call(messages.GET_MODEL_STATUS, request, self.deadline(timeout))
-        return messages.status_response(reply.data)
+        return described.status_response(reply.data)
 
     def metadata(self, timeout: float | None) -> Flow[ModelMetadata]:
         """Ask for the model's version and signatures."""
-        request = messages.metadata_request(self._servable)
-        reply = yield from self._caller.call(messages.GET_MODEL_METADATA, request, self.deadline(timeout))
-        return messages.metadata_response(reply.data)
+        from ..wire import described
+
+        request = described.metadata_request(self._servable)
+        reply = yield from self._caller.call(described.GET_MODEL_METADATA, request, self.deadline(timeout))
+        return described.metadata_response(reply.data)
 
     def predict(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ from ..wire.messages import Answer
 from .chosen import Chosen, Classes, checked
 from .groups import GivenGroups, merge, read_groups
 from .model import Model
-from .stitching import Labels, segment_tiles
 from .task import Asked, Named, one_by_one
 from .tensors import (
     decode_name,
@@ -32,7 +31,10 @@ from .tensors import (
     read_label_png,
     read_names,
 )
-from .tiling import Progress, Tiling, overlap_for, suggest_tiles
+
+if TYPE_CHECKING:  # what only tiles need is imported with the first
+    from .stitching import Labels
+    from .tiling import Progress, Tiling
 
 _LEAST_SHARE = 0.02  # of the pixels, for a class to be one of the top classes
 
@@ -58,6 +60,8 @@ class Cut:
         """Decide how to cut the image; None where it goes whole."""
         if self.tile is None or max(image.size()) <= self.tile:
             return None
+        from .tiling import Tiling, overlap_for
+
         overlap = self.overlap
         if overlap is None:
             overlap = overlap_for((yield from model.receptive_field(timeout)))
@@ -172,6 +176,8 @@ class Analyze(Asked):
 def _segment_tiles(
     model: Model, chosen: Chosen, image: PreparedImage, tiling: Tiling, timeout: float | None
 ) -> Flow[tuple[Labels, _Origin]]:
+    from .stitching import segment_tiles
+
     origin: _Origin | None = None
 
     def ask(pixels: npt.NDArray[np.uint8], version: int) -> Flow[tuple[Labels, int]]:
@@ -191,6 +197,8 @@ def _advice(model: Model, refusal: str, timeout: float | None) -> Flow[str]:
     limit = pixel_limit(refusal)
     if limit is None:
         return ""
+    from .tiling import overlap_for, suggest_tiles
+
     try:
         overlap = overlap_for((yield from model.receptive_field(timeout)))
     except ServingError:  # the refusal is what its caller has to hear

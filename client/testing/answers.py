@@ -10,14 +10,14 @@ import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
 from ..errors import InvalidInput
-from ..types import VersionStatus
 from ..wire.decoding import MalformedTensor, decode_tensor
+from ..wire.described import VersionStatus
 from ..wire.dtypes import NUMBER_OF_DTYPE, STRING
 from ..wire.encoding import frame_entry, tensor_of_array
 from ..wire.protocol import message_classes
 
 _PROTOCOL = message_classes(packed_as_bytes=True)
-_OUTPUTS = _PROTOCOL.PredictResponse.OUTPUTS_FIELD_NUMBER
+_OUTPUTS = 1  # field of PredictResponse
 
 Specs = Mapping[str, tuple[Any, tuple[int | None, ...]]]
 """Of tensors by name: numpy's type, `str` for strings, and the shape; a dimension of any size is None."""

@@ -15,7 +15,7 @@ import grpc
 
 from ..errors import InvalidInput, ModelNotFound, ServingError, Unavailable
 from ..limits import LARGEST_MESSAGE
-from ..types import VersionStatus
+from ..wire.described import VersionStatus
 from . import answers
 from .faults import Call, Fault, Full
 from .model import Model

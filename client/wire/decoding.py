@@ -17,7 +17,8 @@ from .dtypes import BFLOAT16, ELEMENT_TYPES, HALF, INT4, UINT4, ElementType
 from .lifting import Lifted
 from .protocol import message_classes
 
-_PACKED = message_classes(packed_as_bytes=True).TensorProto
+_PROTOCOL = message_classes(packed_as_bytes=True)
+_TENSOR_CONTENT = 4  # field of TensorProto
 _MOST_DIMENSIONS = 64  # numpy's limit
 _LARGEST_FILL = 64 << 20  # bytes of an array made by repeating the last of several values
 
@@ -43,8 +44,8 @@ def decode_tensor(tensor: Any, lifted: Lifted | None = None) -> npt.NDArray[Any]
     content: bytes | memoryview = tensor.tensor_content
     given = getattr(tensor, element.field)
     if lifted is not None:
-        content = lifted.get(_PACKED.TENSOR_CONTENT_FIELD_NUMBER, [b""])[-1]
-        given = lifted.get(_PACKED.DESCRIPTOR.fields_by_name[element.field].number, [])
+        content = lifted.get(_TENSOR_CONTENT, [b""])[-1]
+        given = lifted.get(_PROTOCOL.TensorProto.DESCRIPTOR.fields_by_name[element.field].number, [])
     values = _from_content(content, element, elements) if content else _from_packed(given, element, elements)
     if tensor.dtype == BFLOAT16:
         values = (values.astype(np.uint32) << 16).view(np.float32)

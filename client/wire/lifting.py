@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from .encoding import frame
-from .protocol import message_classes
 from .varint import VarintError, read_one
 
 Lifted: TypeAlias = Mapping[int, list[memoryview]]  # records of a tensor by field number, in order
@@ -20,14 +19,9 @@ _MOST_RECORDS = 64  # in it; many strings are protobuf's business
 
 _LONGEST = 5  # bytes of a tag or a length
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5  # wire types
-_PROTOCOL = message_classes(packed_as_bytes=True)
-_OUTPUTS = _PROTOCOL.PredictResponse.OUTPUTS_FIELD_NUMBER
+_OUTPUTS = 1  # field of PredictResponse
 _KEY, _VALUE = 1, 2  # of a map's entry
-_VALUES = {
-    field.number
-    for field in _PROTOCOL.TensorProto.DESCRIPTOR.fields
-    if field.name not in ("dtype", "tensor_shape", "version_number")
-}
+_VALUES = {*range(4, 14), 16, 17}  # fields of TensorProto
 
 
 class _Unusual(Exception):

@@ -1,8 +1,7 @@
-"""Requests and answers of the four calls that the client makes, as bytes on one side and plain data on the other."""
+"""Predict's requests and answers, as bytes on one side and plain data on the other; which model they are for."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,21 +11,16 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from ..errors import ServerError
 from ..limits import check_size
-from ..types import ModelMetadata, Signature, TensorSpec, VersionStatus
 from .decoding import MalformedTensor, decode_tensor
-from .dtypes import dtype_name
 from .encoding import TensorParts, frame_entry
 from .lifting import lift_large_values
 from .protocol import message_classes
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
-GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
-GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"  # the probe of a connection, too
 
 _PROTOCOL = message_classes(packed_as_bytes=True)
-_INPUTS = _PROTOCOL.PredictRequest.INPUTS_FIELD_NUMBER
-# What `slimserve export` names the tensors of `classify` after: the rest of a model's metadata is types and shapes.
-_PREPARED = re.compile(r"preprocessing_(\w+)/crop_(\d+)/")
+_INPUTS = 2  # field of PredictRequest
 _VALUE_FIELDS = range(5, 18)  # TensorProto's fields of values
 
 
@@ -80,10 +74,10 @@ def predict_request(
 def predict_response(data: bytes) -> Answer:
     """Decode a PredictResponse. Raises ServerError when it is malformed."""
     rest, lifted = lift_large_values(data)
-    response = _parse(_PROTOCOL.PredictResponse, rest)
+    response = parse(_PROTOCOL.PredictResponse, rest)
     if any(_came_unpacked(tensor) for tensor in response.outputs.values()):
-        packed = _parse(message_classes().PredictResponse, data).SerializeToString()
-        response, lifted = _parse(_PROTOCOL.PredictResponse, packed), {}
+        packed = parse(message_classes().PredictResponse, data).SerializeToString()
+        response, lifted = parse(_PROTOCOL.PredictResponse, packed), {}
     outputs = {}
     for name, tensor in response.outputs.items():
         try:
@@ -98,74 +92,8 @@ def _came_unpacked(tensor: Any) -> bool:
     return any(field.field_number in _VALUE_FIELDS for field in UnknownFieldSet(tensor))  # type: ignore[attr-defined]
 
 
-def status_request(servable: Servable) -> bytes:
-    """Encode a GetModelStatusRequest; a label cannot be asked for, so that asks for all versions."""
-    spec = servable._replace(version_label=None).spec()
-    request: bytes = _PROTOCOL.GetModelStatusRequest(model_spec=spec).SerializeToString()
-    return request
-
-
-def status_response(data: bytes) -> list[VersionStatus]:
-    """Decode a GetModelStatusResponse, newest version first."""
-    response = _parse(_PROTOCOL.GetModelStatusResponse, data)
-    states = _PROTOCOL.ModelVersionStatus.State
-    versions = [
-        VersionStatus(
-            version=status.version,
-            state=states.Name(status.state) if status.state in states.values() else str(status.state),
-            error_code=status.status.error_code,
-            error_message=status.status.error_message,
-        )
-        for status in response.model_version_status
-    ]
-    return sorted(versions, key=lambda status: -status.version)
-
-
-def metadata_request(servable: Servable) -> bytes:
-    """Encode a GetModelMetadataRequest for the signatures, the one field that servers know."""
-    message = _PROTOCOL.GetModelMetadataRequest(model_spec=servable.spec(), metadata_field=["signature_def"])
-    request: bytes = message.SerializeToString()
-    return request
-
-
-def metadata_response(data: bytes) -> ModelMetadata:
-    """Decode a GetModelMetadataResponse. Raises ServerError when it is malformed."""
-    response = _parse(_PROTOCOL.GetModelMetadataResponse, data)
-    signatures = _parse(_PROTOCOL.SignatureDefMap, response.metadata["signature_def"].value)
-    names = [
-        signature.outputs["probabilities"].name
-        for name, signature in signatures.signature_def.items()
-        if name == "classify" and "probabilities" in signature.outputs
-    ]
-    prepared = _PREPARED.search(" ".join(names))
-    return ModelMetadata(
-        name=response.model_spec.name,
-        version=response.model_spec.version.value,
-        signatures={
-            name: Signature(
-                method=signature.method_name,
-                inputs=_specs(signature.inputs),
-                outputs=_specs(signature.outputs),
-            )
-            for name, signature in sorted(signatures.signature_def.items())
-            if name != "__saved_model_init_op"
-        },
-        preprocessing=prepared[1] if prepared else None,
-        crop=int(prepared[2]) if prepared else None,
-    )
-
-
-def _specs(tensors: Mapping[str, Any]) -> dict[str, TensorSpec]:
-    return {name: TensorSpec(dtype_name(info.dtype), _shape(info)) for name, info in sorted(tensors.items())}
-
-
-def _shape(info: Any) -> tuple[int | None, ...] | None:
-    if info.tensor_shape.unknown_rank:
-        return None
-    return tuple(dim.size if dim.size >= 0 else None for dim in info.tensor_shape.dim)
-
-
-def _parse(message_class: Any, data: bytes) -> Any:
+def parse(message_class: Any, data: bytes) -> Any:
+    """Parse a message. Raises ServerError when it is malformed."""
     try:
         return message_class.FromString(data)
     except DecodeError as error:

@@ -12,13 +12,18 @@ and an install holds three copies.
     PredictRequest(model_spec={"name": "vgg_16"}).SerializeToString()
 """
 
-import re
-from functools import cache
-from types import SimpleNamespace
-from typing import Any
+from __future__ import annotations
 
-from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+import re
+import threading
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 
 STATEMENT = """
 package google.protobuf;
@@ -190,8 +195,8 @@ message HealthCheckResponse {
 }
 """
 
-_SCALARS = {name.removeprefix("TYPE_").lower(): number for name, number in FieldDescriptorProto.Type.items()}
-_ITEM = re.compile(
+_READING = threading.Lock()  # threads must not get messages of two pools, which do not go together
+_ITEM = (
     r"//.*"
     r"|package (?P<package>[\w.]+);"
     r"|(?P<block>message|enum|oneof) (?P<block_name>\w+) \{"
@@ -199,6 +204,37 @@ _ITEM = re.compile(
     r"|(?P<value>\w+) = (?P<value_number>\d+);"
     r"|(?P<repeated>repeated )?(?:map<string, )?(?P<type>[\w.]+)(?P<map>>)? (?P<name>\w+) = (?P<number>\d+);"
 )
+
+
+class _Classes:
+    """The statement is read when the first class is asked for, and each class made when it is: an import takes none."""
+
+    def __init__(self, packed_as_bytes: bool) -> None:
+        self._packed_as_bytes = packed_as_bytes
+        self._descriptors: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # `from .protocol import` asks for a __path__
+            raise AttributeError(name)
+        with _READING:
+            if (descriptor := self._read().get(name)) is None:
+                raise AttributeError(f"{__name__} states no message {name}")
+            made = vars(self)[name] = GetMessageClass(descriptor)
+        return made
+
+    def __dir__(self) -> list[str]:
+        with _READING:
+            return list(self._read())
+
+    def _read(self) -> dict[str, Any]:
+        if not self._descriptors:
+            pool = DescriptorPool()
+            for file in read_statement(self._packed_as_bytes):
+                pool.AddSerializedFile(file.SerializeToString())
+                for message in file.message_type:
+                    full_name = f"{file.package}.{message.name}"
+                    self._descriptors[message.name] = pool.FindMessageTypeByName(full_name)
+        return self._descriptors
 
 
 @cache
@@ -209,30 +245,22 @@ def message_classes(*, packed_as_bytes: bool = False) -> Any:
     wire, so the values arrive as one buffer (several where the sender split them) that numpy reads as it is, without a
     Python object for each value.
     """
-    pool = descriptor_pool.DescriptorPool()
-    classes = {}
-    for file in read_statement(packed_as_bytes):
-        pool.AddSerializedFile(file.SerializeToString())
-        for message in file.message_type:
-            descriptor = pool.FindMessageTypeByName(f"{file.package}.{message.name}")
-            classes[message.name] = message_factory.GetMessageClass(descriptor)
-    return SimpleNamespace(**classes)
+    return _Classes(packed_as_bytes)
 
 
 def __getattr__(name: str) -> Any:
     """Make `from .protocol import PredictRequest` work, without a list of all names."""
-    try:
-        return getattr(message_classes(), name)
-    except AttributeError:
-        raise AttributeError(f"{__name__} states no message {name}") from None
+    return getattr(message_classes(), name)
 
 
 def read_statement(packed_as_bytes: bool) -> list[FileDescriptorProto]:
     """Read the statement: the descriptor of a file for each package, which may use those before it."""
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
     files: list[FileDescriptorProto] = []
     blocks: list[Any] = []  # the messages and the enum that the item stands in, outermost first
     oneof = False
-    for item in _ITEM.finditer(STATEMENT):
+    for item in re.finditer(_ITEM, STATEMENT):
         if package := item["package"]:
             before = [file.name for file in files]
             files.append(
@@ -274,13 +302,13 @@ def _add_field(message: DescriptorProto, item: re.Match[str], packed_as_bytes: b
         kind = "bytes"
     _set_type(field, kind)
     if item["repeated"] or item["map"]:
-        field.label = FieldDescriptorProto.LABEL_REPEATED
+        field.label = type(field).LABEL_REPEATED
     return field
 
 
 def _set_type(field: FieldDescriptorProto, kind: str) -> None:
-    field.label = FieldDescriptorProto.LABEL_OPTIONAL
-    if kind in _SCALARS:
-        field.type = _SCALARS[kind]
+    field.label = type(field).LABEL_OPTIONAL
+    if kind.islower():
+        field.type = getattr(type(field), f"TYPE_{kind.upper()}")
     else:
         field.type_name = kind  # of a message or an enum, which the pool finds out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import grpc
 
@@ -20,7 +20,9 @@ from ..retry import Retry
 from ..steps import Metadata
 from .headers import GivenMetadata, Headers, Token, check_metadata
 from .proxies import environment_proxy, goes_direct, proxy_options
-from .tls import TLS, Security, channel_credentials
+
+if TYPE_CHECKING:
+    from .tls import Security
 
 _PROBE = 1.0  # seconds to find out why a connection fails
 _LOOK = 0.3  # seconds to find out whether anything listens
@@ -152,8 +154,13 @@ def make_connection(
     """Check the arguments that Client and AsyncClient share. Raises InvalidInput."""
     targets = parse_addresses(server)
     options = list(_OPTIONS)
-    if isinstance(tls, TLS) and tls.server_name:
-        options.append(("grpc.ssl_target_name_override", tls.server_name))
+    credentials = None
+    if tls is not False:
+        from .tls import TLS, channel_credentials
+
+        credentials = channel_credentials(tls)
+        if isinstance(tls, TLS) and tls.server_name:
+            options.append(("grpc.ssl_target_name_override", tls.server_name))
     options += proxy_options(proxy)
     if token is not None and tls is False:
         if not all(is_loopback(target) for target in targets):
@@ -171,7 +178,7 @@ def make_connection(
         targets,
         following,
         alone,
-        channel_credentials(tls),
+        credentials,
         tuple(options),
         compressions[compression],
         Headers(token, check_metadata(metadata)),

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf.message import DecodeError, Message
 from slimserve import Client, ServerError, ServingError
-from slimserve.wire import lifting, messages
+from slimserve.wire import described, lifting, messages
 from slimserve.wire.dtypes import ELEMENT_TYPES
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
@@ -157,7 +157,7 @@ def status(source: random.Random) -> bytes:
 
 
 def check_status(data: bytes) -> None:
-    states = read(messages.status_response, data)
+    states = read(described.status_response, data)
     expected = parsed(get_model_status_pb2.GetModelStatusResponse, data)
     if expected is None:
         return
@@ -174,7 +174,7 @@ def test_states_are_read_as_protobuf_reads_them(examples: int, seed: int) -> Non
 
 
 def check_metadata(data: bytes) -> None:
-    metadata = read(messages.metadata_response, data)
+    metadata = read(described.metadata_response, data)
     expected = parsed(get_model_metadata_pb2.GetModelMetadataResponse, data)
     if expected is None:
         return

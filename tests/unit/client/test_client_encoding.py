@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from slimserve import MessageTooLarge
-from slimserve.wire import messages
+from slimserve.wire import described, messages
 from slimserve.wire.encoding import tensor_of_array, tensor_of_images, tensor_of_strings
 from slimserve.wire.messages import Servable
 from tensorflow.core.framework import tensor_pb2
@@ -88,7 +88,7 @@ def test_the_official_request_says_the_same() -> None:
 
 
 def test_a_label_is_sent_as_a_label() -> None:
-    request = messages.metadata_request(Servable("m", version_label="canary"))
+    request = described.metadata_request(Servable("m", version_label="canary"))
     parsed = get_model_metadata_pb2.GetModelMetadataRequest.FromString(request)
     assert parsed.model_spec.version_label == "canary"
 

@@ -17,11 +17,25 @@ ROOT = Path(__file__).parents[3]
 def test_every_public_name_is_listed_and_no_other() -> None:
     public = {
         name
-        for name, value in vars(slimserve).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
+        for name in dir(slimserve)
+        if not name.startswith("_") and not inspect.ismodule(getattr(slimserve, name))
     }
     assert public == set(slimserve.__all__)
     assert slimserve.__all__ == sorted(slimserve.__all__, key=lambda name: (name != name.upper(), name))
+
+
+def test_names_that_many_programs_never_use_are_imported_when_asked_for() -> None:
+    script = """
+import sys, slimserve
+later = {"faces.aio", "faces.options", "wire.described", "channels.connections.tls"}
+assert not {f"slimserve.{module}" for module in later} & {*sys.modules}
+assert not hasattr(slimserve, "Cleint")
+found = {}
+exec("from slimserve import *", found)
+assert {*slimserve.__all__} <= {*found}
+assert found["AsyncClient"] is slimserve.AsyncClient is vars(slimserve)["AsyncClient"]
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_the_async_client_offers_what_the_client_offers() -> None:

@@ -92,7 +92,7 @@ ENUMS_AS_NUMBERS = {"tensorflow.DataType", "tensorflow.error.Code"}  # int32 is 
 
 
 def stated(messages: Any) -> dict[str, Descriptor]:
-    return {name: message.DESCRIPTOR for name, message in vars(messages).items()}
+    return {name: getattr(messages, name).DESCRIPTOR for name in dir(messages)}
 
 
 def official(name: str) -> Descriptor:
