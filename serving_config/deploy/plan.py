@@ -237,6 +237,12 @@ class Plan:
                 ("Batching; batching.config says which signatures it suits.", "--enable_batching=true")
             )
             extra.append(("", "--batching_parameters_file=/config/batching.config"))
+            extra.append(
+                (
+                    "Warm-up requests for label maps fail with batching, and the version with them.",
+                    "--enable_model_warmup=false",
+                )
+            )
         return extra
 
     @property

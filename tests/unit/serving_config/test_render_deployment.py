@@ -58,6 +58,16 @@ def test_compose_dockerfile_and_deployment_give_the_same_flags() -> None:
     assert compose == docker - build_options == deployment
 
 
+def test_with_batching_a_server_warms_nothing_up() -> None:
+    assert main([*DEFAULTS, "--batching"]) == 0
+    files = written("serving_config")
+    for name in ("docker-compose.yml", "Dockerfile", "kubernetes/deployment.yaml"):
+        assert re.findall(r"--enable_(?:batching|model_warmup)=\w+", files[name]) == [
+            "--enable_batching=true",
+            "--enable_model_warmup=false",
+        ], name
+
+
 @pytest.mark.parametrize(
     "options",
     [
