@@ -32,7 +32,7 @@ def render(wanted: Wanted, plan: Plan) -> dict[str, str]:
         "monitoring.config": templates.shipped("monitoring.config"),
     }
     if plan.batching:
-        files["batching.config"] = config_files.batching_config(plan)
+        files["batching.config"] = templates.shipped("batching.config")
     if plan.tls:
         files["tls/ssl.config"] = config_files.ssl_config(plan.tls)
         files["tls/.gitignore"] = "*\n"

@@ -1,4 +1,4 @@
-"""models.config, batching.config and ssl.config of a plan."""
+"""models.config and ssl.config of a plan."""
 
 from ...server.tls import ServerTls
 from ..plan import Model, Plan
@@ -28,12 +28,6 @@ def _config(model: Model) -> str:
     }}
 {labels}  }}
 """
-
-
-def batching_config(plan: Plan) -> str:
-    """batching.config with a batch thread for each core."""
-    threads = "num_batch_threads {{ value: {} }}"
-    return shipped("batching.config", {threads.format(2): threads.format(plan.threads)})
 
 
 def ssl_config(tls: ServerTls) -> str:

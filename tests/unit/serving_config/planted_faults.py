@@ -98,7 +98,7 @@ FAULTS = [
         "value for a message", BATCHING, "size { value: 8 }", "size: 8", "write max_batch_size { value: 8 }"
     ),
     Fault(
-        "no batch thread", BATCHING, "threads { value: 2 }", "threads { value: 0 }", "num_batch_threads is 0"
+        "no batch thread", BATCHING, "threads { value: 1 }", "threads { value: 0 }", "num_batch_threads is 0"
     ),
     Fault("padding", BATCHING, "inputs: false", "inputs: true", "pad_variable_length_inputs is on"),
     Fault(
