@@ -1,7 +1,15 @@
 """Which files are part of a deployment, and of what kind each is."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+# What `docker build -f` is given: Dockerfile, Dockerfile.gpu, dockerfile-dev, model.dockerfile, Containerfile; and
+# what is called after it without being one.
+_DOCKERFILE = re.compile(
+    r"Dockerfile[._-].+|(?i:(?:docker|container)file(?:[._-][\w-]+)?|.+\.(?:docker|container)file)"
+)
+_NO_DOCKERFILE = (".dockerignore", ".md", ".py", ".sh", ".js", ".ts", ".go", ".rb")
 
 
 def below(path: Path) -> Iterator[Path]:
@@ -17,7 +25,7 @@ def below(path: Path) -> Iterator[Path]:
 
 def kind(path: Path) -> str:
     """`text`, `yaml` or `docker`, or empty for a file that is no part of a deployment."""
-    if path.name == "Dockerfile" or path.name.startswith("Dockerfile."):
+    if _DOCKERFILE.fullmatch(path.name) and path.suffix not in _NO_DOCKERFILE:
         return "docker"
     suffix = path.with_suffix("").suffix if path.suffix == ".template" else path.suffix
     return {".config": "text", ".pbtxt": "text", ".yml": "yaml", ".yaml": "yaml"}.get(suffix, "")

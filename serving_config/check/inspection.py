@@ -190,7 +190,12 @@ class _Inspection:
             if kubernetes.is_custom(document):
                 kind, version = document.data["kind"], document.data["apiVersion"]
                 where = f"{shorten(document.path)}:{document.line('kind')}"
-                self.result.notes.append(f"{where}: {kind} was not checked, {version} is not Kubernetes' own")
+                why = (
+                    "check what `oc process` prints"
+                    if kind == "Template"
+                    else f"{version} is not Kubernetes' own"
+                )
+                self.result.notes.append(f"{where}: {kind} was not checked, {why}")
                 return
             faults = list(kubernetes.schema_findings(document, self.kubernetes_version))
             self.add(faults)

@@ -3,8 +3,8 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ..finding import Finding
@@ -14,6 +14,7 @@ from ..servers.described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer
 
 _KEYWORDS = """ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL
     USER VOLUME WORKDIR"""
+_VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}|(?P<bare>\w+))")
 _HERE_DOCUMENT = re.compile(r"<<-?[\"']?(\w+)[\"']?")
 
 
@@ -96,7 +97,12 @@ def server(path: Path) -> tuple[DescribedServer | None, list[Finding]]:
     if not any(ENTRY_POINT in word for some in words for word, _ in some or []) and not STOCK_IMAGE.match(
         image
     ):
-        return None, []
+        first = entry or command
+        if first is None or ENTRY_POINT not in text:
+            return None, []
+        message = f"what {(first.words() or ['it'])[0]} runs was not checked"
+        note = Finding(path, first.line, message, f"only a command that names {ENTRY_POINT} is")
+        return None, [note.as_note()]
     run = command_line.read(words[0], words[1] or [], image, _environment(steps), path, base.line)
     if run.flags is None:
         return None, run.faults
@@ -138,8 +144,31 @@ def _environment(steps: list[Instruction]) -> dict[str, str]:
 
 
 def _last_stage(steps: list[Instruction]) -> list[Instruction]:
-    starts = [index for index, step in enumerate(steps) if step.keyword == "FROM"]
-    return steps[starts[-1] :] if starts else []
+    """What makes the image: its last stage, behind the stages that it is built upon, the values of ARG filled in."""
+    arguments: dict[str, str] = {}
+    stages: dict[str, list[Instruction]] = {}
+    last: list[Instruction] = []
+    for step in steps:
+        if step.keyword == "ARG" and not last:
+            name, equals, value = step.rest.partition("=")
+            arguments |= {name: _filled(value.strip("\"'"), arguments)} if equals else {}
+        elif step.keyword == "FROM":
+            step = replace(step, rest=_filled(step.rest, arguments))
+            words = _without_options(step.rest.split())
+            before = stages.get(words[0].lower()) if words else None
+            last = [*before] if before else [step]
+            if len(words) == 3:  # FROM image AS name
+                stages[words[2].lower()] = last
+        elif last:
+            last.append(step)
+    return last
+
+
+def _filled(text: str, arguments: Mapping[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        return arguments.get(match["name"] or match["bare"]) or match["default"] or match[0]
+
+    return _VARIABLE.sub(value, text)
 
 
 def _last(steps: list[Instruction], keyword: str) -> Instruction | None:

@@ -20,8 +20,9 @@ def interpolated(document: Document) -> tuple[Document, list[Finding]]:
     """The document with values in the place of variables, and a note of those that nothing here sets.
 
     Values come from `.env` beside the file, then from defaults, `${NAME:-default}`. What nothing sets is empty.
+    PWD, which every shell sets, is the file's folder.
     """
-    known = _env_file(document.path.parent / ".env")
+    known = {"PWD": str(document.path.parent.resolve()), **_env_file(document.path.parent / ".env")}
     unset: set[str] = set()
     filled = replace(document, data=_fill(document.data, known, unset))
     message, advice = f"nothing here sets {', '.join(sorted(unset))}", "it was read as empty"

@@ -84,7 +84,11 @@ def is_manifest(document: Document) -> bool:
 
 
 def is_custom(document: Document) -> bool:
-    """Whether the object is of a kind that a CustomResourceDefinition defines, whose schema is not known here."""
+    """Whether the object is of a kind whose schema is not known here: a CustomResourceDefinition's, or OpenShift's."""
+    if (
+        document.data["kind"] == "Template" and "objects" in document.data
+    ):  # `oc process` makes Kubernetes' of it
+        return True
     group = str(document.data["apiVersion"]).rpartition("/")[0]
     return "." in group and not group.endswith(".k8s.io")
 

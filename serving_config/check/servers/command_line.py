@@ -4,7 +4,7 @@ import itertools
 import re
 import shlex
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +20,7 @@ _INITS = ("tini", "dumb-init", "catatonit", "docker-init")
 """Programs that pass signals on to the one that they start."""
 _SHELLS = ("sh", "bash", "dash", "ash")
 _DEFAULT = re.compile(r"\$\{(?P<name>\w+):?-(?P<value>[^}$]*)\}")
+_REDIRECTION = re.compile(r"\d*(?:>>?|<)")
 _IMAGE_DEFAULTS = {"MODEL_NAME": "model", "MODEL_BASE_PATH": "/models"}
 
 
@@ -91,4 +92,16 @@ def _of_script(script: tuple[str, int], environment: Mapping[str, str]) -> tuple
     found = list(itertools.takewhile(lambda word: word.strip(";&|"), words[starts[-1] :]))
     # A shell replaces itself by the only command of its script.
     alone = len(found) == len(words) or words[starts[-1] - 1] == "exec"
+    found = list(_without_redirections(found))
     return [(word, script[1]) for word in found if not word.startswith("$")], alone
+
+
+def _without_redirections(words: Iterable[str]) -> Iterator[str]:
+    """What a shell takes out of a command: `>> file`, `2>file`."""
+    rest = iter(words)
+    for word in rest:
+        redirection = _REDIRECTION.match(word)
+        if redirection is None:
+            yield word
+        elif redirection.end() == len(word):
+            next(rest, None)

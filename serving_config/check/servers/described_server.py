@@ -12,7 +12,8 @@ from . import server_flags
 from .server_flags import Flags
 
 ENTRY_POINT = "tensorflow_model_server"
-STOCK_IMAGE = re.compile(r"^(?:docker\.io/)?tensorflow/serving(?::|@|$)")
+# A development image, such as 2.19.0-devel, has no entry point: it is there to build the server.
+STOCK_IMAGE = re.compile(r"^(?:docker\.io/)?tensorflow/serving(?!:\S*devel)(?::|@|$)")
 MESSAGE_OF_FLAG = {
     "model_config_file": "ModelServerConfig",
     "batching_parameters_file": "BatchingParameters",
@@ -111,7 +112,8 @@ def findings(server: DescribedServer, models: list[Node] | None) -> Iterator[Fin
 
 def _image(server: DescribedServer) -> Iterator[Finding]:
     tag = server.image.rpartition("/")[2].partition(":")[2]
-    if "@" not in server.image and tag in ("", "latest") and server.image:
+    moves = tag.partition("-")[0] in ("", "latest", "nightly")  # latest-gpu too
+    if moves and not any(sign in server.image for sign in "@$") and server.image:
         advice = "the server would change under you: name a version, such as tensorflow/serving:2.20.0"
         yield server.fault(f"the image {server.image} has no version", advice)
 

@@ -36,6 +36,10 @@ def test_a_variable_has_the_value_that_compose_gives_it(base: str) -> None:
     assert compose(f"{COMMAND.format(base)}, {MOUNT}") == []
 
 
+def test_pwd_is_the_folder_of_the_file() -> None:
+    assert compose(f"{COMMAND.format('/models/a')}, volumes: ['${{PWD}}/a:/models/a:ro']") == []
+
+
 def test_a_dollar_is_written_twice() -> None:
     environment = "environment: {MODEL_NAME: 'a$$b'}, volumes: ['./a:/models/a$$b:ro']"
     assert len(compose(environment)) == 1  # the image's script, and no model that is missing

@@ -57,6 +57,55 @@ def test_a_dockerfile(text: str, faults: list[str], tmp_path: Path) -> None:
     assert found(tmp_path, Dockerfile=BASE + text + "\n") == (faults, [])
 
 
+@pytest.mark.parametrize(
+    "name", ["dockerfile", "Dockerfile-dev", "Dockerfile.gpu", "model.dockerfile", "Containerfile"]
+)
+def test_a_dockerfile_of_another_name(name: str, tmp_path: Path) -> None:
+    assert found(tmp_path, **{name: BASE + "COPY m /models/m/1\nENV MODEL_NAME=m\n"}) == ([SCRIPT], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("ARG TAG=2.14.0\nFROM tensorflow/serving:${TAG}\n", [SCRIPT]),
+        ("ARG IMAGE='ubuntu:20.04'\nFROM $IMAGE\n", [SCRIPT]),
+        (
+            "ARG TAG=latest-gpu\nFROM tensorflow/serving:${TAG:-2.14.0}\n",
+            ["the image tensorflow/serving:latest-gpu has no version", SCRIPT],
+        ),
+        ("ARG IMAGE\nFROM $IMAGE\n", [SCRIPT]),
+        (
+            "FROM tensorflow/serving:2.14.0 AS serving\nUSER 1000\nFROM alpine AS other\nFROM serving\n",
+            [SCRIPT],
+        ),
+    ],
+    ids=["tag", "image", "moving", "unknown", "stage"],
+)
+def test_the_image_that_a_stage_begins_with(text: str, faults: list[str], tmp_path: Path) -> None:
+    command = "CMD tensorflow_model_server --model_name=m --model_base_path=/models/m >> /tmp/log 2>&1\n"
+    dockerfile = text + "USER 1000\nRUN get-models\n" + (command if "IMAGE" in text else "ENV MODEL_NAME=m\n")
+    assert found(tmp_path, Dockerfile=dockerfile) == (faults, [])
+
+
+def test_a_development_image_serves_nothing(tmp_path: Path) -> None:
+    assert found(tmp_path, Dockerfile="FROM tensorflow/serving:2.14.0-devel\nRUN bazel build\n") == ([], [])
+
+
+def test_a_script_that_the_build_writes_is_a_note(tmp_path: Path) -> None:
+    text = (
+        'FROM ubuntu:22.04\nRUN echo \'tensorflow_model_server "$@"\' > /start.sh\nENTRYPOINT ["/start.sh"]\n'
+    )
+    faults, (note,) = found(tmp_path, Dockerfile=text)
+    assert faults == []
+    assert ":3: what /start.sh runs was not checked" in note
+
+
+def test_a_template_of_openshift_is_a_note(tmp_path: Path) -> None:
+    faults, (note,) = found(tmp_path, t__yaml="kind: Template\napiVersion: v1\nobjects: []\n")
+    assert faults == []
+    assert "Template was not checked, check what `oc process` prints" in note
+
+
 def test_a_script_of_ones_own_is_a_note(tmp_path: Path) -> None:
     text = BASE + 'COPY m /models/m\nCOPY start.sh /start.sh\nENTRYPOINT ["/start.sh"]\n'
     faults, (note,) = found(tmp_path, Dockerfile=text)
