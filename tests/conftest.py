@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -49,6 +50,15 @@ LONG = (
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Commands show TensorFlow's messages to whoever sets this.
 os.environ.pop("TF_CPP_MIN_LOG_LEVEL", None)
+
+
+# What is imported while tests are collected lives until the end. Garbage collections would search it for nothing.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

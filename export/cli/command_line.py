@@ -40,10 +40,15 @@ def import_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Keras comes along: it would obey what its user set for other projects, and write to his home or to /tmp.
     os.environ |= {"KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow"}
-    with _stderr_kept(wanted):
-        import tensorflow as tf
-        import tf_slim  # noqa: F401
-    # All this lives until the end: a garbage collection would take 0.2 s to find that out.
+    # All this lives until the end: to find that out, garbage collections would take a fifth of the import, and 0.2 s
+    # each later.
+    gc.disable()
+    try:
+        with _stderr_kept(wanted):
+            import tensorflow as tf
+            import tf_slim  # noqa: F401
+    finally:
+        gc.enable()
     gc.freeze()
     if not wanted:
         tf.get_logger().setLevel("ERROR")

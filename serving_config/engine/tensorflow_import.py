@@ -1,11 +1,22 @@
 """Import TensorFlow with what can only be set before: no messages of its C++ side, and where its memory comes from."""
 
+import gc
 import os
 import sys
 
 
 def import_quietly() -> None:
     """Import TensorFlow; whoever sets TF_CPP_MIN_LOG_LEVEL sees its messages."""
+    # All of it lives until the end: to find that out, garbage collections would take a fifth of the import.
+    gc.disable()
+    try:
+        _import()
+    finally:
+        gc.enable()
+    gc.freeze()
+
+
+def _import() -> None:
     # x86 builds have an allocator of their own, which keeps what the largest image took until the process ends. malloc
     # can give it back (`freed_memory`).
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "true")

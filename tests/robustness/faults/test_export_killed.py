@@ -89,14 +89,14 @@ def disturbed(out: Path, *arguments: object) -> Disturbed:
 
 @pytest.fixture(scope="module")
 def night(small_network: Path, tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
-    """Exports that are killed at 4 points, then two at once."""
+    """Exports that are killed at 2 points, then two at once."""
     out = tmp_path_factory.mktemp("models") / "small"
-    return disturbed(out, "--ckpt", small_network, "--kills", 4, "--at-once", "--restart-every", 0)
+    return disturbed(out, "--ckpt", small_network, "--kills", 2, "--at-once", "--restart-every", 0)
 
 
 def test_killed_exports_leave_whole_versions(night: Disturbed) -> None:
     killed = {what: count for what, count in night.outcomes.items() if what.startswith("kill: ")}
-    assert sum(killed.values()) == 4
+    assert sum(killed.values()) == 2
     assert killed["kill: with a draft"] > 0
 
 
@@ -141,7 +141,7 @@ def small_disk(tmp_path: Path) -> list[str]:
     return command
 
 
-@pytest.mark.parametrize(("points", "restart_every"), [(2, 0), pytest.param(20, 1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("points", "restart_every"), [(1, 0), pytest.param(20, 1, marks=pytest.mark.soak)])
 def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing(
     small_network: Path, small_disk: list[str], tmp_path: Path, points: int, restart_every: int
 ) -> None:
