@@ -55,16 +55,16 @@ class Procedure(NamedTuple):
     top: bool = False
 
 
-_GUIDED = GraphOptions(upsampling="guided")
+_BILINEAR = GraphOptions(upsampling="bilinear")
 PROCEDURES = (
     Procedure("a cell alone", GraphOptions(pooling_window=1)),
-    Procedure("window 5", GraphOptions(pooling_window=5)),
-    Procedure("window 7: the default", GraphOptions()),
-    Procedure("the same, top classes", GraphOptions(), top=True),
-    Procedure("window 9", GraphOptions(pooling_window=9)),
-    Procedure("window 7, guided", _GUIDED),
-    Procedure("the same, guided, top classes", _GUIDED, top=True),
-    Procedure("window 9, guided, top classes", replace(_GUIDED, pooling_window=9), top=True),
+    Procedure("window 5, bilinear", replace(_BILINEAR, pooling_window=5)),
+    Procedure("window 7, bilinear", _BILINEAR),
+    Procedure("the same, top classes", _BILINEAR, top=True),
+    Procedure("window 9, bilinear", replace(_BILINEAR, pooling_window=9)),
+    Procedure("window 7, guided: the default", GraphOptions()),
+    Procedure("the default, top classes", GraphOptions(), top=True),
+    Procedure("window 9, guided, top classes", GraphOptions(pooling_window=9), top=True),
 )
 
 

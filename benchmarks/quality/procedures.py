@@ -39,6 +39,7 @@ PROCEDURES = (
     ),
     Procedure("aligned, nearest", "nearest", VGG_16, GraphOptions(upsampling="nearest")),
     Procedure("aligned, bilinear: the default, and FCN-32s", "bilinear", VGG_16, GraphOptions()),
+    Procedure("the same, guided", "guided", VGG_16, GraphOptions(upsampling="guided")),
     Procedure("output stride 16", "stride 16", VGG_16, GraphOptions(output_stride=16)),
     Procedure("output stride 8", "stride 8", VGG_16, GraphOptions(output_stride=8)),
     Procedure("FCN-16s", "FCN-16s", FCN_16S, GraphOptions(output_stride=16)),

@@ -162,10 +162,9 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--upsampling",
         choices=["bilinear", "guided", "nearest"],
-        default="bilinear",
         help="bilinear: interpolate the scores, then take the best class; guided: the same with probabilities, "
         "filtered so that borders follow the image's colours; nearest: the best class of the nearest cell (default: "
-        "%(default)s)",
+        "guided where scores are averaged over a pooling window, else bilinear)",
     )
     parser.add_argument(
         "--top-k",

@@ -21,6 +21,7 @@ class GraphOptions:
     """The choices that decide what graph is built. The record of an export holds them.
 
     Attributes:
+        upsampling: None stands for guided where scores are averaged over a pooling window, else bilinear.
         preprocessing: None stands for the network's own.
         crop: side of what is classified, pixels; 0 stands for the network's own.
         output_stride: pixels; 0 stands for the network's own.
@@ -32,7 +33,7 @@ class GraphOptions:
     """
 
     geometry: Geometry = "aligned"
-    upsampling: Upsampling = "bilinear"
+    upsampling: Upsampling | None = None
     top_k: int = 5
     max_images: int = 64
     max_pixels: int = 2048 * 2048
@@ -123,10 +124,12 @@ class GraphOptions:
                 f"--precision int8 is held against float32 in label maps, and {network.name} has none: take "
                 "--precision bfloat16"
             )
+        window = self.pooling_window or network.pooling_window
         options = replace(
             self,
             output_stride=self.output_stride or network.stride,
-            pooling_window=self.pooling_window or network.pooling_window,
+            pooling_window=window,
+            upsampling=self.upsampling or ("guided" if window > 1 else "bilinear"),
             preprocessing=network.preprocessing.name,
             crop=network.crop,
             max_request_pixels=self.max_request_pixels or max(4 * 2048 * 2048, self.max_pixels),

@@ -11,6 +11,7 @@ from ..errors import ExportError
 from ..plan.plan import Plan
 from ..types import Array
 from .reference import expected, guided
+from .reference.pixel_scores import PixelScores
 from .reference.upsampled import rows_of_scores
 
 # What must agree of that which rounding leaves decided.
@@ -62,9 +63,10 @@ def compare_top_1(ours: Sequence[Array], reference: Sequence[Array], bound: floa
     """Count the crops, logits [C] each, with the same best class."""
     decided = same = 0
     for logits, exact in zip(ours, reference, strict=True):
-        if bool(_decided(exact[None], _least_margin(exact, bound, precision))[0]):
+        best, lead = PixelScores.of_all(exact[None]).best()
+        if lead[0] > _least_margin(exact, bound, precision):
             decided += 1
-            same += int(logits.argmax() == exact.argmax())
+            same += int(logits.argmax() == best[0])
     return Labels(crops=len(ours), crops_decided=decided, crops_same=same)
 
 
@@ -91,16 +93,16 @@ def compare_labels(label_map: Array, cells: Array, image: Array, plan: Plan, bou
     else:
         between, lines = np.ones(width, bool), np.arange(height)
     least = _least_margin(cells, bound, options.precision)
+    scores_of = rows_of_scores(cells, image, (rows, columns), network, options, least)
     if reach and options.precision == "float32":
         least = guided.rounding(cells, least)
-    scores_of = rows_of_scores(cells, image, (rows, columns), network, options)
     pixels = decided = same = 0
     for row in lines[::_ROWS_APART]:
-        scores = scores_of(row)[between]
-        clear = _decided(scores, least)
+        best, lead = scores_of(row).among(between).best()
+        clear = lead > least
         pixels += clear.size
         decided += int(clear.sum())
-        same += int(np.sum(clear & (scores.argmax(-1) == label_map[row][between])))
+        same += int(np.sum(clear & (best == label_map[row][between])))
     return Labels(pixels=pixels, pixels_decided=decided, pixels_same=same)
 
 
@@ -113,11 +115,3 @@ def _least_margin(exact: Array, bound: float, precision: str) -> float:
     if precision == "float32":
         return 2 * bound * float(np.abs(exact).max())
     return bound * float(np.abs(exact - exact.mean(axis=-1, keepdims=True)).max())
-
-
-def _decided(scores: Array, least: float) -> Array:
-    """Whether the best of [..., C] leads the second by more than `least`: bool [...]."""
-    if scores.shape[-1] < 2:
-        return np.ones(scores.shape[:-1], bool)
-    second, first = np.moveaxis(np.partition(scores, -2, axis=-1)[..., -2:], -1, 0)
-    return np.asarray(first - second > least)

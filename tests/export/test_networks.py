@@ -15,6 +15,7 @@ from slimserve import Client
 from slimserve.export.demo.constants import Constants
 from slimserve.export.graph.kernels.portable import VariableLayers
 from slimserve.export.networks import NETWORKS
+from slimserve.export.verify.reference import guided
 
 from tests.conftest import run_module
 from tests.support import slim_preprocessing as reference
@@ -146,27 +147,46 @@ def mean_around(cells: np.ndarray, side: int) -> np.ndarray:
 
 
 def check_label_map(label_map: np.ndarray, one: Exported, before: int) -> None:
-    """Between the centres of tf-slim's cells, of which the first is the `before`th of the image, and clear of ties.
-
-    The scores of a ResNet or MobileNet are averaged over the window that it learnt to decide on.
-    """
+    """Between the centres of tf-slim's cells, of which the first is the `before`th of the image, and clear of ties."""
     cells = one.cells
     assert cells is not None
-    scores, inside = mean_around(cells, 7 if one.network.name.startswith(("resnet", "mobilenet")) else 1), []
-    for axis in (0, 1):
-        size, last = label_map.shape[axis], cells.shape[axis] - 1
-        spacing = one.network.spacing(one.network.stride)
-        place = (np.arange(size) + 0.5 - one.network.centre) / spacing - before
-        inside.append((place >= 0) & (place <= last))
-        place = place[inside[axis]]
-        lower = np.minimum(place.astype(int), last - 1)
+    margin = max(1e-4, 2 * one.rounding) * float(np.abs(cells).max())
+    spacing = one.network.spacing(one.network.stride)
+    rows, columns = (
+        (np.arange(size) + 0.5 - one.network.centre) / spacing - before for size in label_map.shape
+    )
+    if one.network.name.startswith(("resnet", "mobilenet")):
+        best, clear = guided_labels(mean_around(cells, 7), rows, columns, margin)
+    else:
+        best, clear = bilinear_labels(cells, rows, columns, margin)
+    inside = [
+        (place >= 0) & (place <= last - 1) for place, last in zip((rows, columns), cells.shape, strict=False)
+    ]
+    best, clear, labels = (each[np.ix_(*inside)] for each in (best, clear, label_map))
+    assert clear.mean() > 0.95
+    np.testing.assert_array_equal(labels[clear], best[clear])
+
+
+def bilinear_labels(
+    scores: np.ndarray, rows: np.ndarray, columns: np.ndarray, margin: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The labels of pixels between the cells, and which of them are clear."""
+    for axis, place in enumerate((rows, columns)):
+        place = np.clip(place, 0, scores.shape[axis] - 1)
+        lower = np.minimum(place.astype(int), scores.shape[axis] - 2)
         share = (place - lower).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
         scores = scores.take(lower, axis) * (1 - share) + scores.take(lower + 1, axis) * share
     second, first = np.moveaxis(np.sort(scores)[..., -2:], -1, 0)
-    clear = first - second > max(1e-4, 2 * one.rounding) * np.abs(cells).max()
-    assert clear.mean() > 0.95
-    labels = label_map[np.ix_(*inside)]
-    np.testing.assert_array_equal(labels[clear], scores.argmax(-1)[clear])
+    return scores.argmax(-1), first - second > margin
+
+
+def guided_labels(
+    means: np.ndarray, rows: np.ndarray, columns: np.ndarray, margin: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same by the guided filter over IMAGE, of scores that are averaged over the window of a crop."""
+    scores_of = guided.Filter(means, IMAGE, (rows, columns), 3, margin)
+    best, lead = zip(*(scores_of(row).best() for row in range(len(rows))), strict=True)
+    return np.stack(best), np.stack(lead) > guided.rounding(means, margin)
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -219,10 +239,10 @@ def test_tiles_share_what_the_network_sees(quick: Served) -> None:
     ahead = (scores[..., :, None] > scores[..., None, :]).mean(axis=(0, 1))
     pair = np.array(np.unravel_index(np.abs(ahead - 0.5).argmin(), ahead.shape))
     with Client(quick.address, model="resnet_v2_50") as client:
-        # And the six cells more that its window spans.
-        assert client.receptive_field() == NETWORKS["resnet_v2_50"].receptive_field + 6 * 32
+        # And the six cells more that its window spans, and the six of the guided filter's.
+        assert client.receptive_field() == NETWORKS["resnet_v2_50"].receptive_field + 12 * 32
         whole = client.segment(image, classes=pair)
-        tiled = client.segment(image, classes=pair, tile=928)
+        tiled = client.segment(image, classes=pair, tile=992)
     np.testing.assert_array_equal(tiled.label_map, whole.label_map)
     assert len(whole.areas()) > 1
 

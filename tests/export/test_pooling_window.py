@@ -23,20 +23,20 @@ from slimserve.export.verify.parity import compare_with_reference
 from tests.support.saved_model import SavedModel
 
 NETWORK = NETWORKS["mobilenet_v1"]
+OPTIONS = GraphOptions(upsampling="bilinear")
 IMAGE = np.random.default_rng(3).integers(0, 256, (1, 150, 203, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
 def exported(mobilenet_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
-    return export_checkpoint(
-        Request(mobilenet_checkpoint, tmp_path_factory.mktemp("pooling") / "mobilenet_v1")
-    )
+    out = tmp_path_factory.mktemp("pooling") / "mobilenet_v1"
+    return export_checkpoint(Request(mobilenet_checkpoint, out, graph=OPTIONS))
 
 
 @pytest.fixture(scope="module")
 def plan(mobilenet_checkpoint: Path) -> Iterator[Plan]:
     with open_checkpoint(mobilenet_checkpoint) as opened:
-        yield Plan.of(opened, GraphOptions())
+        yield Plan.of(opened, OPTIONS)
 
 
 def labels_of(cells: np.ndarray, side: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -207,7 +207,7 @@ def test_the_classify_api_answers(served: Served, photos: Path) -> None:
 def test_tiles_have_the_labels_of_the_whole(served: Served, photos: Path) -> None:
     image = np.tile(pixels(photos / "chelsea.png"), (1, 3, 1))
     with Client(served.address, model="float32", timeout=300) as client:
-        whole, tiled = client.segment(image), client.segment(image, tile=768)
+        whole, tiled = client.segment(image), client.segment(image, tile=1024)
     assert (whole.label_map == tiled.label_map).mean() > 0.999
 
 

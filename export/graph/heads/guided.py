@@ -9,10 +9,11 @@ cells: no class has values at full size until it is known that it can win there.
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from ...types import Tensor
-from .label_map import ROUNDING, Bands, Places, bands, label_patches
+from .label_map import ROUNDING, Bands, Places, bands, best_classes, label_patches
 
 EPSILON = 3e-4
 """Of colours between 0 and 1: where they vary less than this, squared, they say little of where a border lies."""
@@ -21,8 +22,10 @@ SMOOTHED = 9
 """Pixels a side over which colours are averaged: noise and texture are no borders."""
 
 _COLOURS = 3
-# Probabilities that a bound is tried with, see `_classes_that_can_win`.
-_SHARES = (0.001, 0.003, 0.01, 0.03, 0.1)
+_PRODUCTS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+_SQUARE = (0, 1, 2, 1, 3, 4, 2, 4, 5)  # which of these products stands where in a matrix of 3x3
+_TERMS = 1 + _COLOURS + len(_PRODUCTS)
+_VALUES = 4 * (1 + _COLOURS)  # of a pixel: 1 and its colour, weighted for each of four cells
 
 
 def guided_label_map(logits: Tensor, image: Tensor, places: Places, reach: int) -> Tensor:
@@ -38,87 +41,99 @@ def guided_label_map(logits: Tensor, image: Tensor, places: Places, reach: int) 
         int32 [H, W]; of equal probabilities the first class wins.
     """
     rows, columns = (bands(place, tf.shape(logits)[axis]) for axis, place in enumerate(places))
+    ids, competing = _competing(logits, reach)
     guide = _guide(image)
     patches = _Patches(guide, rows, columns)
-    functions = _functions(tf.nn.softmax(logits), patches, rows, columns, reach)
+    probabilities = tf.gather(tf.nn.softmax(logits), ids, axis=-1)
+    functions = _functions(probabilities, patches, rows, columns, reach)
 
     def best_of(ids: Tensor, numbers: Tensor) -> Tensor:
         return _best_of(ids, numbers, functions, guide, rows, columns)
 
-    return label_patches(_classes_that_can_win(functions, patches, rows, columns), best_of, rows, columns)
+    candidates = _classes_that_can_win(functions, competing, patches, rows, columns)
+    return tf.gather(ids, label_patches(candidates, best_of, rows, columns, _VALUES))
+
+
+def _competing(logits: Tensor, reach: int) -> tuple[Tensor, Tensor]:
+    """The classes that are the best of some cell, int32 [K], ascending; and where one is: bool [h, w, K].
+
+    There, it is the best of a cell within `reach`.
+    """
+    best = best_classes(logits)
+    ids, _ = tf.unique(tf.sort(tf.reshape(best, [-1])))
+    near = tf.cast(tf.equal(best[..., None], ids), tf.float32)
+    for window in ([2 * reach + 1, 1], [1, 2 * reach + 1]):
+        near = tf.nn.max_pool2d(near[None], window, strides=1, padding="SAME")[0]
+    return ids, near > 0
 
 
 def _guide(image: Tensor) -> Tensor:
-    """The colours of uint8 [H, W, 3], smoothed, float32 between -0.5 and 0.5: sums of their squares lose little."""
+    """The colours of uint8 [H, W, 3], smoothed, float32 [3, H, W] between -0.5 and 0.5: squares' sums lose little."""
     smoothed = tf.cast(image, tf.float32)[None]
     for window in ([SMOOTHED, 1], [1, SMOOTHED]):
         smoothed = tf.nn.avg_pool2d(smoothed, window, strides=1, padding="SAME")
-    return smoothed[0] / 255 - 0.5
+    return tf.transpose(smoothed[0] / 255 - 0.5, [2, 0, 1])
 
 
 class _Patches:
     """What the filter has to know of the colours in each patch between four cells.
 
     Attributes:
-        shares: sums of the pixels' shares of each of the four cells, float32 [rows, columns, 4].
-        colours: sums of their colours, weighted with these shares, [rows, columns, 4, 3].
-        squares: sums of the products of two colours, [rows, columns, 3, 3].
+        weighted: sums over the pixels of 1 and their colours, weighted with their shares of each of the four cells:
+            float32 [rows, columns, 1 + 3, 4].
+        sums: of 1, the colours, and the products of two of them: [rows, columns, 1 + 3 + 6].
         least, most: the range of the colours, [rows, columns, 3].
     """
 
     def __init__(self, guide: Tensor, rows: Bands, columns: Bands) -> None:
-        down, across = _shares(rows), _shares(columns)  # [bands, length, 2]
-        own = tf.cast(columns.inside, tf.float32)[:, None]
+        down, across = _shares(rows), _shares(columns)
+
+        def by_column(lines: Tensor) -> Tensor:
+            """What lies in each band of columns: [K, W] to [columns, length, K]."""
+            return tf.gather(tf.transpose(lines), columns.position)
 
         def of_band(band: Tensor) -> tuple[Tensor, ...]:
-            colours = tf.gather(guide, rows.position[band])  # [length, W, 3]
-            products = colours[..., None] * colours[..., None, :]
-            weighted = tf.einsum("yu,yxg->uxg", down[band], colours)
-            squares = tf.einsum("y,yxgk->xgk", tf.cast(rows.inside[band], tf.float32), products)
-            by_column = tf.gather(weighted, columns.position, axis=1)  # [2, columns, length, 3]
-            flat = tf.reshape(tf.gather(squares, columns.position), [*_sizes(columns.share), _COLOURS**2])
+            colours = tf.gather(guide, rows.position[band], axis=1)  # [3, length, W]
+            products = [colours[one] * colours[other] for one, other in _PRODUCTS]
+            terms = tf.stack([tf.ones_like(colours[0]), *tf.unstack(colours, _COLOURS), *products])
+            lines = tf.reshape(tf.matmul(down[band], terms), [_TERMS * 3, -1])
+            sums = tf.reshape(tf.matmul(across, by_column(lines)), [-1, 3, _TERMS, 3])
             return (
-                tf.einsum("bxv,ubxg->buvg", across, by_column),
-                tf.matmul(own, flat)[:, 0],
-                tf.reduce_min(tf.gather(tf.reduce_min(colours, axis=0), columns.position), axis=1),
-                tf.reduce_max(tf.gather(tf.reduce_max(colours, axis=0), columns.position), axis=1),
+                tf.transpose(sums, [0, 2, 3, 1]),
+                tf.reduce_min(by_column(tf.reduce_min(colours, axis=1)), axis=1),
+                tf.reduce_max(by_column(tf.reduce_max(colours, axis=1)), axis=1),
             )
 
-        shapes = ([None, 2, 2, _COLOURS], [None, _COLOURS**2], [None, _COLOURS], [None, _COLOURS])
-        colours, squares, self.least, self.most = tf.map_fn(
+        shapes = ([None, _TERMS, 3, 3], [None, _COLOURS], [None, _COLOURS])
+        sums, self.least, self.most = tf.map_fn(
             of_band,
             tf.range(tf.size(rows.lower)),
             fn_output_signature=tuple(tf.TensorSpec(shape) for shape in shapes),
             parallel_iterations=1,
         )
         grid = [tf.size(rows.lower), tf.size(columns.lower)]
-        shares = tf.einsum("au,bv->abuv", tf.reduce_sum(down, axis=1), tf.reduce_sum(across, axis=1))
-        self.shares = tf.reshape(shares, [*grid, 4])
-        self.colours = tf.reshape(colours, [*grid, 4, _COLOURS])
-        self.squares = tf.reshape(squares, [*grid, _COLOURS, _COLOURS])
-
-
-def _sizes(tensor: Tensor) -> list[Tensor]:
-    return [tf.shape(tensor)[axis] for axis in range(len(tensor.shape))]
+        self.weighted = tf.reshape(sums[:, :, : 1 + _COLOURS, :2, :2], [*grid, 1 + _COLOURS, 4])
+        self.sums = sums[..., 2, 2]
 
 
 def _shares(axis: Bands) -> Tensor:
-    """Of the lower and the upper cell at each position of a band, none where it is filled up: [bands, length, 2]."""
+    """Of the lower and the upper cell at each position of a band, and their sum 1: [bands, 3, length].
+
+    None where the band is filled up.
+    """
     own = tf.cast(axis.inside, tf.float32)
-    return tf.stack([own * (1 - axis.share), own * axis.share], axis=-1)
+    return tf.stack([own * (1 - axis.share), own * axis.share, own], axis=1)
 
 
 def _functions(probabilities: Tensor, patches: _Patches, rows: Bands, columns: Bands, reach: int) -> Tensor:
-    """Of each cell and class the linear function of the colour: float32 [h, w, 3 + 1, C], slopes and a constant."""
+    """Of each cell and class the linear function of the colour: float32 [h, w, 1 + 3, C], a constant and slopes."""
+    height, width, classes = (tf.shape(probabilities)[axis] for axis in range(3))
 
     def in_windows(sums: Tensor) -> Tensor:
         """Means [h, w, K] over the patches [rows, columns, K] of each cell's window; missing ones count as zeros."""
         missing = [
-            [
-                axis.first + reach,
-                tf.shape(probabilities)[index] + reach - axis.first - tf.size(axis.lower) - 1,
-            ]
-            for index, axis in enumerate((rows, columns))
+            [axis.first + reach, cells + reach - axis.first - tf.size(axis.lower) - 1]
+            for axis, cells in ((rows, height), (columns, width))
         ]
         sums = tf.pad(sums, [*missing, [0, 0]])
         for window in ([2 * reach, 1], [1, 2 * reach]):
@@ -130,51 +145,45 @@ def _functions(probabilities: Tensor, patches: _Patches, rows: Bands, columns: B
         for down in (rows.lower, rows.upper)
         for across in (columns.lower, columns.upper)
     ]
-
-    def with_probabilities(weights: Tensor) -> Tensor:
-        """Means over windows of probabilities, the four cells' weighted: [rows, columns, 4] to [h, w, C]."""
-        return in_windows(
-            tf.add_n([weights[:, :, corner, None] * each for corner, each in enumerate(corners)])
-        )
-
-    pixels = in_windows(tf.reduce_sum(patches.shares, axis=2, keepdims=True))
-    mean = in_windows(tf.reduce_sum(patches.colours, axis=2)) / pixels
-    squares = [in_windows(patches.squares[:, :, channel]) / pixels for channel in range(_COLOURS)]
-    covariance = tf.stack(squares, axis=2) - mean[..., :, None] * mean[..., None, :]
-    alone = with_probabilities(patches.shares) / pixels
-    together = [with_probabilities(patches.colours[..., channel]) / pixels for channel in range(_COLOURS)]
-    with_colours = tf.stack(together, axis=2) - mean[..., None] * alone[:, :, None]
-    slopes = tf.matmul(tf.linalg.inv(covariance + EPSILON * tf.eye(_COLOURS)), with_colours)
-    constant = alone[:, :, None] - tf.matmul(mean[:, :, None], slopes)
-    return tf.concat([slopes, constant], axis=2)
+    of_patches = tf.matmul(patches.weighted, tf.stack(corners, axis=2))
+    grid = [tf.size(rows.lower), tf.size(columns.lower)]
+    sums = in_windows(tf.concat([patches.sums, tf.reshape(of_patches, [*grid, -1])], axis=-1))
+    pixels, sums = sums[..., :1], sums[..., 1:]
+    means = sums / pixels
+    mean, squares = means[..., :_COLOURS], means[..., _COLOURS : _TERMS - 1]
+    covariance = tf.reshape(tf.gather(squares, _SQUARE, axis=-1), [height, width, _COLOURS, _COLOURS])
+    covariance -= mean[..., :, None] * mean[..., None, :]
+    with_classes = tf.reshape(means[..., _TERMS - 1 :], [height, width, 1 + _COLOURS, classes])
+    alone, together = with_classes[:, :, :1], with_classes[:, :, 1:]
+    inverse = tf.linalg.inv(covariance + EPSILON * tf.eye(_COLOURS))
+    slopes = tf.matmul(inverse, together - mean[..., None] * alone)
+    return tf.concat([alone - tf.matmul(mean[:, :, None], slopes), slopes], axis=2)
 
 
-def _classes_that_can_win(functions: Tensor, patches: _Patches, rows: Bands, columns: Bands) -> Tensor:
+def _classes_that_can_win(
+    functions: Tensor, competing: Tensor, patches: _Patches, rows: Bands, columns: Bands
+) -> Tensor:
     """Whether a class may have the largest probability somewhere in a patch: bool [patches, C].
 
     A pixel's is a convex combination of what the functions of the four cells give its colour, and that lies between
-    their least and largest values over the colours of the patch. All probabilities of a pixel sum to 1: where those of
-    some classes are small all over a patch, the largest of the others is at least their mean share of the rest.
+    their least and largest values over the colours of the patch.
     """
     middle, half = (patches.most + patches.least) / 2, (patches.most - patches.least) / 2
-    lows, highs = [], []
+    lows, highs, near = [], [], []
     for down in (rows.lower, rows.upper):
         for across in (columns.lower, columns.upper):
             of_cell = tf.gather(tf.gather(functions, down), across, axis=1)
-            slopes, constant = of_cell[:, :, :_COLOURS], of_cell[:, :, _COLOURS]
+            constant, slopes = of_cell[:, :, 0], of_cell[:, :, 1:]
             value = constant + tf.matmul(middle[:, :, None], slopes)[:, :, 0]
             spread = tf.matmul(half[:, :, None], tf.abs(slopes))[:, :, 0]
             lows.append(value - spread)
             highs.append(value + spread)
+            near.append(tf.gather(tf.gather(competing, down), across, axis=1))
     lowest = tf.minimum(tf.minimum(lows[0], lows[1]), tf.minimum(lows[2], lows[3]))
     highest = tf.maximum(tf.maximum(highs[0], highs[1]), tf.maximum(highs[2], highs[3]))
-    bar = tf.reduce_max(lowest, axis=-1, keepdims=True)
-    for share in _SHARES:
-        small = highest < share
-        of_small = tf.reduce_sum(tf.nn.relu(tf.where(small, highest, 0.0)), axis=-1, keepdims=True)
-        others = tf.math.count_nonzero(~small, axis=-1, keepdims=True, dtype=tf.float32)
-        bar = tf.where(1 - of_small > share * others, tf.maximum(bar, share), bar)
-    candidates = highest >= bar - ROUNDING * tf.reduce_max(tf.abs(highest))
+    competes = near[0] | near[1] | near[2] | near[3]
+    bar = tf.reduce_max(tf.where(competes, lowest, -np.inf), axis=-1, keepdims=True)
+    candidates = competes & (highest >= bar - ROUNDING * tf.reduce_max(tf.abs(highest)))
     return tf.reshape(candidates, [-1, tf.shape(functions)[-1]])
 
 
@@ -184,19 +193,19 @@ def _best_of(
     """The class with the largest probability at each pixel: ids int32 [n, K], patches [n], to [n, rows, columns]."""
     row, column = numbers // tf.size(columns.lower), numbers % tf.size(columns.lower)
     y, x = tf.gather(rows.position, row), tf.gather(columns.position, column)
-    pixels = y[:, :, None] * tf.shape(guide)[1] + x[:, None, :]
-    colours = tf.gather(tf.reshape(guide, [-1, _COLOURS]), pixels)
-    terms = tf.concat([colours, tf.ones_like(colours[..., :1])], axis=-1)  # [n, rows, columns, 3 + 1]
-    shares, of_corners = [], []
+    pixels = y[:, :, None] * tf.shape(guide)[2] + x[:, None, :]
+    colours = tf.gather(tf.reshape(guide, [_COLOURS, -1]), pixels, axis=1)
     down, across = tf.gather(rows.share, row)[:, :, None], tf.gather(columns.share, column)[:, None, :]
+    terms, of_corners = [], []
     for cell_down, share_down in ((rows.lower, 1 - down), (rows.upper, down)):
         for cell_across, share_across in ((columns.lower, 1 - across), (columns.upper, across)):
             cells = tf.stack([tf.gather(cell_down, row), tf.gather(cell_across, column)], axis=1)
-            shares.append((share_down * share_across)[..., None] * terms)
+            share = share_down * share_across
+            terms += [share, *(share * colours[channel] for channel in range(_COLOURS))]
             of_corners.append(tf.gather(tf.gather_nd(functions, cells), ids, axis=2, batch_dims=1))
     weights = tf.reshape(
-        tf.concat(shares, axis=-1), [tf.size(numbers), rows.length * columns.length, 4 * (_COLOURS + 1)]
+        tf.stack(terms, axis=1), [tf.size(numbers), len(terms), rows.length * columns.length]
     )
-    scores = tf.matmul(weights, tf.concat(of_corners, axis=1))
+    scores = tf.matmul(weights, tf.concat(of_corners, axis=1), transpose_a=True)
     best = tf.gather(ids, tf.argmax(scores, axis=-1, output_type=tf.int32), batch_dims=1)
     return tf.reshape(best, [-1, rows.length, columns.length])

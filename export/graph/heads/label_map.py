@@ -115,7 +115,11 @@ def bilinear_label_map(logits: Tensor, places: Places) -> Tensor:
 
 
 def label_patches(
-    candidates: Tensor, best_of: Callable[[Tensor, Tensor], Tensor], rows: Bands, columns: Bands
+    candidates: Tensor,
+    best_of: Callable[[Tensor, Tensor], Tensor],
+    rows: Bands,
+    columns: Bands,
+    least_values: int = 1,
 ) -> Tensor:
     """Label map of patches in most of which one class alone can win.
 
@@ -125,6 +129,7 @@ def label_patches(
             these classes at each pixel, int32 [n, rows, columns].
         rows: the bands that make the patches.
         columns: the same of the other axis.
+        least_values: that `best_of` has of a pixel, however few the classes.
 
     Returns:
         int32 [H, W].
@@ -136,7 +141,8 @@ def label_patches(
     pixels = rows.length * columns.length
 
     def interpolate(start: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        end = tf.minimum(start + tf.maximum(_SCORES_AT_ONCE // (pixels * counts[start]), 1), undecided)
+        values = pixels * tf.maximum(counts[start], least_values)
+        end = tf.minimum(start + tf.maximum(_SCORES_AT_ONCE // values, 1), undecided)
         patches = order[start:end]
         # Of equal values top_k takes the lower index first: the candidates, ascending, then classes that cannot win.
         ids = tf.math.top_k(tf.cast(tf.gather(candidates, patches), tf.int32), counts[start]).indices

@@ -110,15 +110,15 @@ def check_label_map(
     logits = expected.pooled(logits, options.pooled_cells(network))
     if options.upsampling != "nearest" and options.output_stride in network.averaged_strides:
         logits = expected.averaged(logits.astype(np.float64))
+    scores_of = rows_of_scores(logits, image, (rows, columns), network, options, bound)
     if options.upsampling == "guided":
         bound = guided.rounding(logits, bound)
-    scores_of = rows_of_scores(logits, image, (rows, columns), network, options)
     for row in range(0, size[0], _ROWS_APART if max(size) > _SMALL else 1):
         scores = scores_of(row)
         labels = label_map[row].astype(np.int64)
-        if labels.max() >= scores.shape[-1]:
+        if labels.max() >= logits.shape[-1]:
             refuse(signature, "gives labels that no class has")
-        wrong += int(np.sum(scores[np.arange(size[1]), labels] < scores.max(-1) - bound))
+        wrong += int(np.sum(scores.behind(labels) > bound))
         compared += size[1]
     if wrong:
         refuse(

@@ -6,13 +6,18 @@ by itself (He, Sun, Tang, TPAMI 2013, equations 19 to 21).
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from ...types import Array
 from . import expected
+from .pixel_scores import NEVER, PixelScores
 
 EPSILON = 3e-4
 _SMOOTHED = 9  # pixels a side
+_PLACES = 1e-5
+"""How far float32 may leave a pixel from its place between the cells: of 2048 pixels, some units in the last place."""
 
 _GAIN = 8
 """How much larger an error of the probabilities may be where a colour is some standard deviations from the mean."""
@@ -35,9 +40,9 @@ def guide(image: Array) -> Array:
 
 
 class Filter:
-    """The filtered probabilities of the cells of one image."""
+    """The filtered probabilities of the classes that compete in one image."""
 
-    def __init__(self, cells: Array, image: Array, axes: expected.Axes, reach: int) -> None:
+    def __init__(self, cells: Array, image: Array, axes: expected.Axes, reach: int, margin: float) -> None:
         """Fit the function of each window.
 
         Args:
@@ -45,13 +50,19 @@ class Filter:
             image: uint8 [H, W, 3].
             axes: where its pixels lie among the cells.
             reach: of a window to each side of its cell's centre, in cells.
+            margin: by which the best class of a cell must lead to be the best in float32 too.
         """
         self._axes, self._colours = axes, guide(image)
-        probabilities = expected.softmax(cells)
-        height, width, classes = cells.shape
+        height, width, self._classes = cells.shape
+        leading = cells >= cells.max(axis=-1, keepdims=True) - margin
+        self._ids = np.flatnonzero(leading.any(axis=(0, 1)))
+        leading = leading[..., self._ids]
+        alone = leading & (np.count_nonzero(leading, axis=-1, keepdims=True) == 1)
+        self._possible, self._sure = _in_patches(leading, reach), _in_patches(alone, reach)
+        probabilities = expected.softmax(cells)[..., self._ids]
         shares = [_shares(place, count) for place, count in zip(axes, (height, width), strict=True)]
         windows = [_windows(place, count, reach) for place, count in zip(axes, (height, width), strict=True)]
-        self._functions = np.empty((height, width, 4, classes))
+        self._functions = np.empty((height, width, 4, self._ids.size))
         for row, rows in enumerate(windows[0]):
             down, above = _touched(shares[0][rows])
             for column, columns in enumerate(windows[1]):
@@ -59,13 +70,45 @@ class Filter:
                 near = probabilities[above : above + down.shape[1], left : left + across.shape[1]]
                 self._functions[row, column] = _fitted(self._colours[rows, columns], down, across, near)
 
-    def __call__(self, row: int) -> Array:
-        """Filtered probabilities of a row of pixels, float64 [W, C]."""
+    def __call__(self, row: int) -> PixelScores:
+        """Filtered probabilities of a row of pixels."""
         flat = self._functions.reshape(*self._functions.shape[:2], -1)
         functions = expected.interpolated(flat, float(self._axes[0][row]), self._axes[1])
-        functions = functions.reshape(-1, 4, self._functions.shape[-1])
+        functions = functions.reshape(-1, 4, self._ids.size)
         colours = self._colours[row]
-        return np.asarray(np.einsum("xg,xgc->xc", colours, functions[:, :3]) + functions[:, 3])
+        found = np.einsum("xg,xgc->xc", colours, functions[:, :3]) + functions[:, 3]
+        possible, sure = np.zeros(found.shape, bool), np.ones(found.shape, bool)
+        for down, across in itertools.product((-_PLACES, _PLACES), repeat=2):
+            above = _patch(self._axes[0][row] + down, len(self._possible))
+            left = _patch(self._axes[1] + across, self._possible.shape[1])
+            possible |= self._possible[above, left]
+            sure &= self._sure[above, left]
+        return PixelScores(self._of_all(found, sure), self._of_all(found, possible))
+
+    def _of_all(self, found: Array, competes: Array) -> Array:
+        """What was found of the classes that compete, among all: [W, K] to [W, C]."""
+        of_all = np.full((len(found), self._classes), NEVER)
+        of_all[:, self._ids] = np.where(competes, found, NEVER)
+        return of_all
+
+
+def _in_patches(leading: Array, reach: int) -> Array:
+    """Where each class competes: it is `leading` in a cell within `reach` of one of the patch's four cells.
+
+    Bool [h, w, K] to [h + 1, w + 1, K]; the first and the last patch of an axis lie beyond the outermost cells.
+    """
+    for axis in (0, 1):
+        # The cells around the patch's lower cell, and around its upper one.
+        sides = [(reach + 1, reach + 1) if each == axis else (0, 0) for each in range(3)]
+        padded = np.pad(leading, sides)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 2, axis)
+        leading = np.asarray(windows.any(axis=-1))
+    return leading
+
+
+def _patch(place: Array, patches: int) -> Array:
+    """Which patch of an axis a pixel lies in."""
+    return np.clip(np.floor(place).astype(np.int64) + 1, 0, patches - 1)
 
 
 def _shares(place: Array, count: int) -> Array:

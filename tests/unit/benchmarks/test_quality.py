@@ -43,6 +43,7 @@ def test_what_is_finer_was_measured_to_be_better() -> None:
     for better, worse in [
         ("bilinear", "tutorial"),
         ("bilinear", "nearest"),
+        ("guided", "bilinear"),
         ("stride 8", "bilinear"),
         ("FCN-16s", "bilinear"),
         ("FCN-8s", "bilinear"),

@@ -20,6 +20,7 @@ from slimserve.export.networks import NETWORKS
 from slimserve.export.plan.options import GraphOptions
 from slimserve.export.verify.reference import guided
 from slimserve.export.verify.reference.answers import check_label_map
+from slimserve.export.verify.reference.pixel_scores import NEVER
 
 from tests.conftest import ROOT
 
@@ -81,18 +82,56 @@ def test_every_pixel_gets_the_class_that_the_filter_says(
 ) -> None:
     logits, image = scores(*cells, classes), picture(*size)
     labels, _, places = head(spacing, centre, reach)(logits, image)
-    rows_of = guided.Filter(logits, image, tuple(np.float64(axis) for axis in places), reach)
-    exact = np.stack([rows_of(row) for row in range(size[0])])
-    best = np.take_along_axis(exact, labels[..., None], -1)[..., 0]
-    assert (exact.max(-1) - best).max() <= guided.rounding(logits, 1e-5 * np.abs(logits).max())
+    rounding = 1e-5 * float(np.abs(logits).max())
+    exact = filtered(logits, image, places, reach, rounding)
+    behind = [exact(row).behind(labels[row]) for row in range(size[0])]
+    assert np.max(behind) <= guided.rounding(logits, rounding)
     # Where all is within rounding, nothing was compared.
     assert classes < 3 or size == (1, 1) or len(np.unique(labels)) > 1
 
 
+def filtered(
+    logits: np.ndarray, image: np.ndarray, places: Any, reach: int, margin: float = 0
+) -> guided.Filter:
+    return guided.Filter(logits, image, tuple(np.float64(axis) for axis in places), reach, margin)
+
+
 def test_probabilities_of_the_filter_sum_to_one() -> None:
+    logits = scores(3, 3, 5)
+    logits[np.arange(5) // 2, np.arange(5) % 2, np.arange(5)] += 20  # each is the best of a cell
     axes = ((np.arange(70) + 0.5 - 16) / 32, (np.arange(90) + 0.5 - 16) / 32)
-    rows_of = guided.Filter(scores(3, 3, 5), picture(70, 90), axes, 2)
-    np.testing.assert_allclose([rows_of(row).sum(-1) for row in range(70)], 1, rtol=0, atol=1e-9)
+    rows_of = filtered(logits, picture(70, 90), axes, 2)
+    np.testing.assert_allclose([rows_of(row).sure.sum(-1) for row in range(70)], 1, rtol=0, atol=1e-9)
+
+
+def test_a_class_competes_where_it_is_the_best_of_a_cell_in_reach() -> None:
+    """Cells 32 pixels apart, a reach of 2: a patch takes the windows of the cells that it lies between."""
+    logits = np.zeros((1, 12, 3), np.float32)
+    logits[..., 2] = 1
+    logits[0, 0] = [0, 1.5, 1]  # with the second class ahead, a little
+    logits[..., 0] = 0.99  # the best nowhere
+    logits[0, 5:, 1] = 0.999  # much, but the best of none of these cells
+    places = ((np.arange(20) + 0.5 - 16) / 32, (np.arange(12 * 32) + 0.5 - 16) / 32)
+    possible = filtered(logits, picture(20, 12 * 32), places, 2)(10).possible > NEVER
+    assert [np.flatnonzero(each).tolist() for each in possible.T] == [
+        [],
+        list(range(16 + 3 * 32)),
+        list(range(12 * 32)),
+    ]
+
+
+def second_everywhere() -> np.ndarray:
+    """Two classes side by side, and a third that is second in every cell, and the best of the whole."""
+    logits = np.ones((5, 5, 3), np.float32)
+    logits[:, :3, 0], logits[:, 3:, 1] = 1.2, 1.2
+    logits[..., 2] = 1.19
+    return logits
+
+
+def test_a_class_that_is_the_best_of_no_cell_gets_no_pixel() -> None:
+    labels, bilinear, _ = head(32, 16, 2)(second_everywhere(), picture(160, 160))
+    assert 2 in bilinear
+    assert set(np.unique(labels)) == {0, 1}
 
 
 def test_a_border_lies_where_the_colours_change() -> None:
@@ -109,13 +148,10 @@ def test_a_border_lies_where_the_colours_change() -> None:
 def test_without_colours_the_probabilities_are_averaged_over_windows() -> None:
     logits = scores(6, 6, 4)
     labels, _, places = head(32, 16, 2)(logits, np.full((192, 192, 3), 90, np.uint8))
-    rows_of = guided.Filter(
-        logits, np.zeros((192, 192, 3), np.uint8), tuple(np.float64(a) for a in places), 2
-    )
-    exact = np.stack([rows_of(row) for row in range(192)])
-    second, first = np.moveaxis(np.sort(exact)[..., -2:], -1, 0)
-    clear = first - second > 1e-5
-    np.testing.assert_array_equal(labels[clear], exact.argmax(-1)[clear])
+    rows_of = filtered(logits, np.zeros((192, 192, 3), np.uint8), places, 2)
+    best, lead = zip(*(rows_of(row).best() for row in range(192)), strict=True)
+    clear = np.stack(lead) > 1e-5
+    np.testing.assert_array_equal(labels[clear], np.stack(best)[clear])
 
 
 NETWORK = NETWORKS["vgg_16"]
@@ -141,7 +177,12 @@ def test_verification_passes_the_filter() -> None:
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("_guide", lambda image: tf.cast(image, tf.float32)[..., :1] / 255 * [1.0, 1.0, 1.0]),
+        (
+            "_guide",
+            lambda image: tf.transpose(
+                tf.cast(image, tf.float32)[..., :1] / 255 * [1.0, 1.0, 1.0], [2, 0, 1]
+            ),
+        ),
         ("EPSILON", 100 * heads_guided.EPSILON),
         ("SMOOTHED", 1),
     ],
@@ -149,6 +190,16 @@ def test_verification_passes_the_filter() -> None:
 def test_verification_refuses_another_filter(name: str, changed: Any) -> None:
     with pytest.raises(ExportError, match="another label than their upsampled scores"):
         verified(**{name: changed})
+
+
+def test_verification_refuses_a_class_that_does_not_compete() -> None:
+    image = picture(160, 160)
+    labels, _, _ = head(32, 16, 2)(second_everywhere(), image)
+    labels = labels.astype(np.uint8)
+    check_label_map("segment", labels, second_everywhere(), image, PLAN)
+    labels[80, 80] = 2
+    with pytest.raises(ExportError, match="gives 1 of 5120 pixels another label"):
+        check_label_map("segment", labels, second_everywhere(), image, PLAN)
 
 
 _WORST_CASE = """

@@ -98,6 +98,25 @@ def test_label_maps_are_decided_on_the_window_that_the_network_learnt_to_decide_
 
 
 @pytest.mark.parametrize(
+    ("network", "chosen", "upsampling"),
+    [
+        ("resnet_v1_50", {}, "guided"),
+        ("mobilenet_v1", {"output_stride": 16}, "guided"),
+        ("mobilenet_v1", {"upsampling": "bilinear"}, "bilinear"),
+        ("resnet_v1_50", {"pooling_window": 1}, "bilinear"),
+        ("vgg_16", {}, "bilinear"),
+        ("vgg_16", {"upsampling": "guided"}, "guided"),
+    ],
+)
+def test_borders_follow_the_image_where_scores_are_averaged_over_a_window(
+    network: str, chosen: dict[str, Any], upsampling: str
+) -> None:
+    plan = Plan.of(listed(network), GraphOptions(**chosen))
+    assert plan.options.upsampling == upsampling
+    assert ("--upsampling guided" in plan.about_label_maps) == (upsampling == "guided")
+
+
+@pytest.mark.parametrize(
     ("network", "window", "message"),
     [
         ("resnet_v1_50", 4, "--pooling-window must be odd, as a window has a middle, not 4"),
