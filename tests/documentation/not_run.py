@@ -53,6 +53,8 @@ _REASONS = {
         "python -m pytest -m soak -s tests/robustness/public_images",
         "python -m tests.robustness.public_models.fetching clones",
         "SLIMSERVE_CLONES=clones python -m pytest -m soak -s tests/robustness/public_models",
+        "python -m tests.robustness.public_deployments.fetching clones",
+        "SLIMSERVE_CLONES=clones python -m pytest -m soak tests/robustness/public_deployments",
         "python -m pytest -m soak tests/unit/packaging/test_other_tensorflows.py",
         "python -m benchmarks --quick --only served --server ./tensorflow_model_server",
     ],

@@ -24,10 +24,10 @@ def repositories() -> dict[str, str]:
         return {row["repository"]: row["commit"] for row in csv.DictReader(file, delimiter="\t")}
 
 
-def clone(repository: str, folder: Path) -> Path:
+def clone(repository: str, folder: Path, commit: str = "") -> Path:
     """Its git folder, fetched into `folder` if need be. Raises OSError, in words, where it cannot be had."""
     kept = Path(os.environ.get("SLIMSERVE_CLONES") or folder) / repository
-    commit = repositories()[repository]
+    commit = commit or repositories()[repository]
     if not kept.exists():
         _git("init", "--quiet", "--bare", str(kept))
         try:
@@ -39,9 +39,10 @@ def clone(repository: str, folder: Path) -> Path:
     return kept
 
 
-def unpack(repository: str, under: str, folder: Path) -> Path:
-    """Write the files of the repository below a path, or all, to a folder; return it. What a clone lacks is named."""
-    git, commit = clone(repository, folder), repositories()[repository]
+def unpack(repository: str, under: str | tuple[str, ...], folder: Path, commit: str = "") -> Path:
+    """Write the files of the repository below paths, or all, to a folder; return it. What a clone lacks is named."""
+    commit = commit or repositories()[repository]
+    git = clone(repository, folder, commit)
     listed = _git("-C", str(git), "ls-tree", "-r", "-z", "--name-only", commit).decode().split("\0")
     names = [name for name in listed if name.startswith(under) and name]
     asked = "".join(f"{commit}:{name}\n" for name in names).encode()
