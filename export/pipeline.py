@@ -121,7 +121,7 @@ def export_checkpoint(
                     agreement = compare_with_float(draft.folder, float_model, images.held_out, step)
                     agreement.require(request.accept_agreement)
             with clock.step("publish"):
-                warnings = (*([warning] if warning else []), *plan.warnings)
+                warnings = (*([warning] if warning else []), *plan.warnings, *parity.warnings())
                 if agreement:
                     warnings += tuple(agreement.warnings(request.accept_agreement))
                 record = export_record(plan, sha256.result(), parity, warnings)

@@ -12,7 +12,7 @@ from ..networks import NETWORKS, Network
 from .contents import Checkpoint
 
 AVERAGE = "/ExponentialMovingAverage"  # behind the name of a variable: tf.train.ExponentialMovingAverage
-_OBJECT_BASED = "/.ATTRIBUTES/VARIABLE_VALUE"
+OBJECT_BASED = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _guessed(
         for name in names:
             if f"/{network.scope}/" in name:  # not whole, which will be told
                 return Place(network, f"{name.partition(f'/{network.scope}/')[0]}/{network.scope}/")
-    if any(name.endswith(_OBJECT_BASED) for name in names):
+    if any(name.endswith(OBJECT_BASED) for name in names):
         raise ExportError(
             f"{checkpoint.path} was written by tf.train.Checkpoint or Keras, not by slim: save it with "
             "tf.compat.v1.train.Saver"

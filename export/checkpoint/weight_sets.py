@@ -7,7 +7,6 @@ of batch normalization where only trainable variables were.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +22,14 @@ from ..types import WeightSet
 from .contents import Checkpoint
 from .formats.checked_file import Bytes, Sink, as_bytes, pieces
 from .formats.tensor_spec import TensorSpec
+from .incomplete import fits_shape, why_incomplete
 from .recognition import AVERAGE, Place
 
 _STATISTICS = ("/moving_mean", "/moving_variance")  # of batch normalization, no trainable variables
 _FLOAT32 = np.dtype(np.float32)
 _CONVERTED = tuple(np.dtype(kind) for kind in (np.float16, ml_dtypes.bfloat16, np.float64))
-_PART = re.compile(r"/part_\d+$")  # of a partitioned variable in a dict that was given to a Saver
 _MOST_NAMES = 3
+_LEAST_EPSILON = 1e-5  # that a network adds to variances: a value this much below zero has no root
 _MOST_CLASSES = 1 << 16  # labels are uint16
 
 
@@ -103,9 +103,7 @@ def choose_set(checkpoint: Checkpoint, place: Place, wanted: WeightSet | None) -
     if not complete:
         missing = min((found.missing for found in sets.values()), key=len)
         lacks = listed(tuple(place.tensor(variable) for variable in missing))
-        part = next((name for name in checkpoint.tensors if _PART.search(name)), None)
-        why = f"; {part} is a part saved by a name of its own: save the variables themselves" if part else ""
-        raise ExportError(f"{checkpoint.path} lacks {lacks}: it is no complete {net}{why}")
+        raise ExportError(f"{checkpoint.path} lacks {lacks}: {why_incomplete(checkpoint, place, missing)}")
     if len(sets) == 1:
         return complete[0], ""
     other: WeightSet = "raw" if complete[0] == "averages" else "averages"
@@ -176,7 +174,7 @@ class NetworkWeights(Checkpoint):
         """Yield variables, or pass them to sinks: `Checkpoint.read_all` by the network's names, in float32.
 
         Raises:
-            ExportError: one is damaged, or holds NaN or infinite values.
+            ExportError: one is damaged, or holds NaN, infinite values or negative variances.
         """
         variables = {self.names[name]: name for name in names}
         stored = self.checkpoint.tensors
@@ -197,6 +195,8 @@ class NetworkWeights(Checkpoint):
             if not np.isfinite(array).all():
                 bad[tensor] += int(array.size - np.isfinite(array).sum())
                 self._refuse_infinite(bad)
+            if name.endswith("moving_variance"):
+                self._refuse_negative(tensor, array)
             if name in sinks:
                 for piece in pieces(as_bytes(array)):
                     sinks[name](piece)
@@ -212,6 +212,14 @@ class NetworkWeights(Checkpoint):
                 f"{tensor} in {self.checkpoint.path} holds NaN or infinite values, {count:,} of {spec.elements:,}"
                 f"{' once it is float32' if spec.dtype.itemsize > 4 else ''}: training diverged; export an earlier "
                 "checkpoint"
+            )
+
+    def _refuse_negative(self, tensor: str, variances: npt.NDArray[np.float32]) -> None:
+        negative = int((variances <= -_LEAST_EPSILON).sum())
+        if negative:
+            raise ExportError(
+                f"{tensor} in {self.checkpoint.path} holds negative variances, {negative:,} of {variances.size:,}, "
+                "which no training computes: something else wrote them; export the checkpoint that slim wrote"
             )
 
 
@@ -243,21 +251,23 @@ def _check_shapes(weights: NetworkWeights, stored: Mapping[str, TensorSpec]) -> 
         spec, name = stored[variable], weights.names[variable]
         if spec.dtype != _FLOAT32 and spec.dtype not in _CONVERTED:
             raise ExportError(f"{name} in {path} is {spec.dtype}, and {network.name} needs float32")
-        fits = len(spec.shape) == len(shape) and all(map(_fits, spec.shape, shape))
-        if not fits or (len(classes) > 1 and None in shape):
+        fits = len(spec.shape) == len(shape) and all(map(fits_shape, spec.shape, shape))
+        if not fits:
             raise ExportError(
-                f"{name} in {path} has shape {_written(spec.shape)}, "
-                f"and {network.name} needs {_written(shape)}{', as many classes everywhere' if fits else ''}"
+                f"{name} in {path} has shape {_written(spec.shape)}, and {network.name} needs {_written(shape)}"
             )
+    if len(classes) > 1:
+        sizes = [
+            f"{weights.names[variable]} has shape {_written(stored[variable].shape)}"
+            for variable, shape in expected.items()
+            if None in shape
+        ]
+        raise ExportError(f"{path} has another number of classes from layer to layer: {listed(sizes)}")
     if classes == {1}:
         raise ExportError(
             f"{path} has one class, as a sigmoid for yes or no has: every answer would be that class; train two, "
             "background and object, whose softmax says the same"
         )
-
-
-def _fits(size: int, wanted: int | None) -> bool:
-    return size == wanted or (wanted is None and size > 0)
 
 
 def _written(shape: tuple[int | None, ...]) -> str:

@@ -35,6 +35,7 @@ class Parity:
         cells: number of them that were compared.
         tolerance: what both differences may be at most; softmax has Lipschitz constant 1: one bound serves both.
         reference: what the export is compared with, in words.
+        variation: how much a score of the reference differs between photos at most, as a fraction of the largest logit.
         labels: how the best classes and the label map's labels compare with the reference's.
         signatures: what was compared of each signature, in words.
     """
@@ -45,8 +46,18 @@ class Parity:
     cells: int
     tolerance: float
     reference: str = ""
+    variation: float = 1.0
     labels: Labels = field(default_factory=Labels)
     signatures: dict[str, str] = field(default_factory=dict)
+
+    def warnings(self) -> list[str]:
+        """Say where answers do not depend on the image, as of weights that were never trained."""
+        if self.variation > _NO_VARIATION:
+            return []
+        return [
+            "the network gives different images the same scores: its last layer is untrained, or a layer before it "
+            "gives zeros; see whether this is the checkpoint that you mean"
+        ]
 
     def require(self, precision: str = "float32") -> None:
         """Raise ExportError where the export differs from its reference by more than rounding in this precision."""
@@ -115,11 +126,13 @@ def compare_with_reference(folder: Path, plan: Plan) -> Parity:
         cells=agreement.size,
         tolerance=bound,
         reference=about_reference(network),
+        variation=float(np.ptp(np.stack(of_crops), axis=0).max()) / largest,
         labels=labels.plus(compare_top_1(crops, of_crops, bound, options.precision)),
         signatures=compared,
     )
 
 
+_NO_VARIATION = 1e-7  # less than float32 rounding makes of the same image
 _COMPARED = {
     "classify": "the scores of two resized photos in one request with the reference's; their ranking, names and "
     "probabilities with NumPy's",

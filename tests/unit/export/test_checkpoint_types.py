@@ -74,3 +74,21 @@ class TestTypes:
             with pytest.raises(ExportError) as caught:
                 list(chosen.read_all(chosen.tensors, sinks=sinks))
         assert str(caught.value).startswith(f"{name} in {tmp_path / 'model'} {says}")
+
+    def test_negative_variances_are_named(self, tmp_path: Path) -> None:
+        name = "InceptionV1/Conv2d_1a_7x7/BatchNorm/moving_variance"
+        found = tensors(value=0.5)
+        found[name] = np.where(np.arange(found[name].size) < 3, -0.5, 0.5).astype(np.float32)
+        path = tensorflow_v2(tmp_path / "model", found)
+        with open_checkpoint(path) as checkpoint, pytest.raises(ExportError) as caught:
+            list((chosen := select(checkpoint, find_network_in(checkpoint))).read_all(chosen.tensors))
+        assert str(caught.value).startswith(
+            f"{name} in {path} holds negative variances, 3 of 64, which no training"
+        )
+
+    def test_a_variance_that_rounding_took_below_zero_is_taken(self, tmp_path: Path) -> None:
+        found = {
+            name: np.full_like(value, -1e-9) if name.endswith("moving_variance") else value
+            for name, value in tensors(value=0.5).items()
+        }
+        assert Selected(tensorflow_v2(tmp_path / "model", found))

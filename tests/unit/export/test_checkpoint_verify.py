@@ -101,6 +101,29 @@ def test_missing_tensors_are_named(tmp_path: Path) -> None:
     assert complaint(path) == f"{path} lacks vgg_16/fc6/weights, vgg_16/fc6/biases: it is no complete vgg_16"
 
 
+def test_a_checkpoint_without_its_last_layer_is_called_so(tmp_path: Path) -> None:
+    path = tensorflow_v1(tmp_path / "model", changed(vgg_16__fc8__weights=None, vgg_16__fc8__biases=None))
+    assert complaint(path) == (
+        f"{path} lacks vgg_16/fc8/weights, vgg_16/fc8/biases: it is vgg_16 without its last layer; export a "
+        "checkpoint of the training, which has all of it"
+    )
+
+
+def test_a_layer_by_another_name_is_named_beside_what_it_stands_for(tmp_path: Path) -> None:
+    kernel = TENSORS["vgg_16/fc6/weights"]
+    path = tensorflow_v1(tmp_path / "model", changed(vgg_16__fc6__weights=None, vgg_16__fc6__kernel=kernel))
+    assert complaint(path).endswith(
+        "it is no complete vgg_16; vgg_16/fc6/kernel has the shape of the first, by a name that slim does not give"
+    )
+
+
+def test_variables_of_keras_below_slims_scope_are_called_so(tmp_path: Path) -> None:
+    stored = {f"{name}/.ATTRIBUTES/VARIABLE_VALUE": value for name, value in TENSORS.items()}
+    assert complaint(tensorflow_v1(tmp_path / "model", stored)).endswith(
+        "tf.train.Checkpoint or Keras wrote it, not slim: save it with tf.compat.v1.train.Saver"
+    )
+
+
 def test_a_wrong_shape_is_named_beside_the_right_one(tmp_path: Path) -> None:
     path = tensorflow_v1(tmp_path / "model", changed(vgg_16__fc6__weights=np.zeros((1, 2, 3), np.float32)))
     assert (
@@ -122,7 +145,10 @@ def test_a_wrong_dtype_is_named(tmp_path: Path) -> None:
 
 def test_numbers_of_classes_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
     path = tensorflow_v1(tmp_path / "model", changed(vgg_16__fc8__biases=np.zeros(4, np.float32)))
-    assert complaint(path).endswith("and vgg_16 needs [1, 1, 24, classes], as many classes everywhere")
+    assert complaint(path) == (
+        f"{path} has another number of classes from layer to layer: vgg_16/fc8/weights has shape [1, 1, 24, 5], "
+        "vgg_16/fc8/biases has shape [4]"
+    )
 
 
 def test_a_checkpoint_without_classes_is_refused(tmp_path: Path) -> None:
