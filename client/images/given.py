@@ -6,7 +6,7 @@ import inspect
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
@@ -126,6 +126,8 @@ def list_images(images: Any) -> tuple[Iterable[tuple[str, Any]], bool]:
     is_one = isinstance(images, _BYTES) or hasattr(images, "read") or _is_pillow(images)
     if is_one or isinstance(images, Mapping) or not isinstance(images, Iterable):
         return [("the image", images)], True
+    if isinstance(images, Set):  # answers could not be told apart
+        raise InvalidInput("the images are a set, which has no order: pass a list")
     named = ((name_in_list(index, image), image) for index, image in enumerate(images))
     return (list(named) if isinstance(images, (Sequence, np.ndarray)) else named), False
 
@@ -275,6 +277,10 @@ def _check_pixels(name: str, array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         elif array.ndim == 3 and array.shape[0] == 3:
             advice = "; move the channels behind, image.transpose(1, 2, 0)"
         raise InvalidInput(f"{name} has shape {array.shape} and must have [height, width, 3], RGB{advice}")
+    if np.any(getattr(array, "mask", False)):
+        raise InvalidInput(
+            f"{name} is a masked array: say what stands for the masked pixels, image.filled(0)"
+        )
     if 0 in array.shape:
         raise InvalidInput(f"{name} has no pixels: its shape is {array.shape}")
     return array

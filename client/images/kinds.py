@@ -37,7 +37,10 @@ _OTHERS = (
     (rb"\x89HDF", "an HDF5 file: pass an image in it, as an array"),
     (rb"version https://git-lfs", "a pointer of Git LFS: bring the image by `git lfs pull`"),
     (rb"\s*[{\[]", "JSON: does it say an error?"),
+    (rb"\x89PNG", "a PNG whose line ends were changed on the way: transfer it as binary"),
+    (rb"\xef\xbf\xbd", "bytes that were read as text on the way: they are lost, read the file as binary"),
 )
+_SHIFTED = re.compile(rb"(?:\xef\xbb\xbf|\s)+(?=\xff\xd8\xff|\x89PNG|GIF8|RIFF)")
 _TEXTS = (
     (r"(?i)data:", "is a data URI: pass the bytes in it, base64.b64decode(uri.split(',', 1)[1])"),
     (r"(?i)file:/", "is a file's address: pass its path"),
@@ -78,6 +81,8 @@ def name_other(data: bytes) -> str:
         if re.match(pattern, head, re.DOTALL):
             kind, colon, advice = words.partition(": ")
             return f"is {kind}, not a JPEG, PNG, GIF, BMP or WebP image{colon}{advice}"
+    if shifted := _SHIFTED.match(head):
+        return f"has {shifted.end()} bytes before its picture: is it the body of a message? Pass data[{shifted.end()}:]"
     if head.isascii() and (words := name_text(head.decode("ascii"))):
         return words
     return "is not a JPEG, PNG, GIF, BMP or WebP image"

@@ -71,11 +71,13 @@ def checked(classes: Classes | None) -> list[int | str] | None:
     if isinstance(classes, str):
         raise InvalidInput(f"classes must be a list of ids or names, not the text {classes!r}")
     try:
-        wanted = [each if isinstance(each, str) else operator.index(each) for each in classes]
+        wanted = [each if isinstance(each, (str, bool)) else operator.index(each) for each in classes]
     except TypeError as error:
         raise InvalidInput(f"classes must be a list of ids or names: {error}") from error
     if not wanted:
         raise InvalidInput("classes is empty: name one class or more, or leave it out for all")
+    if any(isinstance(each, bool) for each in wanted):
+        raise InvalidInput("classes is a mask of truth values: give the ids, numpy.flatnonzero(mask)")
     for each in wanted:
         if not isinstance(each, str) and not 0 <= each < 1 << 31:
             raise InvalidInput(f"classes: a class id is a number from 0, not {each}")

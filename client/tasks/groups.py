@@ -20,7 +20,7 @@ def read_groups(given: GivenGroups) -> dict[str, str]:
     """Read the group of each class that has one, by name. Raises InvalidInput for a file that does not say it."""
     if isinstance(given, Mapping):
         for name, group in given.items():
-            if not (isinstance(name, str) and isinstance(group, str)):
+            if not (isinstance(name, str) and isinstance(group, str) and name and group):
                 raise InvalidInput(
                     f"groups give the group of each class, such as {{'tabby': 'cat'}}, not { ({name: group})!r:.80}"
                 )

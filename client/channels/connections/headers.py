@@ -37,6 +37,14 @@ class Headers:
 def _bearer(token: object) -> str:
     if not isinstance(token, str):  # whose value no message says
         raise InvalidInput(f"the token is text, or a function that gives it, not {type(token).__name__}")
+    if not token.strip():
+        raise InvalidInput("the token is empty: leave token= out for none")
+    if token.startswith("Bearer "):
+        raise InvalidInput("the token begins with 'Bearer ', which is added here: give what follows it")
+    if token != token.strip():
+        raise InvalidInput(
+            "the token cannot be sent in a header, a space or line end is around it: give token.strip()"
+        )
     if not re.fullmatch(r"[\x21-\x7e]+", token):
         raise InvalidInput("the token holds characters that cannot be sent in a header")
     return f"Bearer {token}"

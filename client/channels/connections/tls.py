@@ -36,6 +36,8 @@ def channel_credentials(tls: Security) -> grpc.ChannelCredentials | None:
         return None
     if isinstance(tls, grpc.ChannelCredentials):
         return tls
+    if tls is None:  # of a setting that is missing: a call in the clear, or over TLS, would be a guess
+        raise InvalidInput("tls is None: give False for none, True for the usual authorities, or a file")
     files = TLS() if tls is True else tls if isinstance(tls, TLS) else TLS(ca=tls)
     for file in (files.ca, files.certificate, files.key):
         # A number would be a descriptor, which opening and closing takes from its owner.
