@@ -142,7 +142,7 @@ REFUSED = {
     "dicom": (bytes(128) + b"DICM", "is a DICOM"),
     "git lfs": (b"version https://git-lfs.github.com/spec/v1", "is a pointer of Git LFS"),
     "png with line ends changed": (encoded("PNG").replace(b"\r\n", b"\n"), "is a PNG whose line ends were changed"),
-    "bytes read as UTF-8": (encoded().decode("utf-8", "replace").encode(), "read as text on the way, .*: they are lost"),
+    "bytes read as UTF-8": (encoded().decode("utf-8", "replace").encode(), "read as text on the way, .*: they are"),
     "behind a byte order mark": (b"\xef\xbb\xbf" + encoded("PNG"), r"has 3 bytes before its picture: .*data\[3:\]"),
     "behind a blank line": (b"\r\n" + encoded(), r"has 2 bytes before its picture: .*data\[2:\]"),
     "masked": (np.ma.masked_array(PIXELS, mask=PIXELS > 100), r"is a masked array: .*filled\(0\)"),
