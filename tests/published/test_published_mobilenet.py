@@ -174,7 +174,7 @@ def test_lower_precisions_stay_within_their_bounds(
 @pytest.mark.parametrize("way", ["float32", "x86_bfloat16", "int8"])
 def test_files_arrays_and_bytes_have_one_answer(way: str, served: Served, photos: Path) -> None:
     with Client(served.address, model=way, timeout=300) as client:
-        assert client.receptive_field() == 315 + 6 * 32  # of a window of 7x7 cells
+        assert client.receptive_field() == 315 + 12 * 32  # windows of 7x7 cells, and of the guided filter
         for name, (class_id, _, _) in SUBJECTS.items():
             photo = photos / name
             given = (
