@@ -1,13 +1,14 @@
 """Class names: from a file, from beside the checkpoint, those of a public data set, or numbers.
 
 A labels file has a line for each class, in the order of the logits: `name`, `identifier<TAB>name` (as slim's
-ImageNet synsets), or `number:name` (as the labels.txt of slim's own datasets), in the order of the numbers. Names may
-repeat, as ImageNet's two cranes do; identifiers may not, and are numbers where a file of repeated names has none.
+ImageNet synsets), or `number:name` (as the labels.txt of slim's own datasets), in the order of the numbers;
+`label_lines` takes what
+other programs write. Names may repeat, as ImageNet's two cranes do; identifiers may not, and are numbers where a file
+of repeated names has none.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -15,10 +16,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ..errors import ExportError
+from .label_lines import label_lines
 
 _BACKGROUND = "background"
 DATA_SETS = {"pascal_voc_2012": "PASCAL VOC 2012", "cityscapes": "Cityscapes", "ade20k": "ADE20K"}
-_NUMBERED = re.compile(r"(\d{1,6})\s*:(.*)")
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,10 @@ def _read(file: Path, classes: int) -> Labels:
     except OSError as error:
         raise ExportError(f"cannot read the labels file {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ExportError(f"the labels file {file} is not UTF-8 text: one class name a line") from error
+        kind = "UTF-16" if file.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff") else "not UTF-8"
+        raise ExportError(
+            f"the labels file {file} is {kind}: save it as UTF-8 text, one class name a line"
+        ) from error
     return _parse(text, classes, str(file))
 
 
@@ -105,13 +109,14 @@ def _about_background(lines: int, classes: int) -> str:
 
 
 def _parse(text: str, classes: int, source: str) -> Labels:
-    lines = text.rstrip("\n").split("\n")
+    lines, how = label_lines(text, source)
     if len(lines) != classes:
+        if "" in lines:
+            raise ExportError(f"{source}, line {lines.index('') + 1} is empty: each class needs a name")
         raise ExportError(
             f"{source} has {len(lines)} lines but the checkpoint has {classes} classes: one line a class is needed"
             + _about_background(len(lines), classes)
         )
-    lines = _without_numbers(lines, source)
     fields = [tuple(part.strip(" \r") for part in line.partition("\t")) for line in lines]
     firsts = [first for first, _, _ in fields]
     numbered = not any(tab for _, tab, _ in fields) and len(set(firsts)) < len(firsts)
@@ -129,24 +134,4 @@ def _parse(text: str, classes: int, source: str) -> Labels:
             )
         identifiers[identifier] = number
         names.append(name)
-    return Labels(tuple(identifiers), tuple(names), source)
-
-
-def _without_numbers(lines: list[str], source: str) -> list[str]:
-    """Lines of `number:name` as `number<TAB>name` in the order of the numbers; lines without numbers as they are.
-
-    A name may have digits behind a colon ("1:24 model"); a number with a name behind it says which class is meant.
-    """
-    found = [_NUMBERED.fullmatch(line.strip()) for line in lines]
-    numbers = [int(match[1]) for match in found if match]
-    if sorted(numbers) == list(range(len(lines))):
-        by_number = {int(match[1]): match[2] for match in found if match}
-        return [f"{number}\t{by_number[number].strip()}" for number in range(len(lines))]
-    for line, match in enumerate(found, 1):
-        if match and not match[2].strip()[:1].isdigit():
-            raise ExportError(
-                f"{source}, line {line} numbers its class {match[1]}, and the numbers of all lines are not 0 to "
-                f"{len(lines) - 1}, each once: number the classes as the network's outputs, from 0, or leave the "
-                "numbers out"
-            )
-    return lines
+    return Labels(tuple(identifiers), tuple(names), f"{source}, {how}" if how else source)

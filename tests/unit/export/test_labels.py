@@ -83,6 +83,62 @@ def test_repeated_identifier_is_refused_with_what_to_do(tmp_path: Path) -> None:
         read(tmp_path, "n1\tcrane\nn1\theron\nn3\tstork\n")
 
 
+@pytest.mark.parametrize(
+    ("content", "how"),
+    [
+        ("1,house\n0,road\n2,tree\n", "as numbers and names with a comma between"),
+        ("road, 0\nhouse, 1\ntree, 2\n", "as names and numbers with a comma between"),
+        ("road\t0\nhouse\t1\ntree\t2\n", "as names and numbers with a tab between"),
+        ("0 road\n1 house\n2 tree\n", "as numbers and names with a space between"),
+        ('"road"\n"house"\n"tree"\n', "without the quotes"),
+        ('["road", "house", "tree"]', "as JSON"),
+        ('{"0": "road", "2": "tree", "1": "house"}', "as JSON"),
+    ],
+)
+def test_what_other_programs_write_is_read_and_it_is_said(content: str, how: str, tmp_path: Path) -> None:
+    labels = read(tmp_path, content)
+    assert labels.names == ("road", "house", "tree")
+    assert labels.source.endswith(f"labels.txt, read {how}")
+
+
+def test_caffes_synsets_and_kerass_index_have_identifiers(tmp_path: Path) -> None:
+    synsets = read(tmp_path, "n00000001 road, way\nn00000002 house\nn00000003 tree\n")
+    index = read(tmp_path, '{"0": ["n1", "road"], "1": ["n2", "house"], "2": ["n3", "tree"]}')
+    assert synsets.identifiers == ("n00000001", "n00000002", "n00000003")
+    assert synsets.names[0] == "road, way"
+    assert (index.identifiers, index.names) == (("n1", "n2", "n3"), ("road", "house", "tree"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["tench, Tinca tinca\nray, skate\ncod, fish\n", "3 euro\n5 euro\n10 euro\n", "0,5 l\n0,7 l\n1 l\n"],
+)
+def test_commas_and_numbers_that_name_no_class_are_kept(content: str, tmp_path: Path) -> None:
+    labels = read(tmp_path, content)
+    assert labels.names == tuple(content.splitlines())
+    assert labels.source.endswith("labels.txt")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("id,name\n0,road\n1,house\n2,tree\n", "line 1 is a heading, 'id,name': take it out"),
+        ("1,road\n2,house\n3,tree\n", "line 1 numbers its class 1"),
+        ("1 road\n2 house\n3 tree\n", "line 1 numbers its class 1"),
+        ("item {\n  id: 1\n  name: 'road'\n}\n", "is a label map of the Object Detection API"),
+        ("{0: 'road',\n 1: 'house',\n 2: 'tree'}", "end in commas, as code has them"),
+        ("road\n\nhouse\ntree\n", "line 2 is empty"),
+        ("road\nho\0use\ntree\n", "line 2 holds the control character"),
+        ('{"road": 0, "house": 1, "tree": 2}', "is JSON, but neither a list of names nor"),
+        ("road\nhouse\ntree\n".encode("utf-16"), "is UTF-16: save it as UTF-8"),
+        ("stra\xdfe\nhouse\ntree\n".encode("latin-1"), "is not UTF-8: save it as UTF-8"),
+    ],
+)
+def test_other_kinds_are_refused_by_name(content: str | bytes, says: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=says):
+        read(tmp_path, content)
+
+
 @pytest.mark.parametrize("given", ["model.ckpt-300", "model.ckpt-300.index", "."])
 def test_names_beside_a_prefix_are_found_however_it_is_given(tmp_path: Path, given: str) -> None:
     write_checkpoint(tmp_path / "model.ckpt-300", small_weights(), "V2")
