@@ -31,7 +31,7 @@ except ModuleNotFoundError as missing:
     # `python -m client` imports this package before it runs the command, which could say it in a line.
     if ("-m", __name__) not in itertools.pairwise(sys.orig_argv):
         raise
-    sys.exit(f"error: {missing.name} is not installed: pip install slimserve")
+    sys.exit(f"error: {missing.name} is not installed: pip install . in the clone")
 
 if typing.TYPE_CHECKING:
     from .channels.connections.tls import TLS

@@ -74,5 +74,5 @@ def _line(error: Exception) -> str:
         for extra, packages in _EXTRAS.items():
             if package in packages:
                 missing = "protobuf" if package == "google" else package
-                return f"{missing} is not installed: pip install 'slimserve[{extra}]'"
+                return f"{missing} is not installed: pip install '.[{extra}]' in the clone"
     return f"{type(error).__name__}: {' '.join(str(error).split())} (--debug shows where)"

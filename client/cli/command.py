@@ -97,6 +97,6 @@ def _list_of_verbs(prog: str) -> str:
         lines += [room.title, *(f"  {verb:<14}{text}" for verb, text in room.verbs.items()), ""]
     lines += [
         f"`{prog} VERB --help` explains a verb.",
-        "What a verb needs is installed by: pip install 'slimserve[NEEDED]'",
+        "What a verb needs is installed by: pip install '.[NEEDED]' in the clone",
     ]
     return "\n".join(lines)

@@ -22,7 +22,7 @@ def require_rich() -> None:
     """Raise InvalidInput, naming what to install, when rich is missing."""
     if importlib.util.find_spec("rich") is None:
         raise InvalidInput(
-            "the command line needs rich: pip install 'slimserve[images]' (--json goes without)"
+            "the command line needs rich: pip install '.[images]' in the clone (--json goes without)"
         )
 
 

@@ -26,7 +26,7 @@ def is_there() -> bool:
 def require(purpose: str) -> None:
     """Raise InvalidInput, naming what to install, when Pillow is missing."""
     if not is_there():
-        raise InvalidInput(f"{purpose} needs Pillow: pip install 'slimserve[images]'")
+        raise InvalidInput(f"{purpose} needs Pillow: pip install '.[images]' in the clone")
 
 
 def measure(data: bytes, name: str) -> tuple[int, int]:

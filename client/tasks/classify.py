@@ -62,7 +62,7 @@ class Classify(Asked):
         limit = pixel_limit(error.details)
         other = decoded(image, error.details) if limit is None else shrunk(image, limit)
         if other is None or other is image:
-            needs = "; with Pillow the client shrinks it: pip install 'slimserve[images]'"
+            needs = "; with Pillow the client shrinks it: pip install '.[images]' in the clone"
             return naming(error, image, needs if limit and not pillow.is_there() else "")
         (result,) = yield from self._answer_batch([other])
         return result

@@ -105,7 +105,7 @@ def run_command(act: Callable[[], None], *, undone: Callable[[], str], debug: bo
 
 def _line(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"{error.name} is not installed: pip install 'slimserve[export]'"
+        return f"{error.name} is not installed: pip install '.[export]' in the clone"
     return str(error) or "there is not enough memory"
 
 

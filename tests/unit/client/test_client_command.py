@@ -273,7 +273,7 @@ def test_without_rich_json_still_works(scripted: Start, tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, "classify", str(tmp_path / "a.bmp"), "--server", server.address]
     plain = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert plain.returncode == 1
-    assert "pip install 'slimserve[images]'" in plain.stderr
+    assert "pip install '.[images]' in the clone" in plain.stderr
     scripted_json = subprocess.run(
         [*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=False
     )

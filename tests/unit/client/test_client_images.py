@@ -203,4 +203,4 @@ def test_without_pillow_a_turned_image_names_what_to_install(
     )
     command = [sys.executable, "-c", script, str(ROOT), str(tmp_path / "turned.jpg")]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "pip install 'slimserve[images]'" in answer.stdout
+    assert "pip install '.[images]' in the clone" in answer.stdout

@@ -153,6 +153,6 @@ def test_without_pillow_the_refusal_says_what_to_install(
     monkeypatch.setattr(pillow, "is_there", lambda: False)
     with (
         Client(server.address, model="m") as client,
-        pytest.raises(InvalidInput, match=r"pip install 'slimserve\[images\]'"),
+        pytest.raises(InvalidInput, match=r"pip install '.\[images\]'"),
     ):
         client.classify(encoded(large))

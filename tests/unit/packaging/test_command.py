@@ -102,12 +102,12 @@ def test_a_bare_python_shows_help_in_a_checkout(bare_python: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "missing", "install"),
     [
-        ("export --ckpt vgg_16.ckpt", "tensorflow", "'slimserve[export]'"),
-        ("export inspect vgg_16.ckpt", "tensorflow", "'slimserve[export]'"),
-        ("client classify cat.jpg", "grpc", "slimserve"),
-        ("client --help", "grpc", "slimserve"),
-        ("serving_config check", "cryptography", "'slimserve[ops]'"),
-        ("serving_config --help", "grpc", "'slimserve[ops]'"),
+        ("export --ckpt vgg_16.ckpt", "tensorflow", "'.[export]' in the clone"),
+        ("export inspect vgg_16.ckpt", "tensorflow", "'.[export]' in the clone"),
+        ("client classify cat.jpg", "grpc", ". in the clone"),
+        ("client --help", "grpc", ". in the clone"),
+        ("serving_config check", "cryptography", "'.[ops]' in the clone"),
+        ("serving_config --help", "grpc", "'.[ops]' in the clone"),
     ],
 )
 def test_a_bare_python_says_in_a_line_what_to_install(
@@ -126,7 +126,7 @@ def test_protobuf_is_missed_by_the_name_that_pip_knows(
 
     monkeypatch.setattr("slimserve.serving_config.cli.importlib.import_module", no_module)
     assert cli.main(["check"]) == 1
-    assert capsys.readouterr().err == "error: protobuf is not installed: pip install 'slimserve[ops]'\n"
+    assert capsys.readouterr().err == "error: protobuf is not installed: pip install '.[ops]' in the clone\n"
 
 
 def test_an_application_gets_the_import_error_itself(bare_python: Path) -> None:

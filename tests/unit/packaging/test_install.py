@@ -61,13 +61,13 @@ def test_a_file_that_the_client_has_to_decode_needs_pillow(
 ) -> None:
     script = f"from slimserve import Client; Client({server!r}, model='small').analyze({str(image)!r})"
     end = run(newest, "-c", script, cwd=tmp_path, expected=1)
-    assert f"decoding {image} needs Pillow: pip install 'slimserve[images]'" in end.stderr
+    assert f"decoding {image} needs Pillow: pip install '.[images]' in the clone" in end.stderr
 
 
 def test_what_needs_pillow_says_so(newest: Path, server: str, image: Path, tmp_path: Path) -> None:
     verb = ("segment", image, "-o", tmp_path, "--server", server, "--model", "small")
     end = run(newest, "-m", "slimserve", *verb, cwd=tmp_path, expected=1)
-    assert "pip install 'slimserve[images]'" in end.stderr
+    assert "pip install '.[images]' in the clone" in end.stderr
     assert len(end.stderr.splitlines()) == 1
 
 
@@ -78,4 +78,4 @@ def test_an_export_without_its_extra_says_what_to_install(
     command = [newest.with_name(form[0]), *form[1:]]
     assert run(*command, "--help", cwd=tmp_path).stdout.startswith(f"usage: {' '.join(form)} ")
     end = run(*command, "--ckpt", "vgg_16.ckpt", cwd=tmp_path, expected=1)
-    assert end.stderr == "error: tensorflow is not installed: pip install 'slimserve[export]'\n"
+    assert end.stderr == "error: tensorflow is not installed: pip install '.[export]' in the clone\n"

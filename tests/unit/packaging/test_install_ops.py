@@ -73,4 +73,4 @@ def test_up_names_the_extra_of_the_engine(slimserve: Path, tmp_path: Path) -> No
     end = run(
         slimserve, "up", "--engine", "embedded", "--port", "0", "--model", MODEL, cwd=tmp_path, expected=1
     )
-    assert end.stderr.splitlines()[-1].endswith("is not installed: pip install 'slimserve[engine]'")
+    assert end.stderr.splitlines()[-1].endswith("is not installed: pip install '.[engine]' in the clone")

@@ -54,7 +54,7 @@ def test_the_embedded_engine_names_the_install_that_it_needs() -> None:
     model = ROOT / "tests/contract/recorded/models/affine"
     done = run(TENSORFLOW, "up", "--engine", "embedded", "--port", 0, "--model", f"affine={model}")
     assert done.returncode == 1
-    assert done.stderr == "error: tensorflow is not installed: pip install 'slimserve[engine]'\n"
+    assert done.stderr == "error: tensorflow is not installed: pip install '.[engine]' in the clone\n"
 
 
 def test_labels_move_where_folders_cannot_be_locked(deployment: Deployment) -> None:

@@ -31,7 +31,7 @@ def test_a_package_that_is_missing_is_one_line() -> None:
         "from serving_config.cli import main; sys.exit(main(['versions']))"
     )
     assert run.returncode == 1
-    assert run.stderr == ("error: rich is not installed: pip install 'slimserve[ops]'\n")
+    assert run.stderr == ("error: rich is not installed: pip install '.[ops]' in the clone\n")
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
