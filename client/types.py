@@ -6,7 +6,6 @@ Nothing here draws. A result that is asked for a picture imports what draws it.
 from __future__ import annotations
 
 import functools
-import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from .errors import InvalidInput, ServingError
 from .images import pillow
+from .limits import brief, is_number
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -126,8 +126,8 @@ class Segmentation:
         A class has the same colour in every picture. `opacity` is that of the colours, 0 to 1. The image keeps its
         size and place at the top left; the legend stands beside it, or below a wide one. Needs Pillow.
         """
-        if not isinstance(opacity, numbers.Real) or not 0 <= opacity <= 1:
-            raise InvalidInput(f"opacity is a number from 0 to 1, not {opacity!r}")
+        if not is_number(opacity) or not 0 <= opacity <= 1:
+            raise InvalidInput(f"opacity is a number from 0 to 1, not {brief(opacity)}")
         pillow.require("overlay()")
         from .pictures.overlay import draw_overlay
 

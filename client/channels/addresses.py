@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ..errors import InvalidInput
-from ..limits import check_text
+from ..limits import brief, check_text
 
 DEFAULT_PORT = 8500
 _RESOLVERS = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "xds:")
@@ -20,7 +20,7 @@ def parse_addresses(server: str | Sequence[str]) -> tuple[str, ...]:
     Raises InvalidInput.
     """
     if isinstance(server, bytes) or not isinstance(server, Iterable):
-        raise InvalidInput(f"a server is host:port, or a list of them, not {server!r}")
+        raise InvalidInput(f"a server is host:port, or a list of them, not {brief(server)}")
     if isinstance(server, str):
         server = [server] if server.startswith(("ipv4:", "ipv6:")) else server.split(",")
     targets = tuple(_parse_address(address) for address in server)
@@ -36,14 +36,14 @@ def _parse_address(address: str) -> str:
         return address
     if "://" in address:
         raise InvalidInput(
-            f"server address {address!r}: leave out {address.split('://')[0]}://, and use the gRPC port"
+            f"server address {brief(address)}: leave out {address.split('://')[0]:.20}://, and use the gRPC port"
         )
     match = re.fullmatch(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+)(:(?P<port>[0-9]+))?", address)
     if match is None:
-        raise InvalidInput(f"server address {address!r} is not host:port{_bracket_hint(address)}")
+        raise InvalidInput(f"server address {brief(address)} is not host:port{_bracket_hint(address)}")
     port = int(match["port"] or DEFAULT_PORT)
     if not 0 < port < 65536:
-        raise InvalidInput(f"server address {address!r}: there is no port {port}")
+        raise InvalidInput(f"server address {brief(address)}: there is no port {port}")
     return f"dns:///{match['host']}:{port}"
 
 

@@ -6,7 +6,8 @@ import time
 
 import grpc
 
-from ..errors import InvalidInput, ModelNotFound, Overloaded, ServingError, Unavailable
+from ..errors import ModelNotFound, Overloaded, ServingError, Unavailable
+from ..limits import check_whole
 from ..wire import described, messages
 from ..wire.messages import Servable
 from .calls import Caller
@@ -27,8 +28,8 @@ def wait_until_ready(caller: Caller, timeout: float, replicas: int | None) -> Fl
     Health is not enough: a real server says SERVING without a model, too. Raises Unavailable, Overloaded or
     ModelNotFound, saying what is missing.
     """
-    if replicas is not None and (not isinstance(replicas, int) or replicas < 1):
-        raise InvalidInput(f"replicas= is a number from 1, not {replicas!r}")
+    if replicas is not None:
+        check_whole("replicas=", replicas, 1)
     waiting = _Waiting(caller, timeout)
     pauses = caller.replicas.retry.pauses()
     while True:

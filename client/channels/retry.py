@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import grpc
 
 from ..errors import InvalidInput
-from ..limits import check_whole, is_number
+from ..limits import brief, check_whole, is_number
 
 _Code = grpc.StatusCode
 _PASSED_ON = frozenset({_Code.UNAVAILABLE, _Code.RESOURCE_EXHAUSTED, _Code.NOT_FOUND})
@@ -46,15 +46,22 @@ class Retry:
     on: Collection[grpc.StatusCode] = _PASSED_ON
 
     def __post_init__(self) -> None:
-        check_whole("Retry(attempts=)", self.attempts, 1)
+        attempts = check_whole("Retry(attempts=)", self.attempts, 1)
         if not (is_number(self.backoff) and 0 < self.backoff <= 3600):
-            raise InvalidInput(f"Retry(backoff=): seconds above 0, 3600 at most, not {self.backoff!r}")
+            raise InvalidInput(f"Retry(backoff=): seconds above 0, 3600 at most, not {brief(self.backoff)}")
         if not (is_number(self.budget) and 0 <= self.budget <= 100):
-            raise InvalidInput(f"Retry(budget=): a number from 0 to 100, not {self.budget!r}")
+            raise InvalidInput(f"Retry(budget=): a number from 0 to 100, not {brief(self.budget)}")
         if not isinstance(self.on, Collection) or not all(isinstance(code, _Code) for code in self.on):
             raise InvalidInput(
                 "Retry(on=) holds gRPC statuses, such as grpc.StatusCode.UNAVAILABLE, in a set or list"
             )
+        # Python's own numbers: gRPC's service config is JSON, which takes no others.
+        for name, number in (
+            ("attempts", attempts),
+            ("backoff", float(self.backoff)),
+            ("budget", float(self.budget)),
+        ):
+            object.__setattr__(self, name, number)
 
     def pauses(self) -> Iterator[float]:
         """Give the seconds of one pause after the other, without end."""

@@ -14,7 +14,7 @@ from ..channels.connections.headers import GivenMetadata, Token, check_metadata
 from ..channels.replicas.service import Replicas
 from ..channels.retry import Retry
 from ..errors import InvalidInput
-from ..limits import check_text, check_timeout, check_whole
+from ..limits import brief, check_text, check_timeout, check_whole
 from ..tasks.chosen import Classes
 from ..tasks.classify import Classify
 from ..tasks.groups import GivenGroups
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..channels.replicas.statistics import Statistics
     from ..tasks.tiling import Progress
 
+_TASKS = ("classify", "segment", "analyze")
 _PER_REPLICA = 2  # requests at a time: one is on its way while another is computed
 
 
@@ -100,13 +101,13 @@ class BaseClient(ABC):
         if version is not None:
             version = check_whole("a version", version, 0)
             if version >= 1 << 63:
-                raise InvalidInput(f"there is no version {version}")
+                raise InvalidInput(f"there is no version {brief(version)}")
         timeout = check_timeout(timeout)
         retry = Retry() if retry is None else retry
         if not isinstance(retry, Retry):
-            raise InvalidInput(f"retry= is a Retry, such as Retry(attempts=3), not {retry!r}")
+            raise InvalidInput(f"retry= is a Retry, such as Retry(attempts=3), not {brief(retry)}")
         if isinstance(interceptors, (str, bytes)) or not isinstance(interceptors, Iterable):
-            raise InvalidInput(f"interceptors= is a list of gRPC's interceptors, not {interceptors!r}")
+            raise InvalidInput(f"interceptors= is a list of gRPC's interceptors, not {brief(interceptors)}")
         interceptors = tuple(interceptors)
         connection = make_connection(server, tls, token, compression, retry, metadata, proxy)
         self._connection = connection
@@ -149,7 +150,7 @@ class BaseClient(ABC):
 
     def _asking(self, metadata: GivenMetadata | None) -> Model:
         """Give the model for a call that brings metadata of its own."""
-        return self._model.with_metadata(check_metadata(metadata)) if metadata else self._model
+        return self._model if metadata is None else self._model.with_metadata(check_metadata(metadata))
 
     def _cut(
         self, tile: int | None, overlap: int | None, at_once: int | None, progress: Progress | None
@@ -174,6 +175,8 @@ class BaseClient(ABC):
         at_once = (
             self._usual_concurrency() if concurrency is None else check_whole("concurrency", concurrency, 1)
         )
+        if not isinstance(task, str) or task not in _TASKS:
+            raise InvalidInput(f"there is no task {brief(task)}: it is 'classify', 'segment' or 'analyze'")
         model = self._asking(metadata)
         # Tiles are requests too: an image that may be cut is taken alone, and its tiles at once.
         if task == "segment":
@@ -183,8 +186,4 @@ class BaseClient(ABC):
             raise InvalidInput(
                 f"tile, overlap, classes and groups are of the task 'segment', not of {task!r}"
             )
-        if task == "classify":
-            return Classify(model, timeout), at_once
-        if task == "analyze":
-            return Analyze(model, timeout), at_once
-        raise InvalidInput(f"there is no task {task!r}: it is 'classify', 'segment' or 'analyze'")
+        return (Classify if task == "classify" else Analyze)(model, timeout), at_once

@@ -134,7 +134,7 @@ def list_images(images: Any) -> tuple[Iterable[tuple[str, Any]], bool]:
 
 def _is_list_of_objects(array: npt.NDArray[Any]) -> bool:
     """Tell an array of paths, as a column of a table is, from one of pixels."""
-    return array.ndim == 1 and array.dtype.kind in "OU"
+    return array.ndim == 1 and array.dtype.kind in "OUT"  # T: numpy's strings of any length
 
 
 def name_in_list(index: int, image: Any) -> str:
@@ -163,7 +163,7 @@ def prepare(name: str, image: Any) -> PreparedImage:
     if isinstance(image, np.ndarray) and _is_encoded(image):
         image = image.tobytes()
     if isinstance(image, _BYTES):
-        return _prepare_encoded(name, bytes(image))
+        return _prepare_encoded(name, _whole(name, image))
     if isinstance(image, np.ndarray):
         return PreparedImage(name, pixels=_check_pixels(name, image))
     if _is_pillow(image):
@@ -196,6 +196,13 @@ def _as_bytes(image: Any) -> Any:
     except TypeError:
         return image
     return view.cast("B") if view.itemsize == 1 and view.ndim == 1 and view.c_contiguous else image
+
+
+def _whole(name: str, data: bytes | bytearray | memoryview) -> bytes:
+    try:
+        return bytes(data)
+    except ValueError as error:  # of a memoryview that was released
+        raise InvalidInput(f"{name} cannot be read: {error}") from error
 
 
 def _is_encoded(array: npt.NDArray[Any]) -> bool:
@@ -246,7 +253,7 @@ def _read_open(name: str, file: Any) -> bytes:
         raise InvalidInput(f"{name} has a read() that returns a {type(data).__name__}, not bytes")
     if not data:
         raise InvalidInput(f"{name} is empty, or was read to its end before: call its seek(0)")
-    return bytes(data)
+    return _whole(name, data)
 
 
 def _prepare_encoded(name: str, data: bytes) -> PreparedImage:

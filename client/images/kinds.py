@@ -66,6 +66,7 @@ _TEXTS = (
     ),
 )
 _LONGEST_NAME = 255  # of a file, in every file system in use
+_LONGEST_PATH = 4096
 _SHOWN = 60  # characters of a text that is no path
 
 
@@ -102,6 +103,7 @@ def name_text(text: str) -> str:
 def shown(text: str) -> str:
     """Give a text for a message: whole where it may be a path, else its first 60 characters."""
     no_path = name_text(text) or "\n" in text or max(map(len, re.split(r"[/\\]", text))) > _LONGEST_NAME
+    no_path = no_path or len(text) > _LONGEST_PATH
     if len(text) <= _SHOWN or not no_path:
         return text
     return text[:_SHOWN] + "..."

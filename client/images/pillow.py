@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +60,9 @@ def to_upright(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
     if 0 in image.size:
         raise InvalidInput(f"{name} has no pixels: its size is {image.size}")
     try:
-        return ImageOps.exif_transpose(image)
+        # Two threads that read one file at a time would get half of its pixels each, and none its orientation.
+        with vars(image).setdefault("_slimserve_reading", threading.Lock()):
+            return ImageOps.exif_transpose(image)
     except Exception as error:  # as above: the image may be a file that has not been read yet
         raise InvalidInput(f"{name} cannot be decoded: {error}") from error
 
@@ -74,7 +77,12 @@ def to_rgb(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
         )
     if image.mode.startswith("I;16"):
         image = PIL.Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image.convert("RGB")
+    try:
+        if image.mode == "La":  # premultiplied, which converts to what is not, and to nothing else
+            image = image.convert("LA")
+        return image.convert("RGB")
+    except ValueError as error:  # it is closed, or of a mode that has no way to RGB
+        raise InvalidInput(f"{name} has Pillow mode {image.mode} and does not become RGB: {error}") from error
 
 
 def unfilter(png: bytes) -> npt.NDArray[Any]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..channels.steps import Flow
 from ..errors import InvalidInput, ServerError, SignatureNotFound
+from ..limits import brief
 from ..wire.encoding import TensorParts, tensor_of_array
 from ..wire.messages import Answer
 from .model import Model
@@ -69,7 +70,7 @@ def checked(classes: Classes | None) -> list[int | str] | None:
     if classes is None:
         return None
     if isinstance(classes, str):
-        raise InvalidInput(f"classes must be a list of ids or names, not the text {classes!r}")
+        raise InvalidInput(f"classes must be a list of ids or names, not the text {brief(classes)}")
     try:
         wanted = [each if isinstance(each, (str, bool)) else operator.index(each) for each in classes]
     except TypeError as error:
@@ -80,7 +81,7 @@ def checked(classes: Classes | None) -> list[int | str] | None:
         raise InvalidInput("classes is a mask of truth values: give the ids, numpy.flatnonzero(mask)")
     for each in wanted:
         if not isinstance(each, str) and not 0 <= each < 1 << 31:
-            raise InvalidInput(f"classes: a class id is a number from 0, not {each}")
+            raise InvalidInput(f"classes: a class id is a number from 0, not {brief(each)}")
     return wanted
 
 
@@ -92,7 +93,7 @@ def _ids(wanted: Sequence[int | str], names: Sequence[str]) -> npt.NDArray[np.in
     ids: list[int] = []
     for each in wanted:
         if isinstance(each, str) and each not in by_name:
-            raise InvalidInput(f"the model has no class named {each!r}{did_you_mean(each, by_name)}")
+            raise InvalidInput(f"the model has no class named {brief(each)}{did_you_mean(each, by_name)}")
         ids += by_name[each] if isinstance(each, str) else [each]
     return np.array(ids, np.int32)
 

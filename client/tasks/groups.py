@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInput, ServerError
+from ..limits import brief, brief_path
 from .tensors import did_you_mean
 
 GivenGroups = Mapping[str, str] | str | os.PathLike[str]
@@ -22,25 +23,28 @@ def read_groups(given: GivenGroups) -> dict[str, str]:
         for name, group in given.items():
             if not (isinstance(name, str) and isinstance(group, str) and name and group):
                 raise InvalidInput(
-                    f"groups give the group of each class, such as {{'tabby': 'cat'}}, not { ({name: group})!r:.80}"
+                    f"groups give the group of each class, such as {{'tabby': 'cat'}}, not {brief({name: group})}"
                 )
         return dict(given)
     if not isinstance(given, (str, os.PathLike)):
-        raise InvalidInput(f"groups are a mapping of class to group, or a file of them, not {given!r:.60}")
+        raise InvalidInput(f"groups are a mapping of class to group, or a file of them, not {brief(given)}")
     try:
         with open(given, encoding="utf-8") as file:
             lines = file.read().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"the groups of {given} cannot be read: {error}") from error
+    except OSError as error:
+        raise InvalidInput(f"the groups of {brief_path(given)} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # not UTF-8, or a name that no file can have
+        raise InvalidInput(f"the groups of {brief_path(given)} cannot be read: {error!s:.200}") from error
     groups: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        where = f"{brief_path(given)}, line {number}"
         name, _, group = (part.strip() for part in line.partition("\t"))
         if not (name and group):
-            raise InvalidInput(f"{given}, line {number}: write the name of a class, a tab, and its group")
+            raise InvalidInput(f"{where}: write the name of a class, a tab, and its group")
         if groups.setdefault(name, group) != group:
-            raise InvalidInput(f"{given}, line {number}: {name!r} is in the group {groups[name]!r} already")
+            raise InvalidInput(f"{where}: {brief(name)} is in the group {brief(groups[name])} already")
     return groups
 
 
@@ -67,7 +71,7 @@ def merge(
         if name not in names:
             near = did_you_mean(name, names)
             raise InvalidInput(
-                f"the model has no class named {name!r} to put in the group {groups[name]!r}{near}"
+                f"the model has no class named {brief(name)} to put in the group {brief(groups[name])}{near}"
             )
     if label_map.max() >= len(names):
         raise ServerError(

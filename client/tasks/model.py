@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..channels.calls import Caller
 from ..channels.steps import Flow, Metadata
 from ..errors import InvalidInput, ModelNotFound, SignatureNotFound
-from ..limits import check_text, check_timeout
+from ..limits import brief, check_text, check_timeout
 from ..wire import messages
 from ..wire.encoding import TensorParts, tensor_of_array
 from ..wire.messages import Answer, Servable
@@ -99,21 +99,24 @@ class Model:
                 f"the inputs are arrays by name, such as {{'images': array}}, not a {type(inputs).__name__}"
             )
         if isinstance(outputs, str):
-            raise InvalidInput(f"outputs is a list of names, outputs=[{outputs!r}], not a text")
-        for what, text in (
-            ("the signature", signature),
-            *(("the name of an output", output) for output in outputs),
-        ):
-            check_text(what, text)
+            raise InvalidInput(f"outputs is a list of names, outputs=[{brief(outputs)}], not a text")
+        if not isinstance(outputs, Iterable):
+            raise InvalidInput(f"outputs is a list of names, not {brief(outputs)}")
+        outputs = tuple(outputs)
+        check_text("the signature", signature)
+        for output in outputs:
+            check_text("the name of an output", output)
         tensors = {}
         for name, array in inputs.items():
             check_text("the name of an input", name)
             try:
                 tensors[name] = tensor_of_array(array)
-            except (TypeError, ValueError) as error:  # ValueError: ragged lists, lone surrogates
-                raise InvalidInput(f"input {name!r} is not a tensor: {error}") from error
+            except Exception as error:  # another library's array may raise anything when it becomes numpy's
+                raise InvalidInput(f"input {brief(name)} is not a tensor: {error}") from error
             if tensors[name].shape[:1] == (0,):
-                raise InvalidInput(f"input {name!r} is an empty batch: its shape is {tensors[name].shape}")
+                raise InvalidInput(
+                    f"input {brief(name)} is an empty batch: its shape is {tensors[name].shape}"
+                )
         return (yield from self.answer(signature, tensors, self.deadline(timeout), outputs)).outputs
 
     def constant(self, signature: str, output: str, deadline: float) -> Flow[Answer]:

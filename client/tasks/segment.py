@@ -14,7 +14,7 @@ from ..channels.steps import Flow
 from ..errors import InvalidInput, ServerError, ServingError
 from ..images.given import PreparedImage, prepare
 from ..images.refused import decoded, pixel_limit
-from ..limits import check_whole
+from ..limits import brief, check_whole
 from ..types import Analysis, Segmentation, count_pixels
 from ..wire.encoding import tensor_of_images
 from ..wire.messages import Answer
@@ -48,13 +48,11 @@ class Cut:
     def __init__(
         self, tile: int | None, overlap: int | None, at_once: int, progress: Progress | None = None
     ) -> None:
-        for what, pixels in (("tile", tile), ("overlap", overlap)):
-            if pixels is not None and not isinstance(pixels, numbers.Integral):
-                raise InvalidInput(f"{what} is a whole number of pixels, not {pixels!r}")
-        check_whole("tiles_at_once", at_once, 1)
         if progress is not None and not callable(progress):
-            raise InvalidInput(f"progress is a function of two numbers, not {progress!r:.60}")
-        self.tile, self.overlap, self.at_once, self.progress = tile, overlap, at_once, progress
+            raise InvalidInput(f"progress is a function of two numbers, not {brief(progress)}")
+        self.tile, self.overlap = _pixels("tile", tile), _pixels("overlap", overlap)
+        self.at_once = check_whole("tiles_at_once", at_once, 1)
+        self.progress = progress
 
     def tiling(self, model: Model, image: PreparedImage, timeout: float | None) -> Flow[Tiling | None]:
         """Decide how to cut the image; None where it goes whole."""
@@ -66,6 +64,14 @@ class Cut:
         if overlap is None:
             overlap = overlap_for((yield from model.receptive_field(timeout)))
         return Tiling(self.tile, overlap, self.at_once, self.progress)
+
+
+def _pixels(what: str, number: int | None) -> int | None:
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, numbers.Integral):
+        raise InvalidInput(f"{what} is a whole number of pixels, not {brief(number)}")
+    return int(number)  # numpy's small ones overflow where tiles are counted
 
 
 class _Origin(NamedTuple):

@@ -40,7 +40,9 @@ def tensor_of_array(given: npt.ArrayLike) -> TensorParts:
     Raises TypeError for an element type that TensorFlow lacks.
     """
     array = np.asarray(given, object if _begins_with_string(given) else None)
-    if array.dtype.kind in "OUS":
+    if isinstance(given, np.ndarray) and np.any(getattr(given, "mask", False)):
+        raise TypeError("it is a masked array: say what stands for the masked elements, array.filled(0)")
+    if array.dtype.kind in "OUST":  # T: strings of any length
         return TensorParts(STRING, array.shape, [_string(value) for value in array.ravel().tolist()])
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
     if array.dtype not in NUMBER_OF_DTYPE:

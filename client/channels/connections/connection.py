@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 import grpc
 
 from ...errors import InvalidInput
-from ...limits import LARGEST_MESSAGE
+from ...limits import LARGEST_MESSAGE, brief
 from ...wire.messages import GET_MODEL_STATUS
 from ..addresses import host_and_port, is_loopback, is_name, parse_addresses, shown
 from ..failures import Failure, failure_of
@@ -170,7 +170,7 @@ def make_connection(
     compressions = {None: grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip}
     compressions["deflate"] = grpc.Compression.Deflate
     if compression is not None and (not isinstance(compression, str) or compression not in compressions):
-        raise InvalidInput(f"compression is {compression!r} and must be 'gzip', 'deflate' or None")
+        raise InvalidInput(f"compression is {brief(compression)} and must be 'gzip', 'deflate' or None")
     following = Following(targets, lambda host: goes_direct(host, proxy))
     alone = len(following.endpoints()) == 1 and not following.names
     options.append(("grpc.service_config", json.dumps(_service_config(retry or Retry(), alone))))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from ...errors import InvalidInput
+from ...limits import brief
 from ..steps import Metadata
 
 Token: TypeAlias = "str | Callable[[], str]"
@@ -59,13 +60,13 @@ def check_metadata(given: GivenMetadata) -> Metadata:
     for key, value in pairs:
         if not isinstance(key, str) or not re.fullmatch(r"[0-9a-z_.-]+", key) or key.startswith("grpc-"):
             raise InvalidInput(
-                f"metadata= has the key {key!r}: keys are of a-z, 0-9, '_', '-' and '.', and grpc- is gRPC's own"
+                f"metadata= has the key {brief(key)}: keys are of a-z, 0-9, '_', '-' and '.', and grpc- is gRPC's own"
             )
         if key.endswith("-bin"):
             if not isinstance(value, bytes):
                 raise InvalidInput(
-                    f"metadata= has a value for {key!r} that is not bytes, as keys in -bin need"
+                    f"metadata= has a value for {brief(key)} that is not bytes, as keys in -bin need"
                 )
         elif not isinstance(value, str) or not re.fullmatch(r"[\x20-\x7e]*", value):
-            raise InvalidInput(f"metadata= has a value for {key!r} that is not printable ASCII text")
+            raise InvalidInput(f"metadata= has a value for {brief(key)} that is not printable ASCII text")
     return pairs

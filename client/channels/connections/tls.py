@@ -10,6 +10,7 @@ from typing import TypeAlias
 import grpc
 
 from ...errors import InvalidInput
+from ...limits import brief, brief_path
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def channel_credentials(tls: Security) -> grpc.ChannelCredentials | None:
         # A number would be a descriptor, which opening and closing takes from its owner.
         if file is not None and not isinstance(file, (str, os.PathLike)):
             raise InvalidInput(
-                f"tls is True, a file, a TLS of files, or gRPC's credentials, not {file!r:.60}"
+                f"tls is True, a file, a TLS of files, or gRPC's credentials, not {brief(file)}"
             )
     if (files.certificate is None) != (files.key is None):
         raise InvalidInput("a client certificate and its key are needed both, or neither")
@@ -60,8 +61,9 @@ def _read_pem(path: str | os.PathLike[str] | None, kind: bytes) -> bytes | None:
     try:
         with open(path, "rb") as file:
             pem = file.read()
-    except OSError as error:
-        raise InvalidInput(f"TLS file {os.fspath(path)} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = (error.strerror if isinstance(error, OSError) else None) or "no file has such a name"
+        raise InvalidInput(f"TLS file {brief_path(path)} cannot be read: {reason}") from error
     if not re.search(rb"-----BEGIN [A-Z ]*" + kind + rb"-----", pem):
-        raise InvalidInput(f"TLS file {os.fspath(path)} holds no PEM {kind.decode().lower()}")
+        raise InvalidInput(f"TLS file {brief_path(path)} holds no PEM {kind.decode().lower()}")
     return pem

@@ -14,6 +14,7 @@ from slimserve import (
     InvalidInput,
     MessageTooLarge,
     Overloaded,
+    Retry,
     ServerError,
     ServingError,
     Unavailable,
@@ -113,9 +114,113 @@ def test_a_number_is_no_file_whose_descriptor_is_closed() -> None:
 
 
 def test_numpys_numbers_are_numbers() -> None:
-    with Server() as server, Client(server.address, model="model", version=np.int64(1)) as client:  # type: ignore[arg-type]
+    retry = Retry(attempts=np.int64(3), backoff=np.float32(0.1), budget=np.float32(0.5))  # type: ignore[arg-type]
+    with (
+        Server() as server,
+        Client(server.address, model="model", version=np.int64(1), retry=retry) as client,  # type: ignore[arg-type]
+    ):
+        client.wait_until_ready(20, replicas=np.int64(1))  # type: ignore[arg-type]
         assert client.classify(PIXELS, timeout=np.float32(20)).model_version == 1
         assert len(list(client.stream([PIXELS], concurrency=np.int64(2)))) == 1
+        whole = client.segment(LARGE).label_map
+        for kind in (np.uint8, np.uint16, np.uint64):
+            cut = client.segment(LARGE, tile=kind(160), overlap=kind(32), tiles_at_once=kind(200))
+            assert cut.label_map.shape == whole.shape
+
+
+# What may lie in a variable that was mixed up, too long to be read in a message.
+MIXED_UP = {
+    "text": "x" * 100_000,
+    "bytes": b"x" * 100_000,
+    "list": [0] * 100_000,
+    "key": {"a" * 100_000: 1},
+    "value": {"x": "y" * 100_000},
+    "array": np.zeros((500, 500)),
+    "surrogates": "\ud800" * 100_000,
+    "digits": 10**5000,
+    "type": object,
+}
+CALLS: dict[str, Callable[[Client, Any], object]] = {
+    **{
+        name: lambda client, given, name=name: client.segment(LARGE, **{name: given})
+        for name in (
+            "tile",
+            "overlap",
+            "tiles_at_once",
+            "progress",
+            "classes",
+            "groups",
+            "timeout",
+            "metadata",
+        )
+    },
+    **{
+        name: lambda client, given, name=name: list(client.stream([PIXELS], **{name: given}))
+        for name in ("task", "concurrency")
+    },
+    "image": lambda client, given: client.classify(given),
+    "image of a list": lambda client, given: client.classify([given]),
+    "inputs": lambda client, given: client.predict(given),
+    "input": lambda client, given: client.predict({"x": given}),
+    "signature": lambda client, given: client.predict({"x": PIXELS}, signature=given),
+    "outputs": lambda client, given: client.predict({"x": PIXELS}, outputs=given),
+    "output": lambda client, given: client.predict({"x": PIXELS}, outputs=[given]),
+    "wait": lambda client, given: client.wait_until_ready(given),
+    "replicas": lambda client, given: client.wait_until_ready(1, replicas=given),
+    **{
+        name: lambda client, given, name=name: Retry(**{name: given})
+        for name in ("attempts", "backoff", "budget", "on")
+    },
+    **{
+        name: lambda client, given, name=name: Client(**{"server": "localhost:1", "model": "m", name: given})
+        for name in ("server", "model", "version", "version_label", "timeout", "tls", "token", "compression")
+    },
+    **{
+        f"{name} of a client": lambda client, given, name=name: Client(
+            **{"server": "localhost:1", "model": "m", name: given}
+        )
+        for name in ("connect_timeout", "retry", "metadata", "interceptors", "proxy")
+    },
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_no_argument_makes_a_message_too_long_to_read_or_an_error_of_another_kind(
+    call: Callable[[Client, Any], object],
+) -> None:
+    lengths = {}
+    with Server() as server, Client(server.address, model="model", timeout=5) as client:
+        for what, given in MIXED_UP.items():
+            try:
+                call(client, given)
+            except ServingError as error:
+                lengths[what] = len(str(error))
+    assert {what: length for what, length in lengths.items() if length > 1000} == {}
+
+
+def test_the_outputs_of_an_iterator_are_the_ones_asked_for() -> None:
+    with Server() as server, Client(server.address, model="model") as client:
+        names = iter(["label_map"])
+        assert list(client.predict({"images": PIXELS[None]}, outputs=names)) == ["label_map"]  # type: ignore[arg-type]
+
+
+class Unready:
+    """As a tensor of PyTorch that has a gradient."""
+
+    def __array__(self, *arguments: object, **options: object) -> np.ndarray:
+        raise RuntimeError("call detach() first")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (Unready(), "input 'images' is not a tensor: call detach"),
+        (np.ma.array(PIXELS[None], mask=True), "masked array: .*filled"),
+    ],
+)
+def test_what_does_not_become_a_tensor_is_named(given: Any, words: str) -> None:
+    with Client("localhost:1", model="m") as client, pytest.raises(InvalidInput, match=words):
+        client.predict({"images": given})
 
 
 @pytest.mark.parametrize("opacity", [1.5, -0.1, "half", None])

@@ -89,6 +89,19 @@ def test_bytes_of_a_file_are_taken_whatever_holds_them(kind: Callable[[bytes], A
     assert prepare(*named).encoded == encoded("PNG")
 
 
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="strings of any length came with NumPy 2")
+def test_an_array_of_texts_is_a_list_of_paths() -> None:
+    texts = np.array(["cat.jpg", "dog.jpg"], np.dtypes.StringDType())
+    assert [image for _, image in list_images(texts)[0]] == ["cat.jpg", "dog.jpg"]
+
+
+def test_a_text_longer_than_a_path_is_cut() -> None:
+    given = "/".join(["a" * 60] * 2000)
+    with pytest.raises(InvalidInput) as refused:
+        prepare(*list_images(given)[0][0])
+    assert len(str(refused.value)) < 250
+
+
 def test_a_path_of_numpy_is_a_path(tmp_path: Path) -> None:
     (tmp_path / "cat.png").write_bytes(encoded("PNG"))
     assert prepare(*list_images(np.str_(tmp_path / "cat.png"))[0][0]).encoded == encoded("PNG")

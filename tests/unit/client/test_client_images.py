@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,23 @@ def test_pillow_images_become_rgb(mode: str, expected: list[int]) -> None:
     assert np.abs(pixels[0, 0].astype(int) - expected).max() <= 2
 
 
+def test_a_premultiplied_pillow_image_becomes_rgb() -> None:
+    pixels = prepare("x", Image.new("LA", (2, 2), (100, 255)).convert("La")).pixels
+    assert pixels is not None
+    assert pixels[0, 0].tolist() == [100, 100, 100]
+
+
+def test_a_pillow_image_that_several_threads_send_is_read_once() -> None:
+    """Pillow reads a file when its pixels are asked for, and is no help where two threads ask."""
+    expected = np.random.default_rng(5).integers(0, 256, (900, 900, 3), np.uint8)
+    data = encoded(expected, "PNG", turned=3)
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            image = Image.open(io.BytesIO(data))
+            for prepared in pool.map(prepare, ["x"] * 8, [image] * 8):
+                np.testing.assert_array_equal(prepared.pixels, expected[::-1, ::-1])
+
+
 def test_16_bit_gray_keeps_its_high_byte() -> None:
     image = Image.fromarray(np.array([[0, 0x1234, 0xFFFF]], np.uint16))
     pixels = prepare("x", image).pixels
@@ -111,6 +129,12 @@ def test_a_turned_pillow_image_is_sent_upright(scene_pixels: np.ndarray) -> None
     image = Image.open(io.BytesIO(encoded(scene_pixels, "PNG", 6)))
     pixels = prepare("x", image).pixels
     np.testing.assert_array_equal(pixels, np.rot90(scene_pixels, -1))
+
+
+def released() -> memoryview:
+    view = memoryview(b"a file")
+    view.release()
+    return view
 
 
 @pytest.mark.parametrize(
@@ -134,6 +158,7 @@ def test_a_turned_pillow_image_is_sent_upright(scene_pixels: np.ndarray) -> None
         (3.5, "float"),
         (Image.new("F", (2, 2)), "mode F"),
         (Image.new("RGB", (0, 2)), "no pixels"),
+        (released(), "cannot be read: .*released"),
     ],
 )
 def test_what_is_no_image_is_refused_with_what_to_do(image: Any, message: str) -> None:
