@@ -38,10 +38,10 @@ class Ahead:
         size = self._company.size if self._company else self._size
         return 0 if self._ended or self._taken + size > self._room else size
 
-    def took(self, pieces: int, of: int) -> None:
-        """Note that so many of so many were taken: fewer where there are no more."""
+    def took(self, pieces: int, *, ended: bool) -> None:
+        """Note that so many were taken, and whether there are no more."""
         self._taken += pieces
-        self._ended = pieces < of
+        self._ended = ended
 
     def handed_back(self, pieces: int) -> None:
         """Note that so many were handed back."""

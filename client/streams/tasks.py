@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import (
     AsyncGenerator,
@@ -13,7 +14,7 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from .ahead import Ahead
 
@@ -21,6 +22,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _END = object()
+_COMPANY = 0.01  # seconds that images wait for others to travel with
 
 
 async def each(
@@ -30,49 +32,101 @@ async def each(
     *,
     ordered: bool,
 ) -> AsyncGenerator[R, None]:
-    """Do as `threads.each`; when it ends early, the tasks under way are cancelled and waited for."""
-    iterator, place = _read(items), itertools.count()
-    slots = asyncio.Semaphore(ahead.most_requests)
+    """Do as `threads.each`; when it ends early, the tasks under way are cancelled and waited for.
+
+    Results are handed back while the next item is waited for: it may depend on them.
+    """
+    slots, room = asyncio.Semaphore(ahead.most_requests), asyncio.Event()
     under_way: dict[asyncio.Task[Sequence[R]], None] = {}  # a set, in order
+    ended: asyncio.Queue[asyncio.Task[Any]] = asyncio.Queue()
 
     async def work_in_turn(group: list[tuple[int, T]]) -> Sequence[R]:
         async with slots:
             return await work(group)
 
-    async def begin() -> None:
-        while size := ahead.next_size():
-            group: list[tuple[int, T]] = []
-            while len(group) < size and (item := await anext(iterator, _END)) is not _END:
-                group.append((next(place), cast("T", item)))
-            ahead.took(len(group), size)
-            if group:
-                under_way[asyncio.create_task(work_in_turn(group))] = None
+    async def feed() -> None:
+        place, is_last = itertools.count(), False
+        async with contextlib.aclosing(_Reader(items)) as reader:
+            while not is_last:
+                while not (size := ahead.next_size()):
+                    room.clear()
+                    await room.wait()
+                taken, is_last = await reader.take(size)
+                ahead.took(len(taken), ended=is_last)
+                if taken:
+                    task = asyncio.create_task(work_in_turn([(next(place), item) for item in taken]))
+                    under_way[task] = None
+                    task.add_done_callback(ended.put_nowait)
 
+    waiting: set[asyncio.Task[Sequence[R]]] = set()  # ended, behind one that has not
+
+    def to_hand_back() -> asyncio.Task[Sequence[R]] | None:
+        first = next(iter(under_way if ordered else waiting), None)
+        return first if first in waiting else None
+
+    feeder = asyncio.create_task(feed())
+    feeder.add_done_callback(ended.put_nowait)
     try:
-        await begin()
-        while under_way:
-            waited_for = [next(iter(under_way))] if ordered else under_way
-            done, _ = await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                results = task.result()
-                del under_way[task]
-                for result in results:
+        while under_way or not feeder.done():
+            task = await ended.get()
+            if task is feeder:
+                feeder.result()
+                continue
+            waiting.add(task)
+            while ready := to_hand_back():
+                waiting.remove(ready)
+                del under_way[ready]
+                for result in ready.result():
                     ahead.handed_back(1)
-                    await begin()
+                    room.set()
+                    await asyncio.sleep(0)  # the next request begins before the caller goes on
                     yield result
+        feeder.result()
     finally:
-        for task in under_way:
+        tasks = [feeder, *under_way]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Reader(Generic[T]):
+    """Reads groups of items without blocking the event loop: an iterator, which may block, in a thread."""
+
+    def __init__(self, items: Iterable[T] | AsyncIterable[T]) -> None:
+        self._there = iter(items) if isinstance(items, Sequence) else None
+        self._items = _read(items)
+        self._next: asyncio.Future[T] | None = None  # an item that others did not wait for
+
+    async def take(self, size: int) -> tuple[list[T], bool]:
+        """Take so many, fewer where the next does not come soon; and tell whether there are no more."""
+        if self._there is not None:
+            taken = list(itertools.islice(self._there, size))
+            return taken, len(taken) < size
+        taken = []
+        while len(taken) < size:
+            if self._next is None:
+                self._next = asyncio.ensure_future(anext(self._items, cast("T", _END)))
+            if taken:
+                await asyncio.wait({self._next}, timeout=_COMPANY)
+                if not self._next.done():
+                    return taken, False
+            item = await self._next
+            self._next = None
+            if item is _END:
+                return taken, True
+            taken.append(item)
+        return taken, False
+
+    async def aclose(self) -> None:
+        """End what is being read."""
+        if self._next:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
 
 
 async def _read(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
-    """Read any iterable without blocking the event loop: an iterator, which may block, in a thread."""
     if isinstance(items, AsyncIterable):
         async for item in items:
-            yield item
-    elif isinstance(items, Sequence):
-        for item in items:
             yield item
     else:
         iterator = iter(items)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import itertools
+import logging
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
-from typing import TypeVar
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
 
 from .ahead import Ahead
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_PATIENCE = 10.0  # seconds that threads have to end, where they are not wanted any more
+
+log = logging.getLogger("slimserve")
 
 
 def each(
@@ -32,48 +38,106 @@ def each(
     closed or by Ctrl-C, `end` is called to end what is under way, and no thread is left.
     """
     iterator = enumerate(items)
-    under_way: dict[Future[Sequence[R]], None] = {}  # a set, in order
-    # Ctrl-C may stop the waiting for this queue, which is of C, and no lock stays held, as that of a Future would.
-    done: SimpleQueue[Future[Sequence[R]]] = SimpleQueue()
-    waiting: set[Future[Sequence[R]]] = set()  # done, behind one that is not
-    with ThreadPoolExecutor(ahead.most_requests, "slimserve") as pool:
+    under_way: dict[int, None] = {}  # by the place of a group's first item: a set, in order
+    waiting: dict[int, Sequence[R] | _Failed] = {}  # done, behind one that is not
+    team = _Team(work, ahead.most_requests)
 
-        def submit(group: list[tuple[int, T]]) -> None:
-            future = pool.submit(work, group)
-            under_way[future] = None
-            future.add_done_callback(done.put)
+    def begin() -> None:
+        while size := ahead.next_size():
+            group = list(itertools.islice(iterator, size))
+            ahead.took(len(group), ended=len(group) < size)
+            if group:
+                under_way[group[0][0]] = None
+                team.submit(group, len(under_way))
 
-        def begin() -> None:
-            while size := ahead.next_size():
-                group = list(itertools.islice(iterator, size))
-                ahead.took(len(group), size)
-                if group:
-                    _before_ctrl_c(functools.partial(submit, group))
+    def next_done() -> Sequence[R]:
+        first = next(iter(under_way)) if ordered else None
+        while first not in waiting:
+            place, outcome = team.done.get()
+            waiting[place] = outcome
+            first = first if ordered else place
+        del under_way[first]
+        outcome = waiting.pop(first)
+        if isinstance(outcome, _Failed):
+            raise outcome.error
+        return outcome
 
-        def next_done() -> Future[Sequence[R]]:
-            if not ordered:
-                return done.get()
-            first = next(iter(under_way))
-            while first not in waiting:
-                waiting.add(done.get())
-            waiting.remove(first)
-            return first
-
-        try:
-            begin()
-            while under_way:
-                future = next_done()
-                results = future.result()
-                del under_way[future]
-                for result in results:
-                    ahead.handed_back(1)
-                    begin()
-                    yield result
-        except BaseException:
-            for future in under_way:
-                future.cancel()
+    try:
+        begin()
+        while under_way:
+            for result in next_done():
+                ahead.handed_back(1)
+                begin()
+                yield result
+    except BaseException:
+        if not sys.is_finalizing():  # when nothing runs any more that could be ended, or waited for
+            team.forget()
             end()
-            raise
+        raise
+    finally:
+        if not sys.is_finalizing():
+            team.leave()
+
+
+class _Failed:
+    """What was raised in place of results."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class _Team(Generic[T, R]):
+    """Threads that do the work for one group after the other.
+
+    An executor of `concurrent.futures` has the interpreter wait, when it ends, for all that was submitted, and its
+    threads cannot leave it: the garbage collector may close a generator in whichever thread it runs.
+    """
+
+    def __init__(self, work: Callable[[list[tuple[int, T]]], Sequence[R]], most: int) -> None:
+        self._work = work
+        self._most = most
+        self._threads: list[threading.Thread] = []
+        # Queues of C: Ctrl-C and the garbage collector leave no lock of theirs held.
+        self._to_do: SimpleQueue[list[tuple[int, T]] | None] = SimpleQueue()
+        self.done: SimpleQueue[tuple[int, Sequence[R] | _Failed]] = SimpleQueue()
+        """The place of a group's first item, and its results."""
+
+    def submit(self, group: list[tuple[int, T]], under_way: int) -> None:
+        """Have the work done for a group, one of so many under way."""
+        self._to_do.put(group)
+        if len(self._threads) < min(self._most, under_way):
+            _before_ctrl_c(self._start)
+
+    def forget(self) -> None:
+        """Do no work for groups that have waited for a thread."""
+        with contextlib.suppress(Empty):
+            while True:
+                self._to_do.get_nowait()
+
+    def leave(self) -> None:
+        """End the threads, and wait for it."""
+        until = time.monotonic() + _PATIENCE
+        others = [thread for thread in self._threads if thread is not threading.current_thread()]
+        for _ in self._threads:
+            self._to_do.put(None)
+        for thread in others:
+            thread.join(max(until - time.monotonic(), 0.0))
+        if left := sum(thread.is_alive() for thread in others):
+            log.info("%d threads still read or prepare an image, and end after that", left)
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name=f"slimserve_{len(self._threads)}", daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _run(self) -> None:
+        while group := self._to_do.get():
+            place = group[0][0]
+            try:
+                self.done.put((place, self._work(group)))
+            except BaseException as error:
+                self.done.put((place, _Failed(error)))
+            del group  # whose images nobody may want any more
 
 
 def _before_ctrl_c(do: Callable[[], None]) -> None:

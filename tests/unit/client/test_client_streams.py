@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 from slimserve import AsyncClient, Client, InvalidInput, ServerError, StreamItem
 from slimserve.streams.company import Company
+from slimserve.tasks.tensors import read_classifications
 from slimserve.testing import Call, Delay, Model, Server, Status
 
 TASKS = ("classify", "segment", "analyze")
@@ -168,6 +171,35 @@ async def test_an_asynchronous_iterator_is_read_no_further(numbered: Server) -> 
                 break
 
 
+@pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "as_answered"])
+@pytest.mark.parametrize("outstanding", [1, 2])
+async def test_an_answer_does_not_wait_for_an_image_that_waits_for_it(
+    numbered: Server, ordered: bool, outstanding: int
+) -> None:
+    """As where each image is sent by someone who has seen the answer to the one before."""
+    sent: asyncio.Queue[np.ndarray] = asyncio.Queue()
+
+    async def images() -> AsyncIterator[np.ndarray]:
+        while True:
+            yield await sent.get()
+
+    async def answer() -> None:
+        stream = client.stream(images(), concurrency=8, ordered=ordered)
+        async with contextlib.aclosing(stream) as items:
+            numbers = iter(range(180))  # more than after which several images are tried in one request
+            for _ in range(outstanding):
+                sent.put_nowait(picture(next(numbers)))
+            async for item in items:
+                assert number_of(item) == item.index
+                if item.index == 170:
+                    return
+                sent.put_nowait(picture(next(numbers)))
+
+    async with AsyncClient(numbered.address, model="model") as client:
+        await asyncio.wait_for(answer(), 60)
+        assert len(asyncio.all_tasks()) == 1
+
+
 def test_items_that_are_handed_out_are_forgotten(numbered: Server) -> None:
     seen: list[weakref.ref[Any]] = []
     with Client(numbered.address, model="model") as client:
@@ -204,6 +236,63 @@ def test_a_stream_that_is_left_cancels_its_calls_and_ends_its_threads(numbered: 
         assert all(ended.acquire(timeout=20) for _ in range(5))  # none waits for its answer any more
         numbered.heal()
         assert client.classify(picture(7)).top.id == 7
+
+
+def test_a_stream_that_the_garbage_collector_ends_in_one_of_its_threads_leaves_none(
+    numbered: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A generator in a cycle is closed in whichever thread the collector runs, its own included."""
+    collected = threading.Event()
+
+    def read_and_collect(*arguments: Any) -> Any:
+        if is_dropped.is_set():
+            gc.collect()
+            collected.set()
+        return read_classifications(*arguments)
+
+    is_dropped = threading.Event()
+    monkeypatch.setattr("slimserve.tasks.classify.read_classifications", read_and_collect)
+    raised: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", raised.append)
+
+    def drop(client: Client) -> None:
+        cycle: dict[str, Any] = {}
+        cycle["itself"], cycle["stream"] = cycle, client.stream(iter([picture(1)] * 9), concurrency=2)
+        next(cycle["stream"])
+        numbered.fail(Delay(0.2))
+
+    gc.disable()
+    try:
+        with Client(numbered.address, model="model") as client:
+            drop(client)
+            is_dropped.set()
+            assert collected.wait(20)
+    finally:
+        gc.enable()
+    for thread in threading.enumerate():
+        if thread.name in our_threads():
+            thread.join(20)
+    assert (our_threads(), raised) == ([], [])
+
+
+def test_a_process_that_ends_with_a_stream_open_does_not_wait_for_its_answers(numbered: Server) -> None:
+    program = """
+import sys, numpy, slimserve
+client = slimserve.Client(sys.argv[1], model="model")
+stream = client.stream([numpy.zeros((4, 4, 3), numpy.uint8)] * 50, concurrency=4, ordered=False)
+next(stream)
+sys.exit("stopped")
+"""
+    is_first = iter([True])
+
+    def hold(call: Call) -> None:
+        if not next(is_first, False):
+            call.wait(3600)
+
+    numbered.fail(hold)
+    command = [sys.executable, "-c", program, numbered.address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=40)
+    assert (done.returncode, done.stderr) == (1, "stopped\n")
 
 
 def test_what_the_iterator_raises_is_raised_and_nothing_is_left(numbered: Server) -> None:
