@@ -145,9 +145,13 @@ def _check_limits(plan: Plan) -> None:
     least = plan.network.least_side**2 if options.geometry == "valid" else 1
     if not least <= options.max_pixels <= _MOST_PIXELS:
         raise ExportError(f"--max-pixels must lie between {least} and {_MOST_PIXELS}")
-    if options.max_request_pixels < options.max_pixels:
+    if options.max_images > _MOST_PIXELS:
+        raise ExportError(f"--max-images must be {_MOST_PIXELS} at most")
+    largest = max(options.max_pixels, options.crop**2)
+    if options.max_request_pixels < largest:
+        of = "--max-pixels" if largest == options.max_pixels else "--crop"
         raise ExportError(
-            f"--max-request-pixels must be {options.max_pixels} or more, as one image may have so many (--max-pixels)"
+            f"--max-request-pixels must be {largest} or more, as one image may have so many ({of})"
         )
 
 

@@ -1,8 +1,7 @@
-"""How the commands of this room begin and end: arguments, TensorFlow's import, exit codes, Ctrl-C."""
+"""How the commands of this room begin and end: TensorFlow's import, exit codes, Ctrl-C."""
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import signal
@@ -17,21 +16,6 @@ SERVE_COMMAND = "slimserve up" if __package__.startswith("slimserve") else "pyth
 """What serves an export: where slimserve is installed, and in a checkout."""
 
 _interrupts: list[int] = []  # signals that came while a command ran
-
-
-def whole_number(least: int) -> Callable[[str], int]:
-    """Return what reads a whole number of at least `least`, and refuses others in words."""
-
-    def read(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(f"must be a whole number, {least} or more, not {text!r}")
-        return number
-
-    return read
 
 
 def import_tensorflow() -> None:
@@ -106,6 +90,8 @@ def run_command(act: Callable[[], None], *, undone: Callable[[], str], debug: bo
 def _line(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"{error.name} is not installed: pip install '.[export]' in the clone"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
     return str(error) or "there is not enough memory"
 
 

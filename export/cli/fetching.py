@@ -12,21 +12,23 @@ from ..checkpoint.published.download import fetch
 from ..checkpoint.published.table import ARCHIVE, PUBLISHED, Published, find_published
 from ..errors import ExportError
 from .command_line import run_command
+from .parser import Parser
 
 FOLDER = Path("checkpoints")
 _DESCRIPTION = """\
 Fetch a checkpoint that slim's or DeepLab's authors published, from their public archive. What was cut off goes on where
 it ended. Its address, size and SHA-256 are kept beside it, and stand in the record of each export of it."""
 
+_ELSEWHERE = {
+    **dict.fromkeys(("out", "output", "output-dir", "o", "dir"), "--into DIR says where it is put"),
+    **dict.fromkeys(("ckpt", "name", "model-name", "net"), "the name stands without an option"),
+    "all": "one is fetched at a time, and --list shows their names",
+}
+
 
 def main(argv: list[str], prog: str) -> int:
     """Fetch as the command line says; return the exit code: 0, 1 for an error, 2 for usage, 130 for Ctrl-C."""
-    parser = argparse.ArgumentParser(
-        prog=f"{prog} fetch",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(f"{prog} fetch", _DESCRIPTION, elsewhere=_ELSEWHERE)
     parser.add_argument("name", nargs="?", metavar="NAME", help="such as vgg_16 or mobilenet_v1_1.0_224")
     parser.add_argument("--list", action="store_true", help="show all names")
     parser.add_argument(
@@ -39,7 +41,7 @@ def main(argv: list[str], prog: str) -> int:
         help="a copy of the archive with the same paths (default: %(default)s)",
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(argv)
+    options = parser.parse(argv)
     if options.list == bool(options.name):
         parser.error("give the NAME of a checkpoint, or --list")
     return run_command(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ExportError
 from .command_line import import_tensorflow, run_command
 from .fetching import checkpoint_named
+from .parser import Parser
 
 if TYPE_CHECKING:
     from ..checkpoint.contents import Checkpoint
@@ -22,15 +23,18 @@ _DESCRIPTION = """\
 Say what a checkpoint holds: its network, classes, sets of weights, step and number types, what is missing or left over
 and why it does not matter, and what an export would do. Nothing is written."""
 
+_ELSEWHERE = {
+    **dict.fromkeys(
+        ("ckpt", "checkpoint", "checkpoint-path", "input-checkpoint"),
+        "the checkpoint stands without an option",
+    ),
+    **dict.fromkeys(("out", "precision", "target"), "it is an option of an export, and nothing is written"),
+}
+
 
 def main(argv: list[str], prog: str) -> int:
     """Inspect as the command line says; return the exit code: 0, 1 for an error, 2 for usage, 130 for Ctrl-C."""
-    parser = argparse.ArgumentParser(
-        prog=f"{prog} inspect",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(f"{prog} inspect", _DESCRIPTION, elsewhere=_ELSEWHERE)
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="whatever --ckpt takes")
     parser.add_argument("--net", metavar="NETWORK", help="the network that it shall be")
     parser.add_argument("--scope", metavar="PREFIX", help="below which the network's variables are")
@@ -38,7 +42,7 @@ def main(argv: list[str], prog: str) -> int:
     parser.add_argument("--labels", metavar="FILE", help="the class names that an export would get")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(argv)
+    options = parser.parse(argv)
     return run_command(
         lambda: _inspect(options, prog), undone=lambda: "nothing was written", debug=options.debug
     )

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..cli.command_line import import_tensorflow, run_command, whole_number
+from ..cli.command_line import import_tensorflow, run_command
+from ..cli.parser import Parser, whole_number
 from ..errors import ExportError
 
 _DESCRIPTION = """\
@@ -25,21 +26,22 @@ _EPILOG = """\
 example:
   python -m export.demo vgg_16.ckpt && python -m export --ckpt vgg_16.ckpt"""
 
+_ELSEWHERE = {
+    **dict.fromkeys(
+        ("out", "output", "o", "ckpt", "checkpoint"), "the file to write stands without an option"
+    ),
+    **dict.fromkeys(("classes", "num-classes"), "it knows ten textures"),
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write as the command line says; return the exit code: 0, 1 for an error, 2 for usage, 130 for Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse(arguments)
     return run_command(lambda: _write(options), undone=lambda: "nothing was written", debug=options.debug)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m export.demo",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _parser() -> Parser:
+    parser = Parser("python -m export.demo", _DESCRIPTION, _EPILOG, _ELSEWHERE)
     parser.add_argument(
         "checkpoint", type=Path, metavar="CHECKPOINT", help="the file to write, or the V2 prefix"
     )

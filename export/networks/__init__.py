@@ -1,5 +1,6 @@
 """The networks that can be exported: a page for each family, found by name."""
 
+import difflib
 import importlib
 import pkgutil
 
@@ -27,5 +28,9 @@ def find_network(name: str) -> Network:
         ExportError: no such network; the message lists those there are.
     """
     if name not in NETWORKS:
-        raise ExportError(f"unknown network {name!r}: choose one of {', '.join(sorted(NETWORKS))}")
+        near = difflib.get_close_matches(name.lower(), NETWORKS)
+        what = (
+            f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(sorted(NETWORKS))}"
+        )
+        raise ExportError(f"unknown network {name!r}: {what}")
     return NETWORKS[name]

@@ -43,6 +43,8 @@ def test_a_head_of_zeros_is_exported_with_a_warning(export: Callable[..., Any], 
         (["--max-pixels", 2**31], "--max-pixels must lie between 1 and 2147483647"),
         (["--geometry", "valid", "--max-pixels", 50_175], "--max-pixels must lie between 50176 and"),
         (["--max-request-pixels", 4_194_303], "--max-request-pixels must be 4194304 or more"),
+        (["--crop", 9000, "--preprocessing", "inception"], "--max-request-pixels must be 81000000 or more"),
+        (["--max-images", 2**31], "--max-images must be 2147483647 at most"),
     ],
 )
 def test_a_limit_that_no_image_could_keep_is_refused(

@@ -70,7 +70,16 @@ def fetch(
     archive, address = folder / published.file, published.address(mirror)
     if archive.is_file():
         return archive
-    folder.mkdir(parents=True, exist_ok=True)
+    if not address.startswith(("http://", "https://")):
+        raise ExportError(
+            f"the archive's address must start with https:// or http://, not {mirror}: --mirror"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(
+            f"cannot make the folder {folder}: {error.strerror}: choose another with --into"
+        ) from error
     part = archive.with_name(f"{archive.name}.part")
     failures = 0
     while True:

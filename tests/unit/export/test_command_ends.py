@@ -43,7 +43,7 @@ def run(then: str, *arguments: str, output: Path = Path(os.devnull)) -> tuple[in
         ("pass", 0, None),
         ("raise ExportError('the checkpoint is damaged')", 1, "error: the checkpoint is damaged"),
         ("raise MemoryError", 1, "error: there is not enough memory"),
-        ("open('/proc/self/mem/x')", 1, "error: [Errno 20] Not a directory: '/proc/self/mem/x'"),
+        ("open('/proc/self/mem/x')", 1, "error: /proc/self/mem/x: Not a directory"),
         ("raise KeyboardInterrupt", 130, "stopped: nothing was published"),
     ],
 )

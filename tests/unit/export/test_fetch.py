@@ -238,6 +238,28 @@ def test_an_unknown_name_is_answered_with_those_near(call: Call) -> None:
     assert "no published checkpoint is called 'vgg16': did you mean vgg_16 or" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--into", "file", "cannot make the folder file: File exists: choose another with --into"),
+        (
+            "--mirror",
+            "mirror.example.org",
+            "must start with https:// or http://, not mirror.example.org: --mirror",
+        ),
+        ("--mirror", "ftp://mirror.example.org", "must start with https:// or http://"),
+    ],
+)
+def test_a_place_that_can_be_none_is_told(
+    option: str, value: str, words: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    result = call(cli.main, "fetch", NAME, option, value)
+    assert result.returncode == 1
+    assert words in result.stderr
+
+
 @pytest.mark.parametrize("arguments", [[], ["vgg_16", "--list"]])
 def test_a_name_or_the_list_is_asked_for(arguments: list[str], call: Call) -> None:
     with pytest.raises(SystemExit) as caught:
