@@ -11,6 +11,7 @@ import errno
 import gzip
 import io
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -33,6 +34,8 @@ MOST_HEADER_BYTES = 16 << 20  # member headers, which tarfile holds in memory
 LARGEST_RATIO = 20  # unpacked to packed; trained weights reach about 1.1, pruned ones some 10, zeros 1000
 SMALLEST_LIMIT = 64 << 20  # bytes that any archive may unpack to
 MARGIN = 64 << 20  # bytes of disk left free
+
+_ARCHIVE = re.compile(r"\.(tar|tgz|zip|gz|bz2|xz|7z)$")
 
 Progress = Callable[[int, int], None]
 
@@ -61,7 +64,7 @@ def unpack(path: Path, cleanup: ExitStack, progress: Progress | None = None) -> 
     held = min(size, 512 * getattr(status, "st_blocks", size))
     limit = max(SMALLEST_LIMIT, LARGEST_RATIO * held)
     folder: Path | None = None
-    unpacked = 0
+    unpacked, archives = 0, []
     with _explained(path), path.open("rb") as packed:
         _refuse_other_than_tar(path, packed)
         stream = _Headers(_decompressed(packed))
@@ -74,13 +77,15 @@ def unpack(path: Path, cleanup: ExitStack, progress: Progress | None = None) -> 
                 data = tar.extractfile(member)
                 with stream.unlimited():
                     if data is None or not _is_part_of_checkpoint(member, data):
+                        archives += [member.name] if _ARCHIVE.search(member.name) else []
                         continue
                     folder = folder or _temporary_folder(path, member.size, cleanup)
                     for _ in _written(data, member, folder):
                         if progress:
                             progress(packed.tell(), size)
     if folder is None:
-        raise ExportError(f"{path} is an archive that holds no checkpoint")
+        within = f" but {archives[0]}: unpack it first (tar xf), then give that" if archives else ""
+        raise ExportError(f"{path} is an archive that holds no checkpoint{within}")
     return folder
 
 
@@ -129,10 +134,9 @@ def _refuse_other_than_tar(path: Path, packed: IO[bytes]) -> None:
         tarfile.TarInfo.frombuf(head[:512], "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
         name = path.name.removesuffix(".gz")
-        what = "holds a checkpoint" if starts_like_table(head) else described(head, name)
-        raise ExportError(
-            f"{path} is compressed by gzip but no tar archive, and {what}; unpack it (gunzip) and give the checkpoint"
-        ) from error
+        held = "holds a checkpoint; unpack it (gunzip) and give the checkpoint"
+        what = held if starts_like_table(head) else described(head, name)
+        raise ExportError(f"{path} is compressed by gzip but no tar archive, and {what}") from error
 
 
 def _refuse_dangerous(path: Path, member: tarfile.TarInfo, number: int) -> None:

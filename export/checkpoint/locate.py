@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from ..errors import ExportError
 from .foreign import described, what_it_is
 from .formats.checked_file import CheckedFile, FormatError
+from .formats.links import broken_link
 from .formats.sstable import Table, has_footer
 from .formats.v2 import DATA_FILE
 from .state_file import STATE_FILE, candidates, is_state, paths_in
@@ -71,7 +72,7 @@ def _named(path: Path) -> Located:
     if found := _by_its_name(path):
         return found
     if not path.exists():
-        raise ExportError(f"{path} does not exist{_similar(path)}")
+        raise ExportError(broken_link(path) or f"{path} does not exist{_similar(path)}")
     if not stat.S_ISREG(path.stat().st_mode):
         raise ExportError(f"{path} is neither a file nor a folder")
     if part := DATA_FILE.fullmatch(path.name):
@@ -156,6 +157,9 @@ def _bundle_of(path: Path, prefix: str) -> Located:
         raise ExportError(
             f"{path} is one part of a checkpoint: {prefix}.index is missing beside it; copy it too"
         )
+    parts = [DATA_FILE.fullmatch(entry.name) for entry in path.parent.iterdir()]
+    owners = {part[1] for part in parts if part and prefix.startswith(part[1])}
+    prefix = max(owners, key=len, default=prefix)
     raise ExportError(
         f"{path} is the index of a checkpoint, without .index at the end of its name: rename it to {prefix}.index, "
         f"beside its data {prefix}.data-00000-of-00001"
@@ -253,6 +257,11 @@ def _latest(state: Path, *, unpacked: bool) -> Located:
             if candidate.is_file() or _by_its_name(candidate):
                 found = _named(candidate)
                 elsewhere = candidate.parent.absolute() != state.parent.absolute()
+                if not elsewhere and there and _step(Path(there[0]).name) > _step(found.file.name):
+                    later = f"{there[0]} beside it has a later step: give that one to --ckpt if it is meant"
+                    found = found._replace(
+                        notes=(*found.notes, f"{state.name} names {found.file.name}; {later}")
+                    )
                 if not elsewhere and found.file.absolute() == (state.parent / name).absolute():
                     return found
                 which = found.file if elsewhere else f"{found.file.name} beside it"
@@ -274,6 +283,8 @@ def _similar(path: Path) -> str:
         prefixes = _prefixes(folder)
     except OSError as error:
         return f", or the folder {folder} may not be read: {error.strerror}"
+    if said := broken_link(path.with_name(f"{path.name}.index")):
+        return f": {said}"
     for entry in sorted(folder.iterdir()):
         if (part := DATA_FILE.fullmatch(entry.name)) and part[1] == path.name:
             return f": {entry.name} is there, but not {path.name}.index; copy it too"

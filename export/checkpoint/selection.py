@@ -18,6 +18,10 @@ _AUXILIARY = re.compile(r"(AuxLogits|aux_\d+/aux_logits)/")
 _STEPS = ("global_step", "beta1_power", "beta2_power")
 # tf.train's optimizers name what they keep of a variable after themselves. These are all that slim's training offers.
 _SLOT = re.compile(r"(Adadelta|Adagrad|Adam|Ftrl|Momentum|RMSProp)(_\d+)?")
+# What answers do not depend on, whatever lies above it: slim's evaluation does not restore it.
+_RANGE = re.compile(r"(^|/)\w*_quant/")  # act_quant/min, weights_quant/max
+_OF_TRAINING = re.compile(r"/renorm_(mean|stddev)(_weight)?$|/moving_(mean|variance)/(biased|local_step)$")
+_PRUNED = re.compile(r"/(\w*_)?(mask|threshold)$")
 
 UNKNOWN = "variables that the network never uses"
 OTHER_SET = "the other set of weights"
@@ -25,6 +29,8 @@ SLOTS = "what the optimizer keeps of each variable (Momentum, Adam, RMSProp), fo
 BESIDE = "tensors beside the variables, of no optimizer that slim has"
 AUXILIARY = "the auxiliary classifier, for training only"
 MEAN = "the mean colour, which the export subtracts anyway"
+RANGES = "ranges of training with quantization in mind, which float answers do not need"
+NORMALIZATION = "what batch normalization keeps besides its mean and variance, for training only"
 STEP = "the step, and the optimizer's own numbers"
 OUTSIDE = "variables outside of the network's scope"
 
@@ -44,8 +50,12 @@ def left_over(weights: NetworkWeights) -> Mapping[str, list[str]]:
 def _reason(name: str, prefix: str, own: set[str], owned: Sequence[str]) -> str:
     if name.removesuffix(AVERAGE) in own:
         return OTHER_SET
+    if _RANGE.search(name):
+        return RANGES
+    if _OF_TRAINING.search(name):
+        return NORMALIZATION
     if any(str(parent) in own for parent in PurePosixPath(name).parents):
-        return SLOTS if _SLOT.fullmatch(name.rpartition("/")[2]) else BESIDE
+        return SLOTS if _SLOT.fullmatch(name.removesuffix(AVERAGE).rpartition("/")[2]) else BESIDE
     if name.startswith(prefix) and _AUXILIARY.match(name, len(prefix)):
         return AUXILIARY
     if name == f"{prefix}mean_rgb":
@@ -70,6 +80,11 @@ def select(checkpoint: Checkpoint, place: Place, weights: WeightSet | None = Non
     """
     found = NetworkWeights(checkpoint, place, weights)
     left = left_over(found)
+    if RANGES in left:
+        found.notes += (
+            f"{len(left[RANGES])} ranges of training with quantization in mind are left out: answers are those of "
+            "slim's evaluation without --quantize, and are not rounded as in that training",
+        )
     if beside := left.get(BESIDE):
         found.notes += (
             f"{len(beside)} tensors that lie beside variables are not exported, such as {beside[0]}: where they are "
@@ -80,5 +95,18 @@ def select(checkpoint: Checkpoint, place: Place, weights: WeightSet | None = Non
         net = place.network.name
         raise ExportError(
             f"{checkpoint.path} is not {net} alone: it also has {listed(unknown)}, which {net} never uses"
+            f"{_why_unknown(unknown)}"
         )
     return found
+
+
+def _why_unknown(names: Sequence[str]) -> str:
+    """What variables that a network lacks say of the training, and what to do."""
+    if all(_PRUNED.search(name) for name in names):
+        return ": it was pruned, and its weights count only where their masks do; multiply them, and save the weights"
+    if all(name.endswith("/gamma") for name in names):
+        return (
+            ": batch normalization was trained with a scale, which slim's network has not; multiply each layer's "
+            "weights and moving_mean by its gamma, and save them without it"
+        )
+    return "; where its answers do not depend on them, save a checkpoint without them"

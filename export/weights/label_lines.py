@@ -1,17 +1,20 @@
-"""The lines of a labels file, whatever wrote it: numbers before or behind the names, synsets, CSV, JSON, quotes."""
+"""The lines of a labels file, whatever wrote it: numbers beside the names, synsets, CSV, YAML, JSON, Python, quotes."""
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..errors import ExportError
 
 _COLON = re.compile(r"(\d{1,6})\s*:(.*)")
 _SPACE = re.compile(r"(\d{1,6})\s+(\S.*)")
+_DASH = re.compile(r"(-) +(\S.*)")
 _SYNSET = re.compile(r"(n\d{8}) +(\S.*)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -25,12 +28,16 @@ def label_lines(text: str, source: str) -> tuple[list[str], str]:
     Raises:
         ExportError: the numbers are others, or the file is of a kind that is not read.
     """
-    if text.lstrip()[:1] in ("{", "[") and (found := _json(text, source)) is not None:
-        return found, "read as JSON"
+    if text.lstrip()[:1] in ("{", "["):
+        for how, load in (("JSON", json.loads), ("Python", ast.literal_eval)):
+            with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+                return _structure(load(text.strip()), how, source), f"read as {how}"
     lines = [line.strip(" \r") for line in text.rstrip("\r\n ").split("\n")]
     _refuse_other_kinds(lines, source)
-    if len(lines) > 1 and all(len(line) > 2 and line[0] == line[-1] and line[0] in "\"'" for line in lines):
-        return [line[1:-1] for line in lines], "read without the quotes"
+    if listed := _matches(_DASH, lines[1:] if lines[0].endswith(":") else lines):
+        return [_unquoted(name) for _, name in listed], "read as a list in YAML"
+    if len(lines) > 1 and all(_unquoted(line) != line for line in lines):
+        return [_unquoted(line) for line in lines], "read without the quotes"
     if synsets := _matches(_SYNSET, lines):
         return [f"{synset}\t{name}" for synset, name in synsets], "read as synsets and names"
     for rows, how in ((_columns(lines, "\t"), "a tab"), (_columns(lines, ","), "a comma")):
@@ -48,25 +55,31 @@ def label_lines(text: str, source: str) -> tuple[list[str], str]:
     return _without_colons(lines, source), ""
 
 
-def _json(text: str, source: str) -> list[str] | None:
-    """Read a list of names, or an object from number to name or to [identifier, name], as Keras has for ImageNet."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    pairs = list(enumerate(found)) if isinstance(found, list) else list(found.items())
-    named = [(str(number), _json_name(name)) for number, name in pairs]
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def _structure(found: Any, how: str, source: str) -> list[str]:
+    """Take a list of names, or an object from number to name or to [identifier, name], as Keras has for ImageNet.
+
+    Or from name to number, as Keras' class_indices and the label2id of others are.
+    """
+    ordered = isinstance(found, list | tuple)  # a set of Python has no order
+    pairs = list(found.items()) if isinstance(found, dict) else list(enumerate(found if ordered else ()))
+    if pairs and all(type(number) is int for _, number in pairs):
+        pairs = [(number, name) for name, number in pairs]
+    named = [(str(number), _name(name)) for number, name in pairs]
     if not named or not all(number.isdecimal() and name for number, name in named):
         raise ExportError(
-            f"{source} is JSON, but neither a list of names nor an object from each class's number to its name"
+            f"{source} is {how}, but neither a list of names nor an object from each class's number to its name"
         )
-    ordered = _by_number([(number, name or "") for number, name in named], source)
-    if isinstance(found, list) or not all(isinstance(name, list) for _, name in pairs):
-        return ordered
-    return [line.partition("\t")[2] for line in ordered]  # which has the identifier
+    lines = _by_number([(number, name or "") for number, name in named], source)
+    if not isinstance(found, dict) or not all(isinstance(name, list) for _, name in pairs):
+        return lines
+    return [line.partition("\t")[2] for line in lines]  # which has the identifier
 
 
-def _json_name(name: Any) -> str | None:
+def _name(name: Any) -> str | None:
     if isinstance(name, list) and len(name) == 2 and all(isinstance(part, str) and part for part in name):
         return "\t".join(name)
     return name if isinstance(name, str) and "\n" not in name else None

@@ -114,8 +114,8 @@ def _parse(text: str, classes: int, source: str) -> Labels:
         if "" in lines:
             raise ExportError(f"{source}, line {lines.index('') + 1} is empty: each class needs a name")
         raise ExportError(
-            f"{source} has {len(lines)} lines but the checkpoint has {classes} classes: one line a class is needed"
-            + _about_background(len(lines), classes)
+            f"{source} has {len(lines)} line{'s' * (len(lines) > 1)} but the checkpoint has {classes} classes: "
+            "one line a class is needed" + _about_background(len(lines), classes)
         )
     fields = [tuple(part.strip(" \r") for part in line.partition("\t")) for line in lines]
     firsts = [first for first, _, _ in fields]

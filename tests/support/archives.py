@@ -130,6 +130,10 @@ def no_checkpoint(path: Path, data: bytes) -> Path:
     return archive(path, member("README", b"nothing here"), member("model.ckpt", b""))
 
 
+def nested(path: Path, data: bytes) -> Path:
+    return archive(path, member("run/inner.tar.gz", data[::-1]))
+
+
 def two_checkpoints(path: Path, data: bytes) -> Path:
     return archive(path, member("a.ckpt", data), member("b.ckpt", data))
 

@@ -26,6 +26,7 @@ from .checked_file import (
     naming,
     pieces,
 )
+from .links import broken_link
 from .slices import Piece, pieces_of, require_whole, tensor_key
 from .sstable import Table
 from .tensor_spec import STRINGS, TensorSpec, tensor_spec
@@ -168,6 +169,8 @@ class V2Bundle:
 
     def _missing(self, path: Path, shard: int) -> str:
         """Say that a data file is missing, and which file beside it has its size: people rename downloads."""
+        if link := broken_link(path):
+            return link
         said = f"its data file {path.name} is missing"
         same = [
             entry.name

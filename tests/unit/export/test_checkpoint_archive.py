@@ -119,6 +119,10 @@ def test_a_damaged_checkpoint_in_an_archive_is_told_by_the_archives_name(
         (archives.nested_headers, "is a damaged archive"),
         (archives.many_members, "is refused: it has more than 1,000 members"),
         (archives.no_checkpoint, "is an archive that holds no checkpoint"),
+        (
+            archives.nested,
+            "holds no checkpoint but run/inner.tar.gz: unpack it first (tar xf), then give that",
+        ),
         (archives.two_checkpoints, "holds 2 checkpoints"),
         (archives.twice_the_same, "is in the archive twice"),
         (archives.truncated, "is a damaged archive"),

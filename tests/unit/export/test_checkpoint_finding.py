@@ -56,6 +56,19 @@ class TestStateFile:
         tensorflow_v2(tmp_path / "original" / "model.ckpt-3000", OLD)
         return tmp_path / "original" / "model.ckpt-3000"
 
+    def test_a_later_step_that_it_does_not_name_is_said(self, train: Path) -> None:
+        """As after a run that started again, or where it was copied before the training ended."""
+        tensorflow_v2(train / "model.ckpt-70", NEW)
+        tensorflow_v2(train / "model.ckpt-5000", OLD)
+        state(train, "model.ckpt-70")
+        assert is_new(train)
+        assert notes(train) == (
+            f"checkpoint names model.ckpt-70; {train / 'model.ckpt-5000'} beside it has a later step: give that one "
+            "to --ckpt if it is meant"
+        )
+        state(train, "model.ckpt-5000")
+        assert notes(train) == ""
+
     @pytest.mark.parametrize("write", [tensorflow_v1, tensorflow_v2])
     def test_what_lies_beside_it_comes_before_the_old_path(
         self, write: Callable[..., Path], original: Path, train: Path
@@ -201,6 +214,35 @@ class TestNames:
         assert refusal(train / "model.ckpt-3000").endswith(
             f"its data file {data} is missing; {name} beside it has the right size: rename it to {data}"
         )
+
+    @pytest.mark.parametrize("behind", [".txt", " (1)", ".1"])
+    def test_an_index_with_something_behind_its_suffix_is_to_be_called_as_its_data(
+        self, behind: str, train: Path
+    ) -> None:
+        tensorflow_v2(train / "model.ckpt-3000", NEW)
+        (train / "model.ckpt-3000.index").rename(train / f"model.ckpt-3000.index{behind}")
+        assert (
+            "rename it to model.ckpt-3000.index, beside its data model.ckpt-3000.data-00000-of-00001"
+            in refusal(train / f"model.ckpt-3000.index{behind}")
+        )
+
+    @pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
+    @pytest.mark.parametrize(
+        ("target", "advice"),
+        [
+            ("../.git/annex/objects/x", "run `git annex get`"),
+            ("/gone/model", "bring that file, or copy it here"),
+        ],
+    )
+    def test_a_link_that_leads_nowhere_is_told(
+        self, part: str, target: str, advice: str, train: Path
+    ) -> None:
+        tensorflow_v2(train / "model.ckpt-3000", NEW)
+        (train / f"model.ckpt-3000.{part}").unlink()
+        (train / f"model.ckpt-3000.{part}").symlink_to(target)
+        for given in ("", f".{part}"):
+            said = refusal(train / f"model.ckpt-3000{given}")
+            assert f"is a link to {target}, which is not there: {advice}" in said
 
     def test_a_renamed_index_is_told(self, train: Path) -> None:
         os.rename(train / "model.ckpt-3000.index", train / "model.ckpt-3000")

@@ -117,6 +117,34 @@ def test_a_layer_by_another_name_is_named_beside_what_it_stands_for(tmp_path: Pa
     )
 
 
+def test_a_layer_below_another_scope_is_named_too(tmp_path: Path) -> None:
+    kernel = TENSORS["vgg_16/fc8/weights"]
+    tensors = changed(vgg_16__fc8__weights=None, vgg_16__fc8__biases=None, head__fc8__weights=kernel)
+    tensors["/absolute"] = np.zeros((1, 1, 24, 5), np.float32)
+    assert "; head/fc8/weights has the shape of the first" in complaint(
+        tensorflow_v1(tmp_path / "model", tensors)
+    )
+
+
+def test_a_last_layer_without_biases_can_be_given_zeros(tmp_path: Path) -> None:
+    tensors = changed(vgg_16__fc8__biases=None, elsewhere__vector=np.zeros(5, np.float32))
+    assert complaint(tensorflow_v1(tmp_path / "model", tensors)).endswith(
+        "where it was trained without them, save zeros (beta, biases) or ones (gamma) by these names too"
+    )
+
+
+def test_names_of_tensors_in_place_of_variables_are_called_so(tmp_path: Path) -> None:
+    stored = {f"{name}:0": value for name, value in TENSORS.items()}
+    assert "its names end with :0, as tensors' do" in complaint(tensorflow_v1(tmp_path / "model", stored))
+
+
+def test_a_detector_is_called_one(tmp_path: Path) -> None:
+    backbone = changed(vgg_16__fc8__weights=None, vgg_16__fc8__biases=None)
+    stored = {f"FeatureExtractor/{name}": value for name, value in backbone.items()}
+    path = tensorflow_v1(tmp_path / "model", stored | {"BoxPredictor_0/x": np.zeros(2, np.float32)})
+    assert "it is a detector of the Object Detection API with a vgg_16 inside" in complaint(path)
+
+
 def test_variables_of_keras_below_slims_scope_are_called_so(tmp_path: Path) -> None:
     stored = {f"{name}/.ATTRIBUTES/VARIABLE_VALUE": value for name, value in TENSORS.items()}
     assert complaint(tensorflow_v1(tmp_path / "model", stored)).endswith(

@@ -14,8 +14,10 @@ from slimserve.export.checkpoint.selection import (
     AUXILIARY,
     BESIDE,
     MEAN,
+    NORMALIZATION,
     OTHER_SET,
     OUTSIDE,
+    RANGES,
     SLOTS,
     STEP,
 )
@@ -104,7 +106,10 @@ class TestSets:
         head = "InceptionV1/Logits/Conv2d_0c_1x1/biases"
         del raw[head]
         path = tensorflow_v2(folder / "model", raw | averages(raw))
-        assert refusal(path) == f"{path} lacks {head}: it is no complete inception_v1"
+        assert refusal(path) == (
+            f"{path} lacks {head}: it is no complete inception_v1; where it was trained without them, save zeros "
+            "(beta, biases) or ones (gamma) by these names too"
+        )
 
     def test_averages_by_another_name_are_not_taken_for_an_optimizers_and_it_is_said(
         self, folder: Path
@@ -231,6 +236,12 @@ def test_what_is_left_over_has_its_reason(folder: Path) -> None:
         f"{first}/Momentum": SLOTS,
         f"{first}/Adam_1": SLOTS,
         f"{first}/RMSProp": SLOTS,
+        f"{first}/Momentum/{AVERAGE}": SLOTS,
+        "InceptionV1/Conv2d_1a_7x7/act_quant/min": RANGES,
+        "InceptionV1/InceptionV1/Conv2d_1a_7x7/weights_quant/InceptionV1/weights_quant/max/biased": RANGES,
+        "InceptionV1/Conv2d_1a_7x7/BatchNorm/renorm_stddev_weight": NORMALIZATION,
+        "InceptionV1/Conv2d_1a_7x7/BatchNorm/moving_mean/biased": NORMALIZATION,
+        "InceptionV1/Conv2d_1a_7x7/BatchNorm/InceptionV1/moving_variance/local_step": NORMALIZATION,
         f"{first}/{AVERAGE}": OTHER_SET,
         "InceptionV1/AuxLogits/Conv2d_2b/weights": AUXILIARY,
         "InceptionV1/mean_rgb": MEAN,
@@ -241,6 +252,34 @@ def test_what_is_left_over_has_its_reason(folder: Path) -> None:
     path = tensorflow_v2(folder / "model", raw | dict.fromkeys(beside, np.zeros(2, np.float32)))
     found = Selected(path).left_over
     assert {name: reason for reason, names in found.items() for name in names} == beside
+
+
+def test_training_with_quantization_in_mind_exports_the_floats_and_says_so(folder: Path) -> None:
+    ranges = {f"InceptionV1/Mixed_3b/act_quant/{end}": np.float32(6) for end in ("min", "max")}
+    chosen = Selected(tensorflow_v2(folder / "model", tensors() | ranges))
+    assert set(chosen.values.values()) == {1.0}
+    assert chosen.notes.startswith("2 ranges of training with quantization in mind are left out: answers are")
+
+
+@pytest.mark.parametrize(
+    ("beside", "says"),
+    [
+        (
+            ("Conv2d_1a_7x7/mask", "Conv2d_1a_7x7/threshold"),
+            "it was pruned, and its weights count only where",
+        ),
+        (("Conv2d_1a_7x7/BatchNorm/gamma",), "multiply each layer's weights and moving_mean by its gamma"),
+        (
+            ("Logits_of_makes/weights",),
+            "where its answers do not depend on them, save a checkpoint without them",
+        ),
+    ],
+)
+def test_variables_of_another_training_say_which_and_what_to_do(
+    beside: tuple[str, ...], says: str, folder: Path
+) -> None:
+    more = {f"InceptionV1/{name}": np.ones(64, np.float32) for name in beside}
+    assert says in refusal(tensorflow_v2(folder / "model", tensors() | more))
 
 
 @pytest.mark.parametrize(
