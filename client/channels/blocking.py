@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import logging
 import sys
 import threading
 import time
@@ -17,17 +16,15 @@ import grpc
 from ..errors import InvalidInput, ServerError, ServingError
 from ..streams.ahead import Ahead
 from ..streams.stop import Stop
-from ..streams.threads import each
+from ..streams.threads import before_ctrl_c, each
 from .connections.connection import Channel, Connection
 from .connections.forks import begin_anew_after_fork
 from .replicas.replica import Replica, State
 from .replicas.service import Replicas
 from .steps import HEALTH, NOT_SERVING, Abandon, Ask, Attempt, Cancelled, Flow, Pause, Step, Together
-from .watch import watch
+from .watch import log_end_of_watch, watch
 
 T = TypeVar("T")
-
-log = logging.getLogger("slimserve")
 
 
 class Blocking:
@@ -42,7 +39,7 @@ class Blocking:
         self._interceptors = interceptors
         # A replica that nobody holds any more takes its channel with it.
         self._channels: weakref.WeakKeyDictionary[Replica, Channel] = weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may close a dropped client under this lock
         self._closed = threading.Event()
         self._watching = False
         begin_anew_after_fork(self)
@@ -50,8 +47,11 @@ class Blocking:
     def after_fork(self) -> object:
         """Begin anew in a forked process."""
         inherited, self._channels = self._channels, weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._watching = False
+        is_closed, self._closed = self._closed.is_set(), threading.Event()
+        if is_closed:
+            self._closed.set()
         self._replicas.after_fork()
         return inherited
 
@@ -89,15 +89,18 @@ class Blocking:
         if stop:
             stop.check()
         if isinstance(step, Attempt):
-            if len(self._replicas) > 1 and not self._watching:
+            if self._replicas.are_several and not self._watching:
                 self._watch()
-            method = self._channel(step.replica).method(step.method)
+            channel = self._channel(step.replica)
+            method = channel.method(step.method)
             try:
                 if stop:  # gRPC cannot cancel a call that blocks
                     call = method.future(step.request, timeout=step.timeout, metadata=step.metadata)
                     return bytes(stop.outcome(call))
                 answer: bytes = method(step.request, timeout=step.timeout, metadata=step.metadata)
             except ValueError as error:  # gRPC's way to say that the channel was closed a moment ago
+                if self._channels.get(step.replica) is channel:  # it was not: an interceptor raised this
+                    raise
                 raise Cancelled("the connection was closed") from error
             return answer
         if isinstance(step, Pause):
@@ -150,15 +153,17 @@ class Blocking:
 
     def _question(self, replica: Replica, step: Ask) -> Any:
         while True:
-            health = self._channel(replica).method(HEALTH)
+            channel = self._channel(replica)
             try:
-                return health.future(
+                return channel.method(HEALTH).future(
                     b"", timeout=step.seconds, metadata=step.metadata, wait_for_ready=step.patient
                 )
             except ValueError as error:  # as above
                 if self._closed.is_set():
                     words = "the call was cancelled: the client was closed"
                     raise ServerError(words, code=grpc.StatusCode.CANCELLED) from error
+                if self._channels.get(replica) is channel:
+                    raise
                 # Another thread has given this connection up: there is a new one.
 
     def _do_together(self, together: Together, stop: Stop | None) -> None:
@@ -176,20 +181,25 @@ class Blocking:
 
     def _watch(self) -> None:
         """Watch the replicas in a thread, which ends a second after the last call, or with the client."""
-        with self._lock:
-            if self._watching:
-                return
+
+        def start() -> None:
+            threading.Thread(target=self._keep_watch, name="slimserve watch", daemon=True).start()
             self._watching = True
-        threading.Thread(target=self._keep_watch, name="slimserve watch", daemon=True).start()
+
+        with self._lock:
+            if not self._watching:
+                before_ctrl_c(start)
 
     def _keep_watch(self) -> None:
-        try:
-            self.run(watch(self._replicas, self._connection.metadata))
-        # The client was closed, mostly; or token= has failed, which the calls will tell.
-        except Exception as error:
-            log.info("the replicas are watched no more: %s", type(error).__name__)
-        finally:
-            self._watching = False
+        goes_on = True
+        while goes_on:
+            try:
+                self.run(watch(self._replicas, self._connection.metadata))
+            except Exception as error:
+                log_end_of_watch(error)
+                goes_on = False
+            with self._lock:  # under which a call that has just begun sees this watch, or starts one
+                goes_on = self._watching = goes_on and self._replicas.is_in_use()
 
 
 def _adapt_to_gevent() -> None:

@@ -125,8 +125,8 @@ class _Call:
             if replica is None:
                 yield from self._pause()
                 continue
-            was_out = replica.is_out
             try:
+                was_out = replica.is_out
                 reply = None if was_out else (yield from self._attempt(replica))
             finally:
                 replicas.release(replica)

@@ -22,7 +22,7 @@ from .failures import failure_of
 from .replicas.replica import Replica, State
 from .replicas.service import Replicas
 from .steps import HEALTH, NOT_SERVING, Abandon, Ask, Attempt, Cancelled, Flow, Pause, Step, Together
-from .watch import watch
+from .watch import log_end_of_watch, watch
 
 T = TypeVar("T")
 
@@ -69,6 +69,7 @@ class NonBlocking:
     async def run(self, flow: Flow[T]) -> T:
         """Drive a flow: do each step that it yields, and hand it the outcome; its own work is done in a thread."""
         finished: list[T] = []
+        is_left = False
 
         def advance(resume: Callable[[], Step]) -> Step | None:
             try:
@@ -76,24 +77,28 @@ class NonBlocking:
             except StopIteration as stop:  # it cannot cross a future
                 finished.append(stop.value)
                 return None
+            finally:
+                if is_left:
+                    flow.close()
 
         resume = functools.partial(flow.send, None)  # type: ignore[arg-type]
-        while step := await asyncio.to_thread(advance, resume):
-            try:
-                resume = functools.partial(flow.send, await self._do(step))
-            except (grpc.RpcError, ServingError) as error:
-                resume = functools.partial(flow.throw, error)
-            except BaseException:
+        try:
+            while step := await asyncio.to_thread(advance, resume):
+                try:
+                    resume = functools.partial(flow.send, await self._do(step))
+                except (grpc.RpcError, ServingError) as error:
+                    resume = functools.partial(flow.throw, error)
+        except BaseException:
+            is_left = True
+            with contextlib.suppress(ValueError):  # its thread works on it, and closes it after that
                 flow.close()
-                raise
+            raise
         return finished[0]
 
     async def _do(self, step: Step) -> bytes:
         if isinstance(step, Attempt):
-            if len(self._replicas) > 1 and (self._watching is None or self._watching.done()):
-                self._watching = asyncio.create_task(
-                    self.run(watch(self._replicas, self._connection.metadata))
-                )
+            if self._replicas.are_several and (self._watching is None or self._watching.done()):
+                self._watching = asyncio.create_task(self._keep_watch())
             call = self._call(step.replica, step.method, step.request, step.timeout, step.metadata)
             return await _outcome(call)
         if isinstance(step, Pause):
@@ -129,18 +134,33 @@ class NonBlocking:
             else:
                 replica.health_is(grpc.StatusCode.OK, "", serving=answer != NOT_SERVING)
 
+        def asked(task: asyncio.Task[None]) -> None:
+            self._asking.discard(task)
+            if not task.cancelled():
+                task.exception()  # which is known then: it is raised below, or nobody waits for it any more
+
         tasks = {asyncio.create_task(ask(replica)) for replica in step.replicas}
         self._asking |= tasks
         for task in tasks:
-            task.add_done_callback(self._asking.discard)
+            task.add_done_callback(asked)
         loop = asyncio.get_running_loop()
         until, pending = loop.time() + step.seconds + 0.1, tasks
         while pending and loop.time() < until:
-            _, pending = await asyncio.wait(
+            done, pending = await asyncio.wait(
                 pending, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED
             )
+            for task in done:
+                if not task.cancelled():  # as by close()
+                    task.result()
             if step.first and any(replica.state is State.UP for replica in step.replicas):
                 return
+
+    async def _keep_watch(self) -> None:
+        """Watch the replicas in a task, which ends a second after the last call, or with the client."""
+        try:
+            await self.run(watch(self._replicas, self._connection.metadata))
+        except Exception as error:
+            log_end_of_watch(error)
 
     async def _do_together(self, together: Together) -> None:
         async def work(flows: list[tuple[int, Flow[None]]]) -> list[None]:

@@ -19,14 +19,20 @@ from .steps import Abandon, Ask, Flow, Metadata, Pause
 log = logging.getLogger("slimserve")
 
 
+def log_end_of_watch(error: Exception) -> None:
+    """Say why: the client was closed, mostly; or token= has failed, which the calls will tell."""
+    log.info("the replicas are watched no more: %s", type(error).__name__)
+
+
 def watch(replicas: Replicas, metadata: Callable[[], Metadata]) -> Flow[None]:
     """Watch while calls are made, and a second longer."""
     states: dict[object, State] = {}
     while replicas.is_in_use():
         interval = min(FRESH / 2, replicas.patience)
         begun = time.monotonic()
-        yield Ask(replicas.members, replicas.patience, metadata())
-        for member in replicas.members:
+        members = replicas.watched
+        yield Ask(members, replicas.patience, metadata())
+        for member in members:
             before = states.get(member)
             if before not in (None, member.state) or (before is None and member.is_out):
                 log.info("%s is %s", member, member.state.value)

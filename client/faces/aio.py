@@ -185,6 +185,9 @@ class AsyncClient(BaseClient):
         loop = running_loop()
         driver = self._drivers.get(loop)
         if driver is None:
+            for other in filter(None, (reference() for reference in self._drivers.keyrefs())):
+                if other.is_closed():  # and held by the channels of its driver
+                    self._drivers.pop(other, None)
             driver = self._drivers[loop] = NonBlocking(self._connection, self._replicas, self._interceptors)
         return await driver.run(flow)
 

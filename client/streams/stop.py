@@ -19,7 +19,7 @@ class Stop:
 
     def __init__(self, within: Stop | None = None) -> None:
         self._event = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may end a dropped stream under it
         self._under_way: set[_Ends] = set()
         self._within = within
         if within:

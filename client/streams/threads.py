@@ -106,7 +106,7 @@ class _Team(Generic[T, R]):
         """Have the work done for a group, one of so many under way."""
         self._to_do.put(group)
         if len(self._threads) < min(self._most, under_way):
-            _before_ctrl_c(self._start)
+            before_ctrl_c(self._start)
 
     def forget(self) -> None:
         """Do no work for groups that have waited for a thread."""
@@ -140,7 +140,7 @@ class _Team(Generic[T, R]):
             del group  # whose images nobody may want any more
 
 
-def _before_ctrl_c(do: Callable[[], None]) -> None:
+def before_ctrl_c(do: Callable[[], None]) -> None:
     """Do it; where Ctrl-C comes meanwhile, it is raised after it.
 
     A thread that is being started shares locks with its starter, which KeyboardInterrupt would leave held: the new

@@ -14,10 +14,10 @@ from ..limits import brief
 from ..wire.encoding import TensorParts, tensor_of_array
 from ..wire.messages import Answer
 from .model import Model
+from .task import MOST_VERSIONS
 from .tensors import decode_name, did_you_mean, read_names
 
 Classes = Sequence[int | str]
-_VERSIONS_TRIED = 3  # a roll-out changes the version once
 
 
 class Chosen:
@@ -40,18 +40,23 @@ class Chosen:
         """
         if self._wanted is None:
             return (yield from self._model.answer(signature, inputs, deadline, version=version))
-        if self._ids is None:
-            names = self._model.names or (yield from self._ask_for_names(deadline))
-            self._ids = _ids(self._wanted, names)
-        for _ in range(_VERSIONS_TRIED):
-            chosen = {**inputs, "classes": tensor_of_array(self._ids)}
+        ids = self._ids
+        if ids is None:
+            names = list(self._model.names)
+            if not {each for each in self._wanted if isinstance(each, str)} <= set(names):
+                names = yield from self._ask_for_names(deadline)
+            ids = _ids(self._wanted, names)
+        for _ in range(MOST_VERSIONS):
+            chosen = {**inputs, "classes": tensor_of_array(ids)}
             try:
                 answer = yield from self._model.answer(signature, chosen, deadline, version=version)
             except InvalidInput as error:
                 raise _older(error) from error
-            self._model.names[:] = _names(answer)
-            asked, self._ids = self._ids, _ids(self._wanted, self._model.names)
-            if np.array_equal(asked, self._ids):
+            # Not read again: another thread may put the names of another version there.
+            self._model.names[:] = names = _names(answer)
+            asked, ids = ids, _ids(self._wanted, names)
+            self._ids = ids
+            if np.array_equal(asked, ids):
                 return answer
         raise ServerError(
             "the classes were chosen by name, and each answer came from another version of the model"

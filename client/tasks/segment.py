@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import numbers
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..channels.steps import Flow
-from ..errors import InvalidInput, ServerError, ServingError
+from ..errors import InvalidInput, ModelNotFound, ServerError, ServingError
 from ..images.given import PreparedImage, prepare
 from ..images.refused import decoded, pixel_limit
 from ..limits import brief, check_whole
@@ -21,7 +22,7 @@ from ..wire.messages import Answer
 from .chosen import Chosen, Classes, checked
 from .groups import GivenGroups, merge, read_groups
 from .model import Model
-from .task import Asked, Named, one_by_one
+from .task import MOST_VERSIONS, Asked, Named, one_by_one
 from .tensors import (
     decode_name,
     image_inputs,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:  # what only tiles need is imported with the first
     from .tiling import Progress, Tiling
 
 _LEAST_SHARE = 0.02  # of the pixels, for a class to be one of the top classes
+
+log = logging.getLogger("slimserve")
 
 
 class Cut:
@@ -88,7 +91,7 @@ class _Origin(NamedTuple):
         """Raise InvalidInput where the answer brings none."""
         if self.names is None:
             raise InvalidInput(
-                "this model does not name its classes with a label map: for groups and the top classes, export it anew"
+                "this model does not name its classes with a label map: for groups, export it anew"
             )
         return [decode_name(name) for name in self.names]
 
@@ -122,22 +125,43 @@ class Segment(Asked):
         image = prepare(*named)
         tiling = yield from self.cut.tiling(model, image, timeout)
         try:
-            label_map, origin = yield from _label(model, chosen, image, tiling, timeout)
             if self._wants_top:
-                model.names[:] = names = origin.all_names()
-                top = Chosen(model, [names[id] for id in top_classes(label_map) if id < len(names)])
-                label_map, origin = yield from _label(model, top, image, tiling, timeout)
+                label_map, origin = yield from _label_among_top(model, image, tiling, timeout)
+            else:
+                label_map, origin = yield from _label(model, chosen, image, tiling, timeout)
         except InvalidInput as error:
             raise naming(error, image, (yield from _advice(model, error.details, timeout))) from error
         return (yield from _segmentation(model, label_map, image, origin, timeout, self._group_of))
 
 
+def _label_among_top(
+    model: Model, image: PreparedImage, tiling: Tiling | None, timeout: float | None
+) -> Flow[tuple[Labels, _Origin]]:
+    """Ask twice, both times the same version: another one may call other classes by these ids."""
+    turns_left = MOST_VERSIONS
+    while True:
+        label_map, origin = yield from _label(model, Chosen(model, None), image, tiling, timeout)
+        top = Chosen(model, top_classes(label_map))
+        try:
+            return (yield from _label(model, top, image, tiling, timeout, origin.version))
+        except ModelNotFound as error:
+            turns_left -= 1
+            if not turns_left:
+                raise
+            log.info("version %d went before its top classes were asked for (%s)", origin.version, error)
+
+
 def _label(
-    model: Model, chosen: Chosen, image: PreparedImage, tiling: Tiling | None, timeout: float | None
+    model: Model,
+    chosen: Chosen,
+    image: PreparedImage,
+    tiling: Tiling | None,
+    timeout: float | None,
+    version: int = 0,
 ) -> Flow[tuple[Labels, _Origin]]:
     if tiling:
-        return (yield from _segment_tiles(model, chosen, image, tiling, timeout))
-    return (yield from _segment_whole(chosen, image, model.deadline(timeout)))
+        return (yield from _segment_tiles(model, chosen, image, tiling, timeout, version))
+    return (yield from _segment_whole(chosen, image, model.deadline(timeout), version))
 
 
 def top_classes(label_map: Labels) -> list[int]:
@@ -146,14 +170,16 @@ def top_classes(label_map: Labels) -> list[int]:
     return np.flatnonzero(counts >= min(_LEAST_SHARE * label_map.size, counts.max())).tolist()
 
 
-def _segment_whole(chosen: Chosen, image: PreparedImage, deadline: float) -> Flow[tuple[Labels, _Origin]]:
+def _segment_whole(
+    chosen: Chosen, image: PreparedImage, deadline: float, version: int
+) -> Flow[tuple[Labels, _Origin]]:
     try:
-        answer = yield from chosen.answer(*image_inputs("segment", [image]), deadline)
+        answer = yield from chosen.answer(*image_inputs("segment", [image]), deadline, version)
     except InvalidInput as error:
         pixels = decoded(image, error.details)
         if pixels is None:
             raise
-        return (yield from _segment_whole(chosen, pixels, deadline))
+        return (yield from _segment_whole(chosen, pixels, deadline, version))
     label_map = read_label_png(answer) if image.pixels is None else _read_map(answer, image.pixels)
     return label_map, _Origin.of(answer)
 
@@ -180,7 +206,12 @@ class Analyze(Asked):
 
 
 def _segment_tiles(
-    model: Model, chosen: Chosen, image: PreparedImage, tiling: Tiling, timeout: float | None
+    model: Model,
+    chosen: Chosen,
+    image: PreparedImage,
+    tiling: Tiling,
+    timeout: float | None,
+    version: int,
 ) -> Flow[tuple[Labels, _Origin]]:
     from .stitching import segment_tiles
 
@@ -193,7 +224,7 @@ def _segment_tiles(
         origin = _Origin.of(answer)
         return _read_map(answer, pixels), answer.version
 
-    label_map, _ = yield from segment_tiles(image, tiling.cut(*image.size()), tiling, ask)
+    label_map, _ = yield from segment_tiles(image, tiling.cut(*image.size()), tiling, ask, version)
     assert origin is not None  # there is no image without a tile
     return label_map, origin
 

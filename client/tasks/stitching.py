@@ -13,9 +13,8 @@ import numpy.typing as npt
 from ..channels.steps import Flow, Together
 from ..errors import ModelNotFound, ServerError
 from ..images.given import PreparedImage
+from .task import MOST_VERSIONS
 from .tiling import Tile, Tiling
-
-_MOST_VERSIONS = 3  # that an image may meet, in a roll-out and back
 
 log = logging.getLogger("slimserve")
 
@@ -25,17 +24,18 @@ Ask = Callable[[npt.NDArray[np.uint8], int], Flow[tuple[Labels, int]]]
 
 
 def segment_tiles(
-    image: PreparedImage, tiles: Sequence[Tile], tiling: Tiling, ask: Ask
+    image: PreparedImage, tiles: Sequence[Tile], tiling: Tiling, ask: Ask, version: int = 0
 ) -> Flow[tuple[Labels, int]]:
     """Segment each tile and put the labels together: uint8 or uint16 [H,W], and the version that answered.
 
-    The first tile is asked alone; the version that answers it has to answer the others. Where no replica has that
-    version any more, all of them are asked anew, of the version that there is then. Raises what `ask` raises.
+    The first tile is asked alone, of `version` where that is not 0; the version that answers it has to answer the
+    others. Where no replica has that version any more, all of them are asked anew, of the version that there is then.
+    Raises what `ask` raises.
     """
-    for turns_left in reversed(range(_MOST_VERSIONS)):
+    for turns_left in reversed(range(MOST_VERSIONS)):
         stitching = _Stitching(image, (tiles[-1].rows.sent.stop, tiles[-1].columns.sent.stop), ask)
         try:
-            yield from _ask_all(stitching, tiles, tiling)
+            yield from _ask_all(stitching, tiles, tiling, version)
         except ModelNotFound as error:
             if not stitching.version or not turns_left:
                 raise
@@ -45,7 +45,7 @@ def segment_tiles(
     return stitching.label_map, stitching.version
 
 
-def _ask_all(stitching: _Stitching, tiles: Sequence[Tile], tiling: Tiling) -> Flow[None]:
+def _ask_all(stitching: _Stitching, tiles: Sequence[Tile], tiling: Tiling, version: int) -> Flow[None]:
     done = itertools.count(1)
 
     def report() -> None:
@@ -53,7 +53,7 @@ def _ask_all(stitching: _Stitching, tiles: Sequence[Tile], tiling: Tiling) -> Fl
             tiling.progress(next(done), len(tiles))
 
     first, *others = tiles
-    yield Together([stitching.begin(first)], 1, report)
+    yield Together([stitching.begin(first, version)], 1, report)
     yield Together(map(stitching.go_on, others), tiling.at_once, report)
 
 
@@ -68,9 +68,9 @@ class _Stitching:
         self._size = size
         self._ask = ask
 
-    def begin(self, tile: Tile) -> Flow[None]:
+    def begin(self, tile: Tile, version: int) -> Flow[None]:
         """Segment the first tile, whose answer tells the labels' type and the version."""
-        labels, self.version = yield from self._ask(self._read(tile.rows.sent, tile.columns.sent), 0)
+        labels, self.version = yield from self._ask(self._read(tile.rows.sent, tile.columns.sent), version)
         self.label_map = np.empty(self._size, labels.dtype)
         self._place(labels, tile)
 

@@ -14,6 +14,8 @@ from .model import Model
 
 T = TypeVar("T")
 
+MOST_VERSIONS = 3  # that an image may meet, in a roll-out and back
+
 Named: TypeAlias = "tuple[str, Image]"
 """An image as it was given, and its name for messages."""
 

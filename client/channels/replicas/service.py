@@ -38,6 +38,7 @@ class Replicas:
         self._lock = threading.Lock()
         self._endpoints = following.endpoints()
         self._members = [Replica(endpoint) for endpoint in self._endpoints]
+        self._gone: list[Replica] = []  # no members any more, but with calls in hand
         random.shuffle(self._members)  # so that many clients do not begin with the same one
         self._used = 0.0
 
@@ -59,12 +60,23 @@ class Replicas:
         with self._lock:
             return list(self._members)
 
+    @property
+    def watched(self) -> list[Replica]:
+        """The replicas there are, and those behind no name any more that have calls in hand."""
+        with self._lock:
+            return [*self._members, *(member for member in self._gone if member.in_flight)]
+
+    @property
+    def are_several(self) -> bool:
+        """Whether there is another for what one of those watched has in hand."""
+        return len(self._members) > 1 or any(member.in_flight for member in self._gone)
+
     def begin(self, remaining: float) -> None:
         """Note that a call begins, which has so many seconds; see to it that the addresses are those of now."""
         self.budget.count_call()
         self.calls += 1
         self.follow(remaining)
-        if len(self._members) > 1:
+        if self.are_several:
             self.patience = min(max(remaining / 4, 0.2), 5.0)
             self._used = time.monotonic()
 
@@ -79,11 +91,16 @@ class Replicas:
         with self._lock:
             known = {member.endpoint: member for member in self._members}
             new = [Replica(endpoint) for endpoint in endpoints if endpoint not in known]
-            gone = [str(member) for endpoint, member in known.items() if endpoint not in endpoints]
+            gone = [member for endpoint, member in known.items() if endpoint not in endpoints]
+            self._gone = [member for member in (*self._gone, *gone) if member.in_flight]
             # New ones first: they have been asked longest ago. Those that are gone finish what they have in hand.
             self._members = new + [member for member in self._members if member.endpoint in endpoints]
             self._endpoints = endpoints
-        log.info("replicas: %s new, %s gone", ", ".join(map(str, new)) or "none", ", ".join(gone) or "none")
+        log.info(
+            "replicas: %s new, %s gone",
+            ", ".join(map(str, new)) or "none",
+            ", ".join(map(str, gone)) or "none",
+        )
 
     def choose(self, wanted: Wanted, tried: Collection[Replica]) -> Replica | None:
         """Give the replica to ask next, counted as busy until `release`; None where each was tried.
@@ -141,9 +158,10 @@ class Replicas:
 
     def is_in_use(self) -> bool:
         """Whether there is something to watch: several replicas, and calls in hand or lately."""
-        members = [] if self.closed else self.members
+        if self.closed or not self.are_several:
+            return False
         lately = time.monotonic() - self._used < _IN_USE
-        return len(members) > 1 and (lately or any(member.in_flight for member in members))
+        return lately or any(member.in_flight for member in self.watched)
 
     def has_another(self, replica: Replica) -> bool:
         """Whether another replica is up."""

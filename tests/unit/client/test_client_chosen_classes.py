@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from slimserve import Client, InvalidInput, ServerError
+from slimserve import Client, InvalidInput, ServerError, testing
 from slimserve.wire.protocol import PredictRequest
 
 from tests.unit.client.conftest import PREDICT, ScriptedServer, predict_answer, refusing
@@ -75,6 +75,31 @@ def test_names_mean_what_the_version_that_answers_calls_so(scripted: Start) -> N
     with Client(server.address, model="m") as client:
         assert client.segment(IMAGE, classes=["sea"]).areas()[0].name == "sea"
     assert model.asked == [[1], [0]]
+
+
+class NamesOfAnother(list[str]):
+    """What is known of a model's names, where another thread's answer of another version comes just after ours."""
+
+    def __setitem__(self, place: Any, names: Any) -> None:
+        super().__setitem__(place, ["sea", "sky"])
+
+
+def test_an_answer_is_judged_by_its_own_names_whatever_another_thread_has_learnt(scripted: Start) -> None:
+    server = scripted()
+    model = Model(server, [["sky", "sea"]])
+    with Client(server.address, model="m") as client:
+        client._model.names = NamesOfAnother(["sea", "sky"])
+        assert client.segment(IMAGE, classes=["sea"]).areas()[0].name == "sea"
+    assert model.asked == [[0], [1]]
+
+
+def test_names_that_a_newer_version_has_are_found(scripted: Start) -> None:
+    server = scripted()
+    model = Model(server, [["sky"], ["sky"], ["sky", "quokka"]])
+    with Client(server.address, model="m") as client:
+        client.segment(IMAGE, classes=["sky"])
+        assert client.segment(IMAGE, classes=["quokka"]).areas()[0].name == "quokka"
+    assert model.asked == [[0], [1]]
 
 
 def test_versions_that_change_with_every_answer_are_given_up(scripted: Start) -> None:
@@ -163,6 +188,28 @@ def test_the_top_classes_are_those_that_cover_enough_of_a_first_label_map(script
         scene = client.segment(np.zeros((20, 40, 3), np.uint8), classes="top")
     assert {area.name: area.fraction for area in scene.areas()} == {"sea": 0.5, "grass": 0.5}
     assert len(server.calls) == 2
+
+
+@pytest.mark.parametrize("cut", [{}, {"tile": 64, "overlap": 0}], ids=["whole", "tiles"])
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+def test_the_top_classes_are_asked_of_the_version_that_found_them(
+    cut: dict[str, int], is_withdrawn: bool
+) -> None:
+    """Another version may have other classes under these ids, and none of these names."""
+    older, newer = (testing.Model(names, label_map=[[0, 1]]) for names in (["sky", "sea"], ["dog", "cat"]))
+    first_pass = 2 if cut else 1
+    with testing.Server({"m": {1: older}}) as server, Client(server.address, model="m") as client:
+
+        def load(call: testing.Call) -> None:
+            if len(server.calls) > first_pass:
+                server.serve("m", 2, newer)
+                if is_withdrawn:
+                    server.withdraw("m", 1)
+
+        server.fail(load, method="Predict")
+        scene = client.segment(np.zeros((40, 80, 3), np.uint8), classes="top", tiles_at_once=1, **cut)
+    assert scene.model_version == (2 if is_withdrawn else 1)
+    assert {area.name for area in scene.areas()} == ({"dog", "cat"} if is_withdrawn else {"sky", "sea"})
 
 
 def test_analyze_takes_the_names_of_its_label_map_from_the_same_answer(scripted: Start) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 
 import numpy as np
 import pytest
-from slimserve import Client
+from slimserve import Client, ServingError
 from slimserve.channels.replicas.following import Name
 from slimserve.channels.replicas.replica import Endpoint
-from slimserve.testing import Model, Server
+from slimserve.testing import Delay, Link, Model, Server
 
 PIXELS = np.full((8, 8, 3), 200, np.uint8)
 
@@ -37,6 +39,38 @@ def test_addresses_that_come_and_go_behind_a_name_are_followed(
         for _ in range(10):
             client.classify(PIXELS)
         assert len(first.calls) == before
+
+
+def test_a_call_in_hand_at_an_address_that_falls_silent_and_goes_is_answered_by_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of a machine that lost its power: nobody says that its connections are over."""
+    with (
+        Server({"m": {1: Model(["a"])}}) as lost,
+        Server({"m": {1: Model(["b"])}}) as other,
+        Link(lost.port) as link,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        behind = [link.address]
+
+        def look_up(name: Name) -> None:
+            name.endpoints = tuple(Endpoint(f"ipv4:{address}", "vgg.test:8500") for address in behind)
+
+        monkeypatch.setattr(Name, "look_up", look_up)
+        monkeypatch.setattr("slimserve.channels.replicas.following._INTERVAL", 0.01)
+        lost.fail(Delay(3600))
+        with Client("vgg.test", model="m", timeout=60) as client:
+            answer = pool.submit(client.classify, PIXELS)
+            while not lost.calls:
+                time.sleep(0.01)
+            link.black_hole()
+            behind[:] = [other.address]
+            while not other.calls:
+                with suppress(ServingError):  # until the address is seen to have gone
+                    client.classify(PIXELS, timeout=0.2)
+            begun = time.monotonic()
+            assert answer.result().top.name == "b"
+            assert time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 import pytest
 from slimserve import TLS, AsyncClient, Client, ServingError
 from slimserve.channels.blocking import Blocking
-from slimserve.channels.connections.connection import Channel
+from slimserve.channels.connections.connection import Channel, Connection
 from slimserve.channels.replicas.replica import Replica
 from slimserve.testing import Model, Server
 
@@ -140,6 +141,55 @@ def test_an_async_client_serves_event_loops_in_several_threads(servers: list[Ser
     assert names == ["cat"] * 15
 
 
+def test_nothing_is_left_of_what_was_opened_in_event_loops_that_have_ended(servers: list[Server]) -> None:
+    client = AsyncClient(servers[0].address, model="model")
+    opened: list[weakref.ref[object]] = []
+    for _ in range(5):
+        asyncio.run(client.classify(PIXELS))
+        opened += map(weakref.ref, client._drivers.values())
+    gc.collect()
+    assert sum(driver() is not None for driver in opened) <= 1
+
+
+async def test_an_async_client_that_is_closed_says_so_and_nothing_else(
+    servers: list[Server], caplog: pytest.LogCaptureFixture
+) -> None:
+    client = AsyncClient([server.address for server in servers], model="model")
+    await client.close()
+    with pytest.raises(RuntimeError, match="the client is closed"):
+        await client.classify(PIXELS)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert caplog.messages == []
+
+
+async def test_a_call_that_is_cancelled_while_its_token_is_asked_for_is_not_in_flight(
+    servers: list[Server],
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def token() -> str:
+        asked.set()
+        go_on.wait(20)
+        return "t"
+
+    async with AsyncClient(servers[0].address, model="model", token=token) as client:
+        go_on.set()
+        await client.classify(PIXELS)
+        asked.clear()
+        go_on.clear()
+        call = asyncio.create_task(client.classify(PIXELS))
+        await asyncio.to_thread(asked.wait, 20)
+        call.cancel()
+        (kept,) = await asyncio.gather(call, return_exceptions=True)  # with the frames that it went through
+        go_on.set()
+        end = time.monotonic() + 20
+        while client.statistics().replicas[0].in_flight and time.monotonic() < end:
+            await asyncio.sleep(0.01)
+        assert client.statistics().replicas[0].in_flight == 0
+        assert isinstance(kept, asyncio.CancelledError)
+
+
 def test_without_asyncio_the_async_client_says_what_to_do() -> None:
     trio = pytest.importorskip("trio")
 
@@ -187,6 +237,31 @@ def test_a_client_that_another_thread_closes_says_so(
     ):
         classify(client)
     assert caught.value.code is grpc.StatusCode.CANCELLED
+
+
+def test_a_dropped_client_is_closed_in_whichever_thread_the_garbage_collector_runs(
+    servers: list[Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the watch, which holds no client, while it opens a connection under the client's lock."""
+    client = Client([server.address for server in servers], model="model")
+    classify(client)
+    driver, replica = client._driver, client._replicas.members[0]
+    driver._channels.pop(replica).channel.close()
+    cycle: list[object] = [client]
+    cycle.append(cycle)
+    del client, cycle
+    opened = Connection.open
+
+    def open_and_collect(self: Connection, *arguments: Any, **options: Any) -> Any:
+        gc.collect()
+        return opened(self, *arguments, **options)
+
+    monkeypatch.setattr(Connection, "open", open_and_collect)
+    opening = threading.Thread(target=driver._channel, args=(replica,), daemon=True)
+    opening.start()
+    opening.join(20)
+    assert not opening.is_alive()
+    assert driver._closed.is_set()
 
 
 def held() -> tuple[int, int]:
