@@ -43,7 +43,7 @@ def import_tensorflow() -> None:
 @contextmanager
 def _stderr_kept(kept: bool) -> Iterator[None]:
     """Send file descriptor 2, to which C++ writes, to nowhere unless `kept`."""
-    if kept:
+    if kept or not sys.stderr:
         yield
         return
     sys.stderr.flush()
@@ -73,7 +73,8 @@ def run_command(act: Callable[[], None], *, undone: Callable[[], str], debug: bo
     try:
         with _quiet_where_interrupts_get_lost():
             act()
-        sys.stdout.flush()
+        if sys.stdout:  # none where the parent closed it
+            sys.stdout.flush()
     except (ExportError, OSError, MemoryError, ModuleNotFoundError) as error:
         if debug:
             raise
@@ -98,7 +99,8 @@ def _line(error: Exception) -> str:
 def _give_up_output() -> None:
     """What print() still holds may be what cannot be written; Python would try again at exit, and complain."""
     with suppress(OSError):
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
         return
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -55,6 +55,15 @@ def test_a_report_that_cannot_be_written_is_one_line() -> None:
     assert run("pass", output=Path("/dev/full")) == (1, ["error: [Errno 28] No space left on device"])
 
 
+@pytest.mark.parametrize(("then", "code"), [("pass", 0), ("raise ExportError('damaged')", 1)])
+def test_outputs_that_the_parent_closed_change_no_end(then: str, code: int) -> None:
+    """As some schedulers start programs; TensorFlow's import writes to a stderr of its own."""
+    closed = "import os, subprocess, sys; [os.close(number) for number in (1, 2)]; os.execv(sys.argv[1], sys.argv[1:])"
+    act = "from slimserve.export.cli.command_line import import_tensorflow; import_tensorflow(); " + then
+    command = [sys.executable, "-c", closed, sys.executable, "-c", COMMAND.format(then=act)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == code
+
+
 def test_a_reader_that_has_seen_enough_is_no_error_to_tell() -> None:
     command = [sys.executable, "-c", COMMAND.format(then="pass")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
