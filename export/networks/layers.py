@@ -105,13 +105,14 @@ class Layers(Protocol):
             padding: "SAME" or "VALID"; "VALID" where `rate` is above 1.
         """
 
-    def in_strips(self, net: Tensor, block: Callable[[Tensor], Tensor], margin: int) -> Tensor:
-        """Return `block(net)`, made a strip of rows at a time where that bounds memory.
+    def in_strips(self, net: Tensor, blocks: Callable[[Tensor], Tensor], stride: int, margin: int) -> Tensor:
+        """Return `blocks(net)`, made a strip of rows at a time where that bounds memory.
 
         Args:
             net: [N, H, W, C].
-            block: convolutions with "SAME" padding and a pool that halves both sides, odd ones rounded down.
-            margin: rows that the convolutions see beyond a position, even.
+            blocks: convolutions with "SAME" padding, and pools that halve both sides, odd ones rounded down.
+            stride: of all pools.
+            margin: rows that the convolutions see beyond a position of the result, a multiple of `stride`.
         """
 
     def pad_to(self, net: Tensor, side: int) -> Tensor:

@@ -68,8 +68,8 @@ class _Roundings:
     def add(self, rounded: int, residual: int, **options: Any) -> int:
         return max(rounded, residual)
 
-    def in_strips(self, rounded: int, block: Callable[[int], int], margin: int) -> int:
-        return block(rounded)
+    def in_strips(self, rounded: int, blocks: Callable[[int], int], stride: int, margin: int) -> int:
+        return blocks(rounded)
 
     def __getattr__(self, layer: str) -> Callable[..., int]:
         return lambda rounded, *arguments, **options: rounded

@@ -69,8 +69,8 @@ class _NotedVariables:
     def concat(self, channels: Sequence[Any]) -> Any:
         return sum(channels)
 
-    def in_strips(self, channels: Any, block: Callable[[Any], Any], margin: int) -> Any:
-        return block(channels)
+    def in_strips(self, channels: Any, blocks: Callable[[Any], Any], stride: int, margin: int) -> Any:
+        return blocks(channels)
 
     def _keep(self, channels: Any, *arguments: Any, **options: Any) -> Any:
         return channels

@@ -92,9 +92,9 @@ class RecordingLayers(VariableLayers):
         super().__init__(variables, scope)
         self.recorded: dict[str, Recorded] = {}
 
-    def in_strips(self, net: Tensor, block: Callable[[Tensor], Tensor], margin: int) -> Tensor:
+    def in_strips(self, net: Tensor, blocks: Callable[[Tensor], Tensor], stride: int, margin: int) -> Tensor:
         """See `Layers.in_strips`; what is made in a loop could not be counted."""
-        return block(net)
+        return blocks(net)
 
     def _convolve(self, net: Tensor, convolution: Convolution, recipes: tuple[Recipe, Recipe]) -> Tensor:
         result = super()._convolve(net, convolution, recipes)

@@ -145,9 +145,11 @@ class QuantizedLayers(FusedLayers):
         )
         return Activations(pooled, net.range)
 
-    def in_strips(self, net: Tensor, block: Callable[[Tensor], Activations], margin: int) -> Activations:
+    def in_strips(
+        self, net: Tensor, blocks: Callable[[Tensor], Activations], stride: int, margin: int
+    ) -> Activations:
         """See `Layers.in_strips`; bytes take little, and no loop takes quantized tensors."""
-        return block(net)
+        return blocks(net)
 
     def pad_to(self, net: Activations, side: int) -> Activations:
         padded = super().pad_to(tf.bitcast(net.values, tf.uint8), side)

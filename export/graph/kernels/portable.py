@@ -150,8 +150,8 @@ class VariableLayers(FinerCells):
         net = functools.reduce(tf.maximum, (net[:, shift : shift + rows] for shift in shifts))
         return functools.reduce(tf.maximum, (net[:, :, shift : shift + columns] for shift in shifts))
 
-    def in_strips(self, net: Tensor, block: Callable[[Tensor], Tensor], margin: int) -> Tensor:
-        return in_strips(net, block, margin) if self._in_strips else block(net)
+    def in_strips(self, net: Tensor, blocks: Callable[[Tensor], Tensor], stride: int, margin: int) -> Tensor:
+        return in_strips(net, blocks, stride, margin) if self._in_strips else blocks(net)
 
     def avg_pool(self, net: Tensor, kernel: int, *, stride: int = 1) -> Tensor:
         return tf.nn.avg_pool2d(net, ksize=kernel, strides=stride, padding="SAME")

@@ -23,7 +23,7 @@ _RECEPTIVE_FIELDS = {32: 404, 16: 452, 8: 476}  # by stride
 def _fcn_32s(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
     """VGG-16 whose fc6 is always padded, as it was fine-tuned."""
     pools, rate = pooled_blocks(images, layers, CONFIGURATION_D, output_stride, _VGG_16)
-    return class_scores(pools[-1], layers, rate, "SAME", _VGG_16)
+    return class_scores(pools[5], layers, rate, "SAME", _VGG_16)
 
 
 def _with_skips(blocks: Iterable[int]) -> BuildLogits:
@@ -31,9 +31,9 @@ def _with_skips(blocks: Iterable[int]) -> BuildLogits:
 
     def logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
         pools, rate = pooled_blocks(images, layers, CONFIGURATION_D, scope=_VGG_16)
-        scores = class_scores(pools[-1], layers, rate, "SAME", _VGG_16)
+        scores = class_scores(pools[5], layers, rate, "SAME", _VGG_16)
         for block in blocks:
-            skip = layers.conv(pools[block - 1], Convolution(f"pool{block}_fc", None, 1, relu=False))
+            skip = layers.conv(pools[block], Convolution(f"pool{block}_fc", None, 1, relu=False))
             scores = layers.add(layers.upsample(scores), skip)
         return scores
 

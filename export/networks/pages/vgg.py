@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 from ...types import Padding, Tensor
 from ..layers import Convolution, Layers
 from ..network import Network, SlimReference
@@ -13,39 +11,41 @@ CONFIGURATION_D = (2, 2, 3, 3, 3)  # VGG-16: convolutions of each block
 _CHANNELS = (64, 128, 256, 512, 512)
 AVERAGED_STRIDES = (8,)  # where label maps of single cells were hardly better than at a stride of 32
 _WINDOW = 7  # of fc6, cells a side
+_MARGIN = 8  # pixels: a cell of the second pool sees 6 beyond its own 4, in whole cells 8
 
 
 def pooled_blocks(
     images: Tensor, layers: Layers, convolutions: tuple[int, ...], output_stride: int = 32, scope: str = ""
-) -> tuple[list[Tensor], int]:
-    """What each block's pooling layer gives, and the dilation of what follows the last.
+) -> tuple[dict[int, Tensor], int]:
+    """What the pooling layers of blocks 2 to 5 give, by block, and the dilation of what follows the last.
 
     Below an output stride of 32 the last pooling layers lose their stride and what follows them is dilated (Long et
     al., arXiv:1411.4038, section 3.2; Chen et al., arXiv:1412.7062, section 3.1): every `dilation`th position is one
     of the network as it is. `scope` goes before the layers'.
     """
-    net, pools = images, []
-    stride = rate = 1
-    for block, (count, channels) in enumerate(zip(convolutions, _CHANNELS, strict=True), 1):
-        own = [
-            Convolution(f"{scope}conv{block}/conv{block}_{i}", channels, 3, rate=rate)
-            for i in range(1, count + 1)
-        ]
-        if block == 1:
-            net = layers.in_strips(net, functools.partial(_halved, layers, own), margin=2)
-            stride *= 2
-        elif stride < output_stride:
-            net = _halved(layers, own, net)
+
+    def convolved(net: Tensor, block: int, rate: int = 1) -> Tensor:
+        for i in range(1, convolutions[block - 1] + 1):
+            name = f"{scope}conv{block}/conv{block}_{i}"
+            net = layers.conv(net, Convolution(name, _CHANNELS[block - 1], 3, rate=rate))
+        return net
+
+    def first_blocks(net: Tensor) -> Tensor:
+        for block in (1, 2):
+            net = layers.max_pool(convolved(net, block))
+        return net
+
+    stride, rate = 4, 1
+    pools = {2: layers.in_strips(images, first_blocks, stride, _MARGIN)}
+    for block in range(3, 6):
+        net = convolved(pools[block - 1], block, rate)
+        if stride < output_stride:
+            pools[block] = layers.max_pool(net)
             stride *= 2
         else:
-            net = layers.max_pool(functools.reduce(layers.conv, own, net), stride=1, rate=rate)
+            pools[block] = layers.max_pool(net, stride=1, rate=rate)
             rate *= 2
-        pools.append(net)
     return pools, rate
-
-
-def _halved(layers: Layers, convolutions: list[Convolution], net: Tensor) -> Tensor:
-    return layers.max_pool(functools.reduce(layers.conv, convolutions, net))
 
 
 def class_scores(net: Tensor, layers: Layers, rate: int, padding: Padding, scope: str = "") -> Tensor:
@@ -75,7 +75,7 @@ def _network(name: str, convolutions: tuple[int, ...], receptive_field: int) -> 
 
     def logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
         pools, rate = pooled_blocks(images, layers, convolutions, output_stride)
-        return class_scores(pools[-1], layers, rate, head_padding)
+        return class_scores(pools[5], layers, rate, head_padding)
 
     return Network(
         name=name,

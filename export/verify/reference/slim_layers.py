@@ -73,8 +73,8 @@ class SlimLayers(FinerCells):
             net, [kernel] * 2, "MAX", strides=[stride] * 2, dilations=[rate] * 2, padding=padding
         )
 
-    def in_strips(self, net: Tensor, block: Callable[[Tensor], Tensor], margin: int) -> Tensor:
-        return block(net)
+    def in_strips(self, net: Tensor, blocks: Callable[[Tensor], Tensor], stride: int, margin: int) -> Tensor:
+        return blocks(net)
 
     def avg_pool(self, net: Tensor, kernel: int, *, stride: int = 1) -> Tensor:
         return tf_slim.avg_pool2d(net, kernel, stride=stride, padding="SAME")

@@ -54,8 +54,8 @@ class Axis:
     ) -> Line:
         return self._seen(net, kernel, stride, rate, padding)
 
-    def in_strips(self, net: Line, block: Callable[[Line], Line], margin: int) -> Line:
-        return block(net)
+    def in_strips(self, net: Line, blocks: Callable[[Line], Line], stride: int, margin: int) -> Line:
+        return blocks(net)
 
     def _seen(self, net: Line, kernel: int, stride: int = 1, rate: int = 1, padding: str = "SAME") -> Line:
         reach = (kernel - 1) * rate

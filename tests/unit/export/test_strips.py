@@ -1,4 +1,4 @@
-"""The first block of VGG, two convolutions and a pool, in strips of rows."""
+"""The first two blocks of VGG, each two convolutions and a pool, in strips of rows."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from slimserve.export.graph.kernels.x86 import EmulatedLayers
 from slimserve.export.networks.pages.vgg import pooled_blocks
 
 RANDOM = np.random.default_rng(5)
-COLUMNS = 6
+COLUMNS = 12
 # Whole numbers: their sums are exact in whatever order they are added.
 TENSORS = {
-    f"vgg_16/conv1/conv1_{i}/{name}": RANDOM.integers(-1, 2, shape).astype(np.float32)
-    for i, inputs in ((1, 3), (2, 64))
-    for name, shape in (("weights", (3, 3, inputs, 64)), ("biases", (64,)))
+    f"vgg_16/conv{block}/conv{block}_{i}/{name}": RANDOM.integers(-1, 2, shape).astype(np.float32)
+    for block, i, inputs, outputs in ((1, 1, 3, 64), (1, 2, 64, 64), (2, 1, 64, 128), (2, 2, 128, 128))
+    for name, shape in (("weights", (3, 3, inputs, outputs)), ("biases", (outputs,)))
 }
 
 
-def first_block(images: tf.Tensor, layers: VariableLayers) -> tf.Tensor:
-    return pooled_blocks(images, layers, (2, 0, 0, 0, 0))[0][0]
+def first_blocks(images: tf.Tensor, layers: VariableLayers) -> tf.Tensor:
+    return pooled_blocks(images, layers, (2, 2, 0, 0, 0))[0][2]
 
 
-@pytest.mark.parametrize("rows", [2, 3, 4, 5, 8, 9, 12, 13])
+@pytest.mark.parametrize("rows", [4, 5, 7, 8, 9, 11, 16, 17, 23, 24, 30])
 @pytest.mark.parametrize("images", [1, 2])
 @pytest.mark.parametrize(("kind", "stored"), [(VariableLayers, tf.float32), (EmulatedLayers, tf.bfloat16)])
 def test_strips_give_what_one_piece_gives(
     kind: type[VariableLayers], stored: tf.DType, images: int, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(strips, "_PIXELS_AT_ONCE", 4 * 2 * COLUMNS)
+    monkeypatch.setattr(strips, "_PIXELS_AT_ONCE", 2 * 4 * COLUMNS)
     pixels = RANDOM.integers(0, 4, (images, rows, COLUMNS, 3)).astype(np.float32)
     with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
         layers = kind(Constants(TENSORS), "vgg_16", stored)
         net = tf.compat.v1.placeholder(tf.float32, [None, None, None, 3])
-        both = [tf.cast(first_block(net, each), tf.float32) for each in (layers, layers.without_loops())]
+        both = [tf.cast(first_blocks(net, each), tf.float32) for each in (layers, layers.without_loops())]
         in_strips, whole = session.run(both, {net: pixels})
-    assert whole.shape == (images, rows // 2, COLUMNS // 2, 64)
+    assert whole.shape == (images, rows // 4, COLUMNS // 4, 128)
     np.testing.assert_array_equal(in_strips, whole)
     assert whole.any()
