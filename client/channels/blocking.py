@@ -154,10 +154,15 @@ class Blocking:
     def _question(self, replica: Replica, step: Ask) -> Any:
         while True:
             channel = self._channel(replica)
+            ask = functools.partial(
+                channel.method(HEALTH).future,
+                b"",
+                timeout=step.seconds,
+                metadata=step.metadata,
+                wait_for_ready=step.patient,
+            )
             try:
-                return channel.method(HEALTH).future(
-                    b"", timeout=step.seconds, metadata=step.metadata, wait_for_ready=step.patient
-                )
+                return before_ctrl_c(ask)  # gRPC starts a thread that brings the answers of such calls
             except ValueError as error:  # as above
                 if self._closed.is_set():
                     words = "the call was cancelled: the client was closed"

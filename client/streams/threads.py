@@ -140,7 +140,7 @@ class _Team(Generic[T, R]):
             del group  # whose images nobody may want any more
 
 
-def before_ctrl_c(do: Callable[[], None]) -> None:
+def before_ctrl_c(do: Callable[[], T]) -> T:
     """Do it; where Ctrl-C comes meanwhile, it is raised after it.
 
     A thread that is being started shares locks with its starter, which KeyboardInterrupt would leave held: the new
@@ -151,13 +151,13 @@ def before_ctrl_c(do: Callable[[], None]) -> None:
         threading.current_thread() is not threading.main_thread()
         or signal.getsignal(signal.SIGINT) is not usual
     ):
-        do()
-        return
+        return do()
     came: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
-        do()
+        done = do()
     finally:
         signal.signal(signal.SIGINT, usual)
     if came:
         raise KeyboardInterrupt
+    return done

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from slimserve.testing import Server
 
 # Each lock that the main thread takes is one more place where the signal may come. The signal comes with the lock
 # taken and before the body of `with`, where KeyboardInterrupt leaves it held.
@@ -42,6 +43,56 @@ for place in range(1, locks + 1):
     except KeyboardInterrupt:
         print("stopped at", place, "of", locks, "threads", threading.active_count())
 """
+
+
+# The same, where gRPC starts a thread of its own for the question how a replica is.
+QUESTION = """
+import signal, sys, threading
+import numpy as np
+from slimserve import Client
+from slimserve.channels.blocking import Blocking
+
+main, enter, ask = threading.get_ident(), threading.Condition.__enter__, Blocking._question
+inside, taken, place = False, 0, 0
+
+def enter_and_be_stopped(condition):
+    global taken
+    entered = enter(condition)
+    if inside and threading.get_ident() == main:
+        taken += 1
+        if taken == place:
+            signal.raise_signal(signal.SIGINT)
+    return entered
+
+def ask_inside(*arguments):
+    global inside
+    inside = True
+    try:
+        return ask(*arguments)
+    finally:
+        inside = False
+
+threading.Condition.__enter__, Blocking._question = enter_and_be_stopped, ask_inside
+locks, pixels = 1, np.zeros((4, 4, 3), np.uint8)
+while place <= locks:
+    with Client(sys.argv[1], model="model", timeout=20) as client:
+        taken = 0
+        try:
+            client.classify(pixels)
+            locks = taken
+        except KeyboardInterrupt:
+            print("stopped", client.classify(pixels).top.name)
+        place += 1
+"""
+
+
+def test_ctrl_c_while_a_replica_is_asked_how_it_is_leaves_the_client_whole() -> None:
+    with Server() as server:
+        command = [sys.executable, "-c", QUESTION, server.address]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    lines = done.stdout.splitlines()
+    assert lines == ["stopped cat"] * len(lines)
+    assert lines
 
 
 def stopped(order: str) -> list[str]:
