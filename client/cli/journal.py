@@ -37,7 +37,8 @@ class Journal:
         self._settings = dict(settings)
         self._entries = {} if afresh else _read(path, check)
         self._lock = threading.Lock()
-        self.added = 0
+        self._is_afresh = afresh
+        self._added = 0
 
     def find(self, name: str, image: Path, results: Mapping[str, Path]) -> Answer | None:
         """Give the answer of that name, if the image has not changed since and its result files are still there."""
@@ -66,7 +67,12 @@ class Journal:
         with self._lock:
             self._file.write(json.dumps(entry) + "\n")
             self._file.flush()
-            self.added += 1
+            self._added += 1
+
+    def stopped(self) -> str:
+        """Say how a run that Ctrl-C has ended is gone on with."""
+        command = "the same command without --overwrite" if self._is_afresh else "the same command"
+        return f"stopped: {self._added} images were done; {command} goes on from there"
 
     def __enter__(self) -> Journal:
         with replacing(self._path) as draft, open(draft, "w", encoding="ascii") as file:

@@ -44,19 +44,10 @@ async def each(
         async with slots:
             return await work(group)
 
-    async def feed() -> None:
-        place, is_last = itertools.count(), False
-        async with contextlib.aclosing(_Reader(items)) as reader:
-            while not is_last:
-                while not (size := ahead.next_size()):
-                    room.clear()
-                    await room.wait()
-                taken, is_last = await reader.take(size)
-                ahead.took(len(taken), ended=is_last)
-                if taken:
-                    task = asyncio.create_task(work_in_turn([(next(place), item) for item in taken]))
-                    under_way[task] = None
-                    task.add_done_callback(ended.put_nowait)
+    def begin(group: list[tuple[int, T]]) -> None:
+        task = asyncio.create_task(work_in_turn(group))
+        under_way[task] = None
+        task.add_done_callback(ended.put_nowait)
 
     waiting: set[asyncio.Task[Sequence[R]]] = set()  # ended, behind one that has not
 
@@ -64,7 +55,7 @@ async def each(
         first = next(iter(under_way if ordered else waiting), None)
         return first if first in waiting else None
 
-    feeder = asyncio.create_task(feed())
+    feeder = asyncio.create_task(_feed(items, ahead, room, begin))
     feeder.add_done_callback(ended.put_nowait)
     try:
         while under_way or not feeder.done():
@@ -87,6 +78,25 @@ async def each(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _feed(
+    items: Iterable[T] | AsyncIterable[T],
+    ahead: Ahead,
+    room: asyncio.Event,
+    begin: Callable[[list[tuple[int, T]]], None],
+) -> None:
+    """Read the items, as far as there is room, and begin with each group."""
+    place, is_last = itertools.count(), False
+    async with contextlib.aclosing(_Reader(items)) as reader:
+        while not is_last:
+            while not (size := ahead.next_size()):
+                room.clear()
+                await room.wait()
+            taken, is_last = await reader.take(size)
+            ahead.took(len(taken), ended=is_last)
+            if taken:
+                begin([(next(place), item) for item in taken])
 
 
 class _Reader(Generic[T]):

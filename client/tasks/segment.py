@@ -54,6 +54,8 @@ class Cut:
         if progress is not None and not callable(progress):
             raise InvalidInput(f"progress is a function of two numbers, not {brief(progress)}")
         self.tile, self.overlap = _pixels("tile", tile), _pixels("overlap", overlap)
+        if self.tile is None and self.overlap is not None:
+            raise InvalidInput("an overlap is what tiles share: give tile= too, or leave out overlap=")
         self.at_once = check_whole("tiles_at_once", at_once, 1)
         self.progress = progress
 

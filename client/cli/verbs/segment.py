@@ -102,6 +102,8 @@ def segment(client: Client, options: argparse.Namespace) -> int:
     if options.report:
         written = [path for paths in results for path in paths.values()]
         files.check_report(options.report, [*images, *written, options.out / _JOURNAL])
+    if options.overlap and not options.tile:
+        raise InvalidInput("--overlap is what tiles share: give --tile too, or leave it out")
     if options.tile:
         options.overlap = options.overlap or overlap_for(client.receptive_field())
         Tiling(options.tile, options.overlap, options.concurrency)  # refuses what no image could be cut by
@@ -116,9 +118,7 @@ def segment(client: Client, options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             if journal is None:
                 raise
-            command = "the same command without --overwrite" if options.overwrite else "the same command"
-            done = f"stopped: {journal.added} images were done; {command} goes on from there"
-            raise KeyboardInterrupt(done) from None
+            raise KeyboardInterrupt(journal.stopped()) from None
         if options.report:
             from ..report.page import write_report
 

@@ -140,10 +140,11 @@ def test_a_tile_that_no_image_could_be_cut_by_is_one_clear_line(
 ) -> None:
     for name in ("a.png", "b.png"):
         Image.new("RGB", (4, 4)).save(tmp_path / name)
-    command = ["segment", str(tmp_path), "-o", str(tmp_path / "out"), "--tile", "100", "--overlap", "480"]
-    assert main(command) == 1
-    assert "at least 512" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    command = ["segment", str(tmp_path), "-o", str(tmp_path / "out"), "--overlap", "480"]
+    for options, words in ((["--tile", "100"], "at least 512"), ([], "give --tile too")):
+        assert main([*command, *options]) == 1
+        assert words in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
 
 
 MEMORY = """

@@ -63,9 +63,7 @@ def answer_all(
             try:
                 rows = _answer(client, images, judge, out, journal, classes, bars, options)
             except KeyboardInterrupt:
-                command = "the same command without --overwrite" if options.overwrite else "the same command"
-                done = f"stopped: {journal.added} images were done; {command} goes on from there"
-                raise KeyboardInterrupt(done) from None
+                raise KeyboardInterrupt(journal.stopped()) from None
     return Side(options.server, options.model, options.version, classes, rows)
 
 
