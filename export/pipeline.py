@@ -129,10 +129,7 @@ def export_checkpoint(
                     record["calibration"] = calibration_record(images, statistics, agreement)
                 if verified and photos:
                     record["verified_on"] = {"files_left_out": photos[1]} | verified.record()
-                record["files"] = file_sizes(draft.folder)
-                record["memory_bytes"] = model.memory_bytes
-                text = json.dumps(record, indent=2) + "\n"
-                (draft.folder / "assets.extra" / "export.json").write_text(text, "utf-8")
+                _write_record(draft.folder, record, model)
                 path = draft.publish(published)
     signatures = dict(model.proto.meta_graphs[0].signature_def)
     written = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
@@ -165,6 +162,12 @@ def _write(folder: Path, plan: Plan, model: Model, progress: StepProgress) -> No
     write_warmup_requests(folder, plan.network, plan.options.max_pixels)
     if plan.options.target == "x86":
         write_session_overrides(folder)
+
+
+def _write_record(folder: Path, record: dict[str, Any], model: Model) -> None:
+    """Write the record, last of all files, with the sizes of all others."""
+    record |= {"files": file_sizes(folder), "memory_bytes": model.memory_bytes}
+    (folder / "assets.extra" / "export.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
 
 
 def _runnable(folder: Path, plan: Plan, untested: bool) -> AbstractContextManager[Path]:

@@ -17,7 +17,7 @@ Kernel = int | tuple[int, int]  # a square's side, or height and width
 Padding = Literal["SAME", "VALID", "FIXED"]
 Geometry = Literal["aligned", "valid"]
 WeightSet = Literal["averages", "raw"]  # moving averages of the weights, or the weights themselves
-Progress = Callable[
-    [str, float], None
-]  # is called with the name of a step and the fraction of it that is done
-StepProgress = Callable[[float], None]  # is called with the fraction of the current step that is done
+Progress = Callable[[str, float], None]
+"""Is called with the name of a step and the fraction of it that is done."""
+StepProgress = Callable[[float], None]
+"""Is called with the fraction of the current step that is done."""

@@ -114,6 +114,11 @@ def what_it_is(path: Path | None) -> str:
     return described(head, path.name, tail)
 
 
+def is_of_another_tool(said: str) -> bool:
+    """Tell whether that is worth telling of a file that nobody named: of text and images it is not."""
+    return not re.match(rf"{_NO_CHECKPOINT}(:| but (text|JSON|a (PNG|JPEG) image))", said)
+
+
 def described(head: bytes, name: str, tail: bytes = b"") -> str:
     """Return the same of a file's first bytes, its name and, for a zip archive, its last bytes."""
     kind = _kind(head, name, tail)

@@ -42,8 +42,7 @@ def why_incomplete(checkpoint: Checkpoint, place: Place, missing: Sequence[str])
         for name, spec in checkpoint.tensors.items()
         if name not in known
         and name.rpartition("/")[0] not in known  # what an optimizer keeps of a variable
-        and len(spec.shape) == len(shape)
-        and all(map(fits_shape, spec.shape, shape))
+        and spec.fits(shape)
     }
     if len(shape) == 1:  # any vector has the shape of a bias: one of the same layer may stand for it
         alike = {name: shared for name, shared in alike.items() if shared > place.prefix.count("/")}
@@ -65,8 +64,3 @@ def _shared(name: str, other: str, step: int = 1) -> int:
     """The number of scopes that two names share from their beginning, or with a step of -1 from their end."""
     pairs = zip(name.split("/")[::step], other.split("/")[::step], strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-
-def fits_shape(size: int, wanted: int | None) -> bool:
-    """Whether a side of a shape is the wanted one; None wants any number of classes."""
-    return size == wanted or (wanted is None and size > 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ..errors import ExportError
-from .foreign import described, what_it_is
+from .foreign import described, is_of_another_tool, what_it_is
 from .formats.checked_file import CheckedFile, FormatError
 from .formats.links import broken_link
 from .formats.sstable import Table, has_footer
@@ -228,10 +228,12 @@ def _what_is_there(folder: Path) -> str:
         if file.suffix == ".meta":
             return f": {file.name} is a graph without weights; copy {file.stem}.index and its .data files too"
     below = [entry for entry in entries if entry.is_dir() and _holds_checkpoint(entry)]
+    if served := [entry for entry in entries if (entry / "saved_model.pb").exists()]:
+        return f" but a SavedModel already, {served[0]}: serve it as it is, or give the checkpoint it was made of"
     if below:
         return f" itself: give {below[0]}" + (f", or another of {len(below)} folders" if below[1:] else "")
     for file in files:
-        if (said := what_it_is(file)) != what_it_is(None):
+        if not file.name.startswith(".") and is_of_another_tool(said := what_it_is(file)):
             return f": {file.name} {said}"
     return ": give the folder with model.ckpt-STEP.index and its .data files, or a V1 file"
 

@@ -67,9 +67,8 @@ def _as_stored(checkpoint: Checkpoint, place: Place) -> Place:
     below = [name for name in checkpoint.tensors if name.startswith(place.prefix)]
     shapes = {
         name.removeprefix(place.prefix).removesuffix(AVERAGE): checkpoint.tensors[name].shape
-        for name in sorted(
-            below, key=lambda name: not name.endswith(AVERAGE)
-        )  # the raw ones come last, and count
+        # The raw ones come last, and count.
+        for name in sorted(below, key=lambda name: not name.endswith(AVERAGE))
     }
     network = place.network.as_stored(shapes)
     note = f"the variables are those of a {network.name} {network.variant}"
@@ -78,11 +77,11 @@ def _as_stored(checkpoint: Checkpoint, place: Place) -> Place:
 
 def _found(checkpoint: Checkpoint, wanted: Network | None, scope: str | None) -> Place:
     names = {name.removesuffix(AVERAGE) for name in checkpoint.tensors}
-    networks = [wanted] if wanted else [network for _, network in sorted(NETWORKS.items())]
+    networks = [wanted] if wanted else list(NETWORKS.values())
     if scope is not None:
         return _below(checkpoint, names, networks, scope.strip("/"))
     scopes = Counter(name.partition("/")[0] for name in names if "/" in name)
-    known = [network for _, network in sorted(NETWORKS.items())]
+    known = NETWORKS.values()
     held = [network for network in known if network.known_by and names.issuperset(network.known_by)]
     held = held or [network for network in known if network.scope in scopes]
     if wanted and (wanted in held or wanted.scope in scopes):
@@ -100,6 +99,10 @@ def _found(checkpoint: Checkpoint, wanted: Network | None, scope: str | None) ->
         )
     network = held[0]
     others = [place for place in _places(checkpoint, names, held) if place.prefix != network.prefix]
+    if len(others) == 1 and names.isdisjoint(
+        network.expected_variables()
+    ):  # of its scope only the name is there
+        return _guessed(checkpoint, names, held, scopes)
     notes = [
         f"{network.name} is there below {place.scope}/ too, which is left out: --scope {place.scope} exports that one"
         for place in others
@@ -147,7 +150,7 @@ def _guessed(
         f"start with {scopes.most_common(1)[0][0]}/" if scopes else f"are such as {min(names, default='')}"
     )
     if len(networks) == 1:
-        others = _places(checkpoint, names, [network for _, network in sorted(NETWORKS.items())])
+        others = _places(checkpoint, names, NETWORKS.values())
         called = f"it holds {others[0].network.name}, " if others else ""
         raise ExportError(f"{checkpoint.path} is not {networks[0].name}: {called}its variables {example}")
     raise ExportError(
@@ -186,7 +189,7 @@ def _places(checkpoint: Checkpoint, names: Collection[str], networks: Iterable[N
                 place = Place(network, prefix)
                 shapes = sum(
                     place.tensor(variable) in checkpoint.tensors
-                    and _fits(checkpoint.tensors[place.tensor(variable)].shape, shape)
+                    and checkpoint.tensors[place.tensor(variable)].fits(shape)
                     for variable, shape in expected.items()
                 )
                 rank = (len(variables), own, shapes)
@@ -198,7 +201,3 @@ def _places(checkpoint: Checkpoint, names: Collection[str], networks: Iterable[N
         if not any(place.prefix != other.prefix and place.prefix.startswith(other.prefix) for other in places)
     ]
     return sorted(outermost, key=lambda place: place.prefix)
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(b is None or a == b for a, b in zip(shape, wanted, strict=True))

@@ -90,6 +90,12 @@ def select(checkpoint: Checkpoint, place: Place, weights: WeightSet | None = Non
             f"{len(beside)} tensors that lie beside variables are not exported, such as {beside[0]}: where they are "
             "moving averages by another name, what is exported are not the averages",
         )
+    apart = [name for name in left.get(OUTSIDE, []) if name.endswith(AVERAGE)]
+    if apart and found.set == "raw":
+        found.notes += (
+            f"{len(apart)} moving averages lie outside of the network's scope, such as {apart[0]}: the raw weights are "
+            "exported",
+        )
     unknown = left.get(UNKNOWN, [])
     if unknown:
         net = place.network.name

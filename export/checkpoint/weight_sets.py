@@ -22,7 +22,7 @@ from ..types import WeightSet
 from .contents import Checkpoint
 from .formats.checked_file import Bytes, Sink, as_bytes, pieces
 from .formats.tensor_spec import TensorSpec
-from .incomplete import fits_shape, why_incomplete
+from .incomplete import why_incomplete
 from .recognition import AVERAGE, Place
 
 _STATISTICS = ("/moving_mean", "/moving_variance")  # of batch normalization, no trainable variables
@@ -251,8 +251,7 @@ def _check_shapes(weights: NetworkWeights, stored: Mapping[str, TensorSpec]) -> 
         spec, name = stored[variable], weights.names[variable]
         if spec.dtype != _FLOAT32 and spec.dtype not in _CONVERTED:
             raise ExportError(f"{name} in {path} is {spec.dtype}, and {network.name} needs float32")
-        fits = len(spec.shape) == len(shape) and all(map(fits_shape, spec.shape, shape))
-        if not fits:
+        if not spec.fits(shape):
             raise ExportError(
                 f"{name} in {path} has shape {_written(spec.shape)}, and {network.name} needs {_written(shape)}"
             )

@@ -74,8 +74,8 @@ def read_options(parser: Parser, arguments: list[str]) -> argparse.Namespace:
 
 def _checkpoint(add: Add) -> None:
     networks = _networks()
-    names = ", ".join(sorted(networks)) or "install slimserve[export] to see their names"
-    classifiers = ", ".join(sorted(name for name, network in networks.items() if not network.segments))
+    names = ", ".join(networks) or "install slimserve[export] to see their names"
+    classifiers = ", ".join(name for name, network in networks.items() if not network.segments)
     add(
         "--ckpt",
         dest="checkpoint",

@@ -12,10 +12,11 @@ __all__ = ["NETWORKS", "Network", "find_network"]
 
 
 def _networks() -> dict[str, Network]:
-    """What the modules in `pages` list as NETWORKS."""
+    """What the modules in `pages` list as NETWORKS, in the order of their names."""
     names = sorted(module.name for module in pkgutil.walk_packages(pages.__path__, f"{pages.__name__}."))
     modules = [importlib.import_module(name) for name in names]
-    return {network.name: network for page in modules for network in getattr(page, "NETWORKS", ())}
+    listed = {network.name: network for page in modules for network in getattr(page, "NETWORKS", ())}
+    return dict(sorted(listed.items()))
 
 
 NETWORKS = _networks()

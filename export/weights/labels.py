@@ -2,9 +2,8 @@
 
 A labels file has a line for each class, in the order of the logits: `name`, `identifier<TAB>name` (as slim's
 ImageNet synsets), or `number:name` (as the labels.txt of slim's own datasets), in the order of the numbers;
-`label_lines` takes what
-other programs write. Names may repeat, as ImageNet's two cranes do; identifiers may not, and are numbers where a file
-of repeated names has none.
+`label_lines` takes what other programs write. Names may repeat, as ImageNet's two cranes do; identifiers may not, and
+are numbers where a file of repeated names has none.
 """
 
 from __future__ import annotations

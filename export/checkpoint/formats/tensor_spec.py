@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...types import VariableShape
 from .checked_file import FormatError
 
 STRINGS = np.dtype(object)
@@ -32,6 +33,12 @@ class TensorSpec(NamedTuple):
     def nbytes(self) -> int:
         """Bytes of the array."""
         return self.elements * self.dtype.itemsize
+
+    def fits(self, wanted: VariableShape) -> bool:
+        """Whether the shape is the wanted one, and what it leaves open, the number of classes, is one at least."""
+        return len(self.shape) == len(wanted) and all(
+            size > 0 if side is None else size == side for size, side in zip(self.shape, wanted, strict=True)
+        )
 
     def empty(self) -> npt.NDArray[Any]:
         """Return a new array; a large one in pages of its own.

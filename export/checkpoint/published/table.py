@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from ...errors import ExportError
 
-ARCHIVE = (
-    "https://storage.googleapis.com"  # of download.tensorflow.org's files too, which it serves without TLS
-)
+ARCHIVE = "https://storage.googleapis.com"
+"""Of download.tensorflow.org's files too, which that host serves without TLS."""
 _SLIM = "download.tensorflow.org/models"
 _MOBILENET_V2 = "mobilenet_v2/checkpoints"
 

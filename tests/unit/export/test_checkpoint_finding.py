@@ -279,6 +279,22 @@ class TestFolder:
         tensorflow_v2(train / "model.ckpt-3", OLD)
         assert refusal(train.parent).endswith(f"holds no checkpoint itself: give {train}")
 
+    def test_texts_and_hidden_files_in_it_are_not_its_matter(self, train: Path) -> None:
+        (train / ".git").write_text("gitdir: elsewhere\n")
+        (train / ".weights.npy").write_bytes(b"\x93NUMPY\x01\0")
+        (train / "notes.json").write_text("{}")
+        assert refusal(train).endswith(
+            "holds no checkpoint: give the folder with model.ckpt-STEP.index and its "
+            ".data files, or a V1 file"
+        )
+
+    def test_a_model_that_was_exported_is_told(self, train: Path) -> None:
+        (train / "3").mkdir()
+        (train / "3" / "saved_model.pb").write_bytes(b"\x08\x01\x12")
+        assert f"holds no checkpoint but a SavedModel already, {train / '3'}: serve it as it is" in refusal(
+            train
+        )
+
     def test_what_else_it_holds_is_named(self, train: Path) -> None:
         (train / "vgg.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99))
         assert "vgg.h5 is not a TensorFlow checkpoint but an HDF5 file" in refusal(train)

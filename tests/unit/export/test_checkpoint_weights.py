@@ -124,6 +124,18 @@ class TestSets:
         assert f"{len(raw)} tensors that lie beside variables are not exported" in chosen.notes
         assert "moving averages by another name" in chosen.notes
 
+    def test_averages_below_another_scope_are_not_exported_and_it_is_said(self, folder: Path) -> None:
+        """As where they were made within `with tf.variable_scope("train")`."""
+        raw = tensors()
+        trainable = {name: value for name, value in raw.items() if name not in statistics(raw)}
+        apart = {f"train/{name}": value for name, value in averages(trainable).items()}
+        chosen = Selected(tensorflow_v2(folder / "model", raw | apart))
+        assert set(chosen.values.values()) == {1.0}
+        assert (
+            f"{len(trainable)} moving averages lie outside of the network's scope, such as train/"
+            in chosen.notes
+        )
+
     def test_parts_that_were_saved_by_names_of_their_own_are_named(self, folder: Path) -> None:
         raw = tensors()
         parts = {f"{name}/part_{part}": half for name, value in raw.items() for part, half in halves(value)}
@@ -145,6 +157,12 @@ class TestScopes:
         assert chosen.record["scope"] == scope
         assert chosen.notes == (
             f"the variables of inception_v1 are below {scope}/InceptionV1/, as --scope {scope} says"
+        )
+
+    def test_the_networks_own_scope_twice_is_found(self, folder: Path) -> None:
+        chosen = Selected(tensorflow_v2(folder / "model", self.below("InceptionV1", tensors())))
+        assert chosen.notes.startswith(
+            "the variables of inception_v1 are below InceptionV1/InceptionV1/, as --scope"
         )
 
     @pytest.mark.parametrize("scope", ["tower_1", "tower_1/", "tower_1/InceptionV1"])
