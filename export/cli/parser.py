@@ -55,6 +55,13 @@ class Parser(argparse.ArgumentParser):
                 self._refuse(name)
         return self.parse_args(arguments)
 
+    def error(self, message: str) -> NoReturn:
+        """End the process with a line; the usage of so many options would hide it."""
+        self.exit(
+            2,
+            f"{self.prog}: error: {message}{'' if '--help' in message else ' (--help lists the options)'}\n",
+        )
+
     def _refuse(self, name: str) -> NoReturn:
         plain = name.lstrip("-").lower().replace("_", "-")
         known = [option for option in self._option_string_actions if option.startswith("--")]

@@ -89,4 +89,7 @@ def refused(
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert message in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert message in told.err
+    assert "--help" in told.err
+    assert (told.out, told.err.count("\n")) == ("", 1)
