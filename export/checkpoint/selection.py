@@ -19,7 +19,7 @@ _STEPS = ("global_step", "beta1_power", "beta2_power")
 # tf.train's optimizers name what they keep of a variable after themselves. These are all that slim's training offers.
 _SLOT = re.compile(r"(Adadelta|Adagrad|Adam|Ftrl|Momentum|RMSProp)(_\d+)?")
 # What answers do not depend on, whatever lies above it: slim's evaluation does not restore it.
-_RANGE = re.compile(r"(^|/)\w*_quant/")  # act_quant/min, weights_quant/max
+_RANGE = re.compile(r"(^|/)\w*_quant/(.*/)?(min|max)(/(biased|local_step))?$")  # of act_quant, weights_quant
 _OF_TRAINING = re.compile(r"/renorm_(mean|stddev)(_weight)?$|/moving_(mean|variance)/(biased|local_step)$")
 _PRUNED = re.compile(r"/(\w*_)?(mask|threshold)$")
 

@@ -266,6 +266,7 @@ def test_what_is_left_over_has_its_reason(folder: Path) -> None:
         "global_step": STEP,
         "beta1_power": STEP,
         "input/queue": OUTSIDE,
+        "student_quant/conv/weights": OUTSIDE,
     }
     path = tensorflow_v2(folder / "model", raw | dict.fromkeys(beside, np.zeros(2, np.float32)))
     found = Selected(path).left_over
