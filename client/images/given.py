@@ -241,6 +241,10 @@ def _about_home(path: str | os.PathLike[str]) -> str:
 
 def _read_open(name: str, file: Any) -> bytes:
     try:
+        begun = file.tell() if hasattr(file, "tell") and not inspect.iscoroutinefunction(file.tell) else 0
+    except Exception:  # of a pipe, which has no places
+        begun = 0
+    try:
         data = file.read()
     except Exception as error:  # it is the application's object, and may raise anything
         raise InvalidInput(f"{name} cannot be read: {error}") from error
@@ -253,6 +257,10 @@ def _read_open(name: str, file: Any) -> bytes:
         raise InvalidInput(f"{name} has a read() that returns a {type(data).__name__}, not bytes")
     if not data:
         raise InvalidInput(f"{name} is empty, or was read to its end before: call its seek(0)")
+    if begun and not _kinds.is_read(data):
+        raise InvalidInput(
+            f"{name} was read up to byte {begun} before, and no image begins there: call its seek(0)"
+        )
     return _whole(name, data)
 
 

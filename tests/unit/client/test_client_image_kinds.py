@@ -56,6 +56,19 @@ def test_an_open_file_is_one_image(kind: str) -> None:
     assert prepare("x", image).encoded == encoded(kind)
 
 
+def test_an_open_file_whose_beginning_was_read_says_so() -> None:
+    file = io.BytesIO(encoded())
+    file.read(16)
+    with pytest.raises(InvalidInput, match=r"read up to byte 16 before.* seek\(0\)"):
+        prepare("x", file)
+
+
+def test_an_image_in_the_middle_of_an_open_file_is_read() -> None:
+    file = io.BytesIO(b"header" + encoded())
+    file.seek(6)
+    assert prepare("x", file).encoded == encoded()
+
+
 def test_an_object_that_only_reads_is_an_image_alone_and_in_a_list() -> None:
     assert list_images(Opened())[1]
     assert [prepare(name, image).encoded for name, image in list_images([Opened(), Opened()])[0]] == [
