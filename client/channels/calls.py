@@ -30,6 +30,7 @@ _Code = grpc.StatusCode
 _SHORT = 1.0  # seconds; a call that a living server cut off after more is not computed a third time
 _CONNECT = 0.3  # seconds that a connection has to come about, however short the time is
 _ASK = 1.0  # seconds that a replica has to say how it is after it failed a call
+_MOMENT = 0.02  # seconds between questions to a replica that has failed one
 # gRPC shortens or lengthens its pause by a fifth; less time than that shows that it did not send again.
 _SENT_AGAIN = 0.75 * AGAIN_AFTER
 
@@ -197,11 +198,13 @@ class _Call:
         if _Code.UNAVAILABLE not in self.retry.on:
             raise self._error()
         yield Ask([replica], max(min(_ASK, self._remaining()), 0.05), self.caller.metadata())
-        if replica.is_out and not self.caller.connection.is_refused_by(replica):
-            # What broke the call may have met the question, too.
-            yield Ask(
-                [replica], max(min(_ASK, self._remaining()), 0.05), self.caller.metadata(), patient=True
-            )
+        # What broke the call may have met the question too, and the next: gRPC needs a moment to leave a connection.
+        until = time.monotonic() + max(min(_ASK, self._remaining()), 0.05)
+        while replica.failure and not self.caller.connection.is_refused_by(replica):
+            yield Pause(_MOMENT)
+            if (left := until - time.monotonic()) <= 0:
+                break
+            yield Ask([replica], left, self.caller.metadata(), patient=True)
         if replica.is_out:
             # It may have had the request; whether its answer began, it cannot tell.
             if self.replicas.was_connected:

@@ -257,11 +257,12 @@ def _read_open(name: str, file: Any) -> bytes:
         raise InvalidInput(f"{name} has a read() that returns a {type(data).__name__}, not bytes")
     if not data:
         raise InvalidInput(f"{name} is empty, or was read to its end before: call its seek(0)")
-    if begun and not _kinds.is_read(data):
+    whole = _whole(name, data)
+    if begun and not _kinds.is_read(whole):
         raise InvalidInput(
             f"{name} was read up to byte {begun} before, and no image begins there: call its seek(0)"
         )
-    return _whole(name, data)
+    return whole
 
 
 def _prepare_encoded(name: str, data: bytes) -> PreparedImage:

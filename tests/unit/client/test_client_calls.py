@@ -13,6 +13,7 @@ import grpc
 import numpy as np
 import pytest
 from slimserve import AsyncClient, Client, DeadlineExceeded, ModelNotFound, ServingError, Unavailable
+from slimserve.channels.steps import HEALTH
 from slimserve.testing import Link
 from slimserve.wire.protocol import GetModelStatusResponse
 
@@ -68,21 +69,29 @@ async def test_unavailable_is_tried_again_by_the_async_client(scripted: Start) -
         assert (await caller.predict(INPUTS))["y"].tolist() == [7.0]
 
 
-def test_an_answer_that_began_is_not_asked_for_again(scripted: Start) -> None:
+@pytest.mark.parametrize("broken", [0, 4], ids=["alone", "with_questions"])
+def test_an_answer_that_began_is_not_asked_for_again(scripted: Start, broken: int) -> None:
+    """The connection that ends under it may take with it the questions how its server is."""
     server = scripted()
+    questions = iter([False, *[True] * broken])
 
     def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
         time.sleep(0.4)  # longer than gRPC takes until it has sent again what found no connection
         return predict_answer(y=np.zeros(1 << 20))
 
-    server.answers[PREDICT] = answer
+    def health(request: bytes, context: grpc.ServicerContext) -> bytes:
+        if next(questions, False):
+            context.abort(grpc.StatusCode.UNAVAILABLE, "Stream removed (Socket closed)")
+        return b"\x08\x01"  # SERVING
+
+    server.answers |= {PREDICT: answer, HEALTH: health}
     with (
         Link(server.port, largest_answer=1 << 20) as cut,
         Client(cut.address, model="m") as caller,
         pytest.raises(Unavailable),
     ):
         caller.predict(INPUTS)
-    assert len(server.calls) == 1
+    assert server.calls.count(PREDICT) == 1
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
