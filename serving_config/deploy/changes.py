@@ -1,7 +1,6 @@
 """What a new wanted state changes in a deployment's folder: shown, judged, and written after a yes."""
 
 import difflib
-import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,10 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import text_format
+
 from ..check.deployments import wanted_state
 from ..errors import ServingConfigError
+from ..server.protocol import ModelServerConfig
 from . import files as deployment_files
 from . import folder
+from .contents import models_config_text
+from .files import MODELS_CONFIG
 from .plan import Plan
 from .wanted import Wanted
 
@@ -60,14 +64,25 @@ class Changes:
             name
             for name in self.changed
             if name in self.there
-            and name not in wanted_state.EDITED
-            and known.get(name) != _hash(self.there[name])
+            and name != wanted_state.FILE
+            and known.get(name) != wanted_state.text_hash(self.there[name])
+            and (name != MODELS_CONFIG or self._is_lost(name))
         ]
+
+    def _is_lost(self, name: str) -> bool:
+        """Whether models.config would lose more than its comments keep: what was written into it by hand."""
+        there, after = self.there[name], self.files.get(name)
+        known = self.last.get("meanings", {}).get(name)
+        if known is not None and wanted_state.meaning(name, there) != known:
+            return True
+        if after is None:
+            return False
+        return models_config_text.edited(there, text_format.Parse(after, ModelServerConfig())) is None
 
     def losses(self) -> list[str]:
         """What callers, or the operator, had and would have no more, in words."""
-        before = self.last.get("plan")
-        return list(_losses(before, summary(self.plan))) if before else []
+        before, after = self.last.get("plan") or {}, {**summary(self.plan), "targets": self.wanted.targets}
+        return list(_losses(before, after)) if set(summary(self.plan)) <= set(before) else []
 
     def confirm(self, yes: bool, force: bool) -> None:
         """Return when the change may be written.
@@ -83,6 +98,11 @@ class Changes:
         if by_hand and self.wanted.is_new:
             raise ServingConfigError(
                 f"{out / by_hand[0]} is there: --force replaces it, or choose another --out"
+            )
+        if by_hand and not self.last:
+            raise ServingConfigError(
+                f"{out / wanted_state.RECORD} is not there or not readable, so what was changed by hand is not known: "
+                f"bring it back; --force overwrites {', '.join(by_hand)}"
             )
         if by_hand:
             raise ServingConfigError(
@@ -110,8 +130,9 @@ class Changes:
         out = self.wanted.out
         record = {
             "about": "What slimserve rendered here last. Keep it beside slimserve.yaml.",
-            "plan": summary(self.plan),
-            "files": {name: _hash(text) for name, text in sorted(self.files.items())},
+            "plan": {**summary(self.plan), "targets": self.wanted.targets},
+            "files": {name: wanted_state.text_hash(text) for name, text in sorted(self.files.items())},
+            "meanings": {name: wanted_state.meaning(name, self.files[name]) for name in wanted_state.EDITED},
         }
         text = json.dumps(record, indent=2) + "\n"
         new = {name: self.files[name] for name in self.changed if name in self.files}
@@ -151,6 +172,9 @@ def _losses(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str
     for key, unit in (("replicas", ""), ("cpu", ""), ("memory", " bytes"), ("gpus", "")):
         if float(after[key]) < float(before[key]):
             yield f"{key} {before[key]} become {after[key]}{unit}"
+    for target in before.get("targets", []):
+        if target not in after["targets"]:
+            yield f"the files for {target}"
     for name, model in before["models"].items():
         if name not in after["models"]:
             yield f"the model {name}"
@@ -167,10 +191,8 @@ def _losses(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_bytes().decode("utf-8", "replace")
+        return (
+            path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
+        )  # as a checkout on Windows has it
     except OSError:
         return None
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -20,7 +20,7 @@ from .wanted import FILE, Wanted
 
 PRIVATE = "tls"
 """The folder of what only its owner may enter."""
-_MODELS_CONFIG = "models.config"
+MODELS_CONFIG = "models.config"
 
 
 def render(wanted: Wanted, plan: Plan) -> dict[str, str]:
@@ -28,7 +28,7 @@ def render(wanted: Wanted, plan: Plan) -> dict[str, str]:
     out = wanted.out
     files = {
         FILE: wanted.text,
-        _MODELS_CONFIG: _models_config(plan, out),
+        MODELS_CONFIG: _models_config(plan, out),
         "monitoring.config": templates.shipped("monitoring.config"),
     }
     if plan.batching:
@@ -64,7 +64,7 @@ def next_commands(out: Path, plan: Plan, targets: Sequence[str]) -> list[str]:
 def _models_config(plan: Plan, out: Path) -> str:
     """models.config; one that is there keeps its comments where it differs in versions and labels alone."""
     text = config_files.models_config(plan)
-    there = out / _MODELS_CONFIG
+    there = out / MODELS_CONFIG
     if there.is_file():
         config = text_format.Parse(text, ModelServerConfig())
         return models_config_text.edited(there.read_text(encoding="utf-8"), config) or text

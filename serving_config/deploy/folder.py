@@ -59,4 +59,11 @@ def _publish(stage: Path, out: Path, files: Mapping[str, str], private: str) -> 
         if not parent.exists():
             parent.mkdir(parents=True)
             shutil.copymode((stage / name).parent, parent)
-        os.replace(stage / name, out / name)
+        target = out / name
+        if target.is_symlink():  # stays one: what it leads to is the file
+            target = target.resolve()
+            beside = target.with_name(f".{target.name}.new")
+            shutil.copy(stage / name, beside)
+            os.replace(beside, target)
+        else:
+            os.replace(stage / name, target)

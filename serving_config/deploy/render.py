@@ -174,6 +174,9 @@ def run(args: argparse.Namespace) -> int:
     plan = wanted.plan()
     if plan.warning:
         print(f"warning: {plan.warning}", file=sys.stderr)
+    for each in plan.models:
+        if not each.folder.is_dir():
+            print(f"note: {each.folder}, the folder of {each.name}, is not on this machine", file=sys.stderr)
     found = changes(wanted, plan)
     if found.there and not args.json and not wanted.is_new:
         print(found.difference() or "nothing changes")

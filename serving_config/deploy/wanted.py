@@ -187,7 +187,11 @@ class Wanted:
         for document in documents:
             faults.extend(wanted_state.findings(document))
         if faults or len(documents) != 1:
-            raise ServingConfigError(str(faults[0]) if faults else f"{self.path} states nothing: remove it")
+            raise ServingConfigError(
+                str(faults[0])
+                if faults
+                else f"{self.path} states nothing: bring it back, or remove it and render anew"
+            )
 
     def _seen(self, path: Path) -> str:
         """A path as slimserve.yaml names it: one that was given relative stays so, for the tree may move as a whole."""

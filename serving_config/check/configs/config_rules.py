@@ -30,7 +30,16 @@ def batching(root: Node) -> Iterator[Finding]:
         if node.number <= before.number:
             advice = "the server refuses them: write them in rising order"
             yield node.fault(f"allowed_batch_sizes goes from {before.text} to {node.text}", advice)
+    for node in sizes[:1]:
+        if node.number < 1:
+            yield node.fault(
+                f"allowed_batch_sizes begins with {node.text}", "no model would load: begin with 1"
+            )
     yield from _last_size(root, sizes)
+    timeout = root.first("batch_timeout_micros", "value")
+    if timeout is not None and timeout.number >= 1_000_000:
+        message = f"each call may wait {timeout.number / 1e6:g} s for others"
+        yield timeout.fault(message, "the number is of microseconds: 5000 is usual").as_note()
     padding = root.first("pad_variable_length_inputs")
     if padding is not None and root.on(padding.name):
         advice = "images of different sizes would get black borders and other answers: set it to false"
@@ -90,14 +99,28 @@ def _pem(given: dict[str, Node]) -> Iterator[Finding]:
         except (ValueError, TypeError) as error:
             if name == "server_key":
                 reason = "it is encrypted" if isinstance(error, TypeError) else "it does not parse"
+                reason = "it is a certificate" if "CERTIFICATE-" in str(node.text) else reason
                 yield node.fault(f"server_key is no PEM private key, {reason}", "paste the key's PEM text")
             else:
                 yield node.fault(f"{name} holds no PEM certificate", "paste the certificate's PEM text")
             continue
         yield from _valid(chain, name, node)
+        if name == "custom_ca":
+            yield from _authority(chain, node)
         if name == "server_cert" and public is not None and chain[0].public_key() != public:
             advice = "put the server's own certificate first, and the key that belongs to it"
             yield node.fault("server_cert and server_key do not belong together", advice)
+
+
+def _authority(chain: list[x509.Certificate], node: Node) -> Iterator[Finding]:
+    for certificate in chain:
+        try:
+            is_authority = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        except (x509.ExtensionNotFound, ValueError):
+            continue
+        if not is_authority and certificate.issuer != certificate.subject:
+            advice = "no caller's certificate would be accepted: paste the authority's that signed them"
+            yield node.fault("custom_ca holds a certificate that is no authority's", advice)
 
 
 def _valid(chain: list[x509.Certificate], name: str, node: Node) -> Iterator[Finding]:

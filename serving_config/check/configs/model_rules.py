@@ -57,6 +57,7 @@ def _model(config: Node, locate: Locate) -> Iterator[Finding]:
     if not name:
         yield config.fault("a model without a name", "give it name: ...")
     yield from _platform(config)
+    yield from _unnamed(config.all("version_labels"))
     specific = config.first("model_version_policy", "specific")
     if specific is not None and not specific.all("versions"):
         yield specific.fault("specific names no version", "the server would load none: add versions: ...")
@@ -97,6 +98,12 @@ def _labels(config: Node, specific: Node | None) -> Iterator[Finding]:
         yield from _label(label, named, (_version(label),))
 
 
+def _unnamed(labels: list[Node]) -> Iterator[Finding]:
+    for label in labels:
+        if not label.value("key"):
+            yield label.fault("a label without a name", 'give it key: "stable"')
+
+
 def _platform(config: Node) -> Iterator[Finding]:
     platform, kind = config.first("model_platform"), config.first("model_type")
     if platform is None and kind is None:
@@ -114,6 +121,10 @@ def _platform(config: Node) -> Iterator[Finding]:
 
 def _versions(config: Node, base: Node, folder: Path) -> Iterator[Finding]:
     on_disk = version_folders(folder)
+    if not on_disk and any((folder / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
+        message = f"base_path {base.text} is a version"
+        yield base.fault(message, f"name the folder of the versions: {PurePosixPath(base.text or '').parent}")
+        return
     if not on_disk:
         advice = "the server would wait without end: export a model there"
         yield base.fault(f"no version in {base.text} ({folder})", advice)

@@ -1,38 +1,58 @@
 """What must hold between Kubernetes objects: selectors, target ports, and who owns `replicas`."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ..finding import Finding, joined
-from .kubernetes import POD, Surroundings, get
+from ..servers.described_server import DescribedServer
+from .kubernetes import Surroundings, get, pod_keys
+from .rules import autoscaler_rules
 from .yaml_file import Document
+
+_WORKLOADS = (
+    *("Pod", "ReplicaSet", "DaemonSet", "StatefulSet", "InferenceService", "Rollout", "DeploymentConfig"),
+    "Deployment",
+)
+"""What has pods. Of two that have one name the later is meant."""
 
 
 def deployments(documents: list[Document]) -> dict[str, Document]:
-    """The Deployments among the objects, by name."""
-    return {str(get(d.data, "metadata", "name")): d for d in documents if d.data["kind"] == "Deployment"}
+    """The Deployments, and what else has pods, among the objects, by name."""
+    found = [d for d in documents if d.data["kind"] in _WORKLOADS]
+    found.sort(key=lambda d: _WORKLOADS.index(d.data["kind"]))
+    return {str(get(d.data, "metadata", "name")): d for d in found}
 
 
 def findings(
-    document: Document, deployments: dict[str, Document], surroundings: Surroundings
+    document: Document,
+    deployments: dict[str, Document],
+    surroundings: Surroundings,
+    servers: Sequence[DescribedServer] = (),
 ) -> Iterator[Finding]:
     """What an object says of Deployments that is not so."""
     kind = document.data["kind"]
     if kind == "HorizontalPodAutoscaler":
         yield from _autoscaler(document, deployments)
-    elif kind in ("Service", "PodDisruptionBudget", "NetworkPolicy"):
-        yield from _selecting(document, deployments, surroundings)
+    elif kind in ("Service", "PodDisruptionBudget", "NetworkPolicy", "PodMonitor"):
+        yield from _selecting(document, deployments, surroundings, servers)
 
 
 def _autoscaler(document: Document, deployments: dict[str, Document]) -> Iterator[Finding]:
     where = ("spec", "scaleTargetRef", "name")
-    target = get(document.data, *where)
-    if target not in deployments:
+    target, kind = get(document.data, *where), get(document.data, "spec", "scaleTargetRef", "kind")
+    found = deployments.get(str(target))
+    if found is None:
         message = f"the autoscaler's target {target} is not there"
         yield document.fault(message, f"the deployments are {joined(deployments)}", *where)
-    elif get(deployments[target].data, "spec", "replicas") is not None:
-        advice = "remove it: the autoscaler owns the number and each apply would reset it"
-        yield deployments[target].fault("replicas beside an autoscaler", advice, "spec", "replicas")
+    elif kind != found.data["kind"]:
+        message = f"the autoscaler's target is a {kind}, and {target} is a {found.data['kind']}"
+        yield document.fault(message, f"write kind: {found.data['kind']}", "spec", "scaleTargetRef", "kind")
+    else:
+        if get(found.data, "spec", "replicas") is not None:
+            advice = "remove it: the autoscaler owns the number and each apply would reset it"
+            yield found.fault("replicas beside an autoscaler", advice, "spec", "replicas")
+        yield from autoscaler_rules.findings(document, get(found.data, *pod_keys(found)) or {})
     low, high = (get(document.data, "spec", key) for key in ("minReplicas", "maxReplicas"))
     if isinstance(low, int) and isinstance(high, int) and low > high:
         message = f"minReplicas {low} is above maxReplicas {high}"
@@ -40,29 +60,53 @@ def _autoscaler(document: Document, deployments: dict[str, Document]) -> Iterato
 
 
 def _selecting(
-    document: Document, deployments: dict[str, Document], surroundings: Surroundings
+    document: Document,
+    deployments: dict[str, Document],
+    surroundings: Surroundings,
+    servers: Sequence[DescribedServer] = (),
 ) -> Iterator[Finding]:
     kind = document.data["kind"]
     key = {"Service": ("selector",), "NetworkPolicy": ("podSelector", "matchLabels")}.get(
         kind, ("selector", "matchLabels")
     )
     wanted = get(document.data, "spec", *key) or {}
+    if kind in ("Service", "PodMonitor") and not wanted:  # its pods are named elsewhere
+        return
     matching = [
         deployment
         for deployment in deployments.values()
-        if wanted.items() <= (get(deployment.data, "spec", "template", "metadata", "labels") or {}).items()
+        if wanted.items() <= (labels(deployment) or {}).items() and _share_a_namespace(document, deployment)
     ]
     if not matching:
         message = f"the {kind} selects no deployment's pods"
         yield document.fault(message, "use the labels of the pod template", "spec", *key)
     elif kind == "PodDisruptionBudget":
-        yield from _budget(document, surroundings.replicas(matching[0]))
+        yield from _budget(document, surroundings.least(matching[0]))
+    elif kind == "PodMonitor":
+        yield from _monitored(document, matching[0], [s for s in servers if s.path == matching[0].path])
     else:
-        yield from _ports(document, matching[0])
+        yield from _ports(document, matching)
+
+
+def labels(deployment: Document) -> dict[str, str] | None:
+    """Those of its pods; KServe hands them on from its own object."""
+    if deployment.data["kind"] == "InferenceService":
+        own = [get(deployment.data, *keys, "labels") or {} for keys in (("metadata",), pod_keys(deployment))]
+        return {**own[0], **own[1]}
+    return get(deployment.data, *pod_keys(deployment)[:-1], "metadata", "labels")  # type: ignore[no-any-return]
+
+
+def _share_a_namespace(one: Document, other: Document) -> bool:
+    first, second = (get(document.data, "metadata", "namespace") for document in (one, other))
+    return first == second or None in (first, second)
 
 
 def _budget(document: Document, replicas: int) -> Iterator[Finding]:
     """A budget that never lets a pod go; Kubernetes rounds shares up."""
+    if {"maxUnavailable", "minAvailable"} <= set(document.data["spec"]):
+        message = "maxUnavailable beside minAvailable"
+        yield document.fault(message, "the cluster refuses both: keep one", "spec", "minAvailable")
+        return
     for key in ("maxUnavailable", "minAvailable"):
         amount = get(document.data, "spec", key)
         if amount is None:
@@ -75,11 +119,38 @@ def _budget(document: Document, replicas: int) -> Iterator[Finding]:
             yield document.fault(f"{key} {amount}{of} lets no pod go", advice, "spec", key)
 
 
-def _ports(document: Document, deployment: Document) -> Iterator[Finding]:
+def _monitored(document: Document, deployment: Document, servers: list[DescribedServer]) -> Iterator[Finding]:
+    """Ports of a PodMonitor, which it knows by their names; its paths are looked at with the servers."""
+    names = [
+        str(port["name"])
+        for container in get(deployment.data, *pod_keys(deployment), "containers") or []
+        for port in container.get("ports") or []
+        if "name" in port
+    ]
+    for at, endpoint in enumerate(get(document.data, "spec", "podMetricsEndpoints") or []):
+        port, where = endpoint.get("port"), ("spec", "podMetricsEndpoints", at, "path")
+        for server in servers:
+            server.scraped.append((endpoint.get("path") or "/metrics", document.path, document.line(*where)))
+        if port is not None and port not in names:
+            message = f"port {port} is no port of the pods"
+            yield document.fault(
+                message, f"they have {joined(names)}", "spec", "podMetricsEndpoints", at, "port"
+            )
+
+
+def _ports(document: Document, matching: list[Document]) -> Iterator[Finding]:
     """Ports of a Service or a NetworkPolicy that the pods do not declare, where they declare any."""
     declared: set[str] = set()
-    for container in get(deployment.data, *POD, "containers") or []:
+    containers = [
+        container
+        for deployment in matching
+        for key in ("containers", "initContainers")
+        for container in get(deployment.data, *pod_keys(deployment), key) or []
+    ]
+    numbers: dict[str, str] = {}
+    for container in containers:
         for port in container.get("ports") or []:
+            numbers |= {str(port["name"]): str(port.get("containerPort"))} if "name" in port else {}
             declared |= {str(port[key]) for key in ("name", "containerPort") if key in port}
     places: list[tuple[str | int, ...]] = [("spec",)]
     if document.data["kind"] == "NetworkPolicy":
@@ -88,7 +159,29 @@ def _ports(document: Document, deployment: Document) -> Iterator[Finding]:
         rule = document.data["spec"] if len(place) == 1 else document.data["spec"]["ingress"][place[-1]]
         for at, port in enumerate(rule.get("ports") or []):
             target = str(port.get("targetPort", port.get("port")))
-            if target not in declared and (declared or not target.isdigit()) and "endPort" not in port:
+            if (port.get("protocol") or "TCP") != "TCP" and target in declared:
+                message, advice = (
+                    f"port {target} is let in by {port['protocol']}",
+                    "the pods listen by TCP: remove protocol",
+                )
+                yield document.fault(message, advice, *place, "ports", at, "protocol")
+            elif (
+                len(place) == 1
+                and len(set(numbers.values())) > 1
+                and _is_crossed(port, numbers.get(target, target))
+            ):
+                message = f"the port {port.get('name')} leads to {target}"
+                yield document.fault(
+                    message, "that is the other port of the server", *place, "ports", at, "targetPort"
+                )
+            elif target not in declared and (declared or not target.isdigit()) and "endPort" not in port:
                 what = "targetPort" if len(place) == 1 else "port"
                 advice = f"they have {joined(sorted(declared))}"
                 yield document.fault(f"{what} {target} is no port of the pods", advice, *place, "ports", at)
+
+
+def _is_crossed(port: Mapping[str, Any], number: str) -> bool:
+    """Whether a port of a Service that says gRPC leads to the usual REST port, or the other way round."""
+    words = {str(port.get(key) or "").lower().partition("-")[0] for key in ("name", "appProtocol")}
+    grpc, rest = "grpc" in words, bool({"rest", "http"} & words)
+    return (grpc and not rest and number == "8501") or (rest and not grpc and number == "8500")

@@ -1,6 +1,5 @@
 """Compose files: the Compose Specification's schema, and the servers they describe."""
 
-import os
 import re
 import shlex
 from collections.abc import Container, Iterable, Iterator
@@ -11,22 +10,21 @@ from typing import Any
 import jsonschema
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
-from ..finding import Finding, joined
+from .. import misfits
+from ..finding import Finding
 from ..servers import command_line
 from ..servers.command_line import Words
 from ..servers.described_server import (
     ENTRY_POINT,
-    LEAST_MEMORY,
-    MEMORY_ADVICE,
-    STOCK_IMAGE,
     DescribedServer,
     Mount,
 )
 from .interpolation import interpolated
+from .rules import compose_references, compose_service, compose_values
 from .yaml_file import Document
 
-_BYTES = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[bkmg]?)b?")
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+NAME = re.compile(r"(docker-)?compose([._-].*)?\.ya?ml")
+"""What compose files are called."""
 
 
 def is_compose(document: Document) -> bool:
@@ -43,11 +41,14 @@ def _validator() -> Any:
 
 def schema_findings(document: Document) -> Iterator[Finding]:
     """Where the file departs from the Compose Specification."""
-    for error in _validator().iter_errors(document.data):
+    errors = list(_validator().iter_errors(document.data))
+    schema = get_builtin_schema("vendor.compose-spec")
+    fields = (schema.get("$defs") or schema["definitions"])["service"]["properties"]
+    # Where a field is wrong, the schema calls all fields beside it unexpected as well.
+    plain = [error for error in errors if error.validator != "unevaluatedProperties"]
+    for error in plain or errors:
         deepest = jsonschema.exceptions.best_match([error])
-        where = ".".join(str(part) for part in deepest.absolute_path) or "the file"
-        message = f"{where}: {deepest.message[:200]}"
-        yield document.fault(message, "see the Compose Specification", *deepest.absolute_path)
+        yield from misfits.findings(document, deepest, "see the Compose Specification", known=fields)
 
 
 def extended(documents: Iterable[Document]) -> set[tuple[Path, str]]:
@@ -64,18 +65,26 @@ def extended(documents: Iterable[Document]) -> set[tuple[Path, str]]:
 
 
 def servers(
-    document: Document, extended: Container[tuple[Path, str]] = ()
+    document: Document, extended: Container[tuple[Path, str]] = (), is_whole: bool = True
 ) -> tuple[list[DescribedServer], list[Finding]]:
     """The TensorFlow Serving services of a compose file, and faults of each that need no other file.
 
     Args:
         extended: services that are not whole by themselves.
+        is_whole: whether no other file is known to add to this one.
     """
     found: list[DescribedServer] = []
     faults: list[Finding] = []
     document, about_variables = interpolated(document)
+    malformed = [finding for finding in about_variables if not finding.is_note]
+    if malformed:
+        return [], malformed
     services = document.data.get("services")
+    faults.extend(compose_references.findings(document, is_whole))
     for name, service in services.items() if isinstance(services, dict) else ():
+        if not service:
+            continue
+        faults.extend(compose_values.findings(document, name, service))
         if "extends" in service or (document.path.resolve(), name) in extended:
             message, advice = (
                 f"{name} is made of several services",
@@ -95,7 +104,7 @@ def servers(
             note = document.fault(f"{name} has neither image nor build", advice, "services", name).as_note()
             faults.append(note)
         image = str(service.get("image", ""))
-        if not STOCK_IMAGE.match(image) and not any(ENTRY_POINT in word for word, _ in entry + command):
+        if not command_line.is_server(image, [word for word, _ in entry + command]):
             continue
         own_entry = None if service.get("entrypoint") is None else entry
         line = document.line("services", name)
@@ -114,8 +123,8 @@ def servers(
             script = test if isinstance(test, str) else " ".join(test)
             server.scripts = [(script, document.line("services", name, "healthcheck", "test"))]
         found.append(server)
-        faults.extend(_service_faults(document, name, service, server))
-    return found, faults + (about_variables if found else [])
+        faults.extend(compose_service.findings(document, name, service, server))
+    return found, (about_variables if found else []) + faults
 
 
 class _UnreadableError(Exception):
@@ -148,20 +157,10 @@ def _environment(service: dict[str, Any]) -> dict[str, str]:
 
 def _volumes(document: Document, name: str, service: dict[str, Any]) -> Iterator[Mount]:
     for index, volume in enumerate(service.get("volumes") or []):
-        source, target, _ = _volume(volume)
+        source, target, _ = compose_service.mounted(volume)
         bind = source.startswith((".", "/", "~"))
         here = document.path.parent / Path(source).expanduser() if bind else None
         yield Mount(target, here, document.line("services", name, "volumes", index))
-
-
-def _volume(volume: Any) -> tuple[str, str, bool]:
-    """Source, target, and whether it is mounted writable."""
-    if isinstance(volume, str):
-        source, _, rest = volume.partition(":")
-        target, _, options = rest.partition(":")
-        return source, target or source, "ro" not in options.split(",")
-    source, target = (str(volume.get(key, "")) for key in ("source", "target"))
-    return source, target, volume.get("type") == "bind" and volume.get("read_only") is not True
 
 
 def _settings(document: Document, name: str, service: dict[str, Any]) -> Iterator[Mount]:
@@ -175,73 +174,3 @@ def _settings(document: Document, name: str, service: dict[str, Any]) -> Iterato
             here = document.path.parent / file if file else None
             target = str(PurePosixPath(folder) / given.get("target", source))
             yield Mount(target, here, document.line("services", name, key, index))
-
-
-def _service_faults(
-    document: Document, name: str, service: dict[str, Any], server: DescribedServer
-) -> Iterator[Finding]:
-    wanted = ((service.get("deploy") or {}).get("resources") or {}).get("limits", {}).get("cpus")
-    wanted, cores = wanted or service.get("cpus"), os.cpu_count() or 1
-    if wanted is not None and re.fullmatch(r"\d+(\.\d*)?", str(wanted)) and float(wanted) > cores:
-        message = f"{name} wants {wanted} CPUs, and this machine has {cores}"
-        advice = "Docker would not start it here"
-        yield server.fault(message, advice, document.line("services", name)).as_note()
-    if service.get("init") is not True:
-        advice = "add init: true, or `docker stop` waits and then kills it"
-        yield server.fault(f"{name}: as process 1 the server ignores SIGTERM", advice)
-    for index, volume in enumerate(service.get("volumes") or []):
-        _, target, writable = _volume(volume)
-        if writable:
-            message, advice = f"{target} is mounted writable", "the server only reads: make it read-only"
-            yield document.fault(message, advice, "services", name, "volumes", index)
-    for index, entry in enumerate(service.get("ports") or []):
-        host, target = _published(entry)
-        if target not in (server.port, server.rest_port):
-            message, advice = f"{name} publishes port {target}", server.listens
-        elif host not in _LOOPBACK and not (server.encrypted and target == server.port):
-            message = f"port {target} is open to other machines without TLS"
-            advice = "publish it on 127.0.0.1 only, or configure TLS (gRPC) and keep REST inside"
-        else:
-            continue
-        yield document.fault(message, advice, "services", name, "ports", index)
-    bare = [
-        kind for kind, open_ in (("gRPC", not server.encrypted), ("REST", server.rest_port != "0")) if open_
-    ]
-    if service.get("network_mode") == "host" and bare:
-        message = f"{joined(bare)} open to other machines without TLS on the host's own network"
-        advice = "remove network_mode and publish ports on 127.0.0.1"
-        yield document.fault(message, advice, "services", name, "network_mode")
-
-    yield from _limits(document, name, service, server)
-
-
-def _limits(
-    document: Document, name: str, service: dict[str, Any], server: DescribedServer
-) -> Iterator[Finding]:
-    """Memory that no server fits, and one port of the machine for several containers."""
-    deploy = service.get("deploy") or {}
-    limit = ((deploy.get("resources") or {}).get("limits") or {}).get("memory") or service.get("mem_limit")
-    amount = _BYTES.fullmatch(str(limit).lower())
-    if amount and float(amount["number"]) * 1024 ** "bkmg".index(amount["unit"] or "b") < LEAST_MEMORY:
-        message = f"{name}: {limit} of memory is less than the server alone takes"
-        yield server.fault(message, MEMORY_ADVICE)
-    replicas = deploy.get("replicas", service.get("scale", 1))
-    fixed = [entry for entry in service.get("ports") or [] if _fixed(entry)]
-    if str(replicas).isdigit() and int(replicas) > 1 and fixed:
-        message = f"{name}: {replicas} containers cannot share one port of the machine"
-        yield server.fault(message, "publish a range, or none and put a balancer in front")
-
-
-def _fixed(entry: Any) -> bool:
-    """Whether an entry of `ports` names the machine's port, and only one."""
-    if isinstance(entry, dict):
-        return str(entry.get("published") or "").isdigit()
-    return str(entry).partition("/")[0].rpartition(":")[0].rpartition(":")[2].isdigit()
-
-
-def _published(entry: Any) -> tuple[str, str]:
-    if isinstance(entry, dict):
-        return str(entry.get("host_ip", "")), str(entry.get("target", ""))
-    address, _, target = str(entry).partition("/")[0].rpartition(":")
-    host = address.rpartition(":")[0]
-    return host, target

@@ -1,5 +1,6 @@
 """Dockerfiles that bake models into the server's image."""
 
+import itertools
 import json
 import re
 import shlex
@@ -11,10 +12,13 @@ from ..finding import Finding
 from ..servers import command_line
 from ..servers.command_line import Words
 from ..servers.described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
+from .rules import dockerfile_values
 
 _KEYWORDS = """ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL
     USER VOLUME WORKDIR"""
 _VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}|(?P<bare>\w+))")
+_LEVELS = 3
+"""How far above its Dockerfile the folder of a build is looked for."""
 _HERE_DOCUMENT = re.compile(r"<<-?[\"']?(\w+)[\"']?")
 
 
@@ -36,10 +40,19 @@ class Instruction:
         words = self._exec_form()
         return shlex.split(self.rest) if words is None else words
 
+    @property
+    def is_list(self) -> bool:
+        """Whether it is of the exec form, and not a line of shell."""
+        return self._exec_form() is not None
+
     def paths(self) -> list[str]:
         """The words of COPY and ADD, whose quotes are no shell's."""
-        words = self._exec_form()
-        return self.rest.split() if words is None else words
+        options = list(itertools.takewhile(lambda word: word.startswith("--"), self.rest.split()))
+        behind = self.rest
+        for option in options:
+            behind = behind.partition(option)[2].strip()
+        words = replace(self, rest=behind)._exec_form()
+        return options + (behind.split() if words is None else words)
 
     def _exec_form(self) -> list[str] | None:
         try:
@@ -90,10 +103,14 @@ def server(path: Path) -> tuple[DescribedServer | None, list[Finding]]:
         return None, [Finding(path, line, message, "begin with FROM tensorflow/serving:2.20.0")]
     faults = [] if re.match(r"#\s*escape\s*=\s*`", text) else list(_unknown(every, path))
     faults += _unreadable(steps, path)
+    faults += [] if faults else dockerfile_values.findings(every, path, _context(every, path.parent))
     if faults:
         return None, faults
     entry, command = _last(steps, "ENTRYPOINT"), _last(steps, "CMD")
     words = [_words(step) if step else None for step in (entry, command)]
+    if entry and command and entry.rest and not entry.is_list and ENTRY_POINT in entry.rest:
+        message = "CMD is left out, for ENTRYPOINT is a line of shell"
+        return None, [Finding(path, entry.line, message, f'write ENTRYPOINT ["/usr/bin/{ENTRY_POINT}"]')]
     if not any(ENTRY_POINT in word for some in words for word, _ in some or []) and not STOCK_IMAGE.match(
         image
     ):
@@ -106,12 +123,17 @@ def server(path: Path) -> tuple[DescribedServer | None, list[Finding]]:
     run = command_line.read(words[0], words[1] or [], image, _environment(steps), path, base.line)
     if run.flags is None:
         return None, run.faults
-    found = DescribedServer(path, base.line, image, run.flags, list(_copies(steps, path.parent)))
+    found = DescribedServer(
+        path, base.line, image, run.flags, list(_copies(steps, _context(steps, path.parent)))
+    )
     # What RUN makes, and an archive unpacks, cannot be seen.
     found.complete = not any(step.keyword in ("RUN", "ADD") for step in steps)
     faults = run.faults
     # An empty ENTRYPOINT takes the image's own away, and CMD is the whole command.
     first = command if entry is not None and not entry.words() else entry
+    if entry is None and command is not None and not STOCK_IMAGE.match(image):
+        # An image that is not known to have an entry point runs CMD; not every shell makes way for its only command.
+        first = command if command.is_list or command.rest.startswith("exec ") else None
     if first is None or not run.signals:
         advice = f'write ENTRYPOINT ["/usr/bin/{ENTRY_POINT}"]'
         line = entry.line if entry else base.line
@@ -205,6 +227,18 @@ def _unreadable(steps: list[Instruction], path: Path) -> Iterator[Finding]:
             yield Finding(path, step.line, f"{step.keyword} lacks a source or a target", "name both")
 
 
+def _context(steps: list[Instruction], folder: Path) -> Path:
+    """The folder of the build: that of the Dockerfile, or one above it where that has what is copied."""
+    sources = [
+        word.lstrip("/")
+        for step in steps
+        if step.keyword == "COPY" and not any(word.startswith("--from=") for word in step.paths())
+        for word in _without_options(step.paths())[:-1]
+    ]
+    above = (folder, *folder.resolve().parents[:_LEVELS])
+    return next((each for each in above if any((each / source).exists() for source in sources)), folder)
+
+
 def _copies(steps: list[Instruction], context: Path) -> Iterator[Mount]:
     workdir = PurePosixPath("/")
     for step in steps:
@@ -222,8 +256,6 @@ def _copies(steps: list[Instruction], context: Path) -> Iterator[Mount]:
             into = workdir / target
             if foreign or not (context / source).exists():  # a file or a folder, and which cannot be seen
                 yield Mount(str(into), None, step.line)
-                if into.name.isdecimal():  # a version's folder stands for the base path above it as well
-                    yield Mount(str(into.parent), None, step.line)
             # Of a folder the content is copied, of a file the file.
             if (target.endswith("/") or len(sources) > 1) and not (context / source).is_dir():
                 into /= PurePosixPath(source).name

@@ -13,6 +13,10 @@ from ..finding import Finding
 from .yaml_file import Document
 
 _BRACED = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?:(?P<sign>:?[-?+])(?P<word>[^{}]*))?\}")
+_BEGINS = re.compile(
+    r"(?<!\$)(?:\$\$)*\$(?![\w${])|(?<!\$)(?:\$\$)*\$\{(?!\w+(?:\}|:?[-?+]))|(?<!\$)(?:\$\$)*\$\d"
+)
+"""What begins as a variable and is none."""
 _BARE = re.compile(r"\$(?:\$|(?P<name>[A-Za-z_]\w*))")
 
 
@@ -23,10 +27,32 @@ def interpolated(document: Document) -> tuple[Document, list[Finding]]:
     PWD, which every shell sets, is the file's folder.
     """
     known = {"PWD": str(document.path.parent.resolve()), **_env_file(document.path.parent / ".env")}
+    malformed = list(_malformed(document, document.data, ()))
+    if malformed:
+        return document, malformed
     unset: set[str] = set()
     filled = replace(document, data=_fill(document.data, known, unset))
     message, advice = f"nothing here sets {', '.join(sorted(unset))}", "it was read as empty"
     return filled, [Finding(document.path, 1, message, advice).as_note()] if unset else []
+
+
+def _malformed(document: Document, data: Any, keys: tuple[str | int, ...]) -> Iterator[Finding]:
+    if isinstance(data, (dict, list)):
+        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from _malformed(document, value, (*keys, key))
+    elif isinstance(data, str) and (_BEGINS.search(data) or _is_open(data)):
+        message = f"{data[:60]!r} holds a variable that Compose cannot read"
+        yield document.fault(message, "write ${NAME} or ${NAME:-default}, and $$ for a $", *keys)
+
+
+def _is_open(text: str) -> bool:
+    """Whether a brace of a variable is not closed."""
+    text = text.replace("$$", "")
+    while True:
+        shorter = _BRACED.sub("", text)
+        if shorter == text:
+            return "${" in text
+        text = shorter
 
 
 def _fill(data: Any, known: Mapping[str, str], unset: set[str]) -> Any:

@@ -1,5 +1,6 @@
 """Kubernetes manifests: their schemas, and the servers they describe."""
 
+import difflib
 import json
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 
+from .. import misfits
 from ..finding import Finding
 from .kustomization import Kustomization
 from .yaml_file import Document
@@ -26,6 +28,20 @@ _FOLDERS = {
 VERSIONS = sorted(_FOLDERS, key=lambda version: tuple(map(int, version.split("."))))
 """The versions whose schemas are at hand, rising."""
 POD = ("spec", "template", "spec")
+_OTHER_PODS = {
+    "Pod": ("spec",),
+    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+    "InferenceService": ("spec", "predictor"),
+}
+"""Where the specification of the pods stands, where it stands elsewhere."""
+_OF_KSERVE = """minReplicas maxReplicas scaleTarget scaleMetric scaleMetricType containerConcurrency timeout
+    logger batcher canaryTrafficPercent labels annotations deploymentStrategy autoScaling workerSpec model sklearn
+    xgboost tensorflow pytorch triton onnx pmml lightgbm paddle huggingface"""
+"""What KServe puts beside the pods' own fields."""
+_GROUPS = """admissionregistration apiextensions apiregistration authentication authorization certificates coordination
+    discovery events flowcontrol.apiserver internal.apiserver networking node rbac.authorization resource scheduling
+    storage storagemigration"""
+"""Kubernetes' own, each with .k8s.io behind it. Others of that ending are extensions, such as the Gateway API."""
 _CONTENTS = ("data", "binaryData", "stringData")
 
 
@@ -52,7 +68,7 @@ class Surroundings:
         return {
             str(get(volume, "persistentVolumeClaim", "claimName"))
             for document in self.objects
-            for volume in get(document.data, *POD, "volumes") or []
+            for volume in get(document.data, *pod_keys(document), "volumes") or []
         }
 
     def image(self, name: str) -> str:
@@ -65,15 +81,23 @@ class Surroundings:
                     return f"{new}@{digest}" if digest else f"{new}:{tag}" if tag else new
         return name
 
-    def replicas(self, deployment: Document) -> int:
-        """The most replicas that a Deployment may have, by itself or by its autoscaler."""
+    def least(self, deployment: Document) -> int:
+        """The fewest replicas that a Deployment has, by itself or by its autoscaler."""
+        given = [number for number in self._scaled(deployment, "minReplicas") if isinstance(number, int)]
+        return min(given, default=get(deployment.data, "spec", "replicas") or 1)
+
+    def _scaled(self, deployment: Document, key: str) -> list[Any]:
         name = get(deployment.data, "metadata", "name")
-        highest = [
-            get(document.data, "spec", "maxReplicas")
+        return [
+            get(document.data, "spec", key)
             for document in self.objects
             if document.data["kind"] == "HorizontalPodAutoscaler"
             and get(document.data, "spec", "scaleTargetRef", "name") == name
         ]
+
+    def replicas(self, deployment: Document) -> int:
+        """The most replicas that a Deployment may have, by itself or by its autoscaler."""
+        highest = self._scaled(deployment, "maxReplicas")
         given = [number for number in highest if isinstance(number, int)]
         return max([get(deployment.data, "spec", "replicas") or 1, *given])
 
@@ -83,6 +107,11 @@ def is_manifest(document: Document) -> bool:
     return isinstance(document.data, dict) and "kind" in document.data and "apiVersion" in document.data
 
 
+def pod_keys(document: Document) -> tuple[str, ...]:
+    """Where in a workload the specification of its pods stands."""
+    return _OTHER_PODS.get(document.data["kind"], POD)
+
+
 def is_custom(document: Document) -> bool:
     """Whether the object is of a kind whose schema is not known here: a CustomResourceDefinition's, or OpenShift's."""
     if (
@@ -90,7 +119,27 @@ def is_custom(document: Document) -> bool:
     ):  # `oc process` makes Kubernetes' of it
         return True
     group = str(document.data["apiVersion"]).rpartition("/")[0]
-    return "." in group and not group.endswith(".k8s.io")
+    own = [f"{name}.k8s.io" for name in _GROUPS.split()]
+    return "." in group and group not in own and not difflib.get_close_matches(group, own, n=1, cutoff=0.92)
+
+
+def is_inference_service(document: Document) -> bool:
+    """Whether it is KServe's, with containers of its own."""
+    containers = get(document.data, *pod_keys(document), "containers")
+    return document.data["kind"] == "InferenceService" and isinstance(containers, list)
+
+
+def pod_schema_findings(document: Document, version: str = SCHEMAS) -> Iterator[Finding]:
+    """Where the pods of an InferenceService depart from Kubernetes' schema."""
+    keys = pod_keys(document)
+    pod = {key: value for key, value in get(document.data, *keys).items() if key not in _OF_KSERVE.split()}
+    error = best_match(
+        Draft202012Validator(_schema(version, "podspec-v1.json"), registry=_registry(version)).iter_errors(
+            pod
+        )
+    )
+    if error is not None:
+        yield from misfits.findings(document, error, f"see Kubernetes {version}'s PodSpec", keys)
 
 
 def schema_findings(document: Document, version: str = SCHEMAS) -> Iterator[Finding]:
@@ -109,9 +158,7 @@ def schema_findings(document: Document, version: str = SCHEMAS) -> Iterator[Find
         return
     error = best_match(validator.iter_errors(document.data))
     if error is not None:
-        where = ".".join(str(part) for part in error.absolute_path) or kind
-        message = f"{where}: {error.message[:200]}"
-        yield document.fault(message, f"see Kubernetes {version}'s {kind}", *error.absolute_path)
+        yield from misfits.findings(document, error, f"see Kubernetes {version}'s {kind}")
 
 
 @cache
@@ -124,8 +171,12 @@ def _validator(version: str, api: str, kind: str) -> Any:
     name = f"{kind.lower()}-{group.partition('.')[0]}{'-' if slash else ''}{number}.json"
     if "/" in name or not (_FOLDERS[version] / name).is_file():
         return None
+    return Draft202012Validator(_schema(version, name), registry=_registry(version))
+
+
+def _registry(version: str) -> Any:
     registry: Any = _definitions(version) @ Registry()
-    return Draft202012Validator(_schema(version, name), registry=registry)
+    return registry
 
 
 @cache
@@ -153,3 +204,13 @@ def get(data: Any, *keys: str) -> Any:
     for key in keys:
         data = data.get(key) if isinstance(data, dict) else None
     return data
+
+
+def is_opaque(document: Document) -> bool:
+    """Whether pods are made of an object in a way that is not known here."""
+    pods = get(document.data, *pod_keys(document))
+    return (
+        is_custom(document)
+        and document.data["kind"] == "InferenceService"
+        and "containers" not in (pods or {})
+    )

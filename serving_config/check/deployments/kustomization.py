@@ -15,9 +15,13 @@ _FIELDS = """apiVersion kind metadata bases buildMetadata commonAnnotations comm
     secretGenerator sortOptions transformers validators vars"""
 _RESOURCES = ("resources", "bases")  # the second is an older name, which kustomize reads as the first
 _GENERATORS = ("configMapGenerator", "secretGenerator")
+_API = "kustomize.config.k8s.io/"
+_KINDS = ("Kustomization", "Component")
+_REMOTE = ("github.com/", "git@", "git::", "bitbucket.org/", "gitlab.com/")
+"""How an address of a repository may begin, without a scheme."""
 _ITEMS = {
     **dict.fromkeys((*_RESOURCES, "patchesStrategicMerge"), str),
-    **dict.fromkeys(("patches", "patchesJson6902", *_GENERATORS), dict),
+    **dict.fromkeys(("patches", "patchesJson6902", "images", "replicas", *_GENERATORS), dict),
 }
 
 
@@ -79,6 +83,17 @@ def _misshapen(document: Document) -> Iterator[Finding]:
 
 def _findings(document: Document) -> Iterator[Finding]:
     path, data = document.path, document.data
+    kind, version = data.get("kind", _KINDS[0]), str(data.get("apiVersion", _API))
+    if kind not in _KINDS:
+        yield document.fault(f"kind is {kind}", "write kind: Kustomization", "kind")
+    if not version.startswith(_API):
+        yield document.fault(f"apiVersion is {version}", f"write apiVersion: {_API}v1beta1", "apiVersion")
+    for key in ("commonLabels", "commonAnnotations"):
+        for name, value in (data.get(key) or {}).items():
+            if not isinstance(value, str):
+                yield document.fault(
+                    f"{name} is {value!r}", "write a word, in quotes where it is a number", key, name
+                )
     for name in data:
         if name not in _FIELDS.split():
             close = difflib.get_close_matches(name, _FIELDS.split(), n=1)
@@ -86,7 +101,13 @@ def _findings(document: Document) -> Iterator[Finding]:
             yield document.fault(f"a kustomization has no field {name}", advice, name)
     for key in _RESOURCES:
         for index, name in enumerate(data.get(key) or []):
-            if "://" not in str(name) and not (path.parent / str(name)).exists():
+            if name in (data.get(key) or [])[:index]:
+                yield document.fault(f"the resource {name} is there twice", "keep one", key, index)
+            if (
+                "://" not in str(name)
+                and not str(name).startswith(_REMOTE)
+                and not (path.parent / str(name)).exists()
+            ):
                 yield document.fault(f"the resource {name} is not there", "write or render it", key, index)
     for generator in _GENERATORS:
         for index, entry in enumerate(data.get(generator) or []):

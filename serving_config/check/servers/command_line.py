@@ -1,5 +1,6 @@
 """The command that a container runs: the image's own script, a shell, or the server itself."""
 
+import difflib
 import itertools
 import re
 import shlex
@@ -21,6 +22,10 @@ _INITS = ("tini", "dumb-init", "catatonit", "docker-init")
 _SHELLS = ("sh", "bash", "dash", "ash")
 _DEFAULT = re.compile(r"\$\{(?P<name>\w+):?-(?P<value>[^}$]*)\}")
 _REDIRECTION = re.compile(r"\d*(?:>>?|<)")
+_SCRIPT = "tf_serving_entrypoint.sh"
+"""The image's own."""
+_TELLING = ("model_config_file", "model_base_path", "rest_api_port")
+"""Flags that no other program is known to have."""
 _IMAGE_DEFAULTS = {"MODEL_NAME": "model", "MODEL_BASE_PATH": "/models"}
 
 
@@ -44,11 +49,18 @@ def read(
         environment: the variables that the file sets.
         path: the file, and `line` where the server begins in it.
     """
+    if entry and PurePosixPath(entry[0][0]).name == _SCRIPT and STOCK_IMAGE.match(image):
+        command = [*entry[1:], *command]
+        entry = None
     words = [*(entry or []), *command]
+    misspelt = _misspelt(words, image, path)
+    if misspelt:
+        return CommandLine(None, misspelt, True)
     implied: dict[str, str] = {}
     faults: list[Finding] = []
     first = PurePosixPath(words[0][0]).name if words else ""
-    signals = first == ENTRY_POINT and bool(entry or entry == [])
+    # An image of one's own may have no entry point, so that the command is the first process.
+    signals = first == ENTRY_POINT and (entry is not None or not STOCK_IMAGE.match(image))
     if entry is None and STOCK_IMAGE.match(image):
         known = {**_IMAGE_DEFAULTS, **environment}
         base = f"{known['MODEL_BASE_PATH']}/{known['MODEL_NAME']}"
@@ -69,11 +81,38 @@ def read(
             message = f"what {words[0][0] if words else 'it'} runs was not checked"
             advice = f"only a command that names {ENTRY_POINT} is"
             return CommandLine(None, [*faults, Finding(path, line, message, advice).as_note()], True)
-        signals = signals or first in _INITS
+        # An image of one's own may well begin with the server.
+        signals = signals or first in _INITS or (not starts and not STOCK_IMAGE.match(image))
         words = words[starts[0] :] if starts else words
     arguments = [(word, at) for word, at in words if not word.endswith(ENTRY_POINT)]
     flags, wrong = server_flags.parse(arguments, path, line, implied)
     return CommandLine(flags, faults + wrong, signals)
+
+
+def is_server(image: str, words: Iterable[str]) -> bool:
+    """Whether a container of the image, with these words, runs the server, or was meant to."""
+    if STOCK_IMAGE.match(image):
+        return True
+    words = list(words)
+    told = [word.partition("=")[0].removeprefix("--") in _TELLING for word in words]
+    return any(told) or any(ENTRY_POINT in word for word in words) or any(map(_is_near, words[:3]))
+
+
+def _is_near(word: str) -> bool:
+    """Whether the word names a program that is nearly called as the server is."""
+    name = PurePosixPath(word).name
+    return ENTRY_POINT not in name and bool(difflib.get_close_matches(name, [ENTRY_POINT], 1, 0.9))
+
+
+def _misspelt(words: Words, image: str, path: Path) -> list[Finding]:
+    advice = f"write /usr/bin/{ENTRY_POINT}"
+    for word, line in words[:3]:
+        if _is_near(word):
+            return [Finding(path, line, f"there is no program {word}", advice)]
+        elsewhere = word.endswith(f"/{ENTRY_POINT}") and word != f"/usr/bin/{ENTRY_POINT}"
+        if elsewhere and STOCK_IMAGE.match(image) and " " not in word:
+            return [Finding(path, line, f"the image has no {word}", advice)]
+    return []
 
 
 def _of_script(script: tuple[str, int], environment: Mapping[str, str]) -> tuple[Words, bool]:

@@ -25,7 +25,9 @@ LEAST_MEMORY = 128 * 2**20
 MEMORY_ADVICE = "give it room for its models: about 1Gi for each version of VGG-16 and 0.2Gi for each call"
 _NOT_IN_THE_IMAGE = re.compile(r"\b(curl|wget|grpc_health_probe|python3?)\b")
 _PROBED_PORT = re.compile(r"/dev/tcp/[^/]+/(\d+)")
-_PROBED_MODEL = re.compile(r"/v1/models/([\w.-]+)")
+_PROBED_MODEL = re.compile(r"/v1/models/([\w.-]+)(?:/(?:versions/\d+|labels/[\w.-]+))?(?:/metadata)?")
+METRICS = "/monitoring/prometheus/metrics"
+"""Where the metrics are, unless the configuration says something else."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Mount:
     target: str
     source: Path | None
     line: int
+    is_file: bool = False
+    """Whether it is known to be a file, below which nothing can lie."""
 
     def holds(self, path: str) -> bool:
         """Whether the container's `path` is this mount's target or lies below it."""
@@ -56,23 +60,38 @@ class DescribedServer:
     mounts: list[Mount] = field(default_factory=list)
     grpc_probes: list[int] = field(default_factory=list)
     scripts: list[tuple[str, int]] = field(default_factory=list)
+    asked_paths: list[tuple[str, int]] = field(default_factory=list)
+    """Paths of the REST API that probes ask for, each with its line."""
+    scraped: list[tuple[str, Path, int]] = field(default_factory=list)
+    """The same of what collects metrics, each with the file that says so."""
+    folders: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Folders whose files are all known: what puts each there, and the files' names."""
     complete: bool = True
     """False where the files that make up the container are not all known, so that none can be missed."""
 
     @property
     def port(self) -> str:
         """The gRPC port, as text."""
-        return self.flags.value("port", server_flags.DEFAULT_PORT)
+        return self.flags.value("port", server_flags.DEFAULT_PORT).strip()
 
     @property
     def rest_port(self) -> str:
         """The REST port, as text; `0` where it is off."""
-        return self.flags.value("rest_api_port", "0")
+        return self.flags.value("rest_api_port", "0").strip()
+
+    @property
+    def ports_are_known(self) -> bool:
+        """Whether its ports are what they were meant to be; where not, that is a fault already."""
+        odd = any("$" in port or not port for port in (self.port, self.rest_port))
+        return not odd and not {"port", "rest_api_port"} & self.flags.broken
 
     @property
     def listens(self) -> str:
         """Where it listens, in words."""
-        return f"the server listens on {self.port} (gRPC) and {self.rest_port} (REST)"
+        rest = (
+            f"and {self.rest_port} (REST)" if self.rest_port != "0" else "alone: --rest_api_port is not given"
+        )
+        return f"the server listens on {self.port} (gRPC) {rest}"
 
     @property
     def encrypted(self) -> bool:
@@ -97,12 +116,23 @@ class DescribedServer:
         return Finding(self.path, self.line if line is None else line, message, advice)
 
 
-def findings(server: DescribedServer, models: list[Node] | None) -> Iterator[Finding]:
-    """Contradictions within one server; `models` are those of its configuration file, None where unknown."""
+def findings(
+    server: DescribedServer, models: list[Node] | None, monitoring: Node | None
+) -> Iterator[Finding]:
+    """Contradictions within one server.
+
+    Args:
+        models: those of its configuration file, None where unknown.
+        monitoring: what its monitoring configuration says, None where unknown.
+    """
     yield from server_flags.contradictions(server.flags)
     yield from _image(server)
     yield from _files(server)
-    yield from _probes(server, models)
+    names = None if models is None else [model.value("name") for model in models]
+    if "model_config_file" not in server.flags.given and "model_name" in server.flags.given:
+        names = [server.flags.value("model_name")]
+    yield from _probes(server, names)
+    yield from _rest_paths(server, names, monitoring)
     if models is not None:
         yield from _models(server, models)
     elif "model_base_path" in server.flags.given and "model_config_file" not in server.flags.given:
@@ -112,45 +142,98 @@ def findings(server: DescribedServer, models: list[Node] | None) -> Iterator[Fin
 
 def _image(server: DescribedServer) -> Iterator[Finding]:
     tag = server.image.rpartition("/")[2].partition(":")[2]
-    moves = tag.partition("-")[0] in ("", "latest", "nightly")  # latest-gpu too
+    moves = tag in ("", "latest", "nightly") or tag.startswith(("latest-", "nightly-"))  # latest-gpu too
     if moves and not any(sign in server.image for sign in "@$") and server.image:
         advice = "the server would change under you: name a version, such as tensorflow/serving:2.20.0"
         yield server.fault(f"the image {server.image} has no version", advice)
+    version = re.match(r"(\d+)\.(\d+)\.", tag)
+    if (
+        version
+        and (int(version[1]), int(version[2])) >= (2, 20)
+        and "-gpu" in tag
+        and STOCK_IMAGE.match(server.image)
+    ):
+        message = f"no image {server.image} is known to exist"
+        yield server.fault(message, "look for it before you count on it").as_note()
 
 
 def _files(server: DescribedServer) -> Iterator[Finding]:
     for name in server_flags.FILE_FLAGS:
         target, line = server.flags.value(name), server.flags.at(name)
-        if name not in server.flags.given or not server.complete or target.startswith("gs://"):
+        if name not in server.flags.given or name in server.flags.broken or target.startswith("gs://"):
             continue
         mount, here = server.mount(target), server.file(name)
-        if mount is None:
+        folder = server.folders.get(str(PurePosixPath(target).parent))
+        if mount is None and folder:
+            what, names = folder
+            message = f"--{name}: {what} has no {PurePosixPath(target).name}"
+            yield server.fault(message, f"it has {joined(names)}", line)
+        elif mount is None and server.complete and "$" not in target:
             yield server.fault(f"--{name}: nothing puts {target} into the container", "mount it", line)
-        elif here is not None and not here.exists():
-            yield server.fault(f"{here} is not there", f"--{name} needs it: write or render it", mount.line)
+        elif mount is not None and mount.is_file and mount.target != target:
+            message = f"--{name}: {mount.target} is a file, and {target} is not below it"
+            yield server.fault(message, f"mount it at {target}", mount.line)
+        elif here is not None and not here.exists() and server.complete:
+            yield server.fault(
+                f"{here} is not there",
+                f"--{name} needs it: write or render it",
+                mount.line if mount else line,
+            )
 
 
-def _probes(server: DescribedServer, models: list[Node] | None) -> Iterator[Finding]:
+def _probes(server: DescribedServer, names: list[str] | None) -> Iterator[Finding]:
     for line in server.grpc_probes:
-        if not server.flags.on("enable_grpc_healthcheck_service"):
+        health = "enable_grpc_healthcheck_service"
+        if not server.flags.on(health) and health not in server.flags.broken:
             advice = "it would never succeed: add --enable_grpc_healthcheck_service=true"
             yield server.fault("a gRPC probe of a server without the health service", advice, line)
         if server.encrypted:
             advice = "Kubernetes' gRPC probes cannot do TLS: probe the REST port from inside"
             yield server.fault("a gRPC probe of a server with TLS", advice, line)
-    names = None if models is None else [model.value("name") for model in models]
     for script, line in server.scripts:
         missing = _NOT_IN_THE_IMAGE.search(script)
         if missing and server.complete and STOCK_IMAGE.match(server.image):
             advice = "it would never succeed: use bash and /dev/tcp, or build an image that has it"
             yield server.fault(f"the image has no {missing[0]} for the health check", advice, line)
         for port in _PROBED_PORT.findall(script):
-            if port not in (server.port, server.rest_port):
+            if server.ports_are_known and port not in (server.port, server.rest_port):
                 yield server.fault(f"the health check asks port {port}", server.listens, line)
         for name in _PROBED_MODEL.findall(script):
-            if names is not None and name not in names:
-                advice = f"it would never succeed: the models are {joined(names)}"
-                yield server.fault(f"the health check asks for the model {name}", advice, line)
+            yield from _probed_model(server, name, names, line)
+
+
+def _probed_model(
+    server: DescribedServer, name: str, names: list[str] | None, line: int
+) -> Iterator[Finding]:
+    if names is not None and name not in names and not any("$" in each for each in names):
+        advice = f"it would never succeed: the models are {joined(names)}"
+        yield server.fault(f"the health check asks for the model {name}", advice, line)
+
+
+def _rest_paths(
+    server: DescribedServer, names: list[str] | None, monitoring: Node | None
+) -> Iterator[Finding]:
+    """Paths of the REST API that there are not: it answers for models, and with metrics."""
+    metrics = None
+    if monitoring is not None:
+        where = monitoring.first("prometheus_config", "path")
+        is_on = any(group.on("enable") for group in monitoring.all("prometheus_config"))
+        metrics = (where.text if where is not None and where.text else METRICS) if is_on else ""
+    elif "monitoring_config_file" not in server.flags.given:
+        metrics = ""
+    for path, line in server.asked_paths:
+        found = _PROBED_MODEL.fullmatch(path.partition("?")[0])
+        if found:
+            yield from _probed_model(server, found[1], names, line)
+        elif "$" not in path and metrics is not None and path != metrics:
+            advice = "it would never succeed: write /v1/models/NAME with the name of a model"
+            yield server.fault(f"a probe asks for {path}, and the REST API has no such path", advice, line)
+    for path, file, line in server.scraped:
+        if metrics == "":
+            advice = "give it --monitoring_config_file=..., with prometheus_config { enable: true }"
+            yield Finding(file, line, "Prometheus is sent to a server that shows no metrics", advice)
+        elif metrics is not None and path != metrics and "$" not in path:
+            yield Finding(file, line, f"Prometheus is sent to {path}", f"the metrics are at {metrics}")
 
 
 def _models(server: DescribedServer, models: list[Node]) -> Iterator[Finding]:
@@ -163,6 +246,18 @@ def _models(server: DescribedServer, models: list[Node]) -> Iterator[Finding]:
         base = model.value("base_path")
         if base and "://" not in base:
             yield from _base_path(server, base, model.value("name"), line)
+            yield from _versions(server, base, model, line)
+
+
+def _versions(server: DescribedServer, base: str, model: Node, line: int) -> Iterator[Finding]:
+    """Versions that are not put into the container, where some are one by one."""
+    if not server.complete or not STOCK_IMAGE.match(server.image) or server.mount(base) is not None:
+        return
+    for policy in model.all("model_version_policy"):
+        for version in policy.all("specific", "versions"):
+            if server.mount(f"{base}/{version.number}") is None and server.holds_part_of(base):
+                message = f"nothing puts version {version.text} of {model.value('name')} into the container"
+                yield server.fault(message, f"put it to {base}/{version.text}", line)
 
 
 def _base_path(server: DescribedServer, base: str, name: str, line: int) -> Iterator[Finding]:
@@ -172,6 +267,7 @@ def _base_path(server: DescribedServer, base: str, name: str, line: int) -> Iter
     elif (
         "://" not in base
         and "$" not in base
+        and base.startswith("/")  # another one is refused anyway
         and server.complete
         and STOCK_IMAGE.match(server.image)
         and server.mount(base) is None

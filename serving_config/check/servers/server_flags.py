@@ -25,6 +25,16 @@ _BY_KIND = {
         tensorflow_session_config_file ssl_config_file platform_config_file saved_model_tags
         grpc_channel_arguments monitoring_config_file thread_pool_factory_config_file mixed_precision""",
 }
+_ANY: tuple[int, int | None] = (0, None)
+_RANGES: dict[str, tuple[int, int | None]] = {
+    "port": (0, 65535),
+    "rest_api_port": (0, 65535),
+    "per_process_gpu_memory_fraction": (0, 1),
+    "rest_api_num_threads": (1, None),
+    "num_tflite_interpreters_per_pool": (1, None),
+}
+_FREE = ("load_retry_interval_micros", "tensorflow_inter_op_parallelism", "rest_api_timeout_in_ms")
+"""What means something below 0 as well."""
 KINDS = {name: kind for kind, names in _BY_KIND.items() for name in names.split()}
 FILE_FLAGS = [name for name in KINDS if name.endswith("_file")]
 DEFAULT_PORT = "8500"
@@ -46,6 +56,8 @@ class Flags:
     given: dict[str, Flag]
     path: Path
     line: int
+    broken: frozenset[str] = frozenset()
+    """Flags whose values cannot be read as they were meant."""
 
     def value(self, name: str, default: str = "") -> str:
         """The flag's value, or `default` where it was not given."""
@@ -66,6 +78,7 @@ def parse(
     """Read a command line, as (word, line) pairs after flags that are implied, as TensorFlow's flag parser would."""
     given = {name: Flag(value, line, implied=True) for name, value in implied.items()}
     faults: list[Finding] = []
+    broken: set[str] = set()
     for word, at in words:
         name, equals, value = word.removeprefix("--").partition("=")
         if not word.startswith("--"):
@@ -73,15 +86,33 @@ def parse(
             faults.append(Finding(path, at, f"{word} is not a flag", advice))
             continue
         if name not in KINDS:
-            close = difflib.get_close_matches(name, KINDS, n=1)
+            known = name.replace("-", "_").partition(" ")[0]
+            close = [known] if known in KINDS else difflib.get_close_matches(name, KINDS, n=1)
             advice = f"the server ignores it: {f'did you mean --{close[0]}?' if close else 'remove it'}"
+            if " " in name and known in KINDS:
+                advice = f"the server ignores it: write --{known}={name.partition(' ')[2].strip()}"
             faults.append(Finding(path, at, f"tensorflow_model_server 2.20.0 has no flag --{name}", advice))
+            broken.update(close)
             continue
         if name in given and not given[name].implied:
             faults.append(Finding(path, at, f"--{name} is given twice", "keep one"))
         given[name] = Flag(value if equals else "true", at)
-        faults.extend(_type_faults(name, value, bool(equals), path, at))
-    return Flags(given, path, line), faults
+        wrong = _quotes(name, value, path, at) or list(_type_faults(name, value, bool(equals), path, at))
+        faults.extend(wrong)
+        broken.update([name] if wrong else [])
+    return Flags(given, path, line, frozenset(broken)), faults
+
+
+def _quotes(name: str, value: str, path: Path, line: int) -> list[Finding]:
+    """Quotes that no shell takes away, and a second flag behind the first."""
+    first, blanks, second = value.partition(" --")
+    if blanks and not name.startswith("grpc_channel"):
+        advice = f"write --{name}={first.strip()} and --{second} as two words"
+        return [Finding(path, line, f"--{name} and another flag are one word", advice)]
+    bare = value.strip("\"'")
+    if len(bare) > len(value) - 2 or value[0] != value[-1]:
+        return []
+    return [Finding(path, line, f"the quotes are part of --{name}", f"write --{name}={bare}")]
 
 
 def _type_faults(name: str, value: str, equals: bool, path: Path, line: int) -> Iterator[Finding]:
@@ -98,11 +129,22 @@ def _type_faults(name: str, value: str, equals: bool, path: Path, line: int) -> 
             good = True
         except ValueError:
             good = False
+    if good and kind in ("int", "float") and not _is_in_range(name, float(value)):
+        low, high = _RANGES.get(name, _ANY)
+        span = f"{low} or more" if high is None else f"{low} to {high}"
+        yield Finding(path, line, f"--{name}={value}", f"give it {span}")
     if not good:
         wanted = {"bool": "true or false", "int": "a whole number", "float": "a number", "string": "a value"}[
             kind
         ]
         yield Finding(path, line, f"--{name}={value}", f"the server stops at start: give it {wanted}")
+
+
+def _is_in_range(name: str, number: float) -> bool:
+    if name in _FREE:
+        return True
+    low, high = _RANGES.get(name, _ANY)
+    return low <= number and (high is None or number <= high)
 
 
 def contradictions(flags: Flags) -> Iterator[Finding]:
@@ -117,8 +159,8 @@ def contradictions(flags: Flags) -> Iterator[Finding]:
             yield fault(
                 name, f"--{name} without --enable_batching", "add --enable_batching=true or remove it"
             )
-    if "model_config_file" not in given and "model_base_path" not in given:
-        yield fault("", "no model to serve", "give --model_config_file=... ")
+    if not {"model_config_file", "model_base_path"} & {*given, *flags.broken}:
+        yield fault("", "no model to serve", "give --model_config_file=...")
     for name in ("model_name", "model_base_path"):
         if name in given and not given[name].implied and "model_config_file" in given:
             yield fault(name, f"--{name} is ignored beside --model_config_file", "remove it")
@@ -132,8 +174,8 @@ def contradictions(flags: Flags) -> Iterator[Finding]:
     if all(flags.value(name, "0") != "0" for name in threads):
         message = f"--{threads[0]} beside the other two"
         yield fault(threads[0], message, "the server stops at start: remove it")
-    if flags.value("grpc_max_threads") == "1":
-        message = "--grpc_max_threads=1 answers no call"
+    if flags.value("grpc_max_threads") in ("0", "1"):
+        message = f"--grpc_max_threads={flags.value('grpc_max_threads')} answers no call"
         yield fault("grpc_max_threads", message, "one thread waits for the next call: N + 1 answer N calls")
     if flags.on("use_alts_credentials") and "ssl_config_file" in given:
         message = "--use_alts_credentials beside --ssl_config_file"
@@ -145,4 +187,7 @@ def contradictions(flags: Flags) -> Iterator[Finding]:
     for argument in filter(None, flags.value("grpc_channel_arguments").split(",")):
         if argument.count("=") != 1:
             advice = "the server crashes at start: write name=value,name=value"
+            yield fault("grpc_channel_arguments", f"--grpc_channel_arguments holds {argument!r}", advice)
+        elif argument != "".join(argument.split()):
+            advice = "gRPC would know no argument of that name: write no blanks"
             yield fault("grpc_channel_arguments", f"--grpc_channel_arguments holds {argument!r}", advice)

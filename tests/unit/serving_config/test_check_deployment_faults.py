@@ -33,7 +33,7 @@ def test_finds(fault: Fault, deployment: Path) -> None:
         ("label on a missing version", MODELS, '"canary" value: 9'),
         ("sizes out of order", BATCHING, "allowed_batch_sizes: 4"),
         ("unknown flag", COMPOSE, "--enable_profling"),
-        ("unknown compose key", COMPOSE, "serving:"),
+        ("unknown compose key", COMPOSE, "restrt:"),
         ("published port not served", COMPOSE, "-8500}:9000"),
         ("wrong Kubernetes type", DEPLOYMENT, 'failureThreshold: "60"'),
         ("container port", DEPLOYMENT, "containerPort: 8080"),

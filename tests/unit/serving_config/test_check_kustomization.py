@@ -76,3 +76,22 @@ def test_a_custom_resource_is_a_note(deployment: Path, capsys: pytest.CaptureFix
     extend(deployment, "")
     assert main(["check", str(deployment), "--models-root", str(deployment.parent / "models")]) == 0
     assert "monitor.yaml:2: ServiceMonitor was not checked" in capsys.readouterr().err
+
+
+def test_a_deployment_that_is_no_resource_is_missed(deployment: Path) -> None:
+    replace(deployment / "kustomization.yaml", "  - kubernetes/deployment.yaml\n", "")
+    (found,) = lines(deployment)
+    assert found.startswith("kustomization.yaml:8: ")
+    assert "deployment.yaml is no resource, and the Service serving selects its pods" in found
+
+
+def test_an_overlay_may_name_what_its_base_has(deployment: Path) -> None:
+    overlay = deployment / "overlays/prod/kustomization.yaml"
+    overlay.parent.mkdir(parents=True)
+    overlay.write_text(
+        "resources: [../..]\nreplicas: [{name: serving, count: 5}]\nimages: [{name: serving-models, newTag: '2'}]\n"
+    )
+    assert lines(deployment) == []
+    replace(overlay, "name: serving,", "name: serve,")
+    (found,) = lines(deployment)
+    assert "nothing of the name serve has replicas, did you mean serving?" in found

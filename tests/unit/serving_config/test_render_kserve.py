@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from slimserve.serving_config.check.inspection import inspect
 from slimserve.serving_config.cli import main
 
 from tests.unit.serving_config.rendered import add_certificates, add_version, tree, written
@@ -55,3 +56,41 @@ def test_kustomize_finds_the_names_in_it_that_it_gives_a_hash_to() -> None:
     for name in (volumes["config"]["configMap"]["name"], volumes["tls"]["secret"]["secretName"]):
         assert f"  name: {name}\n" in built.stdout
         assert name.rpartition("-")[0] in ("serving-config", "serving-tls")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('["sleep", "75"]', '["sleep", "120"]', "preStop sleeps 120 s and the pod is killed after 90 s"),
+        (
+            "name: serving-config",
+            "name: serving-conf",
+            "the volume config wants serving-conf, which no kustomization",
+        ),
+        ("runAsUser: 65532", "runAsUser: 0", "the server runs as root"),
+        ("containerPort: 8500", "containerPort: 8600", "containerPort 8600"),
+        (
+            "--num_load_threads",
+            "--num_lod_threads",
+            "tensorflow_model_server 2.20.0 has no flag --num_lod_threads",
+        ),
+        ("livenessProbe:", "livelinessProbe:", "spec.predictor.containers.0 has no field livelinessProbe"),
+        ("imagePullPolicy: IfNotPresent", "imagePullPolicy: Sometimes", "imagePullPolicy is Sometimes"),
+        (
+            "    app.kubernetes.io/name: serving\n  annotations",
+            "    app: serving\n  annotations",
+            "selects no deployment",
+        ),
+    ],
+)
+def test_check_looks_into_its_pods(old: str, new: str, message: str) -> None:
+    assert main([*RENDER, "--out", "kserve", "--kserve"]) == 0
+    for name in ("slimserve.yaml", ".rendered.json"):  # else that it was changed is a fault as well
+        (Path("kserve") / name).unlink()
+    path = Path("kserve/kubernetes/inference-service.yaml")
+    assert inspect([Path("kserve")], None, []).findings == []
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    found = [finding.message for finding in inspect([Path("kserve")], None, []).findings]
+    assert any(message in each for each in found), found

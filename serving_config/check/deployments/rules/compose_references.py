@@ -1,0 +1,136 @@
+"""What a service of a compose file names elsewhere: services, networks, volumes, secrets, configs, files, ports."""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ...finding import Finding, joined
+from ..yaml_file import Document
+
+Place = tuple[str | int, ...]
+
+_OWN = {"networks": ("default",), "volumes": (), "secrets": (), "configs": ()}
+
+
+def findings(document: Document, is_whole: bool) -> Iterator[Finding]:
+    """Names that are not there, and ports of the machine that two services publish.
+
+    Args:
+        is_whole: whether no other file is known to add to this one.
+    """
+    services = {name: service for name, service in (document.data.get("services") or {}).items() if service}
+    if is_whole:
+        for name, service in services.items():
+            yield from _services(document, ("services", name), service, services)
+            yield from _top_level(document, ("services", name), service)
+    for name, service in services.items():
+        yield from _env_files(document, ("services", name), service)
+    yield from _published_twice(document, services)
+
+
+def is_whole(document: Document, documents: list[Document]) -> bool:
+    """Whether nothing is known to add to the file: no `include`, and no second compose file beside it."""
+    beside = [other for other in documents if other.path.parent == document.path.parent]
+    return "include" not in document.data and len(beside) < 2
+
+
+def _services(
+    document: Document, here: Place, service: dict[str, Any], known: dict[str, Any]
+) -> Iterator[Finding]:
+    for key in ("depends_on", "links"):
+        for index, entry in enumerate(service.get(key) or []):
+            name = str(entry).partition(":")[0]
+            if name not in known:
+                at = entry if isinstance(service[key], dict) else index
+                yield document.fault(
+                    f"{key} names the service {name}, which is not there",
+                    _advice(name, known),
+                    *here,
+                    key,
+                    at,
+                )
+    for key in ("network_mode", "pid", "ipc"):
+        kind, _, name = str(service.get(key) or "").partition(":")
+        if kind == "service" and name not in known:
+            message = f"{key} names the service {name}, which is not there"
+            yield document.fault(message, _advice(name, known), *here, key)
+    for index, entry in enumerate(service.get("volumes_from") or []):
+        name = str(entry).partition(":")[0]
+        if name not in known and name != "container":
+            message = f"volumes_from names the service {name}, which is not there"
+            yield document.fault(message, _advice(name, known), *here, "volumes_from", index)
+    base = service.get("extends")
+    if isinstance(base, str) or (isinstance(base, dict) and "file" not in base):
+        name = base if isinstance(base, str) else str(base.get("service"))
+        if name not in known:
+            message = f"extends names the service {name}, which is not there"
+            yield document.fault(message, _advice(name, known), *here, "extends")
+
+
+def _top_level(document: Document, here: Place, service: dict[str, Any]) -> Iterator[Finding]:
+    for key, own in _OWN.items():
+        known = [*(document.data.get(key) or {}), *own]
+        for index, entry in enumerate(service.get(key) or []):
+            name = _name(key, entry)
+            if name and "$" not in name and name not in known:
+                at = entry if isinstance(service[key], dict) else index
+                message = f"{name} is not among the {key} of the file"
+                advice = f"Compose refuses it: {_advice(name, known, f'add it to {key} at the end')}"
+                if key == "volumes" and "/" in name:
+                    advice = "Compose refuses it: a folder of the machine has the type bind, and begins with ./ or /"
+                yield document.fault(message, advice, *here, key, at)
+
+
+def _name(key: str, entry: Any) -> str:
+    """What an entry names at the end of the file; empty where it is a folder of the machine, or has no name."""
+    if key != "volumes":
+        return str(entry.get("source") or "") if isinstance(entry, dict) else str(entry)
+    if isinstance(entry, dict):
+        return str(entry.get("source") or "") if entry.get("type") == "volume" else ""
+    source, colon, _ = str(entry).partition(":")
+    is_folder = source.startswith((".", "/", "~", "$")) or "\\" in str(entry)
+    return "" if is_folder or not colon or len(source) == 1 else source
+
+
+def _env_files(document: Document, here: Place, service: dict[str, Any]) -> Iterator[Finding]:
+    given = service.get("env_file") or []
+    for index, entry in enumerate(given if isinstance(given, list) else [given]):
+        path = str(entry.get("path") if isinstance(entry, dict) else entry)
+        if "$" in path or (isinstance(entry, dict) and entry.get("required") is False):
+            continue
+        if not (document.path.parent / Path(path).expanduser()).is_file():
+            message, advice = f"env_file names {path}, which is not there", "write it, or correct the name"
+            # What holds passwords is seldom among the files that are checked.
+            is_private = Path(path).name.startswith(".env")
+            yield document.fault(message, advice, *here, "env_file", index).as_note(is_private)
+
+
+def _published_twice(document: Document, services: dict[str, Any]) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for name, service in services.items():
+        if service.get("profiles"):  # those of two profiles may never run together
+            continue
+        for index, entry in enumerate(service.get("ports") or []):
+            port = _published(entry)
+            if port and port in seen:
+                message = f"port {port} of the machine is published twice, {seen[port]} has it"
+                yield document.fault(message, "give each its own", "services", name, "ports", index)
+            seen.setdefault(port, name)
+
+
+def _published(entry: Any) -> str:
+    if isinstance(entry, dict):
+        port, host, kind = (str(entry.get(key) or "") for key in ("published", "host_ip", "protocol"))
+    else:
+        text, _, kind = str(entry).partition("/")
+        front, colon, _ = text.rpartition(":")
+        host, _, port = front.rpartition(":") if colon else ("", "", "")
+    return f"{host}:{port}/{kind or 'tcp'}".removeprefix(":").removesuffix("/tcp") if port.isdigit() else ""
+
+
+def _advice(name: str, known: Any, otherwise: str = "") -> str:
+    close = difflib.get_close_matches(name, [str(each) for each in known], n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return otherwise or f"there is {joined(known)}"

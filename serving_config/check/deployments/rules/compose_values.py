@@ -1,0 +1,120 @@
+"""Values of a compose file that its schema lets pass, and Compose or Docker refuse or read otherwise."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ...finding import Finding, joined
+from ...servers import images
+from ...servers.amounts import DURATION_ADVICE, SIZE_ADVICE, is_duration, size
+from ..yaml_file import Document
+
+Place = tuple[str | int, ...]
+
+_DURATIONS = (
+    *(("healthcheck", key) for key in ("interval", "timeout", "start_period", "start_interval")),
+    ("stop_grace_period",),
+)
+_SIZES = (
+    *((key,) for key in ("mem_limit", "mem_reservation", "memswap_limit", "shm_size")),
+    *(("deploy", "resources", kind, "memory") for kind in ("limits", "reservations")),
+)
+_CPUS = (("cpus",), *(("deploy", "resources", kind, "cpus") for kind in ("limits", "reservations")))
+_RESTART = re.compile(r"no|always|unless-stopped|on-failure(:\d+)?")
+_PORT = re.compile(
+    r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]*):)?(?:(?P<published>\d+(?:-\d+)?)?:)?(?P<target>\d+(?:-\d+)?)(?:/(?:tcp|udp|sctp))?"
+)
+_TESTS = ("NONE", "CMD", "CMD-SHELL")
+
+
+def findings(document: Document, name: str, service: dict[str, Any]) -> Iterator[Finding]:
+    """What Compose or Docker would refuse in a service that fits the schema."""
+    here = ("services", name)
+    wrong = images.fault(str(service.get("image") or ""))
+    if wrong:
+        yield document.fault(*wrong, *here, "image")
+    for keys, good, advice in (
+        *((keys, is_duration, DURATION_ADVICE) for keys in _DURATIONS),
+        *((keys, lambda value: size(value) is not None or value == -1, SIZE_ADVICE) for keys in _SIZES),
+        *((keys, _is_number, "write a number of cores, such as 2 or 0.5") for keys in _CPUS),
+    ):
+        value = _along(service, keys)
+        if value is not None and value != "" and not good(value):
+            yield document.fault(f"{keys[-1]} is {value!r}", advice, *here, *keys)
+    restart = service.get("restart")
+    if restart is not None and not _RESTART.fullmatch(str(restart)):
+        words = ("no", "always", "on-failure", "unless-stopped")
+        close = difflib.get_close_matches(str(restart), words, n=1)
+        advice = f"did you mean {close[0]}?" if close else f"write {joined(words, 'or')}"
+        yield document.fault(f"restart is {restart}", advice, *here, "restart")
+    for key in ("tmpfs", "volumes"):
+        given = service.get(key) or []
+        for index, entry in enumerate(given if isinstance(given, list) else [given]):
+            target = _target(entry, key)
+            if target and not target.startswith(("/", "$")) and not re.match(r"[A-Za-z]:\\", target):
+                message = f"{target} is no place in the container"
+                yield document.fault(message, "write it from / on", *here, key, index)
+    devices = _along(service, ("deploy", "resources", "reservations", "devices")) or []
+    drivers = [
+        (*here, "deploy", "resources", "reservations", "devices", at, "driver") for at in range(len(devices))
+    ]
+    named = [(device.get("driver"), place) for device, place in zip(devices, drivers, strict=True)]
+    for driver, place in [*named, (service.get("runtime"), (*here, "runtime"))]:
+        if driver != "nvidia" and difflib.get_close_matches(str(driver), ["nvidia"], n=1):
+            yield document.fault(f"{place[-1]} is {driver}", "did you mean nvidia?", *place)
+    yield from _ports(document, here, service)
+    yield from _health(document, here, service)
+
+
+def _is_number(value: object) -> bool:
+    return bool(re.fullmatch(r"\d+(\.\d*)?|\.\d+", str(value)))
+
+
+def _along(data: Any, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def _target(entry: Any, key: str) -> str:
+    if isinstance(entry, dict):
+        return str(entry.get("target") or "")
+    if key == "tmpfs":
+        return str(entry).partition(":")[0]
+    parts = re.sub(r"^([A-Za-z]):(?=\\|/[^:]*:/)", r"\1;", str(entry)).split(":")  # a drive of Windows
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def _ports(document: Document, here: Place, service: dict[str, Any]) -> Iterator[Finding]:
+    for index, entry in enumerate(service.get("ports") or []):
+        numbers: list[Any]
+        if isinstance(entry, dict):
+            numbers = [entry.get("target"), entry.get("published")]
+        else:
+            match = _PORT.fullmatch(str(entry))
+            if match is None:
+                advice = "write [address:][port of the machine:]port of the container"
+                yield document.fault(f"ports has {str(entry)!r}", advice, *here, "ports", index)
+                continue
+            numbers = [match["published"], match["target"]]
+        for number in "-".join(str(n) for n in numbers if n not in (None, "")).split("-"):
+            if number.isdigit() and not 0 < int(number) <= 65535:
+                advice = "a port is a number from 1 to 65535"
+                yield document.fault(f"ports has {number}", advice, *here, "ports", index)
+
+
+def _health(document: Document, here: Place, service: dict[str, Any]) -> Iterator[Finding]:
+    test = _along(service, ("healthcheck", "test"))
+    if not isinstance(test, list) or not test:
+        return
+    where = (*here, "healthcheck", "test")
+    if test[0] not in _TESTS:
+        message = f"the health check begins with {str(test[0])!r}"
+        yield document.fault(message, "Compose refuses it: begin with CMD or CMD-SHELL", *where)
+    elif test[0] == "CMD-SHELL" and len(test) > 2:
+        message = f"the health check runs {str(test[1])!r} alone, and gives the rest to the shell"
+        yield document.fault(message, "begin with CMD, or write the whole line of shell as one word", *where)
+    elif test[0] == "CMD" and len(test) > 1 and " " in str(test[1]).strip():
+        message = f"the health check runs a program called {str(test[1])[:40]!r}"
+        yield document.fault(message, "begin with CMD-SHELL, or write each word by itself", *where)

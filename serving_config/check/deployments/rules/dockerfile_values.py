@@ -1,0 +1,124 @@
+"""Instructions of a Dockerfile that a build refuses, or that a container's start does."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from ...finding import Finding, joined
+from ...servers import images
+from ...servers.amounts import DURATION_ADVICE, is_duration
+
+# https://docs.docker.com/reference/dockerfile/
+_OPTIONS = {
+    "FROM": "platform",
+    "COPY": "from chown chmod link parents exclude",
+    "ADD": "keep-git-dir checksum chown chmod link exclude unpack",
+    "RUN": "mount network security device",
+    "HEALTHCHECK": "interval timeout start-period start-interval retries",
+}
+_NO_LIST = re.compile(r"\[(?!\[?\s)")
+"""How a list begins, and a test of the shell does not."""
+_DURATIONS = ("interval", "timeout", "start-period", "start-interval")
+
+
+class Step(Protocol):
+    """An instruction: its keyword in capitals, the rest of it, and its lines."""
+
+    @property
+    def keyword(self) -> str:
+        """In capitals."""
+
+    @property
+    def rest(self) -> str:
+        """All behind the keyword, on one line."""
+
+    @property
+    def line(self) -> int:
+        """Where it begins."""
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is of the exec form."""
+
+    def paths(self) -> list[str]:
+        """The words of COPY and ADD."""
+
+    def line_of(self, word: str) -> int:
+        """The line on which a word stands."""
+
+
+def findings(steps: Iterable[Step], path: Path, context: Path) -> Iterator[Finding]:
+    """What a build in the folder `context` would refuse in instructions that it knows."""
+    for step in steps:
+        yield from _options(step, path)
+        if step.keyword == "FROM":
+            yield from _base(step, path)
+        elif step.keyword in ("COPY", "ADD"):
+            yield from _copy(step, path, context)
+        elif step.keyword in ("ENTRYPOINT", "CMD") and _NO_LIST.match(step.rest) and not step.is_list:
+            advice = "write double quotes around each word, and a comma between two"
+            yield Finding(path, step.line, f"{step.keyword} is no list, and is run by a shell", advice)
+
+
+def _options(step: Step, path: Path) -> Iterator[Finding]:
+    known = _OPTIONS.get(step.keyword, "").split()
+    for word in step.rest.split() if known else []:
+        if not word.startswith("--"):
+            break
+        name, _, value = word.removeprefix("--").partition("=")
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            advice = f"the build ends there: {f'did you mean --{close[0]}?' if close else 'remove it'}"
+            yield Finding(path, step.line_of(word), f"{step.keyword} has no option --{name}", advice)
+        elif name in _DURATIONS and "$" not in value and not is_duration(value):
+            yield Finding(path, step.line_of(word), f"--{name} is {value!r}", DURATION_ADVICE)
+
+
+def _base(step: Step, path: Path) -> Iterator[Finding]:
+    words = [word for word in step.rest.split() if not word.startswith("--")]
+    if len(words) not in (0, 1, 3) or (len(words) == 3 and words[1].lower() != "as"):
+        advice = "write FROM IMAGE:TAG, or FROM IMAGE:TAG AS NAME"
+        yield Finding(path, step.line, f"FROM {' '.join(words)} has a word too many or too few", advice)
+        return
+    wrong = images.fault(words[0]) if words else None
+    if wrong:
+        yield Finding(path, step.line, *wrong)
+
+
+def _copy(step: Step, path: Path, context: Path) -> Iterator[Finding]:
+    words = step.paths()
+    sources = [word for word in words if not word.startswith("--")]
+    if len(sources) < 2:
+        return
+    target = sources.pop()
+    is_local = not any(word.startswith(("--from=", "--parents")) for word in words)
+    named = [source for source in sources if not source.startswith("<<")]
+    if len(named) > 1 and not target.endswith("/") and target not in (".", ".."):
+        advice = f"the build ends there: write {target}/"
+        yield Finding(
+            path, step.line, f"{step.keyword} has {len(named)} sources and the target {target}", advice
+        )
+    if not is_local or step.keyword != "COPY":
+        return
+    plain = [source for source in named if not re.search(r"[*?\[$]", source) and "://" not in source]
+    for source in plain:
+        if source.startswith("..") or ".." in PurePosixPath(source).parts[:1]:
+            advice = (
+                "a build sees the files below its folder only: copy it there, or build in the folder above"
+            )
+            yield Finding(path, step.line_of(source), f"COPY takes {source}", advice)
+    here = [source for source in plain if (context / source.lstrip("/")).exists()]
+    for source in plain:
+        folder = (context / source.lstrip("/")).parent
+        if source in here or source.startswith("..") or not folder.is_dir():
+            continue
+        close = difflib.get_close_matches(
+            PurePosixPath(source).name, [entry.name for entry in folder.iterdir()], 1, 0.85
+        )
+        if here or close:  # elsewhere the build may have another folder
+            advice = (
+                f"did you mean {close[0]}?" if close else f"the build ends there; {joined(here)} is there"
+            )
+            yield Finding(path, step.line_of(source), f"COPY takes {source}, which is not there", advice)

@@ -1,0 +1,227 @@
+"""Values of Kubernetes objects that their schemas let pass and the API server refuses."""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from ...finding import Finding, joined
+from ...servers import images
+from ...servers.amounts import QUANTITY_ADVICE, quantity
+from ...servers.described_server import LEAST_MEMORY
+from ..yaml_file import Document
+
+Place = tuple[str | int, ...]
+
+# Where the API server knows a few words only: by the last keys of the path. Source: the API reference of Kubernetes.
+_WORDS = {
+    ("imagePullPolicy",): "Always IfNotPresent Never",
+    ("terminationMessagePolicy",): "File FallbackToLogsOnError",
+    ("dnsPolicy",): "ClusterFirst ClusterFirstWithHostNet Default None",
+    ("whenUnsatisfiable",): "DoNotSchedule ScheduleAnyway",
+    ("sessionAffinity",): "None ClientIP",
+    ("externalTrafficPolicy",): "Cluster Local",
+    ("internalTrafficPolicy",): "Cluster Local",
+    ("ipFamilyPolicy",): "SingleStack PreferDualStack RequireDualStack",
+    ("preemptionPolicy",): "Never PreemptLowerPriority",
+    ("volumeMode",): "Filesystem Block",
+    ("pathType",): "Exact Prefix ImplementationSpecific",
+    ("policyTypes", "#"): "Ingress Egress",
+    ("accessModes", "#"): "ReadWriteOnce ReadOnlyMany ReadWriteMany ReadWriteOncePod",
+    ("ports", "#", "protocol"): "TCP UDP SCTP",
+    ("httpGet", "scheme"): "HTTP HTTPS",
+    ("strategy", "type"): "RollingUpdate Recreate",
+    ("updateStrategy", "type"): "RollingUpdate OnDelete",
+    ("seccompProfile", "type"): "RuntimeDefault Localhost Unconfined",
+    ("matchExpressions", "#", "operator"): "In NotIn Exists DoesNotExist Gt Lt",
+    ("tolerations", "#", "operator"): "Exists Equal Lt Gt",
+    ("tolerations", "#", "effect"): "NoSchedule PreferNoSchedule NoExecute",
+    ("metrics", "#", "type"): "Resource ContainerResource Pods Object External",
+    ("target", "type"): "Utilization Value AverageValue",
+}
+_OF_SERVICE = "ClusterIP NodePort LoadBalancer ExternalName"
+_PORTS = ("port", "targetPort", "containerPort", "hostPort", "nodePort")
+_AMOUNTS = (("sizeLimit",), ("storage",))
+_RESOURCES = ("cpu", "memory", "storage", "ephemeral-storage", "pods")
+_LEAST = {"memory": LEAST_MEMORY}
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_OF_PORT = re.compile(r"(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*")
+_LABEL_ADVICE = "write lowercase letters, digits and -"
+# Their names may hold other signs.
+_FREE_NAMES = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+
+
+def findings(document: Document) -> Iterator[Finding]:
+    """What the API server would refuse in an object that fits its schema."""
+    kind, name = document.data["kind"], (document.data.get("metadata") or {}).get("name")
+    if isinstance(name, str) and kind not in _FREE_NAMES and not _is_placeholder(name):
+        wanted = _LABEL if kind == "Service" else _NAME
+        if not wanted.fullmatch(name):
+            yield document.fault(f"the name {name} is refused", _LABEL_ADVICE, "metadata", "name")
+    spec = document.data.get("spec")
+    if isinstance(spec, dict) and kind == "Service":
+        yield from _service(document, spec)
+    yield from _walk(document, document.data, ())
+
+
+def pod_findings(document: Document, pod: dict[str, Any], at: Place) -> Iterator[Finding]:
+    """What the API server would refuse in a pod's specification, which stands at `at`."""
+    for key, what in (("volumes", "volume"), ("containers", "container"), ("initContainers", "container")):
+        names = [entry.get("name") for entry in pod.get(key) or []]
+        for index, name in enumerate(names):
+            if not _LABEL.fullmatch(str(name)) and not _is_placeholder(str(name)):
+                message = f"a {what} has the name {name}" if name else f"a {what} has no name"
+                yield document.fault(message, _LABEL_ADVICE, *at, key, index, "name")
+            if name in names[:index]:
+                message = f"there are two {what}s of the name {name}"
+                yield document.fault(message, "give each its own", *at, key, index, "name")
+    volumes = {volume.get("name") for volume in pod.get("volumes") or []}
+    for key in ("containers", "initContainers"):
+        for index, container in enumerate(pod.get(key) or []):
+            yield from _container(
+                document, container, (*at, key, index), volumes if key != "containers" else None
+            )
+
+
+def _container(
+    document: Document, container: dict[str, Any], at: Place, volumes: set[Any] | None
+) -> Iterator[Finding]:
+    wrong = images.fault(str(container.get("image") or ""))
+    if wrong:
+        yield document.fault(*wrong, *at, "image")
+    names: set[str] = set()
+    for index, port in enumerate(container.get("ports") or []):
+        name = port.get("name")
+        if name is None:
+            continue
+        if len(name) > 15 or not _OF_PORT.fullmatch(name):
+            advice = "write at most 15 lowercase letters, digits and -"
+            yield document.fault(f"a port has the name {name}", advice, *at, "ports", index, "name")
+        if name in names:
+            message = f"two ports of the container have the name {name}"
+            yield document.fault(message, "give each its own", *at, "ports", index, "name")
+        names.add(name)
+    paths: set[str] = set()
+    for index, mount in enumerate(container.get("volumeMounts") or []):
+        path = mount.get("mountPath")
+        if path in paths:
+            message = f"two volumes are mounted at {path}"
+            yield document.fault(
+                message, "give each its own mountPath", *at, "volumeMounts", index, "mountPath"
+            )
+        paths.add(path)
+        if volumes is not None and mount.get("name") not in volumes:
+            message = f"volumeMounts names the volume {mount.get('name')}, which is not there"
+            yield document.fault(
+                message, f"volumes has {joined(map(str, volumes))}", *at, "volumeMounts", index
+            )
+    yield from _resources(document, container.get("resources") or {}, (*at, "resources"))
+    security = container.get("securityContext") or {}
+    if security.get("privileged") and security.get("allowPrivilegeEscalation") is False:
+        message = "privileged beside allowPrivilegeEscalation: false"
+        advice = "the cluster refuses both: remove privileged"
+        yield document.fault(message, advice, *at, "securityContext", "privileged")
+    for probe in ("startupProbe", "livenessProbe"):
+        times = (container.get(probe) or {}).get("successThreshold", 1)
+        if times != 1:
+            where = (*at, probe, "successThreshold")
+            yield document.fault(
+                f"successThreshold of {probe} is {times}", "the cluster takes 1 only", *where
+            )
+
+
+def _resources(document: Document, resources: dict[str, Any], at: Place) -> Iterator[Finding]:
+    limits, requests = (resources.get(key) or {} for key in ("limits", "requests"))
+    for key, amounts in (("limits", limits), ("requests", requests)):
+        for name, amount in amounts.items():
+            yield from _resource(document, name, amount, (*at, key, name))
+    for name, amount in requests.items():
+        asked, limit = quantity(amount), quantity(limits.get(name))
+        if limit is not None and limit < _LEAST.get(name, 0):  # which is a fault of its own
+            continue
+        if asked is not None and limit is not None and asked > limit:
+            message = f"{amount} of {name} is requested, and the limit is {limits[name]}"
+            yield document.fault(message, "the cluster refuses that: raise the limit", *at, "requests", name)
+
+
+def _resource(document: Document, name: str, amount: Any, at: Place) -> Iterator[Finding]:
+    number = quantity(amount)
+    if "/" not in name and name not in _RESOURCES and not name.startswith("hugepages-"):
+        close = difflib.get_close_matches(name, _RESOURCES, n=1)
+        advice = (
+            f"did you mean {close[0]}?" if close else f"they are {joined(_RESOURCES, 'or')}, or have a domain"
+        )
+        yield document.fault(f"there is no resource {name}", advice, *at)
+    elif number is None:
+        if not _is_placeholder(str(amount)):
+            yield document.fault(f"{name} is {amount!r}, which is no amount", QUANTITY_ADVICE, *at)
+    elif "/" in name and number % 1:
+        yield document.fault(f"{name} is {amount}", "write a whole number", *at)
+    elif name in ("nvidia.com/gpus", "nvidia/gpu", "nvidia.com/GPU"):
+        yield document.fault(f"no node offers {name}", "did you mean nvidia.com/gpu?", *at)
+    elif name == "storage" and number < 2**20:
+        yield document.fault(f"storage is {amount}, which is {number:g} bytes", QUANTITY_ADVICE, *at)
+    elif name == "cpu" and number >= 1000:
+        yield document.fault(f"{amount} cores are more than any node has", f"did you mean {amount}m?", *at)
+
+
+def _service(document: Document, spec: dict[str, Any]) -> Iterator[Finding]:
+    kind, ports = spec.get("type", "ClusterIP"), spec.get("ports") or []
+    if kind not in _OF_SERVICE.split():
+        yield document.fault(f"type is {kind}", _one_of(kind, _OF_SERVICE), "spec", "type")
+    address = spec.get("clusterIP")
+    if address and address != "None" and not re.fullmatch(r"[0-9a-fA-F.:]+", address):
+        advice = "write None for a headless Service, or an address"
+        yield document.fault(f"clusterIP is {address}", advice, "spec", "clusterIP")
+    names = [port.get("name") for port in ports]
+    for index, name in enumerate(names):
+        where = ("spec", "ports", index)
+        if name is None and len(ports) > 1:
+            yield document.fault("one of several ports has no name", "give each a name", *where)
+        elif name is not None and name in names[:index]:
+            yield document.fault(f"two ports have the name {name}", "give each its own", *where, "name")
+    numbers = [(port.get("port"), port.get("protocol", "TCP")) for port in ports]
+    for index, number in enumerate(numbers):
+        if Counter(numbers[:index])[number]:
+            message = f"the port {number[0]} is there twice"
+            yield document.fault(message, "keep one", "spec", "ports", index, "port")
+
+
+def _walk(document: Document, data: Any, at: Place) -> Iterator[Finding]:
+    if isinstance(data, list):
+        for index, item in enumerate(data):
+            yield from _walk(document, item, (*at, index))
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            if key == "resources" and isinstance(value, dict) and "containers" not in at:
+                if "initContainers" not in at:  # those of a claim
+                    yield from _resources(document, value, (*at, key))
+            elif key not in ("data", "stringData", "annotations", "labels", "matchLabels", "resources"):
+                yield from _walk(document, value, (*at, key))
+    else:
+        yield from _word(document, data, at)
+
+
+def _word(document: Document, value: Any, at: Place) -> Iterator[Finding]:
+    path = tuple("#" if isinstance(key, int) else key for key in at)
+    for end, words in _WORDS.items():
+        if path[-len(end) :] != end or value is None or _is_placeholder(str(value)):
+            continue
+        if str(value) not in words.split():
+            name = next(key for key in reversed(path) if key != "#")
+            yield document.fault(f"{name} is {value}", _one_of(str(value), words), *at)
+    if path[-1:] and path[-1] in _PORTS and isinstance(value, int) and not 1 <= value <= 65535:
+        yield document.fault(f"{path[-1]} is {value}", "a port is a number from 1 to 65535", *at)
+    if any(path[-len(end) :] == end for end in _AMOUNTS) and value is not None and quantity(value) is None:
+        yield document.fault(f"{path[-1]} is {value!r}, which is no amount", QUANTITY_ADVICE, *at)
+
+
+def _one_of(word: str, words: str) -> str:
+    close = difflib.get_close_matches(word, words.split(), n=1)
+    return f"did you mean {close[0]}?" if close else f"write {joined(words.split(), 'or')}"
+
+
+def _is_placeholder(text: str) -> bool:
+    return any(sign in text for sign in ("$", "{{", "<"))

@@ -1,0 +1,146 @@
+"""What a kustomization says of objects that are not among its resources, where all of these are at hand."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ...finding import Finding, joined, shorten
+from ..kubernetes import get, pod_keys
+from ..kustomization import Kustomization
+from ..yaml_file import Document
+
+_OTHER_NAMES = ("namePrefix", "nameSuffix", "components", "helmCharts", "generators", "transformers")
+"""With these the objects are not what the files say."""
+_TAG = re.compile(r"(:[\w.-]+)?(@.*)?$")
+
+
+def findings(
+    kustomization: Kustomization, others: list[Kustomization], objects: list[Document]
+) -> Iterator[Finding]:
+    """Images, replicas and patches of what is not there, and Deployments and claims that were left out."""
+    document = kustomization.document
+    known = {other.document.path.parent.resolve(): other for other in others}
+    files = _files(kustomization, known)
+    if files is None or document.data.get("kind") == "Component":
+        return
+    if any(each.document.data.get(key) for each in (kustomization, *others) for key in _OTHER_NAMES):
+        return
+    mine = [each for each in objects if each.path.resolve() in files]
+    if mine:
+        renamed = [
+            str(entry.get("newName")) for other in others for entry in other.document.data.get("images") or []
+        ]
+        yield from _images(document, mine, renamed)
+        yield from _replicas(document, mine)
+        yield from _targets(document, mine)
+        everywhere = set().union(*(_files(other, known) or () for other in others))
+        left_out = [
+            each
+            for each in objects
+            if each.path.resolve() not in everywhere
+            and each.path.resolve().is_relative_to(document.path.parent.resolve())
+        ]
+        yield from _left_out(document, mine, left_out)
+
+
+def _files(kustomization: Kustomization, known: dict[Path, Kustomization]) -> set[Path] | None:
+    """The files of its resources, and of those of its bases; None where some are elsewhere."""
+    found: set[Path] = set()
+    for key in ("resources", "bases"):
+        for name in kustomization.document.data.get(key) or []:
+            path = (kustomization.document.path.parent / str(name)).resolve()
+            if path.is_file():
+                found.add(path)
+                continue
+            below = _files(known[path], known) if path in known and known[path] is not kustomization else None
+            if below is None:
+                return None
+            found |= below
+    return found
+
+
+def _images(document: Document, mine: list[Document], renamed: list[str]) -> Iterator[Finding]:
+    images = [
+        _TAG.sub("", str(container.get("image") or ""))
+        for each in mine
+        for key in ("containers", "initContainers")
+        for container in get(each.data, *pod_keys(each), key) or []
+    ]
+    for at, entry in enumerate(document.data.get("images") or []):
+        name = entry.get("name")
+        if images and name not in [*images, *renamed]:
+            message = f"no container has the image {name}"
+            yield document.fault(message, _advice(str(name), images), "images", at, "name")
+
+
+def _replicas(document: Document, mine: list[Document]) -> Iterator[Finding]:
+    names = [_name(each) for each in mine if _has_pods(each)]
+    for at, entry in enumerate(document.data.get("replicas") or []):
+        if entry.get("name") not in names:
+            message = f"nothing of the name {entry.get('name')} has replicas"
+            yield document.fault(message, _advice(str(entry.get("name")), names), "replicas", at, "name")
+
+
+def _targets(document: Document, mine: list[Document]) -> Iterator[Finding]:
+    for key in ("patches", "patchesJson6902"):
+        for at, patch in enumerate(document.data.get(key) or []):
+            target = patch.get("target")
+            if not isinstance(target, dict) or {"labelSelector", "annotationSelector"} & set(target):
+                continue
+            wanted = {field: str(target[field]) for field in ("kind", "name") if target.get(field)}
+            if not any(_fits(wanted, each) for each in mine):
+                what = " ".join(wanted.values()) or "none"
+                advice = f"there is {joined(map(_title, mine))}"
+                yield document.fault(
+                    f"the patch is for {what}, which is not there", advice, key, at, "target"
+                )
+
+
+def _fits(wanted: dict[str, str], each: Document) -> bool:
+    """Whether an object is meant; kustomize reads both words as regular expressions."""
+    there = {"kind": str(each.data["kind"]), "name": _name(each)}
+    try:
+        return all(re.fullmatch(word, there[field]) for field, word in wanted.items())
+    except re.error:
+        return True
+
+
+def _left_out(document: Document, mine: list[Document], left_out: list[Document]) -> Iterator[Finding]:
+    for each in left_out:
+        path = shorten(each.path)
+        if each.data["kind"] == "Deployment":
+            labels = get(each.data, *pod_keys(each)[:-1], "metadata", "labels") or {}
+            meaning = [other for other in mine if other.data["kind"] == "Service" and _selects(other, labels)]
+            if meaning:
+                message = f"{path} is no resource, and the Service {_name(meaning[0])} selects its pods"
+                yield document.fault(message, "add it to resources", "resources")
+        elif each.data["kind"] == "PersistentVolumeClaim":
+            volumes = [v for other in mine for v in get(other.data, *pod_keys(other), "volumes") or []]
+            if _name(each) in [get(volume, "persistentVolumeClaim", "claimName") for volume in volumes]:
+                message = f"{path} is no resource, and a Deployment mounts its claim"
+                yield document.fault(message, "add it, or apply it by itself first", "resources").as_note()
+
+
+def _selects(service: Document, labels: dict[str, Any]) -> bool:
+    wanted = get(service.data, "spec", "selector") or {}
+    return bool(wanted) and wanted.items() <= labels.items()
+
+
+def _has_pods(each: Document) -> bool:
+    return bool(get(each.data, *pod_keys(each), "containers"))
+
+
+def _name(each: Document) -> str:
+    return str(get(each.data, "metadata", "name"))
+
+
+def _advice(name: str, known: Iterable[str]) -> str:
+    known = list(dict.fromkeys(known))
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"there is {joined(known)}"
+
+
+def _title(each: Document) -> str:
+    return f"{each.data['kind']} {_name(each)}"

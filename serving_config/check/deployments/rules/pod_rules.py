@@ -1,0 +1,111 @@
+"""What must hold in a workload whose pods run the server, beside what holds in each container."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ...finding import Finding
+from ...servers.described_server import DescribedServer
+from ..kubernetes import Surroundings, get, pod_keys
+from ..yaml_file import Document
+
+_METRICS = "prometheus.io"
+
+
+def findings(
+    document: Document, pod: dict[str, Any], found: list[DescribedServer], surroundings: Surroundings
+) -> Iterator[Finding]:
+    """The faults of a workload's pods, which have these servers."""
+    data, here = document.data, pod_keys(document)
+    if pod.get("shareProcessNamespace") is not True:
+        yield document.fault(
+            "as process 1 the server ignores SIGTERM", "add shareProcessNamespace: true", *here
+        )
+    if data["kind"] == "Deployment":
+        yield from _strategy(document, surroundings.replicas(document))
+        yield from _deadline(document)
+    labels = get(data, "spec", "template", "metadata", "labels") or {}
+    wanted = get(data, "spec", "selector", "matchLabels") or {}
+    if not wanted.items() <= labels.items():
+        message = "the selector does not match the template's labels"
+        yield document.fault(message, "make them equal", "spec", "selector", "matchLabels")
+    elif labels:
+        yield from _spread(document, pod, labels)
+    if get(pod, "securityContext", "runAsUser") == 0:
+        where = (*here, "securityContext", "runAsUser")
+        yield document.fault("the server runs as root", "set runAsUser: 65532", *where)
+    if pod.get("hostNetwork") and not all(server.encrypted for server in found):
+        message = "open on the node's own network without TLS"
+        yield document.fault(message, "remove hostNetwork", *here, "hostNetwork")
+    restart = pod.get("restartPolicy", "Always")
+    if restart != "Always" and data["kind"] != "Pod":
+        message = f"restartPolicy is {restart}"
+        yield document.fault(
+            message, f"a {data['kind']} takes Always only: remove it", *here, "restartPolicy"
+        )
+    if len(pod.get("containers") or []) == 1 and data["kind"] != "Pod":
+        yield from _scraped(document, found[0])
+
+
+def _spread(document: Document, pod: dict[str, Any], labels: dict[str, str]) -> Iterator[Finding]:
+    for index, constraint in enumerate(pod.get("topologySpreadConstraints") or []):
+        wanted = get(constraint, "labelSelector", "matchLabels") or {}
+        if not wanted.items() <= labels.items():
+            where: tuple[str | int, ...] = (
+                *pod_keys(document),
+                "topologySpreadConstraints",
+                index,
+                "labelSelector",
+                "matchLabels",
+            )
+            message = "the constraint spreads other pods than these"
+            yield document.fault(message, "use the labels of the pod template", *where)
+
+
+def _scraped(document: Document, server: DescribedServer) -> Iterator[Finding]:
+    """Annotations by which a Prometheus finds the metrics, where it goes by them."""
+    where: tuple[str, ...] = ("spec", "template", "metadata", "annotations")
+    if document.data["kind"] == "InferenceService":
+        where = ("metadata", "annotations")
+    given = get(document.data, *where) or {}
+    if str(given.get(f"{_METRICS}/scrape")) != "true":
+        return
+    port = given.get(f"{_METRICS}/port")
+    if port is not None and server.ports_are_known and port != server.rest_port:
+        message = f"Prometheus is sent to port {port}"
+        advice = f"the metrics are on the REST port, {server.rest_port}"
+        if server.rest_port == "0":
+            advice = "metrics are served by the REST API, which is off: add --rest_api_port=8501"
+        yield document.fault(message, advice, *where, f"{_METRICS}/port")
+    line = document.line(*where, f"{_METRICS}/path")
+    server.scraped.append((given.get(f"{_METRICS}/path", "/metrics"), document.path, line))
+
+
+def _deadline(document: Document) -> Iterator[Finding]:
+    seconds, ready = (
+        get(document.data, "spec", key) for key in ("progressDeadlineSeconds", "minReadySeconds")
+    )
+    if isinstance(seconds, int) and seconds <= (ready or 0):
+        message = f"progressDeadlineSeconds {seconds} is not above minReadySeconds {ready or 0}"
+        yield document.fault(message, "the cluster refuses that: raise it", "spec", "progressDeadlineSeconds")
+
+
+def _strategy(document: Document, replicas: int) -> Iterator[Finding]:
+    """A replacement of the pods that takes some away before the new ones are ready."""
+    strategy = get(document.data, "spec", "strategy") or {}
+    advice = "set maxUnavailable: 0 and maxSurge: 1"
+    if strategy.get("type") == "Recreate":
+        message = "Recreate ends every replica before the first new one starts"
+        yield document.fault(message, f"make it RollingUpdate, {advice}", "spec", "strategy", "type")
+        return
+    rolling = strategy.get("rollingUpdate") or {}
+    allowed, more = (str(rolling.get(key, "25%")) for key in ("maxUnavailable", "maxSurge"))
+    where = ("spec", "strategy", "rollingUpdate")
+    if {allowed, more} <= {"0", "0%"}:
+        message = "maxUnavailable and maxSurge are both 0"
+        yield document.fault(message, "the cluster refuses that: set maxSurge: 1", *where, "maxSurge")
+        return
+    share = allowed.removesuffix("%")
+    away = replicas * int(share) // 100 if share != allowed else int(share)
+    if away:
+        message = "a rolling update takes replicas away before new ones are ready"
+        yield document.fault(message, advice, *where, "maxUnavailable")

@@ -1,0 +1,35 @@
+"""Names of images: how they are written, and which there are of TensorFlow Serving."""
+
+import difflib
+import re
+
+_STOCK = "tensorflow/serving"
+# https://github.com/distribution/reference: host, path, tag, digest.
+_HOST = r"(?:[A-Za-z0-9.-]+(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?)/"
+_PATH = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?:{_HOST})?{_PATH}(?:/{_PATH})*(?::\w[\w.-]{{0,127}})?(?:@[a-z0-9+._-]+:[0-9a-fA-F]{{32,}})?"
+)
+_TAG = re.compile(r"(?:latest|nightly|\d+\.\d+\.\d+(?:-rc\d+)?)(?:-(?:devel|gpu|mkl|arm64|amd64))*")
+_PLACEHOLDERS = ("$", "{", "<")
+"""What stands in a name that somebody fills in before it is used."""
+
+
+def fault(image: str) -> tuple[str, str] | None:
+    """What is wrong with the name of an image, and what to do, if anything."""
+    if not image or any(sign in image for sign in _PLACEHOLDERS):
+        return None
+    if not _REFERENCE.fullmatch(image):
+        advice = "write it in lowercase as host/path:tag, such as tensorflow/serving:2.20.0"
+        return f"{image} is not the name of an image", advice
+    name, _, tag = image.partition("@")[0].removeprefix("docker.io/").partition(":")
+    if name == _STOCK and tag and not _TAG.fullmatch(tag):
+        advice = "its tags are versions of three numbers, and -gpu or -devel behind them, such as 2.20.0"
+        return f"tensorflow/serving has no tag {tag}", advice
+    if (
+        name.startswith("tensorflow/")
+        and name != _STOCK
+        and difflib.get_close_matches(name, [_STOCK], 1, 0.9)
+    ):
+        return f"there is no image {name}", f"did you mean {_STOCK}?"
+    return None
