@@ -20,6 +20,7 @@ from .files import MODELS_CONFIG
 from .plan import Plan
 from .wanted import Wanted
 
+_STABLE = "stable"
 _SECRET = "tls/ssl.config"
 
 
@@ -179,9 +180,12 @@ def _losses(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str
         if name not in after["models"]:
             yield f"the model {name}"
             continue
-        for label in model["labels"]:
-            if label not in after["models"][name]["labels"]:
+        there = after["models"][name]
+        for label, version in model["labels"].items():
+            if label not in there["labels"]:
                 yield f"the label {label} of {name}"
+            elif label == _STABLE and version not in there["versions"]:
+                yield f"version {version} of {name}, which is {label}: callers of it would get {there['labels'][label]}"
     image = before["built_image"]
     if image is not None and image == after["built_image"]:
         versions = [[model["versions"] for model in plan["models"].values()] for plan in (before, after)]

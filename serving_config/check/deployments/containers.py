@@ -16,6 +16,7 @@ _Place = tuple[str | int, ...]
 _Files = Mapping[str, "Path | None"]
 
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+_ALIKE = 0.85
 _OF_EVERY_NAMESPACE = ("kube-root-ca.crt",)
 """A ConfigMap that the cluster makes."""
 
@@ -194,7 +195,12 @@ def _missing(
 ) -> Iterator[Finding]:
     """A ConfigMap or a Secret that a kustomization does not bring: a Secret may well be in the cluster already."""
     known = surroundings.generated()
-    if not surroundings.kustomizations or reference.get("optional") is True or name in _OF_EVERY_NAMESPACE:
+    if reference.get("optional") is True or name in _OF_EVERY_NAMESPACE:
+        return
+    if not surroundings.kustomizations:  # it may be in the cluster, unless one here is nearly called so
+        close = difflib.get_close_matches(name, known, 1, _ALIKE)
+        if close:
+            yield document.fault(f"{what}, which is not there", f"did you mean {close[0]}?", *where)
         return
     is_meant = kind.startswith("configMap") or difflib.get_close_matches(name, known, n=1)
     message, advice = f"{what}, which no kustomization generates", f"they generate {joined(known)}"

@@ -212,3 +212,8 @@ def test_a_network_policy_lets_in_where_the_pods_listen(port: str, faults: list[
 def test_a_service_may_name_a_port_that_the_pods_do_not_declare() -> None:
     service = other("Service", "v1", "selector: {app: a}, ports: [{port: 80, targetPort: 8500}]")
     assert messages(a__yaml=DEPLOYMENT, b__yaml=service) == []
+
+
+def test_a_config_map_of_nearly_that_name_is_the_one_that_was_meant() -> None:
+    files = {"a__yaml": DEPLOYMENT, "b__yaml": CONFIG_MAP.replace("name: files", "name: file")}
+    assert messages(**files) == ["the volume config wants files, which is not there"]

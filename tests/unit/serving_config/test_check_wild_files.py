@@ -249,3 +249,9 @@ def test_a_service_of_nothing_is_a_note(tmp_path: Path) -> None:
     )
     assert faults == []
     assert "caller has neither image nor build" in note
+
+
+def test_a_stage_of_nearly_that_name_is_the_one_that_was_meant(tmp_path: Path) -> None:
+    text = f"FROM python:3.11 AS export\n{BASE}COPY --from=exprt /m /models/m\nENV MODEL_NAME=m\n"
+    assert found(tmp_path, Dockerfile=text)[0] == ["there is no stage exprt"]
+    assert found(tmp_path, Dockerfile=text.replace("exprt", "example/other:1"))[0] == [SCRIPT]

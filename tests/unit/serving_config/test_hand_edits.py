@@ -152,3 +152,9 @@ def test_a_wrong_value_is_found_by_both_commands_on_its_line(
     assert f"slimserve.yaml:{line}: {message}" in capsys.readouterr().out
     assert main(["render", "--yes"]) == 1
     assert f"slimserve.yaml:{line}: {message}" in capsys.readouterr().err
+
+
+def test_the_version_that_is_stable_does_not_go_without_force(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["render", "--versions", "2", "--yes"]) == 1
+    assert "version 1 of vgg_16, which is stable: callers of it would get 2" in capsys.readouterr().err
+    assert main(["render", "--versions", "1,2", "--yes"]) == 0

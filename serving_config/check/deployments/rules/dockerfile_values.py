@@ -51,8 +51,11 @@ class Step(Protocol):
 
 def findings(steps: Iterable[Step], path: Path, context: Path) -> Iterator[Finding]:
     """What a build in the folder `context` would refuse in instructions that it knows."""
+    steps = list(steps)
+    stages = [words[2] for step in steps if step.keyword == "FROM" and len(words := _plain(step)) == 3]
     for step in steps:
         yield from _options(step, path)
+        yield from _stage(step, path, stages)
         if step.keyword == "FROM":
             yield from _base(step, path)
         elif step.keyword in ("COPY", "ADD"):
@@ -76,8 +79,21 @@ def _options(step: Step, path: Path) -> Iterator[Finding]:
             yield Finding(path, step.line_of(word), f"--{name} is {value!r}", DURATION_ADVICE)
 
 
+def _plain(step: Step) -> list[str]:
+    return [word for word in step.rest.split() if not word.startswith("--")]
+
+
+def _stage(step: Step, path: Path, stages: list[str]) -> Iterator[Finding]:
+    """A stage by a name that it nearly has; another name is that of an image or of a context of the build."""
+    for word in step.rest.split() if step.keyword in ("COPY", "ADD") else []:
+        name = word.removeprefix("--from=")
+        close = difflib.get_close_matches(name, stages, 1, 0.75)
+        if name != word and close and name.lower() not in [stage.lower() for stage in stages]:
+            yield Finding(path, step.line_of(word), f"there is no stage {name}", f"did you mean {close[0]}?")
+
+
 def _base(step: Step, path: Path) -> Iterator[Finding]:
-    words = [word for word in step.rest.split() if not word.startswith("--")]
+    words = _plain(step)
     if len(words) not in (0, 1, 3) or (len(words) == 3 and words[1].lower() != "as"):
         advice = "write FROM IMAGE:TAG, or FROM IMAGE:TAG AS NAME"
         yield Finding(path, step.line, f"FROM {' '.join(words)} has a word too many or too few", advice)
