@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import ServingConfigError
 from . import inspection, report
 from .deployments.kubernetes import SCHEMAS, VERSIONS
+from .finding import Result
 
 _HERE = Path(__file__).resolve().parent.parent
 _DESCRIPTION = """\
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if result.findings else 0
 
 
-def _inspect(args: argparse.Namespace) -> inspection.Result:
+def _inspect(args: argparse.Namespace) -> Result:
     chosen = [args.models_config] if args.models_config else []
     chosen += args.files or ([] if chosen else [_HERE])
     for path in [*chosen, *([args.models_root] if args.models_root else [])]:

@@ -1,8 +1,9 @@
-"""What `check` reports: one fault, where it stands, and what to do about it."""
+"""What `check` reports: faults and notes, where each stands, and what to do about it."""
 
+import contextlib
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -23,6 +24,34 @@ class Finding:
     def as_note(self, is_note: bool = True) -> "Finding":
         """The same as something to know, not a fault."""
         return replace(self, is_note=is_note)
+
+
+@dataclass
+class Result:
+    """What was looked at together, what was found, and what could not be looked at."""
+
+    files: list[Path]
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        """Take faults as findings, notes as what they say."""
+        for finding in findings:
+            if finding.is_note:
+                self.notes.append(str(finding))
+            else:
+                self.findings.append(finding)
+
+    @contextlib.contextmanager
+    def guard(self, path: Path) -> Iterator[None]:
+        """What a check stumbles over is a finding of its file; the other files are checked all the same."""
+        try:
+            yield
+        except Exception as error:
+            known = isinstance(error, OSError) and error.strerror
+            reason = known or f"{type(error).__name__}, {' '.join(str(error).split())}"[:200]
+            advice = "make it readable" if known else "write what is unusual in it in the usual form"
+            self.add([Finding(path, 0, f"cannot be checked: {reason}", advice)])
 
 
 def shorten(path: Path) -> str:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from .finding import Finding, shorten
-from .inspection import Result
+from .finding import Finding, Result, shorten
 
 _SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 _NAME = "slimserve check"

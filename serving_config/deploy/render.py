@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..check import inspection
-from ..check.finding import shorten
+from ..check.finding import Result, shorten
 from ..errors import ServingConfigError
 from . import files as deployment_files
 from .changes import Changes, changes
@@ -233,7 +233,7 @@ def _change_tls(wanted: Wanted, args: argparse.Namespace) -> None:
         wanted.set_tls(args.tls_key, args.tls_cert, args.client_ca)
 
 
-def _print(args: argparse.Namespace, found: Changes, result: inspection.Result) -> None:
+def _print(args: argparse.Namespace, found: Changes, result: Result) -> None:
     following = deployment_files.next_commands(args.out, found.plan, found.wanted.targets)
     if args.json:
         record = {

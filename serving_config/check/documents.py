@@ -1,0 +1,193 @@
+"""Check the deployments among the files: compose files, Dockerfiles, Kubernetes' objects, slimserve.yaml."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from . import files as deployment_files
+from . import recognition
+from .configs import text_proto
+from .configs.text_proto import Node
+from .deployments import (
+    cluster,
+    compose,
+    containers,
+    dockerfile,
+    kubernetes,
+    kustomization,
+    wanted_state,
+    yaml_file,
+)
+from .deployments.kustomization import Kustomization
+from .deployments.rules import compose_references, kubernetes_values, kustomization_rules
+from .finding import Finding, Result, shorten
+from .servers.described_server import DescribedServer
+
+_OF_MONITORING = {"groups", "scrape_configs", "datasources", "providers"}
+"""What files of Prometheus and Grafana begin with."""
+
+
+class Documents:
+    """The deployments of one inspection; `servers` are those that they start.
+
+    Args:
+        result: of the inspection.
+        kubernetes_version: whose schemas manifests are held to.
+        config: checks a configuration of TensorFlow Serving that a ConfigMap holds, by the name of its message.
+    """
+
+    def __init__(self, result: Result, kubernetes_version: str, config: Callable[[Node, str | None], None]):
+        self.servers: list[DescribedServer] = []
+        self._result = result
+        self._kubernetes_version = kubernetes_version
+        self._config = config
+        self._misfits: list[yaml_file.Document] = []
+        self._compose_files: list[yaml_file.Document] = []
+        self._extended: set[tuple[Path, str]] = set()
+
+    def check(self) -> None:
+        """Check them alone, then together."""
+        read: dict[Path, list[yaml_file.Document]] = {}
+        for path in self._result.files:
+            with self._result.guard(path):
+                if deployment_files.kind(path) == "docker":
+                    found, faults = dockerfile.server(path)
+                    self._take([found] if found else [], faults)
+                elif deployment_files.kind(path) == "yaml":
+                    read[path], faults = yaml_file.read(path)
+                    self._result.add(faults)
+                    if path.name == wanted_state.FILE and not read[path] and not faults:
+                        advice = "bring it back, or remove it and render anew"
+                        self._result.add([Finding(path, 0, "it states nothing", advice)])
+        kustomizations = self._kustomizations([d for documents in read.values() for d in documents])
+        patches = {
+            path.resolve()
+            for path in read
+            if path.parent.name == wanted_state.PATCHES and (path.parent.parent / wanted_state.FILE).is_file()
+        }
+        patches |= {
+            (k.document.path.parent / name).resolve() for k in kustomizations for name, _ in k.patches()
+        }
+        manifests = [
+            document
+            for documents in read.values()
+            for document in documents
+            if kubernetes.is_manifest(document)
+        ]
+        surroundings = kubernetes.Surroundings(kustomizations, manifests)
+        self._compose_files = [
+            document for documents in read.values() for document in documents if compose.is_compose(document)
+        ]
+        self._extended = compose.extended(self._compose_files)
+        for path, documents in read.items():
+            if path.resolve() in patches:
+                self._result.notes.append(f"{shorten(path)} is a patch: objects were checked without it")
+                continue
+            for document in documents:
+                with self._result.guard(path):
+                    self._document(document, surroundings)
+        objects = [m for m in manifests if m.path.resolve() not in patches]
+        self._cluster(objects, surroundings)
+        for each in kustomizations:
+            with self._result.guard(each.document.path):
+                self._result.add(kustomization_rules.findings(each, kustomizations, objects))
+
+    def _kustomizations(self, documents: list[yaml_file.Document]) -> list[Kustomization]:
+        found: list[Kustomization] = []
+        for document in documents:
+            if kustomization.is_kustomization(document):
+                with self._result.guard(document.path):
+                    one, faults = kustomization.read(document)
+                    found.extend([one] if one else [])
+                    self._result.add(faults)
+        return found
+
+    def _document(self, document: yaml_file.Document, surroundings: kubernetes.Surroundings) -> None:
+        # Rules read documents that fit their schema: others would make them stumble.
+        if kustomization.is_kustomization(document):
+            return
+        if wanted_state.is_wanted_state(document):
+            wrong = list(wanted_state.findings(document))
+            self._result.add(wrong)
+            if not wrong:
+                self._result.add(wanted_state.drift(document))
+            return
+        if compose.is_compose(document):
+            faults = list(compose.schema_findings(document))
+            self._result.add(faults)
+            if not faults:
+                whole = compose_references.is_whole(document, self._compose_files)
+                self._take(*compose.servers(document, self._extended, whole))
+        elif kubernetes.is_manifest(document):
+            if kubernetes.is_inference_service(document):
+                self._workload(
+                    document,
+                    list(kubernetes.pod_schema_findings(document, self._kubernetes_version)),
+                    surroundings,
+                )
+                return
+            if kubernetes.is_custom(document):
+                kind, version = document.data["kind"], document.data["apiVersion"]
+                where = f"{shorten(document.path)}:{document.line('kind')}"
+                why = (
+                    "check what `oc process` prints"
+                    if kind == "Template"
+                    else f"{version} is not Kubernetes' own"
+                )
+                self._result.notes.append(f"{where}: {kind} was not checked, {why}")
+                return
+            self._workload(
+                document, list(kubernetes.schema_findings(document, self._kubernetes_version)), surroundings
+            )
+        else:
+            keys = document.data if isinstance(document.data, dict) else {}
+            unfinished = recognition.unfinished(document, keys)
+            if unfinished:
+                self._result.add([unfinished])
+            elif not _OF_MONITORING & set(keys):
+                message, advice = "neither a compose file nor a Kubernetes object", "it was not checked"
+                self._result.add([Finding(document.path, 1, message, advice).as_note()])
+
+    def _workload(
+        self, document: yaml_file.Document, misfits: list[Finding], surroundings: kubernetes.Surroundings
+    ) -> None:
+        """An object of Kubernetes, and where it departs from its schema."""
+        self._result.add(misfits)
+        if misfits:
+            self._misfits.append(document)
+            return
+        self._result.add(kubernetes_values.findings(document))
+        keys = kubernetes.pod_keys(document)
+        pod = kubernetes.get(document.data, *keys)
+        if isinstance(pod, dict) and "containers" in pod:
+            self._result.add(kubernetes_values.pod_findings(document, pod, keys))
+        if document.data["kind"] == "ConfigMap":
+            self._config_map(document)
+        else:
+            self._take(*containers.servers(document, surroundings))
+
+    def _config_map(self, document: yaml_file.Document) -> None:
+        for key, text in (document.data.get("data") or {}).items():
+            if deployment_files.kind(Path(key)) == "text":
+                # A text of several lines begins on the line below its key.
+                first = document.line("data", key) + ("\n" in text)
+                root, faults = text_proto.read_text(text, document.path, first)
+                self._result.add(faults)
+                if root is not None:
+                    self._config(root, recognition.message_name(Path(key), root))
+
+    def _cluster(self, manifests: list[yaml_file.Document], surroundings: kubernetes.Surroundings) -> None:
+        deployments = cluster.deployments(manifests)
+        if all(d.data["kind"] == "Pod" for d in deployments.values()):
+            return  # what the others mean is elsewhere
+        if any(d in self._misfits for d in deployments.values()):
+            return
+        if any(kubernetes.is_opaque(document) for document in manifests):
+            return  # pods that the others may mean
+        for document in manifests:
+            if document not in self._misfits:
+                with self._result.guard(document.path):
+                    self._result.add(cluster.findings(document, deployments, surroundings, self.servers))
+
+    def _take(self, found: list[DescribedServer], faults: list[Finding]) -> None:
+        self.servers.extend(found)
+        self._result.add(faults)
