@@ -1,5 +1,6 @@
 """A caller of TensorFlow Serving's ModelService and of grpc.health.v1, without TensorFlow."""
 
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,12 @@ from . import ports, protocol
 
 # Several times the interval at which TensorFlow Serving looks at the disk.
 _STALE_SECONDS = 5.0
+# After so long TensorFlow Serving lists a version, if only as one that is loading: it looks at the disk every second.
+_LISTED_SECONDS = 20.0
+_UNSEEN = (
+    "it finds no such folder, or looks at the disk less often; its log names the base path where it looks, "
+    "which is the one in models.config"
+)
 # Between two tries to get into a server that is full.
 _FULL_SECONDS = 0.2
 
@@ -125,6 +132,7 @@ class ModelService:
             ServingConfigError: it has ended with an error, or `timeout` seconds are over.
         """
         start = time.monotonic()
+        noted = False
         while True:
             status = next((s for s in self.versions(model) if s.version == version), None)
             elapsed = time.monotonic() - start
@@ -134,10 +142,21 @@ class ModelService:
             if status is not None and status.state == "END" and status.error and not stale:
                 raise ServingConfigError(f"{model} version {version} does not load: {status.error}")
             if elapsed > timeout:
-                state = status.state if status else "not seen by the server"
+                if status is None:
+                    raise ServingConfigError(
+                        f"{self.address} has not listed {model} version {version} after {timeout:g} s: {_UNSEEN}"
+                    )
                 raise ServingConfigError(
-                    f"{model} version {version} is not AVAILABLE after {timeout:g} s ({state}): "
+                    f"{model} version {version} is not AVAILABLE after {timeout:g} s ({status.state}): "
                     "look at the server's log, or wait longer with --timeout"
+                )
+            if status is None and elapsed > _LISTED_SECONDS and not noted:
+                noted = True
+                seconds = f"{_LISTED_SECONDS:g} s"
+                print(
+                    f"note: {self.address} does not list {model} version {version} after {seconds}: {_UNSEEN}",
+                    file=sys.stderr,
+                    flush=True,
                 )
             time.sleep(0.1)
 

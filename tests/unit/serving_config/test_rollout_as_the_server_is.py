@@ -34,6 +34,7 @@ class Server:
         self.states: dict[int, tuple[str, str]] = {1: ("AVAILABLE", "")}
         self.labels = {"stable": 1}
         self.broken: set[int] = set()
+        self.unseen: set[int] = set()
         self.refusals = 0
         self.hangs = threading.Event()
         self._withdrawn: dict[int, float] = {}
@@ -89,7 +90,7 @@ class Server:
         if "hangs" in self.steps:
             self.hangs.wait(20)
         (model,) = request.config.model_config_list.config
-        wanted = set(model.model_version_policy.specific.versions)
+        wanted = set(model.model_version_policy.specific.versions) - self.unseen
         for label, version in model.version_labels.items():
             if self.states.get(version, ("",))[0] != "AVAILABLE":
                 context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"label {label}")
@@ -140,7 +141,7 @@ def run(tmp_path: Path) -> Callable[..., int]:
     def command(*words: str, servers: list[Server]) -> int:
         addresses = [word for server in servers for word in ("--server", server.address)]
         poll = ["--file-system-poll-seconds", str(POLL)]
-        return main([*words, *addresses, "--models-config", str(file), "--timeout", "6", *poll])
+        return main([words[0], "--timeout", "6", *words[1:], *addresses, "--models-config", str(file), *poll])
 
     return command
 
@@ -158,6 +159,24 @@ def test_a_repaired_version_is_withdrawn_before_it_is_asked_for_again(
         capsys.readouterr().err
     )
     assert server.labels == {"stable": 2, "canary": 2, "previous": 1}
+
+
+def test_a_version_that_the_server_does_not_see_is_said_before_the_time_is_over(
+    run: Callable[..., int],
+    start: Callable[[str], Server],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from slimserve.serving_config.server import api as server_api
+
+    monkeypatch.setattr(server_api, "_LISTED_SECONDS", 0.3)
+    server = start("a")
+    server.unseen = {2}
+    assert run("promote", "2", "--timeout", "1", servers=[server]) == 1
+    note, error = capsys.readouterr().err.splitlines()
+    assert f"note: {server.address} does not list m version 2 after 0.3 s: it finds no such folder" in note
+    assert f"{server.address} has not listed m version 2 after 1 s: it finds no such folder" in error
+    assert server.labels == {"stable": 1}
 
 
 def test_several_servers_all_have_a_version_before_one_moves_a_label(
