@@ -129,6 +129,9 @@ _OF_A_PROXY: dict[int, tuple[type[ServingError], str]] = {
     504: (Unavailable, "had no answer from the model server in its own time"),
 }
 
+# TensorFlow Serving's words where its batching cannot join what callers sent, or take the answer apart.
+_BATCHED = r"Batching (session )?Run\(\)|Batched output tensor|Tensors with name .* from different tasks"
+
 
 def error_of(failure: Failure, servable: Servable, signature: str, address: str) -> ServingError:
     """Make the error for a call that a server, or the way to it, failed."""
@@ -149,6 +152,12 @@ def _classify(
         return ModelNotFound, f"{servable} is not served at {address}: {words}"
     if re.match(r'Serving signature key ".*" not found|No signature was found with the name', details):
         return SignatureNotFound, f"{servable} has no signature {signature!r}: `metadata` lists those it has"
+    if re.search(_BATCHED, details):
+        kind = InvalidInput if code is _Code.INVALID_ARGUMENT else ServerError
+        return kind, (
+            f"{address} batches requests (--enable_batching), which suits encoded images and inputs of one size to "
+            f"{servable}, and no label maps: ask a server that does not; signature {signature!r}: {words}"
+        )
     if code in (_Code.INVALID_ARGUMENT, _Code.OUT_OF_RANGE):
         return InvalidInput, f"the model refuses the request: {words}"
     if code is _Code.DEADLINE_EXCEEDED:

@@ -215,3 +215,37 @@ def test_addresses(server: str | list[str], targets: tuple[str, ...]) -> None:
     from slimserve.channels.addresses import parse_addresses
 
     assert parse_addresses(server) == targets
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "kind"),
+    [
+        ("INVALID_ARGUMENT", "Batching Run() input tensors must have equal 0th-dimension size", InvalidInput),
+        (
+            "INVALID_ARGUMENT",
+            "Batching session Run() input tensors must have at least one dimension",
+            InvalidInput,
+        ),
+        (
+            "FAILED_PRECONDITION",
+            "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes",
+            ServerError,
+        ),
+        (
+            "FAILED_PRECONDITION",
+            "Tensors with name 'images:0' from different tasks have different shapes and padding is turned off.",
+            ServerError,
+        ),
+    ],
+)
+def test_what_batching_cannot_join_is_said_to_be_the_servers_batching(
+    scripted: Start, code: str, details: str, kind: type[slimserve.ServingError]
+) -> None:
+    server = scripted()
+    server.answers[PREDICT] = refusing(grpc.StatusCode[code], details)
+    with (
+        Client(server.address, model="affine") as caller,
+        pytest.raises(kind, match=r"batches requests .*ask a server that does not.*'segment'") as caught,
+    ):
+        caller.predict(INPUTS, signature="segment")
+    assert caught.value.details == details
