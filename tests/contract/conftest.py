@@ -77,3 +77,17 @@ def server_of_tensor_content(recorded_config: Path) -> Iterator[str]:
 def vgg_16(request: pytest.FixtureRequest) -> str:
     """Address of a server with an exported vgg_16."""
     return str(request.getfixturevalue("server" if (MODELS / "vgg_16").is_dir() else "engine"))
+
+
+@pytest.fixture(scope="session")
+def vgg_16_of_tensor_content(narrow_models: Path) -> Iterator[str]:
+    """Address of one that answers with tensor_content, as the shipped files start it, where the suite may choose."""
+    if SERVER and (MODELS / "vgg_16").is_dir():
+        yield SERVER
+    else:
+        model = f"vgg_16={narrow_models / 'vgg_16'}"
+        server = Serving("--engine", "embedded", "--model", model, "--port", 0, "--tensor-content")
+        try:
+            yield server.address
+        finally:
+            server.close()
