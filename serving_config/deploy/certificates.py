@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import ipaddress
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,6 +23,8 @@ _EPILOG = """\
 examples:
   %(prog)s localhost 127.0.0.1
   %(prog)s serving serving.default.svc --out certificates --days 90"""
+# Letters of other alphabets pass, so that x509 says what to do about them.
+_HOST = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*\.?")
 _HOUR = datetime.timedelta(hours=1)
 
 
@@ -134,6 +137,12 @@ def _name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         pass
+    # A URL, HOST:PORT or a folder would make a certificate that no caller ever takes.
+    if not _HOST.fullmatch(host):
+        raise ServingConfigError(
+            f"{host} is no name of a host: give a name or an address alone, without a scheme, a port or a path "
+            "(--out names the folder)"
+        )
     try:
         return x509.DNSName(host)
     except ValueError as error:

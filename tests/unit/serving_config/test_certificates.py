@@ -84,6 +84,12 @@ def test_a_deployment_is_rendered_with_them(capsys: pytest.CaptureFixture[str]) 
         (["certificates"], "certificates is there: choose another --out"),
         (["certificates", "--out", "new", "--days", "0"], "--days 0: give it 1 to 3650"),
         (["certificates", "bücher.example", "--out", "new"], "bücher.example is no name of a host"),
+        (
+            ["certificates", "some/folder", "--out", "new"],
+            "some/folder is no name of a host: give a name or an address",
+        ),
+        (["certificates", "localhost:8500", "--out", "new"], "localhost:8500 is no name of a host"),
+        (["certificates", "https://vgg.example", "--out", "new"], "https://vgg.example is no name of a host"),
     ],
 )
 def test_refuses(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
