@@ -155,7 +155,8 @@ class Client(BaseClient):
         no further than `concurrency` images ahead of the items that were handed out. Where several small images in
         one request to `classify` are measured to be faster than one, they travel together.
 
-        When the iterator is closed, or given up, the calls under way are cancelled, and no thread is left.
+        When the iterator is closed, or given up, the calls under way are cancelled. No thread is
+        left, but one that takes longer than 10 s to read or prepare its image; the log says so.
 
         Args:
             images: a list, or any iterable, of what `classify` takes.

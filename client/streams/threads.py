@@ -35,7 +35,8 @@ def each(
 
     The items are read in the caller's thread. `work` is given a group, items with their places from 0, and gives a
     result for each; what it raises ends everything, and is raised here. When it ends early, as a generator that is
-    closed or by Ctrl-C, `end` is called to end what is under way, and no thread is left.
+    closed or by Ctrl-C, `end` is called to end what is under way. No thread is left then,
+    but one that has read or prepared an image for 10 s since; it ends after that, and the log says so.
     """
     iterator = enumerate(items)
     under_way: dict[int, None] = {}  # by the place of a group's first item: a set, in order
