@@ -106,7 +106,7 @@ def test_a_bare_python_shows_help_in_a_checkout(bare_python: Path) -> None:
         ("export inspect vgg_16.ckpt", "tensorflow", "'.[export]' in the clone"),
         ("client classify cat.jpg", "grpc", ". in the clone"),
         ("client --help", "grpc", ". in the clone"),
-        ("serving_config check", "cryptography", "'.[ops]' in the clone"),
+        ("serving_config check", "protobuf", "'.[ops]' in the clone"),
         ("serving_config --help", "grpc", "'.[ops]' in the clone"),
     ],
 )
