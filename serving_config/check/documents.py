@@ -5,7 +5,6 @@ from pathlib import Path
 
 from . import files as deployment_files
 from . import recognition
-from .configs import text_proto
 from .configs.text_proto import Node
 from .deployments import (
     cluster,
@@ -73,7 +72,7 @@ class Documents:
             for document in documents
             if kubernetes.is_manifest(document)
         ]
-        surroundings = kubernetes.Surroundings(kustomizations, manifests)
+        surroundings = kubernetes.Surroundings(kustomizations, manifests, self._configs(manifests))
         self._compose_files = [
             document for documents in read.values() for document in documents if compose.is_compose(document)
         ]
@@ -165,15 +164,21 @@ class Documents:
         else:
             self._take(*containers.servers(document, surroundings))
 
+    def _configs(self, manifests: list[yaml_file.Document]) -> dict[tuple[str, str], Node]:
+        """What the ConfigMaps hold, by their names and keys."""
+        maps = [document for document in manifests if document.data["kind"] == "ConfigMap"]
+        return {
+            (str(kubernetes.get(document.data, "metadata", "name")), key): root
+            for document in maps
+            for key, root, _ in kubernetes.configs(document)
+            if root is not None
+        }
+
     def _config_map(self, document: yaml_file.Document) -> None:
-        for key, text in (document.data.get("data") or {}).items():
-            if deployment_files.kind(Path(key)) == "text":
-                # A text of several lines begins on the line below its key.
-                first = document.line("data", key) + ("\n" in text)
-                root, faults = text_proto.read_text(text, document.path, first)
-                self._result.add(faults)
-                if root is not None:
-                    self._config(root, recognition.message_name(Path(key), root))
+        for key, root, faults in kubernetes.configs(document):
+            self._result.add(faults)
+            if root is not None:
+                self._config(root, recognition.message_name(Path(key), root))
 
     def _cluster(self, manifests: list[yaml_file.Document], surroundings: kubernetes.Surroundings) -> None:
         deployments = cluster.deployments(manifests)

@@ -87,7 +87,7 @@ class _Inspection:
         for found in self.servers:
             with self.result.guard(found.path):
                 models, monitoring = (
-                    self.sound(found.file(flag)) for flag in ("model_config_file", "monitoring_config_file")
+                    self.said(found, flag) for flag in ("model_config_file", "monitoring_config_file")
                 )
                 self.result.add(
                     described_server.findings(found, described_server.models_of(models), monitoring)
@@ -101,11 +101,12 @@ class _Inspection:
                 self.result.add(faults)
         return self.trees[key]
 
-    def sound(self, file: Path | None) -> Node | None:
-        """What a file says, None where that is unknown, or not enough of it is as its message wants it."""
-        tree = self.tree(file) if file is not None and file.is_file() else None
-        name = self.roles.get(file.resolve()) if file is not None else None
-        if tree is None or name is None:
+    def said(self, server: DescribedServer, flag: str) -> Node | None:
+        """What the file of a flag says, None where that is unknown, or not enough is as its message wants it."""
+        file, tree, name = server.file(flag), server.config(flag), described_server.MESSAGE_OF_FLAG[flag]
+        if file is not None and file.is_file():
+            tree, name = self.tree(file), self.roles[file.resolve()]
+        if tree is None:
             return None
         models = tree.all("model_config_list", "config")
         is_told = bool(models) and all(model.first("name") for model in models)

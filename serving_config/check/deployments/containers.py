@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..configs.text_proto import Node
 from ..finding import Finding, joined
 from ..servers import command_line
 from ..servers.described_server import ENTRY_POINT, DescribedServer, Mount
@@ -13,7 +14,7 @@ from .rules import container_rules, pod_rules
 from .yaml_file import Document
 
 _Place = tuple[str | int, ...]
-_Files = Mapping[str, "Path | None"]
+_Files = Mapping[str, "Path | Node | None"]
 
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 _ALIKE = 0.85
@@ -114,10 +115,16 @@ def _mount(
                     f"subPath names {part}, which {_called(volume)} lacks", advice, *where, "subPath"
                 )
         elif part:
-            server.mounts.append(Mount(target, files[part], line, is_file=True))
+            server.mounts.append(_file(target, files[part], line, is_file=True))
         else:
-            server.mounts.extend(Mount(f"{target}/{name}", path, line) for name, path in files.items())
+            server.mounts.extend(_file(f"{target}/{name}", held, line) for name, held in files.items())
             server.folders[target.rstrip("/")] = (_called(volume), tuple(files))
+
+
+def _file(target: str, held: Path | Node | None, line: int, is_file: bool = False) -> Mount:
+    if isinstance(held, Node):
+        return Mount(target, None, line, is_file, held)
+    return Mount(target, held, line, is_file)
 
 
 def _called(volume: dict[str, Any]) -> str:

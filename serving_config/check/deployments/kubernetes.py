@@ -14,7 +14,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 
-from .. import misfits
+from .. import files, misfits
+from ..configs import text_proto
+from ..configs.text_proto import Node
 from ..finding import Finding
 from .kustomization import Kustomization
 from .yaml_file import Document
@@ -51,14 +53,17 @@ class Surroundings:
 
     kustomizations: list[Kustomization] = field(default_factory=list)
     objects: list[Document] = field(default_factory=list)
+    configs: dict[tuple[str, str], Node] = field(default_factory=dict)
+    """The configurations that ConfigMaps hold, by the names of the ConfigMap and of its key."""
 
-    def generated(self) -> dict[str, dict[str, Path | None]]:
-        """The ConfigMaps and Secrets by name: their files here by their keys, None where one is no file."""
-        found: dict[str, dict[str, Path | None]] = {}
+    def generated(self) -> dict[str, dict[str, Path | Node | None]]:
+        """The ConfigMaps and Secrets by name: by their keys a file here, a configuration, or None."""
+        found: dict[str, dict[str, Path | Node | None]] = {}
         for document in self.objects:
             if document.data["kind"] in ("ConfigMap", "Secret"):
                 keys = [key for part in _CONTENTS for key in get(document.data, part) or ()]
-                found[str(get(document.data, "metadata", "name"))] = dict.fromkeys(keys)
+                name = str(get(document.data, "metadata", "name"))
+                found[name] = {key: self.configs.get((name, key)) for key in keys}
         for kustomization in self.kustomizations:
             found.update({name: dict(files) for name, files in kustomization.generated.items()})
         return found
@@ -105,6 +110,16 @@ class Surroundings:
 def is_manifest(document: Document) -> bool:
     """Whether a YAML document is a Kubernetes object."""
     return isinstance(document.data, dict) and "kind" in document.data and "apiVersion" in document.data
+
+
+def configs(document: Document) -> Iterator[tuple[str, Node | None, list[Finding]]]:
+    """The texts of a ConfigMap that are in text format by the names of their keys, each with what is wrong with it."""
+    texts = document.data.get("data")
+    for key, text in texts.items() if isinstance(texts, dict) else ():
+        if isinstance(text, str) and files.kind(Path(key)) == "text":
+            # A text of several lines begins on the line below its key.
+            first = document.line("data", key) + ("\n" in text)
+            yield (key, *text_proto.read_text(text, document.path, first))
 
 
 def pod_keys(document: Document) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ class Mount:
     line: int
     is_file: bool = False
     """Whether it is known to be a file, below which nothing can lie."""
+    config: Node | None = None
+    """What it says, where it is a configuration that a manifest holds."""
 
     def holds(self, path: str) -> bool:
         """Whether the container's `path` is this mount's target or lies below it."""
@@ -110,6 +112,11 @@ class DescribedServer:
         """The file here that a flag names in the container, where it is known."""
         mount = self.mount(self.flags.value(flag)) if flag in self.flags.given else None
         return mount.locate(self.flags.value(flag)) if mount else None
+
+    def config(self, flag: str) -> Node | None:
+        """The configuration that a flag names in the container, where a manifest holds it."""
+        mount = self.mount(self.flags.value(flag)) if flag in self.flags.given else None
+        return mount.config if mount and mount.target == self.flags.value(flag) else None
 
     def fault(self, message: str, advice: str, line: int | None = None) -> Finding:
         """A finding on a line of the file, by default that on which the server begins."""

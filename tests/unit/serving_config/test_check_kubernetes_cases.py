@@ -77,6 +77,40 @@ def test_a_config_map_is_read_where_it_stands(kustomization: str | None) -> None
     assert [(finding.line, finding.message) for finding in broken] == [(6, "ModelConfig has no field nam")]
 
 
+@pytest.mark.parametrize(
+    ("plain", "wrong", "message"),
+    [
+        ('"a"', '"b"', "the health check asks for the model a"),
+        (
+            '"tensorflow" }',
+            '"tensorflow" version_labels { key: "stable" value: 1 } }',
+            "labels on versions that are not loaded yet",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "mounted", ["mountPath: /config}", "mountPath: /config/models.config, subPath: models.config}"]
+)
+def test_a_server_is_held_to_the_config_map_that_it_mounts(
+    plain: str, wrong: str, message: str, mounted: str
+) -> None:
+    deployment = DEPLOYMENT.replace("mountPath: /config}", mounted)
+    assert messages(a__yaml=deployment, b__yaml=CONFIG_MAP) == []
+    assert message in messages(a__yaml=deployment, b__yaml=CONFIG_MAP.replace(plain, wrong, 1))
+
+
+def test_metrics_are_where_the_config_map_says() -> None:
+    annotations = 'annotations: {prometheus.io/scrape: "true", prometheus.io/path: /metrics}, '
+    deployment = DEPLOYMENT.replace("metadata: {labels", f"metadata: {{{annotations}labels").replace(
+        "/models.config", '/models.config", "--monitoring_config_file=/config/monitoring.config'
+    )
+    text = "prometheus_config { enable: true, path: '/metrics' }"
+    files = f'{CONFIG_MAP}  monitoring.config: "{text}"\n'
+    assert messages(a__yaml=deployment, b__yaml=files) == []
+    wrong = files.replace("/metrics", "/elsewhere")
+    assert messages(a__yaml=deployment, b__yaml=wrong) == ["Prometheus is sent to /metrics"]
+
+
 def test_a_config_map_that_nobody_makes_is_a_fault_of_a_kustomization() -> None:
     files = {"a__yaml": DEPLOYMENT, "b__yaml": CONFIG_MAP.replace("name: files", "name: others")}
     found = messages(**files, kustomization__yaml="resources: [a.yaml, b.yaml]\n")
