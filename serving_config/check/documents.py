@@ -17,7 +17,7 @@ from .deployments import (
     yaml_file,
 )
 from .deployments.kustomization import Kustomization
-from .deployments.rules import compose_references, kubernetes_values, kustomization_rules
+from .deployments.rules import compose_references, ingress_rules, kubernetes_values, kustomization_rules
 from .finding import Finding, Result, shorten
 from .servers.described_server import DescribedServer
 
@@ -125,6 +125,8 @@ class Documents:
                 )
                 return
             if kubernetes.is_custom(document):
+                if document.data["kind"] == "InferenceService":
+                    self._result.add(kubernetes_values.findings(document))
                 kind, version = document.data["kind"], document.data["apiVersion"]
                 where = f"{shorten(document.path)}:{document.line('kind')}"
                 why = (
@@ -161,6 +163,8 @@ class Documents:
             self._result.add(kubernetes_values.pod_findings(document, pod, keys))
         if document.data["kind"] == "ConfigMap":
             self._config_map(document)
+        elif document.data["kind"] == "Ingress":
+            self._result.add(ingress_rules.findings(document, surroundings.objects))
         else:
             self._take(*containers.servers(document, surroundings))
 

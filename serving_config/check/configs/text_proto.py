@@ -250,9 +250,13 @@ def read_file(path: Path) -> tuple[Node | None, list[Finding]]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        utf_16 = path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff")
-        kind = "UTF-16, as editors on Windows save it" if utf_16 else "not UTF-8 text"
-        return None, [Finding(path, 1, kind, "save it as UTF-8 without a byte order mark")]
+        data, advice = path.read_bytes(), "save it as UTF-8 without a byte order mark"
+        kind = "not UTF-8 text"
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            kind = "UTF-16, as editors on Windows save it"
+        elif b"\0" in data:
+            kind, advice = "no text", _EXAMPLE
+        return None, [Finding(path, 1, kind, advice)]
     return read_text(text, path)
 
 

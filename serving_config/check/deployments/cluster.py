@@ -53,10 +53,6 @@ def _autoscaler(document: Document, deployments: dict[str, Document]) -> Iterato
             advice = "remove it: the autoscaler owns the number and each apply would reset it"
             yield found.fault("replicas beside an autoscaler", advice, "spec", "replicas")
         yield from autoscaler_rules.findings(document, get(found.data, *pod_keys(found)) or {})
-    low, high = (get(document.data, "spec", key) for key in ("minReplicas", "maxReplicas"))
-    if isinstance(low, int) and isinstance(high, int) and low > high:
-        message = f"minReplicas {low} is above maxReplicas {high}"
-        yield document.fault(message, "raise maxReplicas", "spec", "minReplicas")
 
 
 def _selecting(

@@ -175,6 +175,12 @@ def test_utf_16_is_named(tmp_path: Path) -> None:
     assert messages() == ["UTF-16, as editors on Windows save it"]
 
 
+def test_a_picture_or_an_archive_is_no_text() -> None:
+    Path("deploy").mkdir(exist_ok=True)
+    Path("deploy/models.config").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    assert messages() == ["no text"]
+
+
 def test_a_label_is_on_a_version_that_the_policy_loads_wherever_the_versions_are() -> None:
     policy = "model_version_policy { specific { versions: 1 } }"
     for version, found in (

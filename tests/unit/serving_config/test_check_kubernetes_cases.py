@@ -251,3 +251,44 @@ def test_a_service_may_name_a_port_that_the_pods_do_not_declare() -> None:
 def test_a_config_map_of_nearly_that_name_is_the_one_that_was_meant() -> None:
     files = {"a__yaml": DEPLOYMENT, "b__yaml": CONFIG_MAP.replace("name: files", "name: file")}
     assert messages(**files) == ["the volume config wants files, which is not there"]
+
+
+@pytest.mark.parametrize(
+    ("most", "faults"), [(0, []), (2, []), (1, ["minReplicas 2 is above maxReplicas 1"])]
+)
+def test_the_replicas_of_kserve_have_bounds_that_fit(most: int, faults: list[str]) -> None:
+    model = "model: {modelFormat: {name: tensorflow}, storageUri: gs://a/b}"
+    text = (
+        "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: a}\n"
+        f"spec: {{predictor: {{minReplicas: 2, maxReplicas: {most}, {model}}}}}\n"
+    )
+    assert messages(a__yaml=text) == faults
+
+
+SERVICE = (
+    "apiVersion: v1\nkind: Service\nmetadata: {name: serving}\n"
+    "spec: {selector: {app: a}, ports: [{name: grpc, port: 8500}]}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("backend", "faults"),
+    [
+        ("name: serving, port: {number: 8500}", []),
+        ("name: serving, port: {name: grpc}", []),
+        ("name: somewhere-else, port: {number: 80}", []),
+        (
+            "name: servin, port: {number: 8500}",
+            ["the Ingress leads to the Service servin, which is not there"],
+        ),
+        ("name: serving, port: {number: 8501}", ["the Service serving has no port 8501"]),
+        ("name: serving, port: {name: rest}", ["the Service serving has no port rest"]),
+    ],
+)
+def test_an_ingress_leads_to_a_service_and_a_port_that_are_there(backend: str, faults: list[str]) -> None:
+    path = f"{{path: /, pathType: Prefix, backend: {{service: {{{backend}}}}}}}"
+    ingress = (
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\n"
+        f"spec: {{rules: [{{http: {{paths: [{path}]}}}}]}}\n"
+    )
+    assert messages(a__yaml=SERVICE, b__yaml=ingress) == faults

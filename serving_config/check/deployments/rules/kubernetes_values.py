@@ -10,6 +10,7 @@ from ...finding import Finding, joined
 from ...servers import images
 from ...servers.amounts import QUANTITY_ADVICE, quantity
 from ...servers.described_server import LEAST_MEMORY
+from ..kubernetes import get
 from ..yaml_file import Document
 
 Place = tuple[str | int, ...]
@@ -44,6 +45,11 @@ _OF_SERVICE = "ClusterIP NodePort LoadBalancer ExternalName"
 _PORTS = ("port", "targetPort", "containerPort", "hostPort", "nodePort")
 _AMOUNTS = (("sizeLimit",), ("storage",))
 _RESOURCES = ("cpu", "memory", "storage", "ephemeral-storage", "pods")
+_SCALED = {
+    "HorizontalPodAutoscaler": (("spec",),),
+    "InferenceService": (("spec", "predictor"), ("spec", "transformer"), ("spec", "explainer")),
+}
+"""Where the bounds of replicas stand."""
 _LEAST = {"memory": LEAST_MEMORY}
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -63,6 +69,8 @@ def findings(document: Document) -> Iterator[Finding]:
     spec = document.data.get("spec")
     if isinstance(spec, dict) and kind == "Service":
         yield from _service(document, spec)
+    for where in _SCALED.get(kind, ()):
+        yield from _bounds(document, where)
     yield from _walk(document, document.data, ())
 
 
@@ -165,6 +173,14 @@ def _resource(document: Document, name: str, amount: Any, at: Place) -> Iterator
         yield document.fault(f"storage is {amount}, which is {number:g} bytes", QUANTITY_ADVICE, *at)
     elif name == "cpu" and number >= 1000:
         yield document.fault(f"{amount} cores are more than any node has", f"did you mean {amount}m?", *at)
+
+
+def _bounds(document: Document, where: tuple[str, ...]) -> Iterator[Finding]:
+    low, high = (get(document.data, *where, key) for key in ("minReplicas", "maxReplicas"))
+    is_bounded = isinstance(low, int) and isinstance(high, int) and high > 0  # KServe reads 0 as no bound
+    if is_bounded and low > high:
+        message = f"minReplicas {low} is above maxReplicas {high}"
+        yield document.fault(message, "raise maxReplicas", *where, "minReplicas")
 
 
 def _service(document: Document, spec: dict[str, Any]) -> Iterator[Finding]:
