@@ -86,8 +86,10 @@ def _draw_ratios(axes: Any, title: str, rows: list[dict[str, Any]]) -> None:
     names = [f"{row['what']}\nbeside {row['against']}" for row in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=8)
     axes.set(xscale="log", xlabel="ours as a fraction of theirs; black: the target, at most")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}" if len(axes.get_xticks()) < 4 else "")
+    axes.xaxis.set_minor_formatter("")
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_ylim(len(rows) - 0.4, -0.6)
 

@@ -57,7 +57,7 @@ _REASONS = {
         "SLIMSERVE_CLONES=clones python -m pytest -m soak tests/robustness/public_deployments",
         "python -m pytest -m soak tests/unit/packaging/test_other_tensorflows.py",
         "python -m benchmarks --quick --only served --server ./tensorflow_model_server",
-        "python -m benchmarks --only logits served --server ./tensorflow_model_server",
+        "python -m benchmarks --server ./tensorflow_model_server",
     ],
     "it needs tensorflow_model_server; the tests of the contract start engines of their own": [
         "cp -r tests/contract/recorded/models contract-models",
