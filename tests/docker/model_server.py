@@ -11,8 +11,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from serving_config import models_config, tls
 from serving_config.engine.server import Engine, Options
+from serving_config.server import models_config, tls
 
 
 def main() -> None:
@@ -61,4 +61,5 @@ def _count(name: str, value: int) -> str:
     return f':tensorflow:serving:request_count{{model_name="{name}",status="OK"}} {value}\n'
 
 
-main()
+if __name__ == "__main__":
+    main()
