@@ -17,7 +17,6 @@ from ..errors import InvalidInput
 from ..limits import brief, check_text, check_timeout, check_whole
 from ..tasks.chosen import Classes
 from ..tasks.classify import Classify
-from ..tasks.groups import GivenGroups
 from ..tasks.model import Model
 from ..tasks.segment import Analyze, Cut, Segment
 from ..tasks.task import Task
@@ -26,6 +25,7 @@ from ..wire.messages import Servable
 if TYPE_CHECKING:
     from ..channels.connections.tls import Security
     from ..channels.replicas.statistics import Statistics
+    from ..tasks.groups import GivenGroups
     from ..tasks.tiling import Progress
 
 _TASKS = ("classify", "segment", "analyze")

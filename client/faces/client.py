@@ -19,7 +19,6 @@ from ..streams.stop import Stop
 from ..streams.threads import each
 from ..tasks.chosen import Classes
 from ..tasks.classify import Classify
-from ..tasks.groups import GivenGroups
 from ..tasks.segment import Analyze, Segment
 from ..tasks.task import Named, Placed, Task, items_of, only
 from ..types import Analysis, Classification, Segmentation, StreamItem
@@ -28,6 +27,7 @@ from .arguments import BaseClient
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from ..tasks.groups import GivenGroups
     from ..tasks.tiling import Progress
     from ..wire.described import ModelMetadata, VersionStatus
     from .options import CallOptions, SegmentOptions, SegmentStreamOptions, StreamOptions

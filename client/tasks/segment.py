@@ -20,7 +20,6 @@ from ..types import Analysis, Segmentation, count_pixels
 from ..wire.encoding import tensor_of_images
 from ..wire.messages import Answer
 from .chosen import Chosen, Classes, checked
-from .groups import GivenGroups, merge, read_groups
 from .model import Model
 from .task import MOST_VERSIONS, Asked, Named, one_by_one
 from .tensors import (
@@ -33,7 +32,8 @@ from .tensors import (
     read_names,
 )
 
-if TYPE_CHECKING:  # what only tiles need is imported with the first
+if TYPE_CHECKING:  # what only tiles, or only groups, need is imported with the first
+    from .groups import GivenGroups
     from .stitching import Labels
     from .tiling import Progress, Tiling
 
@@ -116,7 +116,11 @@ class Segment(Asked):
         self.cut = cut
         self._wants_top = isinstance(classes, str) and classes == "top"  # of an array, == would make an array
         self._classes = None if self._wants_top else checked(classes)
-        self._group_of = {} if groups is None else read_groups(groups)
+        self._group_of: Mapping[str, str] = {}
+        if groups is not None:
+            from .groups import read_groups
+
+            self._group_of = read_groups(groups)
 
     def answer(self, images: Sequence[Named]) -> Flow[list[Segmentation | ServingError]]:
         """Segment images one by one."""
@@ -254,6 +258,8 @@ def _segmentation(
     group_of: Mapping[str, str] = MappingProxyType({}),
 ) -> Flow[Segmentation]:
     if group_of:
+        from .groups import merge
+
         label_map, renamed = merge(label_map, origin.all_names(), group_of)
         ids = np.flatnonzero(count_pixels(label_map)).tolist()
         return Segmentation(label_map, {id: renamed[id] for id in ids}, origin.version, image.to_pillow)
