@@ -125,8 +125,7 @@ class Documents:
                 )
                 return
             if kubernetes.is_custom(document):
-                if document.data["kind"] == "InferenceService":
-                    self._result.add(kubernetes_values.findings(document))
+                self._result.add(kubernetes_values.bounds(document))
                 kind, version = document.data["kind"], document.data["apiVersion"]
                 where = f"{shorten(document.path)}:{document.line('kind')}"
                 why = (

@@ -116,7 +116,7 @@ def configs(document: Document) -> Iterator[tuple[str, Node | None, list[Finding
     """The texts of a ConfigMap that are in text format by the names of their keys, each with what is wrong with it."""
     texts = document.data.get("data")
     for key, text in texts.items() if isinstance(texts, dict) else ():
-        if isinstance(text, str) and files.kind(Path(key)) == "text":
+        if isinstance(key, str) and isinstance(text, str) and files.kind(Path(key)) == "text":
             # A text of several lines begins on the line below its key.
             first = document.line("data", key) + ("\n" in text)
             yield (key, *text_proto.read_text(text, document.path, first))

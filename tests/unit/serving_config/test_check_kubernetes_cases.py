@@ -292,3 +292,15 @@ def test_an_ingress_leads_to_a_service_and_a_port_that_are_there(backend: str, f
         f"spec: {{rules: [{{http: {{paths: [{path}]}}}}]}}\n"
     )
     assert messages(a__yaml=SERVICE, b__yaml=ingress) == faults
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {1: a, models.config: 5}\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: [x]\ndata: [1]\n",
+        "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: [a]\nspec: {predictor: [1]}\n",
+    ],
+)
+def test_an_object_of_an_odd_shape_stops_no_check(text: str) -> None:
+    assert not [message for message in messages(a__yaml=text) if "cannot be checked" in message]

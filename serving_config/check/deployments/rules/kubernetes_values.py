@@ -69,9 +69,18 @@ def findings(document: Document) -> Iterator[Finding]:
     spec = document.data.get("spec")
     if isinstance(spec, dict) and kind == "Service":
         yield from _service(document, spec)
-    for where in _SCALED.get(kind, ()):
-        yield from _bounds(document, where)
+    yield from bounds(document)
     yield from _walk(document, document.data, ())
+
+
+def bounds(document: Document) -> Iterator[Finding]:
+    """Bounds of replicas that no number fits, in an object that need not fit a schema."""
+    for where in _SCALED.get(str(document.data["kind"]), ()):
+        low, high = (get(document.data, *where, key) for key in ("minReplicas", "maxReplicas"))
+        is_bounded = isinstance(low, int) and isinstance(high, int) and high > 0  # KServe reads 0 as no bound
+        if is_bounded and low > high:
+            message = f"minReplicas {low} is above maxReplicas {high}"
+            yield document.fault(message, "raise maxReplicas", *where, "minReplicas")
 
 
 def pod_findings(document: Document, pod: dict[str, Any], at: Place) -> Iterator[Finding]:
@@ -173,14 +182,6 @@ def _resource(document: Document, name: str, amount: Any, at: Place) -> Iterator
         yield document.fault(f"storage is {amount}, which is {number:g} bytes", QUANTITY_ADVICE, *at)
     elif name == "cpu" and number >= 1000:
         yield document.fault(f"{amount} cores are more than any node has", f"did you mean {amount}m?", *at)
-
-
-def _bounds(document: Document, where: tuple[str, ...]) -> Iterator[Finding]:
-    low, high = (get(document.data, *where, key) for key in ("minReplicas", "maxReplicas"))
-    is_bounded = isinstance(low, int) and isinstance(high, int) and high > 0  # KServe reads 0 as no bound
-    if is_bounded and low > high:
-        message = f"minReplicas {low} is above maxReplicas {high}"
-        yield document.fault(message, "raise maxReplicas", *where, "minReplicas")
 
 
 def _service(document: Document, spec: dict[str, Any]) -> Iterator[Finding]:
