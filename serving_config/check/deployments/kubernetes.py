@@ -124,7 +124,7 @@ def configs(document: Document) -> Iterator[tuple[str, Node | None, list[Finding
 
 def pod_keys(document: Document) -> tuple[str, ...]:
     """Where in a workload the specification of its pods stands."""
-    return _OTHER_PODS.get(document.data["kind"], POD)
+    return _OTHER_PODS.get(str(document.data["kind"]), POD)
 
 
 def is_custom(document: Document) -> bool:

@@ -299,6 +299,7 @@ def test_an_ingress_leads_to_a_service_and_a_port_that_are_there(backend: str, f
     [
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {1: a, models.config: 5}\n",
         "apiVersion: v1\nkind: ConfigMap\nmetadata: [x]\ndata: [1]\n",
+        "apiVersion: v1\nkind: [a]\nmetadata: {name: x}\n",
         "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: [a]\nspec: {predictor: [1]}\n",
     ],
 )
