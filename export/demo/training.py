@@ -88,8 +88,8 @@ def _scene(rng: np.random.Generator) -> Example:
     """A small scene, padded as for segmentation: many small ones teach more than few large ones."""
     height, width = (int(side) for side in rng.integers(VGG_16.crop - VGG_16.stride + 1, VGG_16.crop, 2))
     image, label_map = compose(rng, height, width, int(rng.integers(REGIONS[0], REGIONS[1] + 1)))
-    pixels = pad_to_grid(prepare(image, VGG_16), VGG_16)
-    return pixels.numpy(), label_map
+    pixels = pad_to_grid(prepare(image[None], VGG_16), VGG_16)
+    return pixels[0].numpy(), label_map
 
 
 def _single(rng: np.random.Generator, class_id: int) -> Example:
@@ -97,7 +97,7 @@ def _single(rng: np.random.Generator, class_id: int) -> Example:
     height, width = (int(side) for side in rng.integers(VGG_16.crop, 641, 2))
     image = TEXTURES[CLASS_NAMES[class_id]](rng, height, width)
     label_map = np.full((VGG_16.crop, VGG_16.crop), class_id, np.uint8)
-    return central_crop(tf.constant(image), VGG_16).numpy(), label_map
+    return prepare(central_crop(image[None], VGG_16), VGG_16)[0].numpy(), label_map
 
 
 def _examples(rng: np.random.Generator) -> Iterator[Example]:

@@ -28,6 +28,17 @@ class Preprocessing:
     resize_side: int | None = None
     central_fraction: float = 1.0
 
+    @property
+    def mean(self) -> float | tuple[float, float, float]:
+        """`mean_rgb`, as one number where it is gray: that is subtracted in half the time."""
+        return self.mean_rgb[0] if len(set(self.mean_rgb)) == 1 else self.mean_rgb
+
+    @property
+    def mean_colour(self) -> tuple[int, int, int]:
+        """The pixel nearest to the mean: what images are padded with before it is subtracted."""
+        red, green, blue = (round(value) for value in self.mean_rgb)
+        return red, green, blue
+
 
 @dataclass(frozen=True)
 class Evaluation:

@@ -78,7 +78,10 @@ def build_saved_model(
         kept = {
             name: size
             for name, size in sizes.items()
-            if variables.variables[name].shape.rank == 4 and not is_large(variables.stored[name].shape)
+            if variables.variables[name].shape.rank == 4
+            and not is_large(
+                variables.stored[name].shape, in_8_bits=variables.variables[name].dtype == tf.int8
+            )
         }
     meta_graph.meta_info_def.tags.append(SERVE_TAG)
     for name, signature in signatures.items():

@@ -159,7 +159,7 @@ class FloatModel:
             logits = cell_logits(image[None], network, layers, options)[0]
             logits = tf.ensure_shape(logits, [None, None, len(plan.labels.names)])
             label_map = full_size_labels(logits, tf.shape(image)[:2], lambda: image, network, options)
-            class_id = tf.argmax(crop_logits(central_crop(image, network)[None], network, layers)[0])
+            class_id = tf.argmax(crop_logits(central_crop(image[None], network), network, layers)[0])
             self._answer = Answer(class_id, label_map, logits)
             self._recorded = layers.recorded
             self._session = tf.compat.v1.Session()

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from ...networks import Network
-from ...networks.layers import Layers
 from ...plan.options import GraphOptions
 from ...types import Padding, Tensor
 from ..images.checks import refuse_unless
 from ..images.preprocessing import pad_border, pad_to_grid, prepare
 from ..images.source import ImageSource
+from ..kernels.portable import VariableLayers
 from .chosen_classes import ChosenClasses
 from .guided import guided_label_map
 from .label_map import (
@@ -27,14 +27,16 @@ from .label_map import (
 )
 
 
-def cell_logits(images: Tensor, network: Network, layers: Layers, options: GraphOptions) -> Tensor:
+def cell_logits(images: Tensor, network: Network, layers: VariableLayers, options: GraphOptions) -> Tensor:
     """Logits float32 [N, h, w, C] of images uint8 [N, H, W, 3]; the valid geometry needs `least_side` pixels a side."""
-    net = prepare(images, network)
+    net = images if layers.takes_pixels else prepare(images, network)
     net = pad_to_grid(net, network) if options.geometry == "aligned" else net
     return _logits(net, network, layers, options)
 
 
-def network_logits(features: Tensor, network: Network, layers: Layers, options: GraphOptions) -> Tensor:
+def network_logits(
+    features: Tensor, network: Network, layers: VariableLayers, options: GraphOptions
+) -> Tensor:
     """The network without what is around it: logits float32 [N, h, w, C] of prepared images [N, H, W, 3].
 
     In the aligned geometry, their sides are multiples of `network.multiple`, with its `surplus`. A network that only
@@ -44,7 +46,7 @@ def network_logits(features: Tensor, network: Network, layers: Layers, options: 
     return _logits(net, network, layers, options)
 
 
-def _logits(net: Tensor, network: Network, layers: Layers, options: GraphOptions) -> Tensor:
+def _logits(net: Tensor, network: Network, layers: VariableLayers, options: GraphOptions) -> Tensor:
     padding: Padding = "SAME" if options.geometry == "aligned" and network.segments else "VALID"
     return tf.cast(network.logits(net, layers, padding, options.output_stride), tf.float32)
 
@@ -104,7 +106,12 @@ class WholeImages:
     """
 
     def __init__(
-        self, source: ImageSource, network: Network, layers: Layers, classes: int, options: GraphOptions
+        self,
+        source: ImageSource,
+        network: Network,
+        layers: VariableLayers,
+        classes: int,
+        options: GraphOptions,
     ) -> None:
         """Build everything for the images of `source`: one instance of the network."""
         self._source = source

@@ -2,55 +2,95 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from ...networks import Network
 from ...types import Tensor
 
+Sides = Sequence[
+    Sequence[Any]
+]  # how much comes before and behind, of rows and of columns: int, or int32 scalars
+
 
 def prepare(image: Tensor, network: Network) -> Tensor:
     """Pixels of any [..., 3] as the network takes them: float32, the mean colour subtracted, scaled."""
     preprocessing = network.preprocessing
-    net = tf.cast(image, tf.float32) - tf.constant(preprocessing.mean_rgb, tf.float32)
+    net = tf.cast(image, tf.float32) - tf.constant(preprocessing.mean, tf.float32)
     return net if preprocessing.scale == 1.0 else net / preprocessing.scale
 
 
-def pad_to_grid(image: Tensor, network: Network) -> Tensor:
-    """Pad prepared [..., H, W, 3] with zeros, the mean colour, for the aligned geometry: see `Network.border`."""
-    shape = tf.shape(image)
+def to_pixels(values: Tensor) -> Tensor:
+    """Round float32 to the nearest of uint8."""
+    return tf.saturate_cast(tf.round(values), tf.uint8)
+
+
+def pad_to_grid(images: Tensor, network: Network) -> Tensor:
+    """Pad [N, H, W, 3] for the aligned geometry, see `Network.border`, by `pad_around`."""
+    shape = tf.shape(images)
     before, behind = network.border
-    sides = [[before, behind + network.padding(shape[axis])] for axis in (-3, -2)]
-    padded = tf.pad(image, [*[[0, 0]] * (len(image.shape) - 3), *sides, [0, 0]])
-    padded.set_shape([*image.shape[:-3], None, None, 3])
+    sides = [[before, behind + network.padding(shape[axis])] for axis in (1, 2)]
+    padded = pad_around(images, sides, network)
+    padded.set_shape([images.shape[0], None, None, 3])
     return padded
+
+
+def pad_around(images: Tensor, sides: Sides, network: Network) -> Tensor:
+    """Pad [N, H, W, 3] with the mean colour: zeros around prepared images, the nearest pixel around uint8."""
+    if images.dtype != tf.uint8:
+        return tf.pad(images, [[0, 0], *sides, [0, 0]])
+    colour = tf.constant(network.preprocessing.mean_colour, tf.uint8)
+    for axis, ends in enumerate(sides, 1):
+        shape = tf.shape(images)
+        before, behind = (
+            tf.broadcast_to(colour, tf.concat([shape[:axis], [end], shape[axis + 1 :]], 0)) for end in ends
+        )
+        images = tf.concat([before, images, behind], axis)
+    return images
 
 
 def pad_border(images: Tensor, network: Network) -> Tensor:
     """What `pad_to_grid` makes of images [N, H, W, 3] whose sides need no padding beside the border."""
-    return tf.pad(images, [[0, 0], network.border, network.border, [0, 0]]) if any(network.border) else images
+    return pad_around(images, [network.border] * 2, network) if any(network.border) else images
 
 
 def central_crop(images: Tensor, network: Network) -> Tensor:
-    """Crop the centre of uint8 [..., H, W, 3] as the network is evaluated: float32 [..., crop, crop, 3], prepared.
+    """Crop the centre of uint8 [N, H, W, 3] as the network is evaluated: pixels, float32 [N, crop, crop, 3].
 
-    The result is that of `preprocess_for_eval` in slim's vgg_preprocessing.py (aspect preserving bilinear resize by
-    TensorFlow 1's default coordinates, sides rounded to the nearest, central crop rounded down) or its
-    inception_preprocessing.py (central crop, its border rounded down, then such a resize), but only the crop's
-    pixels are computed: resized for VGG, a 1x100000 image would have 6.5 thousand million.
+    Prepared, the result is that of `preprocess_for_eval` in slim's vgg_preprocessing.py (aspect preserving bilinear
+    resize by TensorFlow 1's default coordinates, sides rounded to the nearest, central crop rounded down) or its
+    inception_preprocessing.py (central crop, its border rounded down, then such a resize).
     """
     preprocessing, side = network.preprocessing, network.crop
-    size = tf.shape(images)[-3:-1, None]
     if preprocessing.resize_side is None:
-        samples = _stretched(side, size, preprocessing.central_fraction)
+        centre = _centre(images, preprocessing.central_fraction)
+        crops = tf.raw_ops.ResizeBilinear(images=centre, size=[side, side])
     else:
-        sides = tf.cast(size, tf.float32)
-        resized = tf.math.rint(sides * (preprocessing.resize_side / tf.reduce_min(sides)))
-        offset = (tf.cast(resized, tf.int32) - side) // 2
-        samples = _samples(offset + tf.range(side), sides / resized, size)
-    crops = tf.ensure_shape(_interpolated(images, samples), [*images.shape[:-3], side, side, 3])
-    return prepare(crops, network)
+        crops = _resized_centre(images, side, preprocessing.resize_side)
+    return tf.ensure_shape(crops, [images.shape[0], side, side, 3])
+
+
+def _centre(images: Tensor, fraction: float) -> Tensor:
+    """The central `fraction` of both sides of [N, H, W, 3]."""
+    size = tf.shape(images)[1:3]
+    whole = tf.cast(size, tf.float64)
+    start = tf.cast((whole - whole * fraction) / 2, tf.int32)
+    top, left = start[0], start[1]
+    return images[:, top : size[0] - top, left : size[1] - left]
+
+
+def _resized_centre(images: Tensor, side: int, shorter: int) -> Tensor:
+    """The centre of [N, H, W, 3], resized so that the shorter side is `shorter`: float32 [N, side, side, 3].
+
+    Only the crop's pixels are computed: resized, a 1x100000 image would have 6.5 thousand million.
+    """
+    size = tf.shape(images)[1:3, None]
+    sides = tf.cast(size, tf.float32)
+    resized = tf.math.rint(sides * (shorter / tf.reduce_min(sides)))
+    offset = (tf.cast(resized, tf.int32) - side) // 2
+    return _interpolated(images, _samples(offset + tf.range(side), sides / resized, size))
 
 
 def lerp(lower: Tensor, upper: Tensor, share: Tensor) -> Tensor:
@@ -77,29 +117,22 @@ class _Samples(NamedTuple):
 def _samples(positions: Tensor, scale: Tensor, size: Tensor) -> _Samples:
     """Pixels sampled at their upper left corners, TensorFlow 1's default.
 
-    Positions [2, side] or [side]; size in pixels and scale, input size / output size, [2, 1].
+    Positions [2, side]; size in pixels and scale, input size / output size, [2, 1].
     """
     place = tf.cast(positions, tf.float32) * scale
     lower = tf.minimum(tf.cast(place, tf.int32), size - 1)
     return _Samples(lower, tf.minimum(lower + 1, size - 1), place - tf.floor(place))
 
 
-def _stretched(side: int, size: Tensor, fraction: float) -> _Samples:
-    """`side` samples of the central `fraction` of each axis."""
-    whole = tf.cast(size, tf.float64)
-    start = tf.cast((whole - whole * fraction) / 2, tf.int32)
-    kept = size - 2 * start
-    samples = _samples(tf.range(side), tf.cast(kept, tf.float32) / side, kept)
-    return _Samples(samples.lower + start, samples.upper + start, samples.share)
-
-
 def _interpolated(images: Tensor, samples: _Samples) -> Tensor:
     ends = tf.stack([samples.lower, samples.upper])  # [end, axis, side]
-    shape = tf.shape(images)
-    places = ends[:, None, 0, :, None] * shape[-2] + ends[:, 1, None, :]
-    pixels = tf.reshape(images, tf.concat([shape[:-3], [-1, 3]], 0))
-    corners = tf.cast(tf.gather(pixels, places, axis=-2), tf.float32)  # [..., end, end, row, column, 3]
-    across, down = samples.share[1, :, None], samples.share[0, :, None, None]
-    left, right = tf.unstack(corners, num=2, axis=-4)
-    top, bottom = tf.unstack(lerp(left, right, across), num=2, axis=-4)
-    return lerp(top, bottom, down)
+    shape, side = tf.shape(images), samples.share.shape[1]
+    places = ends[:, None, 0, :, None] * shape[2] + ends[:, 1, None, :]
+    corners = tf.gather(
+        tf.reshape(images, [shape[0], -1, 3]), places, axis=1
+    )  # [N, end, end, row, column, 3]
+    # With rows of numbers rather than of pixels the shares broadcast in a third of the time.
+    rows = tf.cast(tf.reshape(corners, [-1, 2, 2, side, side * 3]), tf.float32)
+    left, right = tf.unstack(rows, num=2, axis=2)
+    top, bottom = tf.unstack(lerp(left, right, tf.repeat(samples.share[1], 3)), num=2, axis=1)
+    return tf.reshape(lerp(top, bottom, samples.share[0, :, None]), [-1, side, side, 3])

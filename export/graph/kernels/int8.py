@@ -23,6 +23,7 @@ from ...plan.options import GraphOptions
 from ...types import Array, Padding, Tensor
 from ...weights.quantization import Statistics, dequantized, filter_range, quantized, rounding_error
 from ...weights.recipes import Recipe, Variables
+from ..images.preprocessing import pad_around, to_pixels
 from .int8_nodes import Activations, quantized_convolution, quantized_product
 from .padding import with_fixed_padding, with_same_padding
 from .products import as_product, is_product
@@ -46,7 +47,9 @@ def _refused(what: str) -> Callable[..., NoReturn]:
 
 
 class QuantizedLayers(FusedLayers):
-    """Layers over int8 filters with `Activations` between them: prepared images go in, float32 scores come out."""
+    """Layers over int8 filters with `Activations` between them: pixels or prepared images in, float32 scores out."""
+
+    takes_pixels = True
 
     def __init__(self, variables: Variables, network: Network, statistics: Mapping[str, Statistics]) -> None:
         """Make the filters of the checkpoint's tensors; `statistics` of each convolution, by scope."""
@@ -69,13 +72,13 @@ class QuantizedLayers(FusedLayers):
         return self._quantized(net, convolution, (weights, biases))
 
     def _pixels(self, net: Tensor, convolution: Convolution) -> tuple[Activations, Convolution]:
-        """The pixels of prepared images, padded with the mean colour, and the convolution without padding."""
-        pad = with_same_padding if convolution.padding == "SAME" else with_fixed_padding
-        net, convolution = pad(net, convolution)
+        """Pixels, padded with the mean colour, and the convolution without padding."""
         preprocessing = self._network.preprocessing
-        pixels = tf.round(net * preprocessing.scale + tf.constant(preprocessing.mean_rgb))
-        values = tf.bitcast(tf.saturate_cast(pixels, tf.uint8), tf.quint8)
-        return Activations(values, 255 / preprocessing.scale), convolution
+        if net.dtype != tf.uint8:
+            net = to_pixels(net * preprocessing.scale + preprocessing.mean)
+        padded = with_same_padding if convolution.padding == "SAME" else with_fixed_padding
+        net, convolution = padded(net, convolution, lambda net, sides: pad_around(net, sides, self._network))
+        return Activations(tf.bitcast(net, tf.quint8), 255 / preprocessing.scale), convolution
 
     def _with_mean(self, weights: Recipe, biases: Recipe) -> Recipe:
         """The biases less what the filter makes of the mean colour."""
@@ -109,7 +112,7 @@ class QuantizedLayers(FusedLayers):
                 ("biases", _corrected(weights, biases, statistics.inputs)),
             )
         )
-        if not is_product(convolution, weights.shape):
+        if not is_product(convolution, weights.shape, in_8_bits=True):
             values = tf.convert_to_tensor(get(f"{scope}/weights", weights.then(quantized), tf.int8))
             if convolution.depthwise:
                 values = tf.transpose(values, [0, 1, 3, 2])

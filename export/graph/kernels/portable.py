@@ -45,8 +45,12 @@ class VariableLayers(FinerCells):
     layers that give scores store and work in float32 whatever the others do: bfloat16 has 8 significant bits, and of
     1000 scores rounded to them the best two are often equal. A convolution with a large filter is a product of
     matrices, see `products`.
+
+    Attributes:
+        takes_pixels: whether images go in as uint8, not prepared.
     """
 
+    takes_pixels = False
     _in_strips = True
 
     def __init__(self, variables: Variables, scope: str, stored: tf.DType = tf.float32) -> None:

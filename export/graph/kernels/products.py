@@ -19,18 +19,21 @@ from ...types import Shape, Tensor
 from .padding import with_fixed_padding
 
 LARGE = 2**22  # values of a filter: fc6 of VGG, AlexNet and OverFeat, but no 3x3 filter of VGG or a ResNet
-LARGE_1X1 = 2**20  # needs no patches: fc7, fc8, the widest layers of a ResNet
+LARGE_1X1 = 2**22  # bytes, of one that needs no patches: fc7, fc8, the widest layers of a ResNet
 _PATCHES_AT_ONCE = 64 * 2**20  # bytes
 
 
-def is_product(convolution: Convolution, filter_shape: Shape) -> bool:
+def is_product(convolution: Convolution, filter_shape: Shape, *, in_8_bits: bool = False) -> bool:
     """Whether the convolution is built as a product; `filter_shape` is [h, w, inputs, channels]."""
-    return convolution.stride == 1 and is_large(filter_shape)
+    return convolution.stride == 1 and is_large(filter_shape, in_8_bits=in_8_bits)
 
 
-def is_large(filter_shape: Shape) -> bool:
+def is_large(filter_shape: Shape, *, in_8_bits: bool = False) -> bool:
     """Whether a filter of this shape, [h, w, inputs, channels], is too large to be kept once for each signature."""
-    return math.prod(filter_shape) >= (LARGE_1X1 if tuple(filter_shape[:2]) == (1, 1) else LARGE)
+    values = math.prod(filter_shape)
+    if tuple(filter_shape[:2]) == (1, 1):
+        return values * (1 if in_8_bits else 4) >= LARGE_1X1
+    return values >= LARGE
 
 
 def as_product(

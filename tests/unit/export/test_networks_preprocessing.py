@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from slimserve.export.errors import ExportError
 from slimserve.export.graph.images.preprocessing import central_crop, pad_to_grid, prepare
-from slimserve.export.networks import NETWORKS
+from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.plan.options import GraphOptions
 
 from tests.support import slim_preprocessing as reference
@@ -40,11 +40,15 @@ def slims_own(pixels: np.ndarray, side: int) -> np.ndarray:
     return ((net - 0.5) * 2.0).numpy()
 
 
+def cropped(pixels: np.ndarray, network: Network) -> np.ndarray:
+    return prepare(central_crop(tf.constant(pixels[None]), network), network)[0].numpy()
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_a_crop_is_that_of_slim(kind: tuple[str, int], size: tuple[int, int]) -> None:
     style, side = kind
-    crop = central_crop(tf.constant(image(*size)), NETWORKS[KINDS[kind]]).numpy()
+    crop = cropped(image(*size), NETWORKS[KINDS[kind]])
     expected = REFERENCE[style](image(*size), side)
     assert crop.shape == (side, side, 3)
     np.testing.assert_allclose(crop, expected, atol=1e-5 * SPREAD[style])
@@ -73,16 +77,24 @@ def test_the_untouched_side_is_cropped_without_resizing(name: str) -> None:
     pixels = image(side, side)
     margin = (side - network.crop) // 2
     centre = prepare(tf.constant(pixels[margin : side - margin, margin : side - margin]), network)
-    np.testing.assert_array_equal(
-        central_crop(tf.constant(pixels), network), centre[: network.crop, : network.crop]
-    )
+    np.testing.assert_array_equal(cropped(pixels, network), centre[: network.crop, : network.crop])
 
 
 @pytest.mark.parametrize("name", ["vgg_16", "overfeat", "resnet_v2_50"])
 def test_whole_images_are_padded_with_the_mean_colour(name: str) -> None:
     network, pixels = NETWORKS[name], image(70, 33)
-    padded = pad_to_grid(prepare(tf.constant(pixels), network), network)
+    padded = pad_to_grid(prepare(tf.constant(pixels[None]), network), network)[0]
     np.testing.assert_allclose(padded, reference.padded(pixels, network), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["vgg_16", "overfeat", "resnet_v2_50"])
+def test_pixels_are_padded_with_the_colour_nearest_to_the_mean(name: str) -> None:
+    network, pixels = NETWORKS[name], image(70, 33)
+    padded = pad_to_grid(tf.constant(pixels[None]), network)[0]
+    preprocessing = network.preprocessing
+    expected = reference.padded(pixels, network) * preprocessing.scale + preprocessing.mean_rgb
+    assert padded.dtype == tf.uint8
+    np.testing.assert_array_equal(padded, np.round(expected))
 
 
 @pytest.mark.parametrize(
