@@ -9,7 +9,10 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from slimserve.testing import Server
 from slimserve.wire.protocol import PredictResponse
+
+from tests.unit.client.numbered_pictures import numbered_server
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
@@ -109,3 +112,10 @@ def scene_pixels() -> np.ndarray:
     """uint8 [48,64,3]: something with structure, from a fixed seed."""
     generator = np.random.default_rng(20)
     return np.kron(generator.integers(0, 256, (6, 8, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
+
+
+@pytest.fixture
+def numbered() -> Iterator[Server]:
+    """A model that finds the number of a picture."""
+    with numbered_server() as server:
+        yield server

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,30 +14,11 @@ import grpc
 import numpy as np
 import pytest
 from slimserve import AsyncClient, Client, InvalidInput, ServerError, StreamItem
-from slimserve.streams.company import Company
-from slimserve.tasks.tensors import read_classifications
-from slimserve.testing import Call, Delay, Model, Server, Status
+from slimserve.testing import Call, Delay, Server, Status
+
+from tests.unit.client.numbered_pictures import picture
 
 TASKS = ("classify", "segment", "analyze")
-
-
-def picture(number: int) -> np.ndarray:
-    """uint8 [4,4,3] whose class is its number, by `numbered`."""
-    return np.full((4, 4, 3), number % 250, np.uint8)
-
-
-@pytest.fixture
-def numbered() -> Iterator[Server]:
-    """A model that finds the number of a picture."""
-
-    def label_map(pixels: np.ndarray) -> np.ndarray:
-        return np.full(pixels.shape[:2], pixels[0, 0, 0])
-
-    names = [f"number {number}" for number in range(250)]
-    with Server(
-        Model(names, scores=lambda pixels: np.eye(250)[pixels[0, 0, 0]], label_map=label_map)
-    ) as server:
-        yield server
 
 
 def number_of(item: StreamItem[Any]) -> int:
@@ -210,130 +189,6 @@ def test_items_that_are_handed_out_are_forgotten(numbered: Server) -> None:
             assert sum(ref() is not None for ref in seen) <= 2
 
 
-def our_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("slimserve_")]
-
-
-def test_a_stream_that_is_left_cancels_its_calls_and_ends_its_threads(numbered: Server) -> None:
-    is_held = iter([False] * 3 + [True] * 100)
-    held, ended = threading.Semaphore(0), threading.Semaphore(0)
-
-    def hold(call: Call) -> None:
-        if next(is_held):
-            held.release()
-            call.wait(3600)
-            ended.release()
-
-    numbered.fail(hold, method="Predict")
-    with Client(numbered.address, model="model") as client:
-        stream = client.stream((picture(n) for n in range(100)), concurrency=5, ordered=False)
-        for _ in range(3):
-            next(stream)
-        assert our_threads()
-        assert all(held.acquire(timeout=20) for _ in range(5))
-        del stream
-        assert our_threads() == []
-        assert all(ended.acquire(timeout=20) for _ in range(5))  # none waits for its answer any more
-        numbered.heal()
-        assert client.classify(picture(7)).top.id == 7
-
-
-def test_a_stream_that_the_garbage_collector_ends_in_one_of_its_threads_leaves_none(
-    numbered: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A generator in a cycle is closed in whichever thread the collector runs, its own included."""
-    collected = threading.Event()
-
-    def read_and_collect(*arguments: Any) -> Any:
-        if is_dropped.is_set():
-            gc.collect()
-            collected.set()
-        return read_classifications(*arguments)
-
-    is_dropped = threading.Event()
-    monkeypatch.setattr("slimserve.tasks.classify.read_classifications", read_and_collect)
-    raised: list[object] = []
-    monkeypatch.setattr("sys.unraisablehook", raised.append)
-
-    def drop(client: Client) -> None:
-        cycle: dict[str, Any] = {}
-        cycle["itself"], cycle["stream"] = cycle, client.stream(iter([picture(1)] * 9), concurrency=2)
-        next(cycle["stream"])
-        numbered.fail(Delay(0.2))
-
-    gc.disable()
-    try:
-        with Client(numbered.address, model="model") as client:
-            drop(client)
-            is_dropped.set()
-            assert collected.wait(20)
-    finally:
-        gc.enable()
-    for thread in threading.enumerate():
-        if thread.name in our_threads():
-            thread.join(20)
-    assert (our_threads(), raised) == ([], [])
-
-
-def test_a_process_that_ends_with_a_stream_open_does_not_wait_for_its_answers(numbered: Server) -> None:
-    program = """
-import sys, numpy, slimserve
-client = slimserve.Client(sys.argv[1], model="model")
-stream = client.stream([numpy.zeros((4, 4, 3), numpy.uint8)] * 50, concurrency=4, ordered=False)
-next(stream)
-sys.exit("stopped")
-"""
-    is_first = iter([True])
-
-    def hold(call: Call) -> None:
-        if not next(is_first, False):
-            call.wait(3600)
-
-    numbered.fail(hold)
-    command = [sys.executable, "-c", program, numbered.address]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=40)
-    assert (done.returncode, done.stderr) == (1, "stopped\n")
-
-
-def test_what_the_iterator_raises_is_raised_and_nothing_is_left(numbered: Server) -> None:
-    def images() -> Iterator[np.ndarray]:
-        yield picture(0)
-        raise LookupError("no more")
-
-    numbered.fail(Delay(3600))
-    with Client(numbered.address, model="model") as client:
-        with pytest.raises(LookupError):
-            list(client.stream(images(), concurrency=4))
-        assert our_threads() == []
-
-
-async def test_a_task_that_is_cancelled_leaves_no_task_and_no_call(numbered: Server) -> None:
-    asked, ended = threading.Semaphore(0), threading.Semaphore(0)
-
-    def hold(call: Call) -> None:
-        asked.release()
-        call.wait(3600)
-        ended.release()
-
-    numbered.fail(hold, method="Predict")
-    async with AsyncClient(numbered.address, model="model") as client:
-        before = asyncio.all_tasks()
-
-        async def consume() -> None:
-            async for _ in client.stream([picture(n) for n in range(100)], concurrency=3, task="segment"):
-                pass
-
-        task = asyncio.create_task(consume())
-        for _ in range(3):
-            assert await asyncio.to_thread(asked.acquire, timeout=20)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        for _ in range(3):
-            assert await asyncio.to_thread(ended.acquire, timeout=20)
-        assert asyncio.all_tasks() == before
-
-
 def test_a_list_is_answered_two_at_a_time_for_each_replica(numbered: Server) -> None:
     with Server() as other, Client([numbered.address, other.address], model="model") as client:
         for server in (numbered, other):
@@ -371,32 +226,3 @@ def test_large_images_are_cut_and_their_tiles_sent_at_once(numbered: Server) -> 
     items = collect(numbered.address, images, task="segment", tile=320, overlap=64, concurrency=3)
     assert [number_of(item) for item in items] == [0, 1, 2]
     assert 1 < numbered.most_at_once <= 3
-
-
-class TestCompany:
-    """How many images travel in one request is measured, by a clock of the test's own."""
-
-    def sizes(self, seconds: Callable[[int], float], images: int = 5000) -> list[int]:
-        now = 0.0
-        company = Company(4, 8, clock=lambda: now)
-        sizes = []
-        while images > 0:
-            sizes.append(company.size)
-            now += seconds(company.size)
-            images -= company.size
-            company.answered(company.size)
-        return sizes
-
-    def test_several_where_a_call_costs_more_than_an_image(self) -> None:
-        sizes = self.sizes(lambda size: 0.001 + 0.0001 * size)
-        assert sum(size == 4 for size in sizes) * 4 > 0.9 * 5000
-
-    def test_one_where_an_image_costs_more_than_a_call(self) -> None:
-        sizes = self.sizes(lambda size: 0.0001 + 0.1 * size)
-        assert sum(size == 1 for size in sizes) > 0.9 * 5000
-
-    def test_both_are_tried_again(self) -> None:
-        busy = iter(range(100_000))
-        sizes = self.sizes(lambda size: 0.001 if next(busy) < 1000 else 0.1 * size, images=20_000)
-        assert sizes[500] == 4
-        assert sizes[-1] == 1
