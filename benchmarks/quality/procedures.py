@@ -56,7 +56,9 @@ class Segmenter:
         self._tensors = _merged(checkpoints)
         self._constants = Constants(self._tensors)
         self._procedures = procedures
-        self._run = tf.function(self._build, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
+        self._run = tf.function(
+            self._build, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)], autograph=False
+        )
 
     def label_maps(self, image: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
         """Label maps [H,W] of an RGB image [H,W,3] of 224x224 pixels or more, by the procedure's name."""

@@ -82,7 +82,7 @@ def _rows(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """What the score layers see in generated scenes, float32 [n,d], and the scores it should give, float32 [n,C]."""
     layers = _SkipFeatures(Constants(tensors), network.scope)
-    run = tf.function(lambda images: network.logits(images, layers, "SAME", network.stride))
+    run = tf.function(lambda images: network.logits(images, layers, "SAME", network.stride), autograph=False)
     rng = np.random.default_rng([seed, 2])
     features: list[NDArray[np.float32]] = []
     scores: list[NDArray[np.float64]] = []

@@ -113,7 +113,11 @@ def _features(
 ) -> tuple[NDArray[np.float32], list[NDArray[np.uint8]]]:
     """Features float32 [n,49,4096] of fc7 in the aligned geometry, and the label maps, of `total` examples."""
     layers = _LayersBelowFc8(Constants(tensors), VGG_16.name)
-    network = tf.function(lambda images: VGG_16.logits(images, layers, "SAME", VGG_16.stride))
+    network = tf.function(
+        lambda images: VGG_16.logits(images, layers, "SAME", VGG_16.stride),
+        input_signature=[tf.TensorSpec([None, VGG_16.crop, VGG_16.crop, 3])],
+        autograph=False,  # it reads all that is called, for seconds
+    )
     features: list[NDArray[np.float32]] = []
     label_maps: list[NDArray[np.uint8]] = []
     for done in range(0, total, BATCH):

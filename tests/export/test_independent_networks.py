@@ -41,7 +41,7 @@ def image(side: int, seed: int = 0) -> np.ndarray:
 def of_the_page(network: Network, weights: Weights, pixels: np.ndarray) -> np.ndarray:
     """Logits [C] of the exporter's page over its own layers."""
     layers = VariableLayers(Constants(weights), network.scope)
-    run = tf.function(lambda images: network.logits(images, layers, "VALID", network.stride))
+    run = tf.function(lambda images: network.logits(images, layers, "VALID", network.stride), autograph=False)
     return np.asarray(run(pixels[None])[0].numpy().mean(axis=(0, 1)))
 
 

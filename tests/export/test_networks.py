@@ -261,7 +261,7 @@ def test_resnets_are_dilated_as_in_slim(name: str, output_stride: int) -> None:
         (expected,) = slim.logits([image])
         rounding = 2 * network_rounding(slim.shapes())
         layers = VariableLayers(Constants(slim.values()), network.scope)
-    run = tf.function(lambda images: network.logits(images, layers, "SAME", output_stride))
+    run = tf.function(lambda images: network.logits(images, layers, "SAME", output_stride), autograph=False)
     logits = run(image[None])[0].numpy()
     assert logits.shape == (64 // output_stride + 1, 96 // output_stride + 1, CLASSES)
     assert np.abs(logits - expected).max() <= rounding * np.abs(expected).max()
