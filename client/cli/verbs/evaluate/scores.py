@@ -85,6 +85,11 @@ def boundary_f_scores(
     return scores
 
 
+def boundary_f_score(truth: LabelMap, found: LabelMap, judged: npt.NDArray[np.bool_] | None = None) -> float:
+    """Mean over the true classes of the F-scores of their boundaries."""
+    return float(np.mean(list(boundary_f_scores(truth, found, judged).values())))
+
+
 def _f_score(recalled: npt.NDArray[np.bool_], precise: npt.NDArray[np.bool_]) -> float:
     if not recalled.size or not precise.size:
         return float(recalled.size == precise.size)
