@@ -18,6 +18,14 @@ SERVE_COMMAND = "slimserve up" if __package__.startswith("slimserve") else "pyth
 _interrupts: list[int] = []  # signals that came while a command ran
 
 
+class _Interrupted(KeyboardInterrupt):
+    """What a signal raises.
+
+    After a plain KeyboardInterrupt in code that `exec` got as text, which makes dataclasses and named tuples at every
+    import, `python -m` dies of SIGINT whatever exit code is asked for.
+    """
+
+
 def import_tensorflow() -> None:
     """Import TensorFlow and tf-slim; a user who sets TF_CPP_MIN_LOG_LEVEL sees their messages."""
     wanted = "TF_CPP_MIN_LOG_LEVEL" in os.environ
@@ -108,7 +116,7 @@ def _give_up_output() -> None:
 def stop_if_interrupted() -> None:
     """Raise KeyboardInterrupt once more where it got lost: a destructor or C code that calls Python may swallow it."""
     if _interrupts:
-        raise KeyboardInterrupt
+        raise _Interrupted
 
 
 @contextmanager
@@ -139,4 +147,4 @@ def _is_interrupt(error: BaseException | None) -> bool:
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
     """End as on Ctrl-C, so that unfinished files are removed."""
     _interrupts.append(signal_number)
-    raise KeyboardInterrupt
+    raise _Interrupted

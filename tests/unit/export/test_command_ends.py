@@ -103,3 +103,15 @@ def test_an_interrupt_that_a_destructor_swallows_stops_at_the_next_step(
             signal.signal(number, handler)
     assert steps == []
     assert capsys.readouterr().err == "stopped: nothing was published\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_in_code_that_exec_got_as_text_ends_alike(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    then = f'exec("import os, time; os.kill(os.getpid(), {int(number)}); time.sleep(20)")'
+    (tmp_path / "interrupted.py").write_text(COMMAND.format(then=then))
+    result = subprocess.run(
+        [sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (130, "stopped: nothing was published\n")
