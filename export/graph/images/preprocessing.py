@@ -10,9 +10,8 @@ import tensorflow as tf
 from ...networks import Network
 from ...types import Tensor
 
-Sides = Sequence[
-    Sequence[Any]
-]  # how much comes before and behind, of rows and of columns: int, or int32 scalars
+Sides = Sequence[Sequence[Any]]
+"""How much comes before and behind, of rows and of columns: int, or int32 scalars."""
 
 
 def prepare(image: Tensor, network: Network) -> Tensor:
@@ -128,9 +127,8 @@ def _interpolated(images: Tensor, samples: _Samples) -> Tensor:
     ends = tf.stack([samples.lower, samples.upper])  # [end, axis, side]
     shape, side = tf.shape(images), samples.share.shape[1]
     places = ends[:, None, 0, :, None] * shape[2] + ends[:, 1, None, :]
-    corners = tf.gather(
-        tf.reshape(images, [shape[0], -1, 3]), places, axis=1
-    )  # [N, end, end, row, column, 3]
+    pixels = tf.reshape(images, [shape[0], -1, 3])
+    corners = tf.gather(pixels, places, axis=1)  # [N, end, end, row, column, 3]
     # With rows of numbers rather than of pixels the shares broadcast in a third of the time.
     rows = tf.cast(tf.reshape(corners, [-1, 2, 2, side, side * 3]), tf.float32)
     left, right = tf.unstack(rows, num=2, axis=2)
