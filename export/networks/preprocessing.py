@@ -30,7 +30,7 @@ class Preprocessing:
 
     @property
     def mean(self) -> float | tuple[float, float, float]:
-        """`mean_rgb`, as one number where it is gray: that is subtracted in half the time."""
+        """`mean_rgb`, as one number where it is gray: TensorFlow subtracts that faster than a colour."""
         return self.mean_rgb[0] if len(set(self.mean_rgb)) == 1 else self.mean_rgb
 
     @property

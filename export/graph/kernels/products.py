@@ -29,7 +29,10 @@ def is_product(convolution: Convolution, filter_shape: Shape, *, in_8_bits: bool
 
 
 def is_large(filter_shape: Shape, *, in_8_bits: bool = False) -> bool:
-    """Whether a filter of this shape, [h, w, inputs, channels], is too large to be kept once for each signature."""
+    """Whether a filter of this shape, [h, w, inputs, channels], is too large to be kept once for each signature.
+
+    One of 1x1 is judged by its bytes in 8 bits or in float32; in 16 bits it is built as in float32.
+    """
     values = math.prod(filter_shape)
     if tuple(filter_shape[:2]) == (1, 1):
         return values * (1 if in_8_bits else 4) >= LARGE_1X1
