@@ -19,7 +19,7 @@ from ...weights.recipes import Variables
 from .int8 import QuantizedLayers
 from .int8_nodes import Activations, quantized_convolution, quantized_product
 from .portable import VariableLayers
-from .x86 import EmulatedLayers, FusedLayers, fused_convolution, fused_product
+from .x86 import EmulatedLayers, FusedLayers, fused_batched_product, fused_convolution, fused_product
 
 _X86 = "x86 builds of TensorFlow with oneDNN"
 _RUNS_ON = {
@@ -110,7 +110,7 @@ def feasible(options: GraphOptions, untested: bool) -> tuple[GraphOptions, str |
 
 
 def _small_network(options: GraphOptions) -> Tensor:
-    """A convolution and a product behind it, by the nodes that the options ask for."""
+    """A convolution and products behind it, by the nodes that the options ask for."""
     filter_shape = (3, 3, 16, 16)
     if options.precision == "int8":
         net = Activations(tf.bitcast(tf.ones([1, 8, 8, 16], tf.uint8), tf.quint8), 1.0)
@@ -124,5 +124,6 @@ def _small_network(options: GraphOptions) -> Tensor:
     net, weights, biases, matrix = (
         tf.cast(np.ones(shape), dtype) for shape in ((1, 8, 8, 16), filter_shape, (16,), (16, 16))
     )
-    net = fused_convolution(net, weights, biases, _CONVOLUTION)
-    return tf.cast(fused_product(tf.reshape(net, [-1, 16]), matrix, biases, "Relu"), tf.float32)
+    rows = tf.reshape(fused_convolution(net, weights, biases, _CONVOLUTION), [-1, 16])
+    rows = fused_batched_product(rows, matrix, biases, "Relu")
+    return tf.cast(fused_product(rows, matrix, biases, "Relu"), tf.float32)

@@ -7,7 +7,6 @@ no time and its rounding would show in the scores.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import NoReturn
@@ -26,7 +25,7 @@ from ...weights.recipes import Recipe, Variables
 from ..images.preprocessing import pad_around, to_pixels
 from .int8_nodes import Activations, quantized_convolution, quantized_product
 from .padding import with_fixed_padding, with_same_padding
-from .products import as_product, is_product
+from .products import as_product, is_product, transposed
 from .x86 import FusedLayers
 
 
@@ -118,7 +117,7 @@ class QuantizedLayers(FusedLayers):
                 values = tf.transpose(values, [0, 1, 3, 2])
             filter_values = tf.bitcast(values, tf.qint8)
             return quantized_convolution(net, filter_values, ranges_, biases_, convolution, range_)
-        matrix = tf.convert_to_tensor(get(f"{scope}/weights", _transposed(weights), tf.int8))
+        matrix = tf.convert_to_tensor(get(f"{scope}/weights", transposed(weights.then(quantized)), tf.int8))
 
         def product(rows: Tensor) -> Tensor:  # no loop takes quantized tensors
             activations = Activations(tf.bitcast(rows, tf.quint8), net.range)
@@ -188,16 +187,6 @@ def _with_channels_last(weights: Recipe) -> Recipe:
         return weights.make(*values).transpose(0, 1, 3, 2)
 
     return Recipe((height, width, 1, channels), weights.sources, moved)
-
-
-def _transposed(weights: Recipe) -> Recipe:
-    """The filter [h, w, inputs, channels] in 8 bits as [channels, h * w * inputs]."""
-    *window, channels = weights.shape
-
-    def transposed(*values: Array) -> Array:
-        return np.ascontiguousarray(quantized(weights.make(*values)).reshape(-1, channels).T)
-
-    return Recipe((channels, math.prod(window)), weights.sources, transposed)
 
 
 def _corrected(weights: Recipe, biases: Recipe, inputs: Array) -> Recipe:

@@ -15,7 +15,7 @@ from ...types import Array, Padding, Shape, Tensor
 from ...weights.folding import PLAIN_FILTER, BatchNorm
 from ...weights.recipes import Recipe, Variables
 from .padding import with_fixed_padding
-from .products import as_product, is_product
+from .products import as_product, is_product, transposed
 from .strips import in_strips
 
 
@@ -52,6 +52,7 @@ class VariableLayers(FinerCells):
 
     takes_pixels = False
     _in_strips = True
+    _transposed: tf.DType | None = None  # the dtype in which products take their matrix transposed
 
     def __init__(self, variables: Variables, scope: str, stored: tf.DType = tf.float32) -> None:
         """Make filters and biases, stored as `stored`, of the checkpoint's tensors below `scope`."""
@@ -108,7 +109,7 @@ class VariableLayers(FinerCells):
         shape = recipes[0].shape
         if not is_product(convolution, shape):
             return self._convolution(net, weights, biases, convolution)
-        matrix = tf.reshape(weights, [-1, shape[-1]])
+        matrix = weights if weights.dtype == self._transposed else tf.reshape(weights, [-1, shape[-1]])
 
         def product(rows: Tensor) -> Tensor:
             return self._product(rows, matrix, biases, convolution.activation)
@@ -124,16 +125,19 @@ class VariableLayers(FinerCells):
     def _stored_values(
         self, convolution: Convolution, recipes: tuple[Recipe, Recipe]
     ) -> tuple[Tensor, Tensor]:
-        """The filter and the biases in the dtype that is stored."""
+        """The filter and the biases in the dtype that is stored; of some products the filter as `transposed`."""
         # The two steps of a separable convolution have one scope.
         step = "depthwise_" if convolution.depthwise else ""
         prefix = f"{full_name(self._scope, convolution.scope)}/{step}"
         stored = tf.float32 if convolution.gives_scores or convolution.depthwise else self._stored
-        weights, biases = (
-            tf.convert_to_tensor(self._variables.get(f"{prefix}{name}", _rounded(recipe, stored), stored))
-            for name, recipe in zip(("weights", "biases"), recipes, strict=True)
+        weights, biases = (_rounded(recipe, stored) for recipe in recipes)
+        if stored == self._transposed and is_product(convolution, weights.shape):
+            weights = transposed(weights)
+        get = self._variables.get
+        return (
+            tf.convert_to_tensor(get(f"{prefix}weights", weights, stored)),
+            tf.convert_to_tensor(get(f"{prefix}biases", biases, stored)),
         )
-        return weights, biases
 
     def batch_norm(self, net: Tensor, scope: str, norm: BatchNorm, *, relu: bool = True) -> Tensor:
         factor, offset = (
@@ -194,15 +198,21 @@ def stock_convolution(net: Tensor, weights: Tensor, biases: Tensor, convolution:
         net = tf.nn.depthwise_conv2d(net, weights, [1, stride, stride, 1], padding, dilations=[rate, rate])
     else:
         net = tf.nn.conv2d(net, weights, strides=stride, padding=padding, dilations=rate)
-    return _activated(tf.nn.bias_add(net, biases), convolution.activation)
+    return activated(tf.nn.bias_add(net, biases), convolution.activation)
 
 
-def stock_product(rows: Tensor, matrix: Tensor, biases: Tensor, activation: Activation | None) -> Tensor:
-    """Multiply [n, inputs] by [inputs, channels], add biases, apply ReLU or ReLU6; all of one dtype."""
-    return _activated(tf.nn.bias_add(tf.matmul(rows, matrix), biases), activation)
+def stock_product(
+    rows: Tensor, matrix: Tensor, biases: Tensor, activation: Activation | None, *, transposed: bool = False
+) -> Tensor:
+    """Multiply [n, inputs] by [inputs, channels], add biases, apply ReLU or ReLU6; all of one dtype.
+
+    `transposed` says that the matrix is [channels, inputs].
+    """
+    return activated(tf.nn.bias_add(tf.matmul(rows, matrix, transpose_b=transposed), biases), activation)
 
 
-def _activated(net: Tensor, activation: Activation | None) -> Tensor:
+def activated(net: Tensor, activation: Activation | None) -> Tensor:
+    """Apply ReLU, ReLU6 or nothing."""
     return {None: tf.identity, "Relu": tf.nn.relu, "Relu6": tf.nn.relu6}[activation](net)
 
 

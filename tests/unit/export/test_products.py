@@ -15,9 +15,14 @@ from slimserve.export.graph.kernels.int8 import QuantizedLayers
 from slimserve.export.graph.kernels.int8_nodes import Activations, quantized_product
 from slimserve.export.graph.kernels.portable import VariableLayers, stock_product
 from slimserve.export.graph.kernels.products import as_product
-from slimserve.export.graph.kernels.x86 import FusedLayers, fused_product
+from slimserve.export.graph.kernels.x86 import (
+    EmulatedLayers,
+    FusedLayers,
+    fused_batched_product,
+    fused_product,
+)
 from slimserve.export.networks import NETWORKS, Network
-from slimserve.export.networks.layers import Convolution
+from slimserve.export.networks.layers import Activation, Convolution
 from slimserve.export.plan.options import GraphOptions
 from slimserve.export.weights.quantization import LARGEST, LARGEST_SUM, Statistics, quantized
 from slimserve.export.weights.recipes import ModelVariables
@@ -28,7 +33,7 @@ from tests.support.small_network import SMALL
 RANDOM = np.random.default_rng(3)
 INPUTS, CHANNELS = 6, 16
 BIASES = RANDOM.normal(0, 1, CHANNELS).astype(np.float32)
-Product = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, bool], tf.Tensor]
+Product = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, Activation | None], tf.Tensor]
 
 
 def run(tensor: tf.Tensor, feed: dict[tf.Tensor, np.ndarray]) -> np.ndarray:
@@ -71,6 +76,19 @@ def convolved(
         return run(tf.cast(result, tf.float32), {images: net})
 
 
+def fused_transposed_product(
+    rows: tf.Tensor, matrix: tf.Tensor, biases: tf.Tensor, activation: Activation | None
+) -> tf.Tensor:
+    return fused_product(rows, tf.transpose(matrix), biases, activation, transposed=True)
+
+
+def batched_product(
+    rows: tf.Tensor, matrix: tf.Tensor, biases: tf.Tensor, activation: Activation | None
+) -> tf.Tensor:
+    return fused_batched_product(rows, tf.transpose(matrix), biases, activation)
+
+
+PRODUCTS: list[Product] = [stock_product, fused_product, fused_transposed_product, batched_product]
 GEOMETRIES = [
     (1, 1, "SAME"),
     (3, 1, "SAME"),
@@ -83,7 +101,7 @@ GEOMETRIES = [
 
 @pytest.mark.parametrize(("kernel", "rate", "padding"), GEOMETRIES)
 @pytest.mark.parametrize("in_strips", [False, True])
-@pytest.mark.parametrize("product", [stock_product, fused_product])
+@pytest.mark.parametrize("product", PRODUCTS)
 @pytest.mark.parametrize("relu", [False, True])
 def test_product_is_the_convolution(
     kernel: int,
@@ -107,9 +125,9 @@ def test_product_is_the_convolution(
     assert np.abs(found - expected).max() <= 4 * float32_rounding([kernel**2 * INPUTS]) * magnitude
 
 
-@pytest.mark.parametrize("product", [stock_product, fused_product])
+@pytest.mark.parametrize("product", PRODUCTS)
 def test_product_in_bfloat16_adds_up_in_float32(product: Product) -> None:
-    if product is fused_product and obstacle(GraphOptions(target="x86", precision="bfloat16")):
+    if product is not stock_product and obstacle(GraphOptions(target="x86", precision="bfloat16")):
         pytest.skip("no bfloat16 here")
     dtype = tf.bfloat16.as_numpy_dtype
     net = RANDOM.normal(0, 1, (1, 7, 9, 128)).astype(dtype)
@@ -118,8 +136,43 @@ def test_product_in_bfloat16_adds_up_in_float32(product: Product) -> None:
     expected = numpy_convolution(net, weights, 1, "SAME") + BIASES.astype(dtype).astype(np.float64)
     found = convolved(net, weights, convolution, product, in_strips=True)
     unit = 2.0**-8  # what rounding to 8 significant bits may change, relative
-    rounded = 1 if product is fused_product else 2  # stock ops round the product and the sum with the biases
+    rounded = 2 if product is stock_product else 1  # stock ops round the product and the sum with the biases
     slack = rounded * unit * (np.abs(expected).max() + np.abs(BIASES).max())
+    assert np.abs(found - np.maximum(expected, 0)).max() <= slack
+
+
+def test_batched_product_ends_at_6() -> None:
+    rows, matrix = RANDOM.normal(0, 2, (5, 7)), RANDOM.normal(0, 2, (7, 4))
+    with tf.Graph().as_default():
+        values = (tf.constant(value, tf.float32) for value in (rows, matrix, BIASES[:4]))
+        found = run(batched_product(*values, "Relu6"), {})
+    np.testing.assert_allclose(found, np.clip(rows @ matrix + BIASES[:4], 0, 6), atol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [FusedLayers, EmulatedLayers])
+@pytest.mark.parametrize("size", [(3, 3), (3, 4), (7, 9)])  # one position, two, 35
+@pytest.mark.parametrize("loops", [True, False])
+def test_layer_in_bfloat16_is_the_convolution_at_one_position_and_at_many(
+    layers: type[VariableLayers], size: tuple[int, int], loops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if layers is FusedLayers and obstacle(GraphOptions(target="x86", precision="bfloat16")):
+        pytest.skip("no bfloat16 here")
+    monkeypatch.setattr(products, "LARGE", 0)
+    dtype = tf.bfloat16.as_numpy_dtype
+    net = RANDOM.normal(0, 1, (1, *size, 128)).astype(dtype)
+    weights, biases = RANDOM.normal(0, 0.1, (3, 3, 128, CHANNELS)).astype(dtype), BIASES.astype(dtype)
+    expected = numpy_convolution(net, weights, 1, "VALID") + biases.astype(np.float64)
+    constants = Constants(
+        {"small/fc6/weights": weights.astype(np.float32), "small/fc6/biases": biases.astype(np.float32)}
+    )
+    with tf.Graph().as_default():
+        images = tf.compat.v1.placeholder(dtype, [None, None, None, 128])
+        built = layers(constants, "small", tf.bfloat16)
+        built = built if loops else built.without_loops()
+        result = built.conv(images, Convolution("fc6", CHANNELS, 3, padding="VALID"))
+        found = run(tf.cast(result, tf.float32), {images: net})
+    assert found.shape == expected.shape
+    slack = 2.0**-8 * (np.abs(expected).max() + np.abs(biases.astype(np.float64)).max())
     assert np.abs(found - np.maximum(expected, 0)).max() <= slack
 
 
@@ -131,7 +184,9 @@ def test_strips_are_one_piece_bit_for_bit_in_8_bits(monkeypatch: pytest.MonkeyPa
     expected = np.clip(np.rint(expected * 255 / 9.0), 0, 255)
     convolution = Convolution("fc6", CHANNELS, 3)
 
-    def product(rows: tf.Tensor, matrix: tf.Tensor, biases: tf.Tensor, relu: bool) -> tf.Tensor:
+    def product(
+        rows: tf.Tensor, matrix: tf.Tensor, biases: tf.Tensor, activation: Activation | None
+    ) -> tf.Tensor:
         result = quantized_product(
             Activations(tf.bitcast(rows, tf.quint8), 2.0),
             tf.bitcast(tf.transpose(matrix), tf.qint8),
