@@ -30,12 +30,15 @@ def spread(count: int, source: random.Random) -> Iterator[float]:
 
 
 def points_to_kill(exports: Exports, count: int, source: random.Random) -> Iterator[Point]:
-    """Yield points spread over an export, by its operations and by the clock in turn."""
+    """Yield points spread over an export, by the clock and by its operations in turn.
+
+    Of two points the later is an operation: the clock finds no draft where the machine has become slow.
+    """
     for number, part in enumerate(spread(count, source)):
         if number % 2:
-            yield Point(seconds=part * exports.seconds)
-        else:
             yield Point(operation=1 + int(part * exports.operations))
+        else:
+            yield Point(seconds=part * exports.seconds)
 
 
 def kill(exports: Exports, point: Point) -> str:

@@ -205,7 +205,9 @@ async def test_calls_side_by_side_on_a_cut_connection_each_end_once(
     client = connect(proxy.address)
     await client.predict(inputs(1))
     before = counting_server.count()
-    proxy.answers.reset_after = 3 * MEGABYTE
+    # Slow enough for the caller to read what comes before the cut, which is in the middle of an answer.
+    proxy.answers.bandwidth = 8 * MEGABYTE
+    proxy.answers.reset_after = 3 * MEGABYTE + MEGABYTE // 2
     outcomes = await asyncio.gather(
         *(client.predict(inputs(MEGABYTE), timeout=20.0) for _ in range(8)), return_exceptions=True
     )
