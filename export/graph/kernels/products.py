@@ -49,7 +49,7 @@ def transposed(weights: Recipe) -> Recipe:
     def matrix(*values: Array) -> Array:
         rows = weights.make(*values).reshape(-1, channels)
         columns = np.empty(rows.shape[::-1], rows.dtype)
-        for start in range(0, len(rows), 16):  # NumPy copies the whole value by value, in four times the time
+        for start in range(0, len(rows), 16):  # NumPy takes longer for the whole at once
             columns[:, start : start + 16] = rows[start : start + 16].T
         return columns
 

@@ -17,25 +17,23 @@ from ...types import Tensor
 from .node import convolution_attributes, node
 from .portable import VariableLayers, activated, stock_convolution, stock_product
 
-_TRANSPOSED = tf.bfloat16  # oneDNN packs such a matrix in less time; one in float32 in more
-
 
 class FusedLayers(VariableLayers):
     """Layers in float32 or bfloat16, whichever is stored of each."""
 
-    _transposed = _TRANSPOSED
+    _transposed = tf.bfloat16  # oneDNN packs such a matrix in less time, and one in float32 in more
 
     def _convolution(self, net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
         return fused_convolution(net, weights, biases, convolution)
 
     def _product(self, rows: Tensor, matrix: Tensor, biases: Tensor, activation: Activation | None) -> Tensor:
-        if matrix.dtype != _TRANSPOSED:
+        if matrix.dtype != self._transposed:
             return fused_product(rows, matrix, biases, activation)
 
         def of_one_row() -> Tensor:
             return fused_product(rows, matrix, biases, activation, transposed=True)
 
-        if not self._in_strips:
+        if not self._in_strips:  # converters take no branches either
             return of_one_row()
         return tf.cond(
             tf.equal(tf.shape(rows)[0], 1),
@@ -50,14 +48,14 @@ class EmulatedLayers(VariableLayers):
     A convolution adds up in float32. What goes in and what comes out is rounded to the dtype that is stored.
     """
 
-    _transposed = _TRANSPOSED
+    _transposed = FusedLayers._transposed
 
     def _convolution(self, net: Tensor, weights: Tensor, biases: Tensor, convolution: Convolution) -> Tensor:
         net_, weights, biases = (tf.cast(value, tf.float32) for value in (net, weights, biases))
         return tf.cast(stock_convolution(net_, weights, biases, convolution), net.dtype)
 
     def _product(self, rows: Tensor, matrix: Tensor, biases: Tensor, activation: Activation | None) -> Tensor:
-        transposed = matrix.dtype == _TRANSPOSED
+        transposed = matrix.dtype == self._transposed
         rows_, matrix, biases = (tf.cast(value, tf.float32) for value in (rows, matrix, biases))
         result = stock_product(rows_, matrix, biases, activation, transposed=transposed)
         return tf.cast(result, rows.dtype)
