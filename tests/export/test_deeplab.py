@@ -29,6 +29,7 @@ from tests.support.deeplab_checkpoints import (
     with_all_parts,
 )
 from tests.support.numpy_deeplab import NumpyDeepLab, on_corners, padded
+from tests.support.processor import NEEDS_BFLOAT16
 from tests.support.saved_model import SavedModel
 from tests.support.slim_exports import noise
 
@@ -130,7 +131,11 @@ def test_another_interpolation_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize(
     ("precision", "kind"),
-    [("bfloat16", VariableLayers), ("bfloat16", FusedLayers), ("float16", VariableLayers)],
+    [
+        ("bfloat16", VariableLayers),
+        pytest.param("bfloat16", FusedLayers, marks=NEEDS_BFLOAT16),
+        ("float16", VariableLayers),
+    ],
 )
 def test_lower_precisions_are_near(precision: str, kind: type[VariableLayers]) -> None:
     published = with_all_parts("deeplab_mobilenet_v2")

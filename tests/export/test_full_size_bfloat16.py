@@ -6,14 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from tests.support.processor import has_bfloat16
+from tests.support.processor import NEEDS_BFLOAT16
 
 
-@pytest.mark.skipif(
-    not has_bfloat16(), reason="this processor has no instructions for convolutions in bfloat16"
-)
+@NEEDS_BFLOAT16
 def test_every_signature_of_a_full_size_export_passes_its_verification(
     export_demo: Callable[..., Path],
 ) -> None:

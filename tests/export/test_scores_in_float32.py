@@ -10,15 +10,13 @@ from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.pipeline import export_checkpoint
 from slimserve.export.plan.options import GraphOptions, Request, Target
 
-from tests.support.processor import has_bfloat16
+from tests.support.processor import NEEDS_BFLOAT16
 from tests.support.saved_model import SavedModel
 from tests.support.small_network import SMALL, small_weights
 
 TARGETS = (
     "portable",
-    pytest.param(
-        "x86", marks=pytest.mark.skipif(not has_bfloat16(), reason="this processor lacks the instructions")
-    ),
+    pytest.param("x86", marks=NEEDS_BFLOAT16),
 )
 
 

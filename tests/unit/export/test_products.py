@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 from slimserve.export.demo.constants import Constants
 from slimserve.export.graph.kernels import products
-from slimserve.export.graph.kernels.choice import obstacle
 from slimserve.export.graph.kernels.int8 import QuantizedLayers
 from slimserve.export.graph.kernels.int8_nodes import Activations, quantized_product
 from slimserve.export.graph.kernels.portable import VariableLayers, stock_product
@@ -23,11 +22,11 @@ from slimserve.export.graph.kernels.x86 import (
 )
 from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.layers import Activation, Convolution
-from slimserve.export.plan.options import GraphOptions
 from slimserve.export.weights.quantization import LARGEST, LARGEST_SUM, Statistics, quantized
 from slimserve.export.weights.recipes import ModelVariables
 
 from tests.support.numpy_reference import float32_rounding
+from tests.support.processor import NEEDS_BFLOAT16
 from tests.support.small_network import SMALL
 
 RANDOM = np.random.default_rng(3)
@@ -125,10 +124,14 @@ def test_product_is_the_convolution(
     assert np.abs(found - expected).max() <= 4 * float32_rounding([kernel**2 * INPUTS]) * magnitude
 
 
-@pytest.mark.parametrize("product", PRODUCTS)
+@pytest.mark.parametrize(
+    "product",
+    [
+        product if product is stock_product else pytest.param(product, marks=NEEDS_BFLOAT16)
+        for product in PRODUCTS
+    ],
+)
 def test_product_in_bfloat16_adds_up_in_float32(product: Product) -> None:
-    if product is not stock_product and obstacle(GraphOptions(target="x86", precision="bfloat16")):
-        pytest.skip("no bfloat16 here")
     dtype = tf.bfloat16.as_numpy_dtype
     net = RANDOM.normal(0, 1, (1, 7, 9, 128)).astype(dtype)
     weights = RANDOM.normal(0, 0.1, (3, 3, 128, CHANNELS)).astype(dtype)
@@ -151,14 +154,12 @@ def test_batched_product_ends_at_6() -> None:
     assert difference.max() <= 4 * float32_rounding([7]) * magnitude
 
 
-@pytest.mark.parametrize("layers", [FusedLayers, EmulatedLayers])
+@pytest.mark.parametrize("layers", [pytest.param(FusedLayers, marks=NEEDS_BFLOAT16), EmulatedLayers])
 @pytest.mark.parametrize("size", [(3, 3), (3, 4), (7, 9)])  # one position, two, 35
 @pytest.mark.parametrize("loops", [True, False])
 def test_layer_in_bfloat16_is_the_convolution_at_one_position_and_at_many(
     layers: type[VariableLayers], size: tuple[int, int], loops: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if layers is FusedLayers and obstacle(GraphOptions(target="x86", precision="bfloat16")):
-        pytest.skip("no bfloat16 here")
     monkeypatch.setattr(products, "LARGE", 0)
     dtype = tf.bfloat16.as_numpy_dtype
     net = RANDOM.normal(0, 1, (1, *size, 128)).astype(dtype)

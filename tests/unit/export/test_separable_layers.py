@@ -14,6 +14,7 @@ from slimserve.export.networks.layers import Convolution
 from slimserve.export.weights.folding import BatchNorm, Separable
 
 from tests.support.paper_nasnets import mean, windows
+from tests.support.processor import NEEDS_BFLOAT16
 from tests.support.small_network import SMALL
 
 RANDOM = np.random.default_rng(21)
@@ -47,8 +48,14 @@ def normalized(net: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("relu", [True, False])
 @pytest.mark.parametrize(("size", "stride"), [(SIZES[0], 2), (SIZES[1], 1)])
-@pytest.mark.parametrize("kind", [VariableLayers, EmulatedLayers, FusedLayers])
-@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        *((kind, tf.float32) for kind in (VariableLayers, EmulatedLayers, FusedLayers)),
+        *((kind, tf.bfloat16) for kind in (VariableLayers, EmulatedLayers)),
+        pytest.param(FusedLayers, tf.bfloat16, marks=NEEDS_BFLOAT16),
+    ],
+)
 def test_a_separable_convolution_has_two_steps(
     kind: type[VariableLayers], dtype: tf.DType, size: tuple[int, int], stride: int, relu: bool
 ) -> None:
