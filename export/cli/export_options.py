@@ -218,9 +218,9 @@ def _numbers(add: Add) -> None:
         "--precision",
         choices=["float32", "bfloat16", "float16", "int8"],
         default="float32",
-        help="bfloat16: half the size; with --target x86 twice as fast on processors with AVX512_BF16 or AMX, and only "
-        "for those with AVX-512; float16: half the size, for servers with GPUs, not for --target x86; int8: a quarter "
-        "of the size and the fastest, for --target x86 and networks of "
+        help="bfloat16: half the size, twice as fast on processors with AVX512_BF16 or AMX and slower on other x86 "
+        "ones; with --target x86 only for those with AVX-512; float16: half the size, for servers with GPUs, not for "
+        "--target x86; int8: a quarter of the size and the fastest, for --target x86 and networks of "
         "convolutions and maximum pools such as VGG (default: %(default)s)",
     )
     add(

@@ -58,6 +58,7 @@ _REASONS = {
         "python -m pytest -m soak tests/unit/packaging/test_other_tensorflows.py",
         "python -m benchmarks --quick --only served --server ./tensorflow_model_server",
         "python -m benchmarks --server ./tensorflow_model_server",
+        "python -m benchmarks --only logits",
     ],
     "it needs tensorflow_model_server; the tests of the contract start engines of their own": [
         "cp -r tests/contract/recorded/models contract-models",

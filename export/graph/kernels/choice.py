@@ -24,7 +24,7 @@ from .x86 import EmulatedLayers, FusedLayers, fused_batched_product, fused_convo
 _X86 = "x86 builds of TensorFlow with oneDNN"
 _RUNS_ON = {
     ("portable", "float32"): "every build of TensorFlow",
-    ("portable", "bfloat16"): "every build of TensorFlow",
+    ("portable", "bfloat16"): "every build of TensorFlow; slow on x86 processors without AVX512_BF16",
     ("portable", "float16"): "every build of TensorFlow; it is for GPUs, and slow on processors",
     ("x86", "float32"): _X86,
     ("x86", "bfloat16"): f"{_X86}, on processors with AVX-512 (fast with AVX512_BF16 or AMX)",
@@ -102,9 +102,12 @@ def feasible(options: GraphOptions, untested: bool) -> tuple[GraphOptions, str |
             options,
             f"{found.value}: exported untested, compared through ops that round in the same places",
         )
+    slow, untested_too = "", ""
+    if found is Obstacle.PROCESSOR:
+        slow, untested_too = ", but on such a processor slower than float32", ", or add --untested"
     warning = (
-        f"{found.value}: exported for --target portable instead, which runs everywhere; for --target x86 export on a "
-        f"machine like the server's{', or add --untested' if found is Obstacle.PROCESSOR else ''}"
+        f"{found.value}: exported for --target portable instead, which runs everywhere{slow}; for --target x86 export "
+        f"on a machine like the server's{untested_too}"
     )
     return replace(options, target="portable"), warning
 
