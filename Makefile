@@ -26,8 +26,6 @@ demo: $(READY)  ## checkpoint, export, serve, classify and segment; KEEP=1 leave
 
 # Three workers on two cores, for much of the time one waits for a process it started; the tests of a file share its
 # fixtures.
-# Python's compiled files are kept whatever the environment says: tests start the package some hundred times.
-test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)  ## every test
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
