@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m serving_confi
     words = sys.argv[1:] if argv is None else argv
     typed = words[0] if words and words[0] in COMMANDS else None
     try:
-        args = _parser([typed] if typed else list(COMMANDS), prog).parse_args(words)
+        args = _parsed(words, [typed] if typed else list(COMMANDS), prog)
         return int(args.run(args))
     except KeyboardInterrupt:
         return 130
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m serving_confi
         return 1
 
 
-def _parser(names: Sequence[str], prog: str) -> argparse.ArgumentParser:
+def _parsed(words: Sequence[str], names: Sequence[str], prog: str) -> argparse.Namespace:
     top = argparse.ArgumentParser(
         prog=prog,
         description="Serve exported models over gRPC, and look after the server's configuration.",
@@ -63,7 +63,10 @@ def _parser(names: Sequence[str], prog: str) -> argparse.ArgumentParser:
         importlib.import_module(module, __package__).add_parser(add)
     for subparser in subparsers.choices.values():
         subparser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return top
+    args, unknown = top.parse_known_args(words)
+    if unknown:  # refused with the usage of the command, not with that of all commands
+        subparsers.choices[args.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+    return args
 
 
 def _line(error: Exception) -> str:

@@ -35,7 +35,7 @@ exit codes: 0 all answered, 1 an error, 2 wrong usage, 130 Ctrl-C"""
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m client") -> int:
     """Run one command; return the exit code."""
-    options = _parser(prog).parse_args(argv)
+    options = _parsed(argv, prog)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be text
     try:
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m client") -> i
         return 1
 
 
-def _parser(prog: str) -> argparse.ArgumentParser:
+def _parsed(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Classify and segment images by a model on a TensorFlow Serving.",
@@ -71,7 +71,10 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
     for module in (classify, segment, evaluate, server, bench):
         module.add_parsers(add)
-    return parser
+    options, unknown = parser.parse_known_args(argv)
+    if unknown:  # refused with the usage of the command, not with that of all commands
+        commands.choices[options.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 def _common() -> argparse.ArgumentParser:

@@ -49,7 +49,7 @@ def print_report(result: Export) -> None:
         "label maps": record["label_maps"],
         "compared with": parity.reference,
         "difference": f"{parity.difference:.1e} of the largest logit (allowed {parity.tolerance:.0e}), same best class "
-        f"in {parity.argmax_agreement:.2%} of {parity.cells} cells and crops; {_labels(parity.labels)}",
+        f"in {parity.argmax_agreement:.2%} of {parity.cells} cells and crops; {labels_compared(parity.labels)}",
         "signatures": f"each was compared: {', '.join(parity.signatures)}",
         **({"calibrated on": _calibration(record["calibration"])} if "calibration" in record else {}),
         **({"against float32": result.agreement.text} if result.agreement else {}),
@@ -74,9 +74,12 @@ def _calibration(calibration: dict[str, Any]) -> str:
     return f"{calibration['images']} images{others}"
 
 
-def _labels(labels: Labels) -> str:
+def labels_compared(labels: Labels) -> str:
+    """How the pixels of label maps compare, in words."""
     if not labels.pixels:
         return "no label map could be compared"
+    if not labels.pixels_decided:
+        return f"no label could be compared, rounding may decide each of {labels.pixels} pixels"
     return (
         f"same label in {labels.pixels_same} of {labels.pixels_decided} pixels, "
         f"{labels.pixels - labels.pixels_decided} ties left out"

@@ -47,6 +47,16 @@ def error_line(output: Output) -> str:
     return lines[0]
 
 
+def test_an_option_that_a_command_lacks_is_answered_with_its_usage(capsys: Output) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["classify", "cat.jpg", "--address", "localhost:8500"])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: python -m client classify")
+    assert "--server HOST:PORT" in said
+    assert said.endswith("unrecognized arguments: --address localhost:8500\n")
+
+
 def test_classify_one_image_ranks_its_classes(engine: str, photos: Path, capsys: Output) -> None:
     assert main(["classify", str(photos / "a.jpg"), "--server", engine]) == 0
     with Client(engine, model="vgg_16") as client:

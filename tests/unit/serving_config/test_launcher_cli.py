@@ -52,3 +52,15 @@ def test_usage_has_the_name_of_the_command_that_calls(capsys: pytest.CaptureFixt
     said = capsys.readouterr().out
     assert "usage: slimserve check" in said
     assert "python -m serving_config" not in said
+
+
+def test_an_option_that_a_command_lacks_is_answered_with_its_usage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["versions", "--address", "localhost:8500"])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: python -m serving_config versions")
+    assert "--server" in said
+    assert said.endswith("unrecognized arguments: --address localhost:8500\n")
