@@ -81,7 +81,7 @@ _CAUSES = (  # pattern, cause, whether it lasts
         "see tls= (--tls-ca)",
         True,
     ),
-    (r"WRONG_VERSION_NUMBER", "the server speaks without TLS: leave out tls=", True),
+    (r"WRONG_VERSION_NUMBER", "the server speaks without TLS: leave out tls= (--tls, --tls-ca)", True),
     (
         r"(?i)CERTIFICATE_REQUIRED|alert.*certificate",
         "the server refuses the client's certificate, or misses one: see TLS(certificate=, key=)",

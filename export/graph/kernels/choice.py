@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -31,6 +32,7 @@ _RUNS_ON = {
     ("x86", "int8"): f"{_X86}, on processors with AVX2 (fastest with VNNI), with the same answers on all",
 }
 _CONVOLUTION = Convolution("tried", 16, 3)
+_PROCESSOR = Path("/proc/cpuinfo")
 
 
 def layers_of(
@@ -73,6 +75,11 @@ def obstacle(options: GraphOptions) -> Obstacle | None:
     """What keeps this machine from running a model exported with these options; None where nothing does."""
     if options.target == "portable":
         return None
+    if options.precision == "bfloat16":
+        # TensorFlow 2.18 ends the process where oneDNN lacks such a convolution, so the processor is asked first.
+        found = obstacle(replace(options, precision="float32"))
+        if found or not _has_bfloat16():
+            return found or Obstacle.PROCESSOR
     try:
         with tf.Graph().as_default(), tf.compat.v1.Session() as session:
             session.run(_small_network(options))
@@ -81,6 +88,15 @@ def obstacle(options: GraphOptions) -> Obstacle | None:
     except tf.errors.OpError:
         return Obstacle.PROCESSOR
     return None
+
+
+def _has_bfloat16() -> bool:
+    """Whether oneDNN has convolutions in bfloat16 for this processor, or Linux does not tell (oneDNN, "Data Types")."""
+    try:
+        known = _PROCESSOR.read_text().split()
+    except OSError:
+        return True
+    return "avx512bw" in known or "avx_ne_convert" in known
 
 
 def feasible(options: GraphOptions, untested: bool) -> tuple[GraphOptions, str | None]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from slimserve.export.errors import ExportError
+from slimserve.export.graph.kernels import choice
 from slimserve.export.graph.kernels import x86 as fused_layers
 from slimserve.export.graph.kernels.choice import Obstacle, obstacle
 from slimserve.export.graph.kernels.int8 import QuantizedLayers
@@ -100,6 +103,21 @@ def test_fused_convolution_is_the_node_that_the_runtime_makes() -> None:
 def test_only_the_processor_decides_on_bfloat16() -> None:
     expected = None if has_bfloat16() else Obstacle.PROCESSOR
     assert obstacle(GraphOptions(target="x86", precision="bfloat16")) == expected
+
+
+def test_a_processor_without_bfloat16_is_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow 2.18 ends the process there."""
+    (flags := tmp_path / "cpuinfo").write_text("flags : sse4_2 avx avx2 fma\n")
+    monkeypatch.setattr(choice, "_PROCESSOR", flags)
+    tried, node = [], fused_layers.node
+
+    def noted(op: str, inputs: Sequence[tf.Tensor], *rest: Any, **attributes: Any) -> Any:
+        tried.append(inputs[0].dtype)
+        return node(op, inputs, *rest, **attributes)
+
+    monkeypatch.setattr(fused_layers, "node", noted)
+    assert obstacle(GraphOptions(target="x86", precision="bfloat16")) is Obstacle.PROCESSOR
+    assert set(tried) == {tf.float32}
 
 
 def test_kernels_that_tensorflow_does_not_know_are_an_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
