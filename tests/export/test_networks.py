@@ -275,7 +275,7 @@ def test_resnets_are_dilated_as_in_slim(name: str, output_stride: int) -> None:
 
 
 def test_alexnet_is_that_of_slim() -> None:
-    """Without an export: most of its 200 MB are read and written by every network alike."""
+    """Without an export, in which its 200 MB are written and read as every network's are: `make soak` has that."""
     network = NETWORKS["alexnet_v2"]
     image = reference.padded(noise(250, 310), network)
     logits, expected, rounding = logits_of_page_and_of_slim(network, image, "VALID", network.stride)
