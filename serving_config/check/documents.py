@@ -57,7 +57,8 @@ class Documents:
                     if path.name == wanted_state.FILE and not read[path] and not faults:
                         advice = "bring it back, or remove it and render anew"
                         self._result.add([Finding(path, 0, "it states nothing", advice)])
-        kustomizations = self._kustomizations([d for documents in read.values() for d in documents])
+        every = [document for documents in read.values() for document in documents]
+        kustomizations = self._kustomizations(every)
         patches = {
             path.resolve()
             for path in read
@@ -66,16 +67,9 @@ class Documents:
         patches |= {
             (k.document.path.parent / name).resolve() for k in kustomizations for name, _ in k.patches()
         }
-        manifests = [
-            document
-            for documents in read.values()
-            for document in documents
-            if kubernetes.is_manifest(document)
-        ]
+        manifests = [document for document in every if kubernetes.is_manifest(document)]
         surroundings = kubernetes.Surroundings(kustomizations, manifests, self._configs(manifests))
-        self._compose_files = [
-            document for documents in read.values() for document in documents if compose.is_compose(document)
-        ]
+        self._compose_files = [document for document in every if compose.is_compose(document)]
         self._extended = compose.extended(self._compose_files)
         for path, documents in read.items():
             if path.resolve() in patches:
@@ -117,27 +111,14 @@ class Documents:
                 whole = compose_references.is_whole(document, self._compose_files)
                 self._take(*compose.servers(document, self._extended, whole))
         elif kubernetes.is_manifest(document):
-            if kubernetes.is_inference_service(document):
-                self._workload(
-                    document,
-                    list(kubernetes.pod_schema_findings(document, self._kubernetes_version)),
-                    surroundings,
-                )
+            if not kubernetes.is_custom(document) or kubernetes.is_inference_service(document):
+                self._workload(document, surroundings)
                 return
-            if kubernetes.is_custom(document):
-                self._result.add(kubernetes_values.bounds(document))
-                kind, version = document.data["kind"], document.data["apiVersion"]
-                where = f"{shorten(document.path)}:{document.line('kind')}"
-                why = (
-                    "check what `oc process` prints"
-                    if kind == "Template"
-                    else f"{version} is not Kubernetes' own"
-                )
-                self._result.notes.append(f"{where}: {kind} was not checked, {why}")
-                return
-            self._workload(
-                document, list(kubernetes.schema_findings(document, self._kubernetes_version)), surroundings
-            )
+            self._result.add(kubernetes_values.bounds(document))
+            kind, version = document.data["kind"], document.data["apiVersion"]
+            known = "check what `oc process` prints" if kind == "Template" else None
+            advice = known or f"{version} is not Kubernetes' own"
+            self._result.add([document.fault(f"{kind} was not checked", advice, "kind").as_note()])
         else:
             keys = document.data if isinstance(document.data, dict) else {}
             unfinished = recognition.unfinished(document, keys)
@@ -147,17 +128,15 @@ class Documents:
                 message, advice = "neither a compose file nor a Kubernetes object", "it was not checked"
                 self._result.add([Finding(document.path, 1, message, advice).as_note()])
 
-    def _workload(
-        self, document: yaml_file.Document, misfits: list[Finding], surroundings: kubernetes.Surroundings
-    ) -> None:
-        """An object of Kubernetes, and where it departs from its schema."""
+    def _workload(self, document: yaml_file.Document, surroundings: kubernetes.Surroundings) -> None:
+        misfits = list(kubernetes.schema_findings(document, self._kubernetes_version))
         self._result.add(misfits)
         if misfits:
             self._misfits.append(document)
             return
         self._result.add(kubernetes_values.findings(document))
         keys = kubernetes.pod_keys(document)
-        pod = kubernetes.get(document.data, *keys)
+        pod = yaml_file.get(document.data, *keys)
         if isinstance(pod, dict) and "containers" in pod:
             self._result.add(kubernetes_values.pod_findings(document, pod, keys))
         if document.data["kind"] == "ConfigMap":
@@ -171,7 +150,7 @@ class Documents:
         """What the ConfigMaps hold, by their names and keys."""
         maps = [document for document in manifests if document.data["kind"] == "ConfigMap"]
         return {
-            (str(kubernetes.get(document.data, "metadata", "name")), key): root
+            (str(yaml_file.get(document.data, "metadata", "name")), key): root
             for document in maps
             for key, root, _ in kubernetes.configs(document)
             if root is not None
@@ -185,9 +164,9 @@ class Documents:
 
     def _cluster(self, manifests: list[yaml_file.Document], surroundings: kubernetes.Surroundings) -> None:
         deployments = cluster.deployments(manifests)
-        if all(d.data["kind"] == "Pod" for d in deployments.values()):
+        if all(d.data["kind"] == "Pod" for d in deployments):
             return  # what the others mean is elsewhere
-        if any(d in self._misfits for d in deployments.values()):
+        if any(d in self._misfits for d in deployments):
             return
         if any(kubernetes.is_opaque(document) for document in manifests):
             return  # pods that the others may mean

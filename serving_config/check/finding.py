@@ -1,6 +1,7 @@
 """What `check` reports: faults and notes, where each stands, and what to do about it."""
 
 import contextlib
+import difflib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -57,6 +58,13 @@ class Result:
 def shorten(path: Path) -> str:
     """`path` relative to the working directory, or as it is where that is shorter."""
     return min((os.path.relpath(path), str(path)), key=len)
+
+
+def meant(word: object, known: Iterable[object], otherwise: str = "") -> str:
+    """Advice: the one of the known words that is nearly this one, or `otherwise`, or which there are."""
+    words = list(dict.fromkeys(map(str, known)))
+    close = difflib.get_close_matches(str(word), words, n=1)
+    return f"did you mean {close[0]}?" if close else otherwise or f"there is {joined(words)}"
 
 
 def joined(words: Iterable[object], conjunction: str = "and") -> str:

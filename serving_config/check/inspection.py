@@ -86,12 +86,8 @@ class _Inspection:
                     self.text(path)
         for found in self.servers:
             with self.result.guard(found.path):
-                models, monitoring = (
-                    self.said(found, flag) for flag in ("model_config_file", "monitoring_config_file")
-                )
-                self.result.add(
-                    described_server.findings(found, described_server.models_of(models), monitoring)
-                )
+                said = (self.said(found, flag) for flag in ("model_config_file", "monitoring_config_file"))
+                self.result.add(described_server.findings(found, *said))
 
     def tree(self, path: Path) -> Node | None:
         key = path.resolve()

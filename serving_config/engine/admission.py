@@ -21,6 +21,7 @@ from . import rpc_error
 # TensorFlow Serving refuses, with the same code, what is beyond --grpc_max_threads and runs the rest at once.
 # Here calls wait for their turn instead of sharing the cores, so that many of them do no harm.
 _WAITING_FOR_EACH_RUNNING = 16
+_POOL = "experimental_thread_pool"  # gRPC's name of what a handler runs in
 
 
 def usable_cores() -> int:
@@ -35,7 +36,7 @@ def places(running: int | None, waiting: int | None) -> tuple[int, int]:
     return running, running * _WAITING_FOR_EACH_RUNNING if waiting is None else waiting
 
 
-class Admission:
+class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]
     """Places for calls, and turns to run.
 
     Args:
@@ -43,7 +44,7 @@ class Admission:
         waiting: how many more may wait; None for 16 for each that runs.
 
     Attributes:
-        pool: the threads of the calls that have a place; the handlers of `guard` are to run in it.
+        pool: the threads of the calls that have a place: those whose handlers name it.
     """
 
     def __init__(self, running: int | None = None, waiting: int | None = None) -> None:
@@ -54,12 +55,15 @@ class Admission:
         self._last_end = time.monotonic()
         self._queue: deque[grpc.ServicerContext] = deque()
 
-    def guard(self, handler: "grpc.GenericRpcHandler[Any, Any]") -> "grpc.GenericRpcHandler[Any, Any]":
-        """`handler` while there is a place; then a refusal."""
-        return _Guard(handler, self._has_place, self._refuse)
-
-    def _has_place(self) -> bool:
-        return self.pool.held < self._running + self._waiting
+    def intercept_service(
+        self, continuation: Callable[[Any], Any], handler_call_details: grpc.HandlerCallDetails
+    ) -> Any:
+        """Asked by gRPC for the handler of one call after the other, in one thread; without a place, a refusal."""
+        handler = continuation(handler_call_details)
+        needs_place = getattr(getattr(handler, "unary_unary", None), _POOL, None) is self.pool
+        is_full = self.pool.held >= self._running + self._waiting
+        # A handler of a stream is called before the first message is there.
+        return grpc.stream_unary_rpc_method_handler(self._refuse) if needs_place and is_full else handler
 
     def _refuse(self, _: Any, context: grpc.ServicerContext) -> None:
         context.abort(
@@ -136,24 +140,3 @@ class _CountingPool(futures.ThreadPoolExecutor):
     def _release(self, _: futures.Future[Any]) -> None:
         with self._lock:
             self.held -= 1
-
-
-class _Guard(grpc.GenericRpcHandler):  # type: ignore[type-arg]
-    """Asked by gRPC for the handler of one call after the other, in one thread."""
-
-    def __init__(
-        self,
-        handler: "grpc.GenericRpcHandler[Any, Any]",
-        has_place: Callable[[], bool],
-        refuse: Callable[[Any, grpc.ServicerContext], None],
-    ) -> None:
-        self._handler = handler
-        self._has_place = has_place
-        # A handler of a stream is called before the first message is there.
-        self._refusal = grpc.stream_unary_rpc_method_handler(refuse)
-
-    def service(
-        self, handler_call_details: grpc.HandlerCallDetails
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        handler = self._handler.service(handler_call_details)
-        return handler if handler is None or self._has_place() else self._refusal

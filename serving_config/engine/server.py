@@ -81,7 +81,9 @@ class Engine:
         self._threads = options.threads
         admission = Admission(options.max_requests, options.max_queue)
         self._freed_memory = FreedMemory(admission.idle_since)
-        self._server = grpc.server(futures.ThreadPoolExecutor(_THREADS), options=_OPTIONS)
+        self._server = grpc.server(
+            futures.ThreadPoolExecutor(_THREADS), interceptors=[admission], options=_OPTIONS
+        )
         address = ports.address(options.host, options.port)
         try:
             self.port = self._bind(address, options.tls)

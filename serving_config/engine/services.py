@@ -82,15 +82,14 @@ def handlers(
     predictions = {
         "Predict": _method(on_predict, PredictRequest, admission.pool),
         "Classify": _method(on_classify, ClassificationRequest, admission.pool),
+        "GetModelMetadata": _method(on_metadata, GetModelMetadataRequest),
     }
-    metadata = {"GetModelMetadata": _method(on_metadata, GetModelMetadataRequest)}
     models = {
         "GetModelStatus": _method(on_status, GetModelStatusRequest),
         "HandleReloadConfigRequest": _method(on_reload, ReloadConfigRequest, reloads),
     }
     return [
-        admission.guard(grpc.method_handlers_generic_handler(_PREDICTION_SERVICE, predictions)),
-        grpc.method_handlers_generic_handler(_PREDICTION_SERVICE, metadata),
+        grpc.method_handlers_generic_handler(_PREDICTION_SERVICE, predictions),
         grpc.method_handlers_generic_handler(_MODEL_SERVICE, models),
     ]
 

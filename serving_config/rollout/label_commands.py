@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,12 +13,12 @@ from ..deploy.files import next_commands
 from ..deploy.wanted import FILE, Wanted
 from ..errors import ServingConfigError
 from ..server import models_config
-from . import gate, server_arguments
-from .config_file import ConfigFile
-from .config_file_lock import locked
+from . import server_arguments
+from .config_file import ConfigFile, locked
 from .rollout import CANARY, PREVIOUS, STABLE, Outcome, Rollout, kept_versions
 
 _TIMEOUT = 300.0
+_STDERR = 2
 _CANARY = """\
 Move the label `canary` to version N on a running server, and write the same to the models.config that the
 server starts from. The version is loaded first if it is not. Callers that pin the label `canary` get it, and so
@@ -42,7 +44,13 @@ def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
     canary.set_defaults(run=lambda args: _run(args, lambda labels: {**labels, CANARY: args.version}))
     promote = _add(add, "promote", "move `stable` to a version", _PROMOTE)
     promote.set_defaults(run=lambda args: _run(args, lambda labels: promoted(labels, args.version)))
-    gate.add_argument(promote)
+    promote.add_argument(
+        "--if",
+        dest="gate",
+        metavar="COMMAND",
+        help="promote only if this line of shell ends with exit status 0, such as `slimserve evaluate ... --against "
+        "...`; it finds the version in $VERSION",
+    )
     for parser in (canary, promote):
         parser.add_argument("version", type=int, metavar="N", help="the version")
     rollback = _add(add, "rollback", "move `stable` back", _ROLLBACK)
@@ -112,7 +120,8 @@ def rolled_back(labels: _Labels) -> _Labels:
 
 def _run(args: argparse.Namespace, change: Callable[[_Labels], _Labels]) -> int:
     """Give the model the labels that `change` makes of those it has, and print them; 0 when that worked."""
-    gate.pass_through(args)
+    if getattr(args, "gate", None) is not None:
+        _pass_gate(args.gate, args.version)
     wanted = server_arguments.deployment(args)
     with locked(server_arguments.config_file(args, wanted)):
         if wanted is not None:
@@ -120,6 +129,19 @@ def _run(args: argparse.Namespace, change: Callable[[_Labels], _Labels]) -> int:
         rollout, before, after, outcome = _move(args, None, change)
     _report(args, rollout.name, before, after, outcome, {})
     return 0
+
+
+def _pass_gate(command: str, version: int) -> None:
+    """Return where the operator's own command says so by its exit status; what it prints goes to stderr.
+
+    Raises:
+        ServingConfigError: the command ended with another status than 0.
+    """
+    environment = os.environ | {"VERSION": str(version)}
+    sys.stderr.flush()
+    code = subprocess.run(command, shell=True, env=environment, stdout=_STDERR, check=False).returncode
+    if code:
+        raise ServingConfigError(f"`{command}` ended with exit status {code}: nothing has been changed")
 
 
 def _run_deployment(args: argparse.Namespace, wanted: Wanted, change: Callable[[_Labels], _Labels]) -> int:

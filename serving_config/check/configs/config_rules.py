@@ -47,16 +47,14 @@ def batching(root: Node) -> Iterator[Finding]:
 
 
 def _last_size(root: Node, sizes: list[Node]) -> Iterator[Finding]:
-    splitting = root.on("enable_large_batch_splitting", "value")
-    limit_name = "max_execution_batch_size" if splitting else "max_batch_size"
-    limit = _size(root, limit_name)
+    limit = _size(root, "max_batch_size")
     if sizes and sizes[-1].number != limit:
-        message = f"the last of allowed_batch_sizes is {sizes[-1].text} and {limit_name} is {limit}"
+        message = f"the last of allowed_batch_sizes is {sizes[-1].text} and max_batch_size is {limit}"
         yield sizes[-1].fault(message, "no model would load: make them equal")
     execution = root.first("max_execution_batch_size", "value")
-    largest = _size(root, "max_batch_size")
-    if splitting and execution is not None and execution.number > largest:
-        message = f"max_execution_batch_size is {execution.text}, above max_batch_size {largest}"
+    splitting = root.on("enable_large_batch_splitting", "value")
+    if splitting and execution is not None and execution.number > limit:
+        message = f"max_execution_batch_size is {execution.text}, above max_batch_size {limit}"
         yield execution.fault(message, "lower it")
 
 

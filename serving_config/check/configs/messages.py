@@ -1,13 +1,12 @@
 """How a tree of text format is held to a message of TensorFlow Serving: its fields, their types, repetitions."""
 
-import difflib
 from collections.abc import Iterator
 
 from google.protobuf import message_factory, text_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from ...server import protocol
-from ..finding import Finding
+from ..finding import Finding, meant
 from .text_proto import Node
 
 _BITS = {
@@ -58,8 +57,7 @@ def _message_faults(parent: Node, source: str, descriptor: Descriptor) -> Iterat
             continue
         if field is None:
             known = list(descriptor.fields_by_name)
-            close = difflib.get_close_matches(node.name, known, n=1)
-            advice = f"did you mean {close[0]}?" if close else f"its fields are {', '.join(known)}"
+            advice = meant(node.name, known, f"its fields are {', '.join(known)}")
             yield node.fault(f"{descriptor.name} has no field {node.name}", advice)
             continue
         group = field.containing_oneof.name if field.containing_oneof else node.name

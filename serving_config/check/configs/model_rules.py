@@ -13,23 +13,19 @@ Locate = Callable[[str], "Path | None"]
 """Where a base path, as the server sees it, lies on this machine; None where that cannot be known."""
 
 
-def models(root: Node) -> list[Node]:
-    """The `config` messages of a ModelServerConfig."""
-    return [config for group in root.all("model_config_list") for config in group.all("config")]
-
-
 def findings(root: Node, locate: Locate) -> Iterator[Finding]:
     """Every fault of a well-formed ModelServerConfig."""
     custom, empty = root.first("custom_model_config"), root.first("model_config_list")
+    models = root.all("model_config_list", "config")
     if custom:
         yield custom.fault("the server ends at once on custom_model_config", "use model_config_list")
-    elif not models(root):
+    elif not models:
         advice = "add model_config_list { config { ... } }"
         if empty:
             advice = "the server starts, and waits for a reload that names some: add config { ... }"
         yield (empty or root).fault("no model is configured", advice).as_note(empty is not None)
-    yield from _repetitions(models(root), "name", "the model")
-    for config in models(root):
+    yield from _repetitions(models, "name", "the model")
+    for config in models:
         yield from _model(config, locate)
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from ..finding import Finding, joined
 from ..servers.described_server import DescribedServer
-from .kubernetes import Surroundings, get, pod_keys
+from .kubernetes import Surroundings, pod_keys
 from .rules import autoscaler_rules
-from .yaml_file import Document
+from .yaml_file import Document, Place, get
 
 _WORKLOADS = (
     *("Pod", "ReplicaSet", "DaemonSet", "StatefulSet", "InferenceService", "Rollout", "DeploymentConfig"),
@@ -17,16 +17,15 @@ _WORKLOADS = (
 """What has pods. Of two that have one name the later is meant."""
 
 
-def deployments(documents: list[Document]) -> dict[str, Document]:
-    """The Deployments, and what else has pods, among the objects, by name."""
+def deployments(documents: list[Document]) -> list[Document]:
+    """The Deployments, and what else has pods, among the objects."""
     found = [d for d in documents if d.data["kind"] in _WORKLOADS]
-    found.sort(key=lambda d: _WORKLOADS.index(d.data["kind"]))
-    return {str(get(d.data, "metadata", "name")): d for d in found}
+    return sorted(found, key=lambda d: _WORKLOADS.index(d.data["kind"]))
 
 
 def findings(
     document: Document,
-    deployments: dict[str, Document],
+    deployments: list[Document],
     surroundings: Surroundings,
     servers: Sequence[DescribedServer] = (),
 ) -> Iterator[Finding]:
@@ -38,13 +37,15 @@ def findings(
         yield from _selecting(document, deployments, surroundings, servers)
 
 
-def _autoscaler(document: Document, deployments: dict[str, Document]) -> Iterator[Finding]:
+def _autoscaler(document: Document, deployments: list[Document]) -> Iterator[Finding]:
     where = ("spec", "scaleTargetRef", "name")
     target, kind = get(document.data, *where), get(document.data, "spec", "scaleTargetRef", "kind")
-    found = deployments.get(str(target))
+    names = [get(d.data, "metadata", "name") for d in deployments]
+    named = [d for d in deployments if get(d.data, "metadata", "name") == target]
+    found = max(named, key=lambda d: _share_a_namespace(document, d), default=None)
     if found is None:
         message = f"the autoscaler's target {target} is not there"
-        yield document.fault(message, f"the deployments are {joined(deployments)}", *where)
+        yield document.fault(message, f"the deployments are {joined(names)}", *where)
     elif kind != found.data["kind"]:
         message = f"the autoscaler's target is a {kind}, and {target} is a {found.data['kind']}"
         yield document.fault(message, f"write kind: {found.data['kind']}", "spec", "scaleTargetRef", "kind")
@@ -57,7 +58,7 @@ def _autoscaler(document: Document, deployments: dict[str, Document]) -> Iterato
 
 def _selecting(
     document: Document,
-    deployments: dict[str, Document],
+    deployments: list[Document],
     surroundings: Surroundings,
     servers: Sequence[DescribedServer] = (),
 ) -> Iterator[Finding]:
@@ -70,7 +71,7 @@ def _selecting(
         return
     matching = [
         deployment
-        for deployment in deployments.values()
+        for deployment in deployments
         if wanted.items() <= (labels(deployment) or {}).items() and _share_a_namespace(document, deployment)
     ]
     if not matching:
@@ -136,44 +137,32 @@ def _monitored(document: Document, deployment: Document, servers: list[Described
 
 def _ports(document: Document, matching: list[Document]) -> Iterator[Finding]:
     """Ports of a Service or a NetworkPolicy that the pods do not declare, where they declare any."""
-    declared: set[str] = set()
-    containers = [
-        container
+    every = [
+        port
         for deployment in matching
         for key in ("containers", "initContainers")
         for container in get(deployment.data, *pod_keys(deployment), key) or []
+        for port in container.get("ports") or []
     ]
-    numbers: dict[str, str] = {}
-    for container in containers:
-        for port in container.get("ports") or []:
-            numbers |= {str(port["name"]): str(port.get("containerPort"))} if "name" in port else {}
-            declared |= {str(port[key]) for key in ("name", "containerPort") if key in port}
-    places: list[tuple[str | int, ...]] = [("spec",)]
-    if document.data["kind"] == "NetworkPolicy":
-        places = [("spec", "ingress", at) for at in range(len(get(document.data, "spec", "ingress") or []))]
-    for place in places:
-        rule = document.data["spec"] if len(place) == 1 else document.data["spec"]["ingress"][place[-1]]
+    numbers = {str(port["name"]): str(port.get("containerPort")) for port in every if "name" in port}
+    declared = {str(port[key]) for port in every for key in ("name", "containerPort") if key in port}
+    spec, is_service = get(document.data, "spec") or {}, document.data["kind"] == "Service"
+    rules: list[tuple[Place, Any]] = [(("spec",), spec)] if is_service else []
+    rules += [(("spec", "ingress", at), rule) for at, rule in enumerate(spec.get("ingress") or [])]
+    for place, rule in rules:
         for at, port in enumerate(rule.get("ports") or []):
+            where = (*place, "ports", at)
             target = str(port.get("targetPort", port.get("port")))
+            number = numbers.get(target, target)
             if (port.get("protocol") or "TCP") != "TCP" and target in declared:
-                message, advice = (
-                    f"port {target} is let in by {port['protocol']}",
-                    "the pods listen by TCP: remove protocol",
-                )
-                yield document.fault(message, advice, *place, "ports", at, "protocol")
-            elif (
-                len(place) == 1
-                and len(set(numbers.values())) > 1
-                and _is_crossed(port, numbers.get(target, target))
-            ):
+                message = f"port {target} is let in by {port['protocol']}"
+                yield document.fault(message, "the pods listen by TCP: remove protocol", *where, "protocol")
+            elif is_service and len(set(numbers.values())) > 1 and _is_crossed(port, number):
                 message = f"the port {port.get('name')} leads to {target}"
-                yield document.fault(
-                    message, "that is the other port of the server", *place, "ports", at, "targetPort"
-                )
+                yield document.fault(message, "that is the other port of the server", *where, "targetPort")
             elif target not in declared and (declared or not target.isdigit()) and "endPort" not in port:
-                what = "targetPort" if len(place) == 1 else "port"
-                advice = f"they have {joined(sorted(declared))}"
-                yield document.fault(f"{what} {target} is no port of the pods", advice, *place, "ports", at)
+                message = f"{'targetPort' if is_service else 'port'} {target} is no port of the pods"
+                yield document.fault(message, f"they have {joined(sorted(declared))}", *where)
 
 
 def _is_crossed(port: Mapping[str, Any], number: str) -> bool:

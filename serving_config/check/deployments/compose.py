@@ -10,7 +10,6 @@ from typing import Any
 import jsonschema
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
-from .. import misfits
 from ..finding import Finding
 from ..servers import command_line
 from ..servers.command_line import Words
@@ -19,8 +18,9 @@ from ..servers.described_server import (
     DescribedServer,
     Mount,
 )
+from . import misfits
 from .interpolation import interpolated
-from .rules import compose_references, compose_service, compose_values
+from .rules import compose_entries, compose_references, compose_service, compose_values
 from .yaml_file import Document
 
 NAME = re.compile(r"(docker-)?compose([._-].*)?\.ya?ml")
@@ -96,8 +96,10 @@ def servers(
             entry, command = (
                 _words(document, name, key, service.get(key)) for key in ("entrypoint", "command")
             )
-        except _UnreadableError as error:
-            faults.append(error.finding)
+        except ValueError as error:
+            key, reason = error.args
+            message = f"{key} cannot be split into words, {reason}"
+            faults.append(document.fault(message, "write it as a list", "services", name, key))
             continue
         if not {"image", "build", "provider"} & set(service):
             advice = "compose refuses it, unless another file gives it one"
@@ -127,25 +129,16 @@ def servers(
     return found, (about_variables if found else []) + faults
 
 
-class _UnreadableError(Exception):
-    def __init__(self, finding: Finding):
-        super().__init__(finding)
-        self.finding = finding
-
-
 def _words(document: Document, name: str, key: str, value: Any) -> Words:
     """The words of `entrypoint` or `command`, each with its line.
 
     Raises:
-        _UnreadableError: a quote is not closed.
+        ValueError: a quote is not closed; with the key, and the reason.
     """
     try:
         words = shlex.split(value) if isinstance(value, str) else value or []
     except ValueError as error:
-        message = f"{key} cannot be split into words, {error}"
-        raise _UnreadableError(
-            document.fault(message, "write it as a list", "services", name, key)
-        ) from error
+        raise ValueError(key, error) from error
     return [(str(word), document.line("services", name, key, index)) for index, word in enumerate(words)]
 
 
@@ -157,7 +150,7 @@ def _environment(service: dict[str, Any]) -> dict[str, str]:
 
 def _volumes(document: Document, name: str, service: dict[str, Any]) -> Iterator[Mount]:
     for index, volume in enumerate(service.get("volumes") or []):
-        source, target, _ = compose_service.mounted(volume)
+        source, target, _ = compose_entries.mounted(volume)
         bind = source.startswith((".", "/", "~"))
         here = document.path.parent / Path(source).expanduser() if bind else None
         yield Mount(target, here, document.line("services", name, "volumes", index))

@@ -9,11 +9,10 @@ from ..configs.text_proto import Node
 from ..finding import Finding, joined
 from ..servers import command_line
 from ..servers.described_server import ENTRY_POINT, DescribedServer, Mount
-from .kubernetes import Surroundings, get, pod_keys
+from .kubernetes import Surroundings, pod_keys
 from .rules import container_rules, pod_rules
-from .yaml_file import Document
+from .yaml_file import Document, Place, get
 
-_Place = tuple[str | int, ...]
 _Files = Mapping[str, "Path | Node | None"]
 
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
@@ -31,7 +30,7 @@ def servers(document: Document, surroundings: Surroundings) -> tuple[list[Descri
     for index, container in enumerate(pod.get("containers") or []):
         words = [str(word) for word in (*(container.get("command") or []), *(container.get("args") or []))]
         if command_line.is_server(container.get("image") or "", words):
-            here: _Place = (*keys, "containers", index)
+            here: Place = (*keys, "containers", index)
             server, problems = _server(document, pod, here, container, surroundings)
             faults.extend(problems)
             if server is not None:
@@ -45,7 +44,7 @@ def servers(document: Document, surroundings: Surroundings) -> tuple[list[Descri
 def _server(
     document: Document,
     pod: dict[str, Any],
-    here: _Place,
+    here: Place,
     container: dict[str, Any],
     surroundings: Surroundings,
 ) -> tuple[DescribedServer | None, list[Finding]]:
@@ -88,23 +87,17 @@ def _mount(
     server: DescribedServer,
     document: Document,
     pod: dict[str, Any],
-    here: _Place,
+    here: Place,
     container: dict[str, Any],
     surroundings: Surroundings,
 ) -> Iterator[Finding]:
-    volumes = {volume.get("name"): volume for volume in pod.get("volumes") or []}
-    for template in get(document.data, "spec", "volumeClaimTemplates") or []:  # of a StatefulSet
-        volumes[get(template, "metadata", "name")] = {}
+    volumes = {volume.get("name"): (at, volume) for at, volume in enumerate(pod.get("volumes") or [])}
     for at, mount in enumerate(container.get("volumeMounts") or []):
         where = (*here, "volumeMounts", at)
         target, line = mount.get("mountPath", ""), document.line(*where)
-        if mount.get("name") not in volumes:
-            message = f"volumeMounts names the volume {mount.get('name')}, which is not there"
-            yield document.fault(message, f"volumes has {joined(volumes)}", *where)
-            server.mounts.append(Mount(target, None, line))
-            continue
-        volume = volumes[mount["name"]]
-        files, problems = _volume(document, volume, surroundings)
+        index, volume = volumes.get(mount.get("name"), (0, {}))  # one that is not there is a fault already
+        place: Place = (*pod_keys(document), "volumes", index)
+        files, problems = _volume(document, volume, surroundings, place)
         yield from problems
         part = mount.get("subPath")
         if files is None or (part and part not in files):
@@ -132,7 +125,7 @@ def _called(volume: dict[str, Any]) -> str:
     return f"the ConfigMap {name}" if name else f"the Secret {get(volume, 'secret', 'secretName')}"
 
 
-def _claim(document: Document, name: str, surroundings: Surroundings, where: _Place) -> Iterator[Finding]:
+def _claim(document: Document, name: str, surroundings: Surroundings, where: Place) -> Iterator[Finding]:
     """A claim that is not among those of the kustomization, or that several nodes cannot mount."""
     claims = {
         str(get(claim.data, "metadata", "name")): get(claim.data, "spec", "accessModes") or []
@@ -151,23 +144,17 @@ def _claim(document: Document, name: str, surroundings: Surroundings, where: _Pl
 
 
 def _volume(
-    document: Document, volume: dict[str, Any], surroundings: Surroundings
+    document: Document, volume: dict[str, Any], surroundings: Surroundings, here: Place
 ) -> tuple[_Files | None, list[Finding]]:
     """The files of a ConfigMap or Secret that is at hand, None of any other volume; and what is wrong with it."""
-    keys = pod_keys(document)
-    at = next(
-        i
-        for i, each in enumerate(get(document.data, *keys, "volumes") or [volume])
-        if each == volume or not each
-    )
     claim = get(volume, "persistentVolumeClaim", "claimName")
     if claim:
-        return None, list(_claim(document, claim, surroundings, (*keys, "volumes", at)))
+        return None, list(_claim(document, claim, surroundings, here))
     for kind, key in (("configMap", "name"), ("secret", "secretName")):
         name = get(volume, kind, key)
         if not name:
             continue
-        where: _Place = (*keys, "volumes", at, kind)
+        where: Place = (*here, kind)
         known = surroundings.generated()
         if name not in known:
             what = f"the volume {volume.get('name')} wants {name}"
@@ -175,17 +162,11 @@ def _volume(
         files, items = known[name], volume[kind].get("items")
         if not items:
             return files, []
-        lacking = [(index, item["key"]) for index, item in enumerate(items) if item.get("key") not in files]
+        what, advice = _called(volume), f"it has {joined(files)}"
         faults = [
-            document.fault(
-                f"{_called(volume)} has no key {key}",
-                f"it has {joined(files)}",
-                *where,
-                "items",
-                index,
-                "key",
-            )
-            for index, key in lacking
+            document.fault(f"{what} has no key {item['key']}", advice, *where, "items", index, "key")
+            for index, item in enumerate(items)
+            if item.get("key") not in files
         ]
         return {item["path"]: files.get(item["key"]) for item in items}, faults
     return None, []
@@ -198,7 +179,7 @@ def _missing(
     kind: str,
     reference: Any,
     surroundings: Surroundings,
-    where: _Place,
+    where: Place,
 ) -> Iterator[Finding]:
     """A ConfigMap or a Secret that a kustomization does not bring: a Secret may well be in the cluster already."""
     known = surroundings.generated()
@@ -217,7 +198,7 @@ def _missing(
 
 
 def _variables(
-    document: Document, here: _Place, container: dict[str, Any], surroundings: Surroundings
+    document: Document, here: Place, container: dict[str, Any], surroundings: Surroundings
 ) -> Iterator[Finding]:
     """What the environment takes from ConfigMaps and Secrets."""
     known = surroundings.generated()

@@ -1,17 +1,16 @@
 """Dockerfiles that bake models into the server's image."""
 
-import itertools
-import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ..finding import Finding
 from ..servers import command_line
 from ..servers.command_line import Words
 from ..servers.described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
+from .instructions import Instruction, instructions
 from .rules import dockerfile_values
 
 _KEYWORDS = """ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL
@@ -19,76 +18,6 @@ _KEYWORDS = """ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAI
 _VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}|(?P<bare>\w+))")
 _LEVELS = 3
 """How far above its Dockerfile the folder of a build is looked for."""
-_HERE_DOCUMENT = re.compile(r"<<-?[\"']?(\w+)[\"']?")
-
-
-@dataclass(frozen=True)
-class Instruction:
-    """One instruction: its keyword in capitals, the rest of it on one line, and the lines it stands on."""
-
-    keyword: str
-    rest: str
-    line: int
-    text: tuple[str, ...]
-
-    def words(self) -> list[str]:
-        """The exec form's words, or the shell form's.
-
-        Raises:
-            ValueError: a quote of the shell form is not closed.
-        """
-        words = self._exec_form()
-        return shlex.split(self.rest) if words is None else words
-
-    @property
-    def is_list(self) -> bool:
-        """Whether it is of the exec form, and not a line of shell."""
-        return self._exec_form() is not None
-
-    def paths(self) -> list[str]:
-        """The words of COPY and ADD, whose quotes are no shell's."""
-        options = list(itertools.takewhile(lambda word: word.startswith("--"), self.rest.split()))
-        behind = self.rest
-        for option in options:
-            behind = behind.partition(option)[2].strip()
-        words = replace(self, rest=behind)._exec_form()
-        return options + (behind.split() if words is None else words)
-
-    def _exec_form(self) -> list[str] | None:
-        try:
-            words = json.loads(self.rest)
-        except ValueError:
-            return None
-        return [str(word) for word in words] if isinstance(words, list) else None
-
-    def line_of(self, word: str) -> int:
-        """The line on which a word stands."""
-        for offset, text in enumerate(self.text):
-            if word in text:
-                return self.line + offset
-        return self.line
-
-
-def instructions(text: str) -> Iterator[Instruction]:
-    """The instructions of a Dockerfile, continued lines joined, comments and here-documents dropped."""
-    pending: list[str] = []
-    ends: list[str] = []
-    start = 0
-    for number, line in enumerate(text.splitlines(), 1):
-        bare = line.strip()
-        if ends:
-            ends = ends[bare == ends[0] :]
-            continue
-        if not bare or bare.startswith("#"):
-            continue
-        start = start if pending else number
-        pending.append(line)
-        if not bare.endswith("\\"):
-            joined = " ".join(part.strip().removesuffix("\\").strip() for part in pending)
-            keyword, _, rest = joined.partition(" ")
-            yield Instruction(keyword.upper(), rest.strip(), start, tuple(pending))
-            pending = []
-            ends = _HERE_DOCUMENT.findall(rest) if keyword.upper() in ("RUN", "COPY", "ADD") else []
 
 
 def server(path: Path) -> tuple[DescribedServer | None, list[Finding]]:
@@ -97,7 +26,7 @@ def server(path: Path) -> tuple[DescribedServer | None, list[Finding]]:
     every = list(instructions(text))
     steps = _last_stage(every)
     base = next((step for step in steps if step.keyword == "FROM"), None)
-    image = _image(base) if base else ""
+    image = next(iter(base.plain()), "") if base else ""
     if base is None or not image:
         line, message = (base.line, "FROM names no image") if base else (1, "no FROM instruction")
         return None, [Finding(path, line, message, "begin with FROM tensorflow/serving:2.20.0")]
@@ -176,7 +105,7 @@ def _last_stage(steps: list[Instruction]) -> list[Instruction]:
             arguments |= {name: _filled(value.strip("\"'"), arguments)} if equals else {}
         elif step.keyword == "FROM":
             step = replace(step, rest=_filled(step.rest, arguments))
-            words = _without_options(step.rest.split())
+            words = step.plain()
             before = stages.get(words[0].lower()) if words else None
             last = [*before] if before else [step]
             if len(words) == 3:  # FROM image AS name
@@ -195,10 +124,6 @@ def _filled(text: str, arguments: Mapping[str, str]) -> str:
 
 def _last(steps: list[Instruction], keyword: str) -> Instruction | None:
     return next((step for step in reversed(steps) if step.keyword == keyword), None)
-
-
-def _image(base: Instruction) -> str:
-    return next(iter(_without_options(base.rest.split())), "")
 
 
 def _without_options(words: list[str]) -> list[str]:

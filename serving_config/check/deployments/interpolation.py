@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..finding import Finding
-from .yaml_file import Document
+from .yaml_file import Document, Place
 
 _BRACED = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?:(?P<sign>:?[-?+])(?P<word>[^{}]*))?\}")
 _BEGINS = re.compile(
@@ -36,7 +36,7 @@ def interpolated(document: Document) -> tuple[Document, list[Finding]]:
     return filled, [Finding(document.path, 1, message, advice).as_note()] if unset else []
 
 
-def _malformed(document: Document, data: Any, keys: tuple[str | int, ...]) -> Iterator[Finding]:
+def _malformed(document: Document, data: Any, keys: Place) -> Iterator[Finding]:
     if isinstance(data, (dict, list)):
         for key, value in data.items() if isinstance(data, dict) else enumerate(data):
             yield from _malformed(document, value, (*keys, key))
@@ -74,7 +74,7 @@ def _fill_text(text: str, known: Mapping[str, str], unset: set[str]) -> str:
             return str(match["word"])
         if given is None:
             unset.add(name)
-        return given or ""
+        return (given or "").replace("$", "$$")  # it is filled in no further
 
     def bare(match: re.Match[str]) -> str:
         if not match["name"]:

@@ -14,12 +14,13 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 
-from .. import files, misfits
+from .. import files
 from ..configs import text_proto
 from ..configs.text_proto import Node
 from ..finding import Finding
+from . import misfits
 from .kustomization import Kustomization
-from .yaml_file import Document
+from .yaml_file import Document, Place, get
 
 SCHEMAS = "1.32"
 """The Kubernetes version whose schemas manifests are held to, unless another is named."""
@@ -144,21 +145,16 @@ def is_inference_service(document: Document) -> bool:
     return document.data["kind"] == "InferenceService" and isinstance(containers, list)
 
 
-def pod_schema_findings(document: Document, version: str = SCHEMAS) -> Iterator[Finding]:
-    """Where the pods of an InferenceService depart from Kubernetes' schema."""
-    keys = pod_keys(document)
-    pod = {key: value for key, value in get(document.data, *keys).items() if key not in _OF_KSERVE.split()}
-    error = best_match(
-        Draft202012Validator(_schema(version, "podspec-v1.json"), registry=_registry(version)).iter_errors(
-            pod
-        )
-    )
-    if error is not None:
-        yield from misfits.findings(document, error, f"see Kubernetes {version}'s PodSpec", keys)
-
-
-def schema_findings(document: Document, version: str = SCHEMAS) -> Iterator[Finding]:
+def schema_findings(document: Document, version: str) -> Iterator[Finding]:
     """The first place where the object departs from its schema, unknown fields included; and empty list items."""
+    if is_inference_service(document):  # of which the pods are Kubernetes'
+        where = pod_keys(document)
+        given = get(document.data, *where)
+        pod = {key: value for key, value in given.items() if key not in _OF_KSERVE.split()}
+        error = best_match(_validator(version, "podspec-v1").iter_errors(pod))
+        if error is not None:
+            yield from misfits.findings(document, error, f"see Kubernetes {version}'s PodSpec", where)
+        return
     for key in ("apiVersion", "kind"):
         if not isinstance(document.data[key], str):
             yield document.fault(f"{key} is no word", f"see Kubernetes {version}", key)
@@ -166,7 +162,8 @@ def schema_findings(document: Document, version: str = SCHEMAS) -> Iterator[Find
     for keys in _empty_items(document.data):  # which the schemas allow
         yield document.fault(f"{'.'.join(map(str, keys))} is empty", "fill it in or remove it", *keys)
     api, kind = document.data["apiVersion"], document.data["kind"]
-    validator = _validator(version, api, kind)
+    group, slash, number = api.rpartition("/")
+    validator = _validator(version, f"{kind.lower()}-{group.partition('.')[0]}{'-' if slash else ''}{number}")
     if validator is None:
         message = f"Kubernetes {version} has no {kind} in {api}"
         yield document.fault(message, "correct kind or apiVersion", "kind")
@@ -177,33 +174,24 @@ def schema_findings(document: Document, version: str = SCHEMAS) -> Iterator[Find
 
 
 @cache
-def _validator(version: str, api: str, kind: str) -> Any:
-    """What validates objects of the kind; None where that version has none.
+def _validator(version: str, name: str) -> Any:
+    """What validates by the schema of that name; None where that version has none.
 
     The package's own function reads its large files for each object.
     """
-    group, slash, number = api.rpartition("/")
-    name = f"{kind.lower()}-{group.partition('.')[0]}{'-' if slash else ''}{number}.json"
-    if "/" in name or not (_FOLDERS[version] / name).is_file():
+    file = _FOLDERS[version] / f"{name}.json"
+    if "/" in name or not file.is_file():
         return None
-    return Draft202012Validator(_schema(version, name), registry=_registry(version))
-
-
-def _registry(version: str) -> Any:
-    registry: Any = _definitions(version) @ Registry()
-    return registry
+    return Draft202012Validator(json.loads(file.read_bytes()), registry=_registry(version))
 
 
 @cache
-def _definitions(version: str) -> Any:
-    return Resource.from_contents(_schema(version, "_definitions.json"))
+def _registry(version: str) -> Any:
+    definitions = json.loads((_FOLDERS[version] / "_definitions.json").read_bytes())
+    return Resource.from_contents(definitions) @ Registry()
 
 
-def _schema(version: str, name: str) -> Any:
-    return json.loads((_FOLDERS[version] / name).read_bytes())
-
-
-def _empty_items(data: Any, *keys: str | int) -> Iterator[tuple[str | int, ...]]:
+def _empty_items(data: Any, *keys: str | int) -> Iterator[Place]:
     if isinstance(data, list):
         for index, item in enumerate(data):
             if item is None:
@@ -212,13 +200,6 @@ def _empty_items(data: Any, *keys: str | int) -> Iterator[tuple[str | int, ...]]
     elif isinstance(data, dict):
         for key, value in data.items():
             yield from _empty_items(value, *keys, key)
-
-
-def get(data: Any, *keys: str) -> Any:
-    """The value along a path of keys, None where there is none."""
-    for key in keys:
-        data = data.get(key) if isinstance(data, dict) else None
-    return data
 
 
 def is_opaque(document: Document) -> bool:

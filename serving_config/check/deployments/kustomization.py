@@ -1,12 +1,11 @@
 """kustomization.yaml: the files it names, and the ConfigMaps and Secrets that it generates."""
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..finding import Finding
-from .yaml_file import Document
+from ..finding import Finding, meant
+from .yaml_file import Document, Place
 
 # https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/
 _FIELDS = """apiVersion kind metadata bases buildMetadata commonAnnotations commonLabels components configurations
@@ -32,7 +31,7 @@ class Kustomization:
     document: Document
     generated: dict[str, dict[str, Path]] = field(default_factory=dict)
 
-    def patches(self) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    def patches(self) -> Iterator[tuple[str, Place]]:
         """The files that hold patches, as they are named, each with where it is named."""
         data = self.document.data
         for key in ("patches", "patchesJson6902"):
@@ -96,8 +95,7 @@ def _findings(document: Document) -> Iterator[Finding]:
                 )
     for name in data:
         if name not in _FIELDS.split():
-            close = difflib.get_close_matches(name, _FIELDS.split(), n=1)
-            advice = f"did you mean {close[0]}?" if close else "remove it"
+            advice = meant(name, _FIELDS.split(), "remove it")
             yield document.fault(f"a kustomization has no field {name}", advice, name)
     for key in _RESOURCES:
         for index, name in enumerate(data.get(key) or []):

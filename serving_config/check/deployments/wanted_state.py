@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ...server import protocol
-from .. import misfits
 from ..finding import Finding, joined
+from . import misfits
 from .yaml_file import Document
 
 FILE = "slimserve.yaml"

@@ -12,6 +12,9 @@ from ruamel.yaml.reader import ReaderError
 
 from ..finding import Finding
 
+Place = tuple[str | int, ...]
+"""Keys and indices, from the document down to a value."""
+
 
 @dataclass(frozen=True)
 class Document:
@@ -80,6 +83,13 @@ def _unreadable(path: Path, text: str, error: YAMLError) -> Finding:
         line = text.count("\n", 0, error.position) + 1
         what, advice = f"the character U+{error.character:04X} is not allowed", "remove it"
     return Finding(path, line, f"not valid YAML, {' '.join(what.split())}", advice)
+
+
+def get(data: Any, *keys: str) -> Any:
+    """The value along a path of keys, None where there is none."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
 
 
 def plain(node: Any) -> Any:

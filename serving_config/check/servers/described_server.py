@@ -123,15 +123,9 @@ class DescribedServer:
         return Finding(self.path, self.line if line is None else line, message, advice)
 
 
-def findings(
-    server: DescribedServer, models: list[Node] | None, monitoring: Node | None
-) -> Iterator[Finding]:
-    """Contradictions within one server.
-
-    Args:
-        models: those of its configuration file, None where unknown.
-        monitoring: what its monitoring configuration says, None where unknown.
-    """
+def findings(server: DescribedServer, config: Node | None, monitoring: Node | None) -> Iterator[Finding]:
+    """Contradictions within one server, given what its two configurations say, None where unknown."""
+    models = None if config is None else config.all("model_config_list", "config")
     yield from server_flags.contradictions(server.flags)
     yield from _image(server)
     yield from _files(server)
@@ -282,8 +276,3 @@ def _base_path(server: DescribedServer, base: str, name: str, line: int) -> Iter
     ):
         message = f"nothing puts {base} (model {name}) into the container"
         yield server.fault(message, "the server would wait for it without end: mount it there", line)
-
-
-def models_of(root: Node | None) -> list[Node] | None:
-    """The models of a configuration's tree, or None where there is no tree."""
-    return None if root is None else model_rules.models(root)

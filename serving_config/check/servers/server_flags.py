@@ -1,6 +1,7 @@
 """The flags of tensorflow_model_server 2.20.0 (model_servers/main.cc), and how a command line reads them."""
 
 import difflib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,16 +26,18 @@ _BY_KIND = {
         tensorflow_session_config_file ssl_config_file platform_config_file saved_model_tags
         grpc_channel_arguments monitoring_config_file thread_pool_factory_config_file mixed_precision""",
 }
-_ANY: tuple[int, int | None] = (0, None)
-_RANGES: dict[str, tuple[int, int | None]] = {
+_RANGES: dict[str, tuple[float, float]] = {
     "port": (0, 65535),
     "rest_api_port": (0, 65535),
     "per_process_gpu_memory_fraction": (0, 1),
-    "rest_api_num_threads": (1, None),
-    "num_tflite_interpreters_per_pool": (1, None),
+    "rest_api_num_threads": (1, math.inf),
+    "num_tflite_interpreters_per_pool": (1, math.inf),
+    # What means something below 0 as well.
+    "load_retry_interval_micros": (-math.inf, math.inf),
+    "tensorflow_inter_op_parallelism": (-math.inf, math.inf),
+    "rest_api_timeout_in_ms": (-math.inf, math.inf),
 }
-_FREE = ("load_retry_interval_micros", "tensorflow_inter_op_parallelism", "rest_api_timeout_in_ms")
-"""What means something below 0 as well."""
+_WANTED = {"bool": "true or false", "int": "a whole number", "float": "a number", "string": "a value"}
 KINDS = {name: kind for kind, names in _BY_KIND.items() for name in names.split()}
 FILE_FLAGS = [name for name in KINDS if name.endswith("_file")]
 DEFAULT_PORT = "8500"
@@ -129,22 +132,13 @@ def _type_faults(name: str, value: str, equals: bool, path: Path, line: int) -> 
             good = True
         except ValueError:
             good = False
-    if good and kind in ("int", "float") and not _is_in_range(name, float(value)):
-        low, high = _RANGES.get(name, _ANY)
-        span = f"{low} or more" if high is None else f"{low} to {high}"
-        yield Finding(path, line, f"--{name}={value}", f"give it {span}")
+    low, high = _RANGES.get(name, (0, math.inf))
     if not good:
-        wanted = {"bool": "true or false", "int": "a whole number", "float": "a number", "string": "a value"}[
-            kind
-        ]
-        yield Finding(path, line, f"--{name}={value}", f"the server stops at start: give it {wanted}")
-
-
-def _is_in_range(name: str, number: float) -> bool:
-    if name in _FREE:
-        return True
-    low, high = _RANGES.get(name, _ANY)
-    return low <= number and (high is None or number <= high)
+        advice = f"the server stops at start: give it {_WANTED[kind]}"
+        yield Finding(path, line, f"--{name}={value}", advice)
+    elif kind in ("int", "float") and not low <= float(value) <= high:
+        span = f"{low} or more" if high == math.inf else f"{low} to {high}"
+        yield Finding(path, line, f"--{name}={value}", f"give it {span}")
 
 
 def contradictions(flags: Flags) -> Iterator[Finding]:

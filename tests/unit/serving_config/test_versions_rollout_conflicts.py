@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from google.protobuf import text_format
-from slimserve.serving_config.rollout.config_file_lock import locked
+from slimserve.serving_config.rollout.config_file import locked
 from slimserve.serving_config.server import models_config
 from slimserve.serving_config.server.api import ModelService
 

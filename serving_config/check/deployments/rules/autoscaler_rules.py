@@ -5,8 +5,7 @@ from typing import Any
 
 from ...finding import Finding, joined
 from ...servers.amounts import quantity
-from ..kubernetes import get
-from ..yaml_file import Document
+from ..yaml_file import Document, Place, get
 
 _MEASURED = ("cpu", "memory")
 _FIELDS = {"Utilization": "averageUtilization", "AverageValue": "averageValue", "Value": "value"}
@@ -38,7 +37,7 @@ def findings(document: Document, pod: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _share(
-    document: Document, where: tuple[str | int, ...], pod: dict[str, Any], name: str, target: dict[str, Any]
+    document: Document, where: Place, pod: dict[str, Any], name: str, target: dict[str, Any]
 ) -> Iterator[Finding]:
     """A share of what the containers request, which each has to, and may not go beyond its limit."""
     reach = 0.0

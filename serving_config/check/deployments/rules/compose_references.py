@@ -1,14 +1,12 @@
 """What a service of a compose file names elsewhere: services, networks, volumes, secrets, configs, files, ports."""
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...finding import Finding, joined
-from ..yaml_file import Document
-
-Place = tuple[str | int, ...]
+from ...finding import Finding, meant
+from ..yaml_file import Document, Place
+from . import compose_entries
 
 _OWN = {"networks": ("default",), "volumes": (), "secrets": (), "configs": ()}
 
@@ -38,34 +36,26 @@ def is_whole(document: Document, documents: list[Document]) -> bool:
 def _services(
     document: Document, here: Place, service: dict[str, Any], known: dict[str, Any]
 ) -> Iterator[Finding]:
-    for key in ("depends_on", "links"):
+    for name, place in _named(service):
+        if name not in known:
+            message = f"{place[0]} names the service {name}, which is not there"
+            yield document.fault(message, meant(name, known), *here, *place)
+
+
+def _named(service: dict[str, Any]) -> Iterator[tuple[str, Place]]:
+    """The services that another names, and where."""
+    for key in ("depends_on", "links", "volumes_from"):
         for index, entry in enumerate(service.get(key) or []):
             name = str(entry).partition(":")[0]
-            if name not in known:
-                at = entry if isinstance(service[key], dict) else index
-                yield document.fault(
-                    f"{key} names the service {name}, which is not there",
-                    _advice(name, known),
-                    *here,
-                    key,
-                    at,
-                )
+            if (key, name) != ("volumes_from", "container"):
+                yield name, (key, entry if isinstance(service[key], dict) else index)
     for key in ("network_mode", "pid", "ipc"):
         kind, _, name = str(service.get(key) or "").partition(":")
-        if kind == "service" and name not in known:
-            message = f"{key} names the service {name}, which is not there"
-            yield document.fault(message, _advice(name, known), *here, key)
-    for index, entry in enumerate(service.get("volumes_from") or []):
-        name = str(entry).partition(":")[0]
-        if name not in known and name != "container":
-            message = f"volumes_from names the service {name}, which is not there"
-            yield document.fault(message, _advice(name, known), *here, "volumes_from", index)
+        if kind == "service":
+            yield name, (key,)
     base = service.get("extends")
     if isinstance(base, str) or (isinstance(base, dict) and "file" not in base):
-        name = base if isinstance(base, str) else str(base.get("service"))
-        if name not in known:
-            message = f"extends names the service {name}, which is not there"
-            yield document.fault(message, _advice(name, known), *here, "extends")
+        yield base if isinstance(base, str) else str(base.get("service")), ("extends",)
 
 
 def _top_level(document: Document, here: Place, service: dict[str, Any]) -> Iterator[Finding]:
@@ -76,7 +66,7 @@ def _top_level(document: Document, here: Place, service: dict[str, Any]) -> Iter
             if name and "$" not in name and name not in known:
                 at = entry if isinstance(service[key], dict) else index
                 message = f"{name} is not among the {key} of the file"
-                advice = f"Compose refuses it: {_advice(name, known, f'add it to {key} at the end')}"
+                advice = f"Compose refuses it: {meant(name, known, f'add it to {key} at the end')}"
                 if key == "volumes" and "/" in name:
                     advice = "Compose refuses it: a folder of the machine has the type bind, and begins with ./ or /"
                 yield document.fault(message, advice, *here, key, at)
@@ -112,25 +102,12 @@ def _published_twice(document: Document, services: dict[str, Any]) -> Iterator[F
         if service.get("profiles"):  # those of two profiles may never run together
             continue
         for index, entry in enumerate(service.get("ports") or []):
-            port = _published(entry)
-            if port and port in seen:
-                message = f"port {port} of the machine is published twice, {seen[port]} has it"
+            port = compose_entries.port(entry)
+            if port is None or not port.published.isdigit():
+                continue
+            at = f"{port.host}:{port.published}/{port.protocol}".removeprefix(":").rstrip("/")
+            at = at.removesuffix("/tcp")
+            if at in seen:
+                message = f"port {at} of the machine is published twice, {seen[at]} has it"
                 yield document.fault(message, "give each its own", "services", name, "ports", index)
-            seen.setdefault(port, name)
-
-
-def _published(entry: Any) -> str:
-    if isinstance(entry, dict):
-        port, host, kind = (str(entry.get(key) or "") for key in ("published", "host_ip", "protocol"))
-    else:
-        text, _, kind = str(entry).partition("/")
-        front, colon, _ = text.rpartition(":")
-        host, _, port = front.rpartition(":") if colon else ("", "", "")
-    return f"{host}:{port}/{kind or 'tcp'}".removeprefix(":").removesuffix("/tcp") if port.isdigit() else ""
-
-
-def _advice(name: str, known: Any, otherwise: str = "") -> str:
-    close = difflib.get_close_matches(name, [str(each) for each in known], n=1)
-    if close:
-        return f"did you mean {close[0]}?"
-    return otherwise or f"there is {joined(known)}"
+            seen.setdefault(at, name)

@@ -11,11 +11,12 @@ from ...finding import Finding, joined
 from ...servers.amounts import size
 from ...servers.described_server import LEAST_MEMORY, MEMORY_ADVICE, DescribedServer
 from ...servers.server_flags import FILE_FLAGS
-from ..yaml_file import Document
+from ..yaml_file import Document, get
+from . import compose_entries
+from .compose_entries import mounted
 
 _ALIKE = 0.75
 """How alike a missing folder and one beside it are when the second is meant."""
-_DRIVE = re.compile(r"^([A-Za-z]):(?=\\|/[^:]*:/)")
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -23,8 +24,8 @@ def findings(
     document: Document, name: str, service: dict[str, Any], server: DescribedServer
 ) -> Iterator[Finding]:
     """The faults of a service that runs the server."""
-    wanted = ((service.get("deploy") or {}).get("resources") or {}).get("limits", {}).get("cpus")
-    wanted, cores = wanted or service.get("cpus"), os.cpu_count() or 1
+    wanted = get(service, "deploy", "resources", "limits", "cpus") or service.get("cpus")
+    cores = os.cpu_count() or 1
     if wanted is not None and re.fullmatch(r"\d+(\.\d*)?", str(wanted)) and float(wanted) > cores:
         message = f"{name} wants {wanted} CPUs, and this machine has {cores}"
         advice = "Docker would not start it here"
@@ -45,11 +46,13 @@ def findings(
             message, advice = f"{target} is mounted writable", "the server only reads: make it read-only"
             yield document.fault(message, advice, "services", name, "volumes", index)
     for index, entry in enumerate(service.get("ports") or []) if server.ports_are_known else ():
-        host, target = _published(entry)
-        open_ = [port for port in _every(target) if not (server.encrypted and port == server.port)]
-        if not set(_every(target)) & {server.port, server.rest_port}:
-            message, advice = f"{name} publishes port {target}", server.listens
-        elif host not in _LOOPBACK and open_:
+        port = compose_entries.port(entry)
+        if port is None:
+            continue
+        open_ = [each for each in _every(port.target) if not (server.encrypted and each == server.port)]
+        if not set(_every(port.target)) & {server.port, server.rest_port}:
+            message, advice = f"{name} publishes port {port.target}", server.listens
+        elif port.host not in _LOOPBACK and open_:
             message = f"port {open_[0]} is open to other machines without TLS"
             advice = "publish it on 127.0.0.1 only, or configure TLS (gRPC) and keep REST inside"
         else:
@@ -97,32 +100,16 @@ def _limits(
     document: Document, name: str, service: dict[str, Any], server: DescribedServer
 ) -> Iterator[Finding]:
     """Memory that no server fits, and one port of the machine for several containers."""
-    deploy = service.get("deploy") or {}
-    limit = ((deploy.get("resources") or {}).get("limits") or {}).get("memory") or service.get("mem_limit")
+    limit = get(service, "deploy", "resources", "limits", "memory") or service.get("mem_limit")
     amount = size(limit)
     if amount is not None and 0 < amount < LEAST_MEMORY:  # 0 is no limit
         message = f"{name}: {limit} of memory is less than the server alone takes"
         yield server.fault(message, MEMORY_ADVICE)
-    replicas = deploy.get("replicas", service.get("scale", 1))
-    fixed = [entry for entry in service.get("ports") or [] if _fixed(entry)]
-    if str(replicas).isdigit() and int(replicas) > 1 and fixed:
+    replicas = (service.get("deploy") or {}).get("replicas", service.get("scale", 1))
+    ports = map(compose_entries.port, service.get("ports") or [])
+    if str(replicas).isdigit() and int(replicas) > 1 and any(p and p.published.isdigit() for p in ports):
         message = f"{name}: {replicas} containers cannot share one port of the machine"
         yield server.fault(message, "publish a range, or none and put a balancer in front")
-
-
-def _fixed(entry: Any) -> bool:
-    """Whether an entry of `ports` names the machine's port, and only one."""
-    if isinstance(entry, dict):
-        return str(entry.get("published") or "").isdigit()
-    return str(entry).partition("/")[0].rpartition(":")[0].rpartition(":")[2].isdigit()
-
-
-def _published(entry: Any) -> tuple[str, str]:
-    if isinstance(entry, dict):
-        return str(entry.get("host_ip", "")), str(entry.get("target", ""))
-    address, _, target = str(entry).partition("/")[0].rpartition(":")
-    host = address.rpartition(":")[0]
-    return host, target
 
 
 def _every(target: str) -> list[str]:
@@ -131,13 +118,3 @@ def _every(target: str) -> list[str]:
     if not (dash and first.isdigit() and last.isdigit()):
         return [target]
     return [str(port) for port in range(int(first), min(int(last), 65535) + 1)]
-
-
-def mounted(volume: Any) -> tuple[str, str, bool]:
-    """Source, target, and whether it is mounted writable."""
-    if isinstance(volume, str):
-        source, _, rest = _DRIVE.sub(r"\1;", volume).partition(":")  # a colon of Windows is no border
-        target, _, options = rest.partition(":")
-        return source, target or source, "ro" not in options.split(",")
-    source, target = (str(volume.get(key, "")) for key in ("source", "target"))
-    return source, target, volume.get("type") == "bind" and volume.get("read_only") is not True

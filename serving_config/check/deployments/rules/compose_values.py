@@ -5,12 +5,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ...finding import Finding, joined
+from ...finding import Finding, joined, meant
 from ...servers import images
 from ...servers.amounts import DURATION_ADVICE, SIZE_ADVICE, is_duration, size
-from ..yaml_file import Document
-
-Place = tuple[str | int, ...]
+from ..yaml_file import Document, Place, get
+from . import compose_entries
 
 _DURATIONS = (
     *(("healthcheck", key) for key in ("interval", "timeout", "start_period", "start_interval")),
@@ -22,9 +21,6 @@ _SIZES = (
 )
 _CPUS = (("cpus",), *(("deploy", "resources", kind, "cpus") for kind in ("limits", "reservations")))
 _RESTART = re.compile(r"no|always|unless-stopped|on-failure(:\d+)?")
-_PORT = re.compile(
-    r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]*):)?(?:(?P<published>\d+(?:-\d+)?)?:)?(?P<target>\d+(?:-\d+)?)(?:/(?:tcp|udp|sctp))?"
-)
 _TESTS = ("NONE", "CMD", "CMD-SHELL")
 
 
@@ -39,23 +35,22 @@ def findings(document: Document, name: str, service: dict[str, Any]) -> Iterator
         *((keys, lambda value: size(value) is not None or value == -1, SIZE_ADVICE) for keys in _SIZES),
         *((keys, _is_number, "write a number of cores, such as 2 or 0.5") for keys in _CPUS),
     ):
-        value = _along(service, keys)
+        value = get(service, *keys)
         if value is not None and value != "" and not good(value):
             yield document.fault(f"{keys[-1]} is {value!r}", advice, *here, *keys)
     restart = service.get("restart")
     if restart is not None and not _RESTART.fullmatch(str(restart)):
         words = ("no", "always", "on-failure", "unless-stopped")
-        close = difflib.get_close_matches(str(restart), words, n=1)
-        advice = f"did you mean {close[0]}?" if close else f"write {joined(words, 'or')}"
+        advice = meant(restart, words, f"write {joined(words, 'or')}")
         yield document.fault(f"restart is {restart}", advice, *here, "restart")
     for key in ("tmpfs", "volumes"):
         given = service.get(key) or []
         for index, entry in enumerate(given if isinstance(given, list) else [given]):
-            target = _target(entry, key)
+            target = str(entry).partition(":")[0] if key == "tmpfs" else compose_entries.mounted(entry)[1]
             if target and not target.startswith(("/", "$")) and not re.match(r"[A-Za-z]:\\", target):
                 message = f"{target} is no place in the container"
                 yield document.fault(message, "write it from / on", *here, key, index)
-    devices = _along(service, ("deploy", "resources", "reservations", "devices")) or []
+    devices = get(service, "deploy", "resources", "reservations", "devices") or []
     drivers = [
         (*here, "deploy", "resources", "reservations", "devices", at, "driver") for at in range(len(devices))
     ]
@@ -71,41 +66,21 @@ def _is_number(value: object) -> bool:
     return bool(re.fullmatch(r"\d+(\.\d*)?|\.\d+", str(value)))
 
 
-def _along(data: Any, keys: tuple[str, ...]) -> Any:
-    for key in keys:
-        data = data.get(key) if isinstance(data, dict) else None
-    return data
-
-
-def _target(entry: Any, key: str) -> str:
-    if isinstance(entry, dict):
-        return str(entry.get("target") or "")
-    if key == "tmpfs":
-        return str(entry).partition(":")[0]
-    parts = re.sub(r"^([A-Za-z]):(?=\\|/[^:]*:/)", r"\1;", str(entry)).split(":")  # a drive of Windows
-    return parts[1] if len(parts) > 1 else parts[0]
-
-
 def _ports(document: Document, here: Place, service: dict[str, Any]) -> Iterator[Finding]:
     for index, entry in enumerate(service.get("ports") or []):
-        numbers: list[Any]
-        if isinstance(entry, dict):
-            numbers = [entry.get("target"), entry.get("published")]
-        else:
-            match = _PORT.fullmatch(str(entry))
-            if match is None:
-                advice = "write [address:][port of the machine:]port of the container"
-                yield document.fault(f"ports has {str(entry)!r}", advice, *here, "ports", index)
-                continue
-            numbers = [match["published"], match["target"]]
-        for number in "-".join(str(n) for n in numbers if n not in (None, "")).split("-"):
+        port = compose_entries.port(entry)
+        if port is None:
+            advice = "write [address:][port of the machine:]port of the container"
+            yield document.fault(f"ports has {str(entry)!r}", advice, *here, "ports", index)
+            continue
+        for number in f"{port.published}-{port.target}".split("-"):
             if number.isdigit() and not 0 < int(number) <= 65535:
                 advice = "a port is a number from 1 to 65535"
                 yield document.fault(f"ports has {number}", advice, *here, "ports", index)
 
 
 def _health(document: Document, here: Place, service: dict[str, Any]) -> Iterator[Finding]:
-    test = _along(service, ("healthcheck", "test"))
+    test = get(service, "healthcheck", "test")
     if not isinstance(test, list) or not test:
         return
     where = (*here, "healthcheck", "test")

@@ -9,10 +9,7 @@ from typing import Any
 from ...finding import Finding, joined
 from ...servers.amounts import quantity
 from ...servers.described_server import LEAST_MEMORY, MEMORY_ADVICE, DescribedServer
-from ..kubernetes import get
-from ..yaml_file import Document
-
-Place = tuple[str | int, ...]
+from ..yaml_file import Document, Place, get
 
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 _IMAGE = "tensorflow/serving:2.20.0"

@@ -4,11 +4,11 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 from ...finding import Finding, joined
 from ...servers import images
 from ...servers.amounts import DURATION_ADVICE, is_duration
+from ..instructions import Instruction
 
 # https://docs.docker.com/reference/dockerfile/
 _OPTIONS = {
@@ -23,36 +23,10 @@ _NO_LIST = re.compile(r"\[(?!\[?\s)")
 _DURATIONS = ("interval", "timeout", "start-period", "start-interval")
 
 
-class Step(Protocol):
-    """An instruction: its keyword in capitals, the rest of it, and its lines."""
-
-    @property
-    def keyword(self) -> str:
-        """In capitals."""
-
-    @property
-    def rest(self) -> str:
-        """All behind the keyword, on one line."""
-
-    @property
-    def line(self) -> int:
-        """Where it begins."""
-
-    @property
-    def is_list(self) -> bool:
-        """Whether it is of the exec form."""
-
-    def paths(self) -> list[str]:
-        """The words of COPY and ADD."""
-
-    def line_of(self, word: str) -> int:
-        """The line on which a word stands."""
-
-
-def findings(steps: Iterable[Step], path: Path, context: Path) -> Iterator[Finding]:
+def findings(steps: Iterable[Instruction], path: Path, context: Path) -> Iterator[Finding]:
     """What a build in the folder `context` would refuse in instructions that it knows."""
     steps = list(steps)
-    stages = [words[2] for step in steps if step.keyword == "FROM" and len(words := _plain(step)) == 3]
+    stages = [words[2] for step in steps if step.keyword == "FROM" and len(words := step.plain()) == 3]
     for step in steps:
         yield from _options(step, path)
         yield from _stage(step, path, stages)
@@ -65,7 +39,7 @@ def findings(steps: Iterable[Step], path: Path, context: Path) -> Iterator[Findi
             yield Finding(path, step.line, f"{step.keyword} is no list, and is run by a shell", advice)
 
 
-def _options(step: Step, path: Path) -> Iterator[Finding]:
+def _options(step: Instruction, path: Path) -> Iterator[Finding]:
     known = _OPTIONS.get(step.keyword, "").split()
     for word in step.rest.split() if known else []:
         if not word.startswith("--"):
@@ -79,11 +53,7 @@ def _options(step: Step, path: Path) -> Iterator[Finding]:
             yield Finding(path, step.line_of(word), f"--{name} is {value!r}", DURATION_ADVICE)
 
 
-def _plain(step: Step) -> list[str]:
-    return [word for word in step.rest.split() if not word.startswith("--")]
-
-
-def _stage(step: Step, path: Path, stages: list[str]) -> Iterator[Finding]:
+def _stage(step: Instruction, path: Path, stages: list[str]) -> Iterator[Finding]:
     """A stage by a name that it nearly has; another name is that of an image or of a context of the build."""
     for word in step.rest.split() if step.keyword in ("COPY", "ADD") else []:
         name = word.removeprefix("--from=")
@@ -92,8 +62,8 @@ def _stage(step: Step, path: Path, stages: list[str]) -> Iterator[Finding]:
             yield Finding(path, step.line_of(word), f"there is no stage {name}", f"did you mean {close[0]}?")
 
 
-def _base(step: Step, path: Path) -> Iterator[Finding]:
-    words = _plain(step)
+def _base(step: Instruction, path: Path) -> Iterator[Finding]:
+    words = step.plain()
     if len(words) not in (0, 1, 3) or (len(words) == 3 and words[1].lower() != "as"):
         advice = "write FROM IMAGE:TAG, or FROM IMAGE:TAG AS NAME"
         yield Finding(path, step.line, f"FROM {' '.join(words)} has a word too many or too few", advice)
@@ -103,7 +73,7 @@ def _base(step: Step, path: Path) -> Iterator[Finding]:
         yield Finding(path, step.line, *wrong)
 
 
-def _copy(step: Step, path: Path, context: Path) -> Iterator[Finding]:
+def _copy(step: Instruction, path: Path, context: Path) -> Iterator[Finding]:
     words = step.paths()
     sources = [word for word in words if not word.startswith("--")]
     if len(sources) < 2:

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...finding import Finding, joined
-from ..kubernetes import get
-from ..yaml_file import Document
+from ..yaml_file import Document, Place, get
 
 _ALIKE = 0.85
 
@@ -31,7 +30,7 @@ def _is_beside(each: Document, document: Document) -> bool:
     return each.data["kind"] == "Service" and (one == other or None in (one, other))
 
 
-def _backends(document: Document) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def _backends(document: Document) -> Iterator[tuple[Place, Any]]:
     default = get(document.data, "spec", "defaultBackend", "service")
     if default:
         yield ("spec", "defaultBackend", "service"), default
@@ -42,9 +41,7 @@ def _backends(document: Document) -> Iterator[tuple[tuple[str | int, ...], Any]]
                 yield ("spec", "rules", at, "http", "paths", index, "backend", "service"), service
 
 
-def _port(
-    document: Document, where: tuple[str | int, ...], wanted: Any, service: Document
-) -> Iterator[Finding]:
+def _port(document: Document, where: Place, wanted: Any, service: Document) -> Iterator[Finding]:
     ports = [port for port in get(service.data, "spec", "ports") or [] if isinstance(port, dict)]
     for key, of_service in (("number", "port"), ("name", "name")):
         known = [port.get(of_service) for port in ports if port.get(of_service) is not None]

@@ -1,19 +1,15 @@
 """Values of Kubernetes objects that their schemas let pass and the API server refuses."""
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from ...finding import Finding, joined
+from ...finding import Finding, joined, meant
 from ...servers import images
 from ...servers.amounts import QUANTITY_ADVICE, quantity
 from ...servers.described_server import LEAST_MEMORY
-from ..kubernetes import get
-from ..yaml_file import Document
-
-Place = tuple[str | int, ...]
+from ..yaml_file import Document, Place, get
 
 # Where the API server knows a few words only: by the last keys of the path. Source: the API reference of Kubernetes.
 _WORDS = {
@@ -94,16 +90,16 @@ def pod_findings(document: Document, pod: dict[str, Any], at: Place) -> Iterator
             if name in names[:index]:
                 message = f"there are two {what}s of the name {name}"
                 yield document.fault(message, "give each its own", *at, key, index, "name")
-    volumes = {volume.get("name") for volume in pod.get("volumes") or []}
+    templates = get(document.data, "spec", "volumeClaimTemplates") or []  # of a StatefulSet
+    volumes = [volume.get("name") for volume in pod.get("volumes") or []]
+    volumes += [get(template, "metadata", "name") for template in templates]
     for key in ("containers", "initContainers"):
         for index, container in enumerate(pod.get(key) or []):
-            yield from _container(
-                document, container, (*at, key, index), volumes if key != "containers" else None
-            )
+            yield from _container(document, container, (*at, key, index), volumes)
 
 
 def _container(
-    document: Document, container: dict[str, Any], at: Place, volumes: set[Any] | None
+    document: Document, container: dict[str, Any], at: Place, volumes: list[Any]
 ) -> Iterator[Finding]:
     wrong = images.fault(str(container.get("image") or ""))
     if wrong:
@@ -129,11 +125,9 @@ def _container(
                 message, "give each its own mountPath", *at, "volumeMounts", index, "mountPath"
             )
         paths.add(path)
-        if volumes is not None and mount.get("name") not in volumes:
+        if mount.get("name") not in volumes:
             message = f"volumeMounts names the volume {mount.get('name')}, which is not there"
-            yield document.fault(
-                message, f"volumes has {joined(map(str, volumes))}", *at, "volumeMounts", index
-            )
+            yield document.fault(message, f"volumes has {joined(volumes)}", *at, "volumeMounts", index)
     yield from _resources(document, container.get("resources") or {}, (*at, "resources"))
     security = container.get("securityContext") or {}
     if security.get("privileged") and security.get("allowPrivilegeEscalation") is False:
@@ -166,10 +160,7 @@ def _resources(document: Document, resources: dict[str, Any], at: Place) -> Iter
 def _resource(document: Document, name: str, amount: Any, at: Place) -> Iterator[Finding]:
     number = quantity(amount)
     if "/" not in name and name not in _RESOURCES and not name.startswith("hugepages-"):
-        close = difflib.get_close_matches(name, _RESOURCES, n=1)
-        advice = (
-            f"did you mean {close[0]}?" if close else f"they are {joined(_RESOURCES, 'or')}, or have a domain"
-        )
+        advice = meant(name, _RESOURCES, f"they are {joined(_RESOURCES, 'or')}, or have a domain")
         yield document.fault(f"there is no resource {name}", advice, *at)
     elif number is None:
         if not _is_placeholder(str(amount)):
@@ -236,8 +227,7 @@ def _word(document: Document, value: Any, at: Place) -> Iterator[Finding]:
 
 
 def _one_of(word: str, words: str) -> str:
-    close = difflib.get_close_matches(word, words.split(), n=1)
-    return f"did you mean {close[0]}?" if close else f"write {joined(words.split(), 'or')}"
+    return meant(word, words.split(), f"write {joined(words.split(), 'or')}")
 
 
 def _is_placeholder(text: str) -> bool:

@@ -1,15 +1,14 @@
 """What a kustomization says of objects that are not among its resources, where all of these are at hand."""
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...finding import Finding, joined, shorten
-from ..kubernetes import get, pod_keys
+from ...finding import Finding, joined, meant, shorten
+from ..kubernetes import pod_keys
 from ..kustomization import Kustomization
-from ..yaml_file import Document
+from ..yaml_file import Document, get
 
 _OTHER_NAMES = ("namePrefix", "nameSuffix", "components", "helmCharts", "generators", "transformers")
 """With these the objects are not what the files say."""
@@ -72,7 +71,7 @@ def _images(document: Document, mine: list[Document], renamed: list[str]) -> Ite
         name = entry.get("name")
         if images and name not in [*images, *renamed]:
             message = f"no container has the image {name}"
-            yield document.fault(message, _advice(str(name), images), "images", at, "name")
+            yield document.fault(message, meant(name, images), "images", at, "name")
 
 
 def _replicas(document: Document, mine: list[Document]) -> Iterator[Finding]:
@@ -80,7 +79,7 @@ def _replicas(document: Document, mine: list[Document]) -> Iterator[Finding]:
     for at, entry in enumerate(document.data.get("replicas") or []):
         if entry.get("name") not in names:
             message = f"nothing of the name {entry.get('name')} has replicas"
-            yield document.fault(message, _advice(str(entry.get("name")), names), "replicas", at, "name")
+            yield document.fault(message, meant(entry.get("name"), names), "replicas", at, "name")
 
 
 def _targets(document: Document, mine: list[Document]) -> Iterator[Finding]:
@@ -134,12 +133,6 @@ def _has_pods(each: Document) -> bool:
 
 def _name(each: Document) -> str:
     return str(get(each.data, "metadata", "name"))
-
-
-def _advice(name: str, known: Iterable[str]) -> str:
-    known = list(dict.fromkeys(known))
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"there is {joined(known)}"
 
 
 def _title(each: Document) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 
 from ...finding import Finding
 from ...servers.described_server import DescribedServer
-from ..kubernetes import Surroundings, get, pod_keys
-from ..yaml_file import Document
+from ..kubernetes import Surroundings, pod_keys
+from ..yaml_file import Document, Place, get
 
 _METRICS = "prometheus.io"
 
@@ -50,7 +50,7 @@ def _spread(document: Document, pod: dict[str, Any], labels: dict[str, str]) -> 
     for index, constraint in enumerate(pod.get("topologySpreadConstraints") or []):
         wanted = get(constraint, "labelSelector", "matchLabels") or {}
         if not wanted.items() <= labels.items():
-            where: tuple[str | int, ...] = (
+            where: Place = (
                 *pod_keys(document),
                 "topologySpreadConstraints",
                 index,

@@ -1,11 +1,11 @@
 """Where a file departs from its JSON schema, in words that say what to write, on the line of the field itself."""
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
-from .finding import Finding, joined
+from ..finding import Finding, joined, meant
+from .yaml_file import Document
 
 _WORDS = {
     "string": "text, in quotes where it looks like a number or a truth value",
@@ -15,13 +15,6 @@ _WORDS = {
     "object": "a mapping, name: value",
     "boolean": "true or false",
 }
-
-
-class Document(Protocol):
-    """A file that knows its lines."""
-
-    def fault(self, message: str, advice: str, *keys: str | int) -> Finding:
-        """A finding on the line of the value along a path of keys."""
 
 
 def findings(
@@ -39,8 +32,7 @@ def findings(
     schema = error.schema if isinstance(error.schema, dict) else {}
     unknown = _unknown(error, schema)
     for name in unknown:
-        close = difflib.get_close_matches(str(name), [*schema.get("properties", {}), *known], n=1)
-        advice = f"did you mean {close[0]}?" if close else see
+        advice = meant(name, [*schema.get("properties", {}), *known], see)
         yield document.fault(f"{where} has no field {name}", advice, *path, name)
     if unknown:
         return
@@ -50,9 +42,8 @@ def findings(
         message = f"{where} is {repr(error.instance)[:60]}"
         advice = f"give it {joined((_WORDS[kind] for kind in kinds if kind in _WORDS), 'or')}"
     elif error.validator == "enum":
-        close = difflib.get_close_matches(str(error.instance), map(str, error.validator_value), n=1)
         message = f"{where} is {repr(error.instance)[:60]}"
-        advice = f"did you mean {close[0]}?" if close else f"write {joined(error.validator_value, 'or')}"
+        advice = meant(error.instance, error.validator_value, f"write {joined(error.validator_value, 'or')}")
     elif error.validator == "pattern" and schema.get("examples"):
         message, advice = (
             f"{where} is {error.instance!r}",
