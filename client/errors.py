@@ -15,18 +15,6 @@ from __future__ import annotations
 
 import grpc
 
-__all__ = [
-    "DeadlineExceeded",
-    "InvalidInput",
-    "MessageTooLarge",
-    "ModelNotFound",
-    "Overloaded",
-    "ServerError",
-    "ServingError",
-    "SignatureNotFound",
-    "Unavailable",
-]
-
 
 class ServingError(Exception):
     """Base of every error of this package.

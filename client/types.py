@@ -20,15 +20,6 @@ from .limits import brief, is_number
 if TYPE_CHECKING:
     import PIL.Image
 
-__all__ = [
-    "Analysis",
-    "Area",
-    "Classification",
-    "Prediction",
-    "Segmentation",
-    "StreamItem",
-]
-
 A = TypeVar("A")
 
 _SHOWN = 3  # classes in a repr

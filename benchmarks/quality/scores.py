@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from slimserve.cli.verbs.evaluate.scores import Pixels, boundary_f_score, confusion, mean_iou, pixel_accuracy
+from slimserve.cli.verbs.evaluate.scores import (
+    Counts,
+    Pixels,
+    boundary_f_score,
+    confusion,
+    mean_iou,
+    pixel_accuracy,
+)
 
 LabelMap = NDArray[np.uint8]
 
@@ -29,23 +36,24 @@ class Scores:
     """Pixels are counted together, boundaries by scene."""
 
     def __init__(self, classes: int) -> None:
-        self._matrix = np.zeros((classes, classes), np.int64)
+        self._classes = classes
+        self._confused: list[Counts] = []
         self._boundaries: list[float] = []
 
     def add(self, truth: LabelMap, found: LabelMap) -> None:
         """Count a scene, label maps [H,W]."""
-        self._matrix += confusion(truth, found, len(self._matrix))
+        self._confused.append(confusion(truth, found, np.ones(truth.shape, np.bool_)))
         self._boundaries.append(boundary_f_score(truth, found))
 
     @property
     def pixel_accuracy(self) -> float:
         """Of all pixels."""
-        return float(pixel_accuracy(Pixels.of(self._matrix)))
+        return float(pixel_accuracy(Pixels.of(np.concatenate(self._confused), range(self._classes))))
 
     @property
     def mean_iou(self) -> float:
         """Mean over the classes of all pixels' intersection over union."""
-        return float(mean_iou(Pixels.of(self._matrix)))
+        return float(mean_iou(Pixels.of(np.concatenate(self._confused), range(self._classes))))
 
     @property
     def boundary_f_score(self) -> float:

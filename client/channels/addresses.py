@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
+import socket
 from collections.abc import Iterable, Sequence
 
 from ..errors import InvalidInput
@@ -73,6 +74,16 @@ def host_and_port(target: str) -> tuple[str, str] | None:
     """Take `dns:///host:port` apart; None for any other gRPC name, one that names its DNS server included."""
     match = re.fullmatch(r"dns:(?:///)?(?P<host>[^/:]+|\[[^\]]+\]):(?P<port>\d+)", target)
     return (match["host"].strip("[]"), match["port"]) if match else None
+
+
+def look_up(host: str, port: str) -> list[str]:
+    """Give a gRPC name for each address of a host, which may take long; none where it is not known."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # UnicodeError: a part of the name is empty, or too long
+        return []
+    addresses = dict.fromkeys(str(entry[0]) for *_, entry in found)
+    return [f"ipv6:[{each}]:{port}" if ":" in each else f"ipv4:{each}:{port}" for each in addresses]
 
 
 def is_name(host: str) -> bool:

@@ -18,7 +18,7 @@ from ..streams.ahead import Ahead
 from ..streams.stop import Stop
 from ..streams.threads import before_ctrl_c, each
 from .connections.connection import Channel, Connection
-from .connections.forks import begin_anew_after_fork
+from .connections.forks import begin_anew_after_fork, in_background
 from .replicas.replica import Replica, State
 from .replicas.service import Replicas
 from .steps import HEALTH, NOT_SERVING, Abandon, Ask, Attempt, Cancelled, Flow, Pause, Step, Together
@@ -162,7 +162,8 @@ class Blocking:
                 wait_for_ready=step.patient,
             )
             try:
-                return before_ctrl_c(ask)  # gRPC starts a thread that brings the answers of such calls
+                # gRPC starts a thread that brings the answers of such calls.
+                return before_ctrl_c(functools.partial(in_background, ask))
             except ValueError as error:  # as above
                 if self._closed.is_set():
                     words = "the call was cancelled: the client was closed"

@@ -44,36 +44,18 @@ class Reply(NamedTuple):
     replica: Replica
 
 
-class Caller:
-    """Calls one servable of a set of replicas."""
+class Caller(NamedTuple):
+    """Calls one servable of a set of replicas; its requests bring `own` metadata beside the client's."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        replicas: Replicas,
-        servable: Servable,
-        connect_timeout: float,
-        metadata: Metadata = (),
-    ) -> None:
-        self.connection = connection
-        self.replicas = replicas
-        self.servable = servable
-        self.connect_timeout = connect_timeout
-        self._metadata = metadata
-
-    def with_metadata(self, metadata: Metadata) -> Caller:
-        """Give a caller that sends this metadata too."""
-        return Caller(
-            self.connection,
-            self.replicas,
-            self.servable,
-            self.connect_timeout,
-            (*self._metadata, *metadata),
-        )
+    connection: Connection
+    replicas: Replicas
+    servable: Servable
+    connect_timeout: float
+    own: Metadata = ()
 
     def metadata(self) -> Metadata:
         """Give what is sent with a request now: the token is asked for each time."""
-        return (*self.connection.metadata(), *self._metadata)
+        return (*self.connection.metadata(), *self.own)
 
     def call(
         self, method: str, request: bytes, deadline: float, signature: str = "", version: int = 0

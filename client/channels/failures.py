@@ -164,6 +164,11 @@ def _classify(
         return DeadlineExceeded, f"no answer from {address} in time: {words}"
     if code is _Code.UNAVAILABLE:
         return Unavailable, f"no answer from {address}: {failure.cause or words}"
+    if code is _Code.RESOURCE_EXHAUSTED and "metadata size exceeds" in details:
+        return (
+            MessageTooLarge,
+            f"token= and metadata= (--token-file) are over the limit of {address}: {words}",
+        )
     if code is _Code.RESOURCE_EXHAUSTED and re.search(r"larger than max|message.*too large", details):
         return MessageTooLarge, f"the message is over a size limit: {words}"
     if code is _Code.RESOURCE_EXHAUSTED:  # TensorFlow Serving says no more when it has too many calls

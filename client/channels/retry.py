@@ -56,12 +56,7 @@ class Retry:
                 "Retry(on=) holds gRPC statuses, such as grpc.StatusCode.UNAVAILABLE, in a set or list"
             )
         # Python's own numbers: gRPC's service config is JSON, which takes no others.
-        for name, number in (
-            ("attempts", attempts),
-            ("backoff", float(self.backoff)),
-            ("budget", float(self.budget)),
-        ):
-            object.__setattr__(self, name, number)
+        vars(self).update(attempts=attempts, backoff=float(self.backoff), budget=float(self.budget))
 
     def pauses(self) -> Iterator[float]:
         """Give the seconds of one pause after the other, without end."""
@@ -86,8 +81,9 @@ class Budget:
         """Note a call that is about to be sent for the first time."""
         with self._lock:
             now = time.monotonic()
-            if now - self._since >= _MINUTE:
-                self._calls_before, self._repeated_before = self._calls, self._repeated
+            if (age := now - self._since) >= _MINUTE:
+                is_last = age < 2 * _MINUTE  # else there was none for a minute
+                self._calls_before, self._repeated_before = self._calls * is_last, self._repeated * is_last
                 self._calls = self._repeated = 0
                 self._since = now
             self._calls += 1

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -55,7 +56,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str
 
     listed = [list(row) for row in rows]
     table = Table(
-        title=title and Text(title),
+        title=title and Text(_printable(title)),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE,
@@ -65,8 +66,18 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str
         numbers = all(row[index].strip("<% ").replace(".", "").isdigit() for row in listed)
         table.add_column(column, justify="right" if numbers and listed else "left")
     for row in listed:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(_printable(cell)) for cell in row))
     Console().print(table)
+
+
+def show_line(text: str) -> None:
+    """Print a line at once: a reader behind a pipe sees it."""
+    print(_printable(text), flush=True)
+
+
+def _printable(text: str) -> str:
+    """Write control characters, which a file's or a class's name may hold, as escapes: a terminal obeys them."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda match: repr(match[0])[1:-1], text)
 
 
 class Bars:
@@ -122,4 +133,4 @@ def progress(*, as_json: bool) -> Iterator[Bars]:
 def show_notes(*notes: str) -> None:
     """Write what the caller should know beside the results, a line each, to stderr; empty ones are none."""
     for note in filter(None, notes):
-        print(note, file=sys.stderr)
+        print(_printable(note), file=sys.stderr)

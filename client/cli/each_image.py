@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import Client, DeadlineExceeded, InvalidInput, MessageTooLarge, ServerError
+from ..images import kinds
 from ..streams.ahead import Ahead
 from ..streams.threads import each
 from . import display
@@ -31,10 +33,19 @@ def positive(text: str) -> int:
 
 def add_image_arguments(parser: argparse.ArgumentParser, concurrency: int) -> None:
     """Add the images, and how many are sent at a time."""
-    parser.add_argument(
-        "images", nargs="+", type=Path, metavar="IMG", help="an image file, or a folder of them"
-    )
+    text = "an image file, or a folder of them"
+    parser.add_argument("images", nargs="+", type=_path, metavar="IMG", help=text)
     add_concurrency(parser, concurrency)
+
+
+def _path(text: str) -> Path:
+    """Parse a path; what a text is that can be none is said."""
+    if not text:  # which Path() takes for the current folder
+        raise argparse.ArgumentTypeError("the name of an image is empty: is a variable of the shell not set?")
+    words, _, _ = kinds.name_text(text).partition(":")
+    if words and not os.path.exists(text):
+        raise argparse.ArgumentTypeError(f"{kinds.shown(text)} {words}: name a file, or a folder of them")
+    return Path(text)
 
 
 def add_concurrency(parser: argparse.ArgumentParser, default: int) -> None:
@@ -53,8 +64,6 @@ def answer_each(
     at_once: int,
 ) -> list[Row]:
     """Do the work for each image and show the outcome in order. Returns the rows of `attempt_each`."""
-    if not options.json:
-        display.require_rich()
     rows = []
     attempts = attempt_each(client, images, work, at_once, debug=options.debug)
     for row in bars.over(attempts, len(images), options.command):
@@ -86,7 +95,7 @@ def attempt_each(
     for row in in_order(attempt, len(images), at_once, client):
         if "error" in row:
             failed += 1
-            print(f"error: {_name_error(row)}", file=sys.stderr)
+            display.show_notes(f"error: {_name_error(row)}")
         yield row
     if failed and len(images) > 1:
         print(f"error: {failed} of {len(images)} images have no answer", file=sys.stderr)

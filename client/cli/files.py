@@ -29,20 +29,21 @@ def find_images(
     """List the files named, and the images in the folders named, in order; none of the results in the folder `out`.
 
     In a folder an image is what its first bytes, or its name, says to be one. `left_out` counts the others, by why.
+    Links to folders are followed, each folder once.
 
     Raises InvalidInput for a path that is not there, and for a folder that cannot be read or holds none.
     """
     found: list[Path] = []
     for path in arguments:
-        if path.is_dir():
+        if os.path.isdir(path):
             inside = sorted(_walk(path, out and out.resolve(), Counter() if left_out is None else left_out))
             if not inside:
                 raise InvalidInput(f"the folder {path} holds no images: no JPEG, PNG, GIF, BMP or WebP")
             found += inside
-        elif path.exists():
+        elif os.path.exists(path):
             found.append(path)
         else:
-            raise InvalidInput(f"there is no file or folder {path}")
+            raise InvalidInput(f"there is no file or folder {kinds.shown(str(path))}")
     return found
 
 
@@ -56,10 +57,14 @@ def describe_left_out(left_out: Counter[str]) -> str:
 
 def _walk(folder: Path, out: Path | None, left_out: Counter[str]) -> list[Path]:
     found, reasons = [], {}
-    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        if out is not None:
-            folders[:] = [name for name in folders if Path(parent, name).resolve() != out]
+    passed = {out, folder.resolve(), *folder.resolve().parents}
+    for parent, folders, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
+        inside = [name for name in sorted(folders) if not name.startswith(".")]
+        folders.clear()
+        for name, resolved in ((name, Path(parent, name).resolve()) for name in inside):
+            if resolved not in passed:
+                passed.add(resolved)
+                folders.append(name)
         for path in (Path(parent, name) for name in names if not name.startswith(".")):
             reason = _why_no_image(path)
             if reason:
@@ -109,12 +114,18 @@ def name_results(images: Sequence[Path], out: Path, kinds: Sequence[str]) -> lis
 
     Images of one name from different folders are numbered. Raises InvalidInput where a result would replace an image.
     """
-    taken: dict[str, int] = {}
+    own = {image.name.casefold() for image in images}
+    taken: set[str] = set()
     results = []
     for image in images:
-        taken[image.name] = taken.get(image.name, 0) + 1
-        number = f"-{taken[image.name]}" if taken[image.name] > 1 else ""
-        results.append({kind: out / f"{image.name}{number}.{kind}.png" for kind in kinds})
+        name, number = image.name, 1
+        while name.casefold() in taken or (
+            number > 1 and name.casefold() in own
+        ):  # some file systems know no case
+            number += 1
+            name = f"{image.name}-{number}"
+        taken.add(name.casefold())
+        results.append({kind: out / f"{name}.{kind}.png" for kind in kinds})
     read = {image.resolve() for image in images}
     for paths in results:
         for path in paths.values():
@@ -136,6 +147,16 @@ def check_report(report: Path, others: Iterable[Path]) -> None:
         )
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder for results, where it is not there. Raises InvalidInput where something else has its name."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InvalidInput(
+            f"{error.filename} is a file, not a folder: name another one for the results"
+        ) from error
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give the path of a draft to write, which takes the place of `path` when the block ends without an error."""
@@ -151,11 +172,15 @@ def replacing(path: Path) -> Iterator[Path]:
 def save(image: PIL.Image.Image, path: Path) -> None:
     """Write a PNG so that there is a whole file of that name, or none.
 
-    Raises InvalidInput for a name that the file system finds too long.
+    Raises InvalidInput for a name that the file system finds too long, or that a folder has.
     """
     try:
         with replacing(path) as draft, open(draft, "wb") as file:
             image.save(file, "PNG")
+    except IsADirectoryError as error:
+        raise InvalidInput(
+            f"its result {path} has the name of a folder: choose another folder for -o"
+        ) from error
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise

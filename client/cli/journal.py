@@ -22,7 +22,8 @@ class Journal:
     """A journal in the file `path`; `settings` are what, beside the image, decides an answer.
 
     `check` gives an answer that was read from the file, its parts as what they have to be, or raises TypeError,
-    ValueError or KeyError. `afresh` forgets what the file holds. Threads may share it. Use it as a context manager.
+    ValueError or KeyError. `afresh` forgets what the file holds. Threads may share it. Use it as a context manager:
+    the KeyboardInterrupt that ends the block says how to go on.
     """
 
     def __init__(
@@ -69,19 +70,18 @@ class Journal:
             self._file.flush()
             self._added += 1
 
-    def stopped(self) -> str:
-        """Say how a run that Ctrl-C has ended is gone on with."""
-        command = "the same command without --overwrite" if self._is_afresh else "the same command"
-        return f"stopped: {self._added} images were done; {command} goes on from there"
-
     def __enter__(self) -> Journal:
         with replacing(self._path) as draft, open(draft, "w", encoding="ascii") as file:
             file.writelines(json.dumps(entry) + "\n" for entry in self._entries.values())
         self._file = open(self._path, "a", encoding="ascii")
         return self
 
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(self, kind: object, *raised: object) -> None:
         self._file.close()
+        if kind is KeyboardInterrupt:
+            command = "the same command without --overwrite" if self._is_afresh else "the same command"
+            words = f"stopped: {self._added} images were done; {command} goes on from there"
+            raise KeyboardInterrupt(words) from None
 
 
 def observe(image: Path) -> State:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import ServingError, Unavailable
+from . import display
 from .connection import connect
 from .verbs import bench, classify, segment, server
 from .verbs.evaluate import command as evaluate
@@ -35,10 +36,15 @@ exit codes: 0 all answered, 1 an error, 2 wrong usage, 130 Ctrl-C"""
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m client") -> int:
     """Run one command; return the exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who called, as by `>&-`
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - to the end of the process
     options = _parsed(argv, prog)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be text
     try:
+        if not options.json:
+            display.require_rich()
         with connect(options) as client:
             return int(options.run(client, options))
     except KeyboardInterrupt as stop:

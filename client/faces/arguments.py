@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 
 _TASKS = ("classify", "segment", "analyze")
 _PER_REPLICA = 2  # requests at a time: one is on its way while another is computed
-
-
-def _make(kind: type[BaseClient], arguments: dict[str, Any]) -> BaseClient:
-    return kind(**arguments)
 
 
 class BaseClient(ABC):
@@ -87,9 +84,8 @@ class BaseClient(ABC):
         interceptors: Sequence[Any] = (),
         proxy: str | bool | None = None,
     ) -> None:
-        arguments = {
-            name: value for name, value in locals().items() if name != "self"
-        }  # the first thing done
+        self._arguments = {**locals()}  # the first thing done
+        del self._arguments["self"]
         check_text("the model", model)
         if not model:
             raise InvalidInput("the model has no name")
@@ -108,7 +104,7 @@ class BaseClient(ABC):
             raise InvalidInput(f"retry= is a Retry, such as Retry(attempts=3), not {brief(retry)}")
         if isinstance(interceptors, (str, bytes)) or not isinstance(interceptors, Iterable):
             raise InvalidInput(f"interceptors= is a list of gRPC's interceptors, not {brief(interceptors)}")
-        interceptors = tuple(interceptors)
+        interceptors = self._arguments["interceptors"] = tuple(interceptors)
         connection = make_connection(server, tls, token, compression, retry, metadata, proxy)
         self._connection = connection
         self._replicas = Replicas(connection.following, retry)
@@ -116,12 +112,6 @@ class BaseClient(ABC):
         caller = Caller(connection, self._replicas, servable, check_timeout(connect_timeout))
         self._model = Model(caller, timeout)
         self._open(interceptors)
-        self._arguments = {
-            "server": server, "model": model, "version": version, "version_label": version_label,
-            "timeout": timeout, "connect_timeout": connect_timeout, "tls": tls, "token": token,
-            "compression": compression, "retry": retry, "metadata": metadata, "interceptors": interceptors,
-            "proxy": proxy,
-        }  # fmt: skip
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments: a worker makes a client of its own from them."""
@@ -136,7 +126,7 @@ class BaseClient(ABC):
             raise TypeError(
                 "a client with gRPC's credentials cannot be pickled: give tls= as files, or a TLS"
             )
-        return _make, (type(self), given)
+        return functools.partial(type(self), **given), ()
 
     @abstractmethod
     def _open(self, interceptors: Sequence[Any]) -> None:

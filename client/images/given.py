@@ -126,6 +126,8 @@ def list_images(images: Any) -> tuple[Iterable[tuple[str, Any]], bool]:
     is_one = isinstance(images, _BYTES) or hasattr(images, "read") or _is_pillow(images)
     if is_one or isinstance(images, Mapping) or not isinstance(images, Iterable):
         return [("the image", images)], True
+    if isinstance(getattr(images, "content", None), bytes):
+        raise InvalidInput(f"the image is a {type(images).__name__}: pass the bytes in it, its content")
     if isinstance(images, Set):  # answers could not be told apart
         raise InvalidInput("the images are a set, which has no order: pass a list")
     named = ((name_in_list(index, image), image) for index, image in enumerate(images))
@@ -159,6 +161,8 @@ def prepare(name: str, image: Any) -> PreparedImage:
         image = _read(name, image)
     elif hasattr(image, "read"):
         image = _read_open(name, image)
+    elif hasattr(image, "read_bytes"):  # a path inside an archive, as importlib.resources gives it
+        image = _read_inside(name, image)
     image = _as_array(image)
     if isinstance(image, np.ndarray) and _is_encoded(image):
         image = image.tobytes()
@@ -263,6 +267,13 @@ def _read_open(name: str, file: Any) -> bytes:
             f"{name} was read up to byte {begun} before, and no image begins there: call its seek(0)"
         )
     return whole
+
+
+def _read_inside(name: str, path: Any) -> bytes:
+    try:
+        return _whole(name, path.read_bytes())
+    except Exception as error:  # of any kind of archive
+        raise InvalidInput(f"{name} cannot be read: {error}") from error
 
 
 def _prepare_encoded(name: str, data: bytes) -> PreparedImage:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 
-_READ = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8|BM|RIFF.{4}WEBP", re.DOTALL)
+_READ = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF.{4}WEBP"
+    rb"|BM(?:.{12}[^\0]\0\0\0|.{0,15}\Z)",  # with its header's size, unlike a text that begins so
+    re.DOTALL,
+)
 _CONVERT = ": save it as a PNG or JPEG, or open it with Pillow and pass that image"
 # Compiled when one is first matched, not whenever the package is imported.
 _OTHERS = (

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST_PIXELS = 1 << 28
 """Of an encoded image: 1 GiB once it is decoded, for Pillow holds four bytes a pixel."""
 
+_OTHERWISE = "; where other programs open it, pass its pixels, or save it as a PNG"
+
 
 def is_there() -> bool:
     """Tell whether Pillow is installed."""
@@ -49,7 +51,7 @@ def decode(data: bytes, name: str, factor: int = 1) -> PIL.Image.Image:
         if factor > 1 and image.size == (width, height):
             image = to_rgb(image, name).reduce(factor)
     except Exception as error:  # damaged bytes lead Pillow's decoders to errors of any kind
-        raise InvalidInput(f"{name} cannot be decoded: {error}") from error
+        raise InvalidInput(f"{name} cannot be decoded: {error}{_OTHERWISE}") from error
     return image
 
 
@@ -104,7 +106,7 @@ def _open(data: bytes, name: str) -> PIL.Image.Image:
     try:
         image = _read_header(data)
     except Exception as error:  # as in decode()
-        raise InvalidInput(f"{name} cannot be decoded: {error}") from error
+        raise InvalidInput(f"{name} cannot be decoded: {error}{_OTHERWISE}") from error
     if image.width * image.height > MOST_PIXELS:
         raise InvalidInput(
             f"{name} has {image.width}x{image.height} pixels and is not decoded, for it may have "

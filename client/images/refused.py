@@ -14,9 +14,9 @@ from .given import PreparedImage
 _log = logging.getLogger("slimserve")
 # What an export takes at most unless it is told otherwise. A larger photo is shrunk before it is sent.
 _USUAL_LIMIT = 2048 * 2048
-# Pixels of a shrunk image's shorter side: twice what the server resizes it to at most (slim's Inception, 299 / 0.875),
-# so that what is left has all the detail that the crop has.
-_LEAST_SIDE = 684
+# Pixels of a shrunk image's shorter side: what the server resizes it to at most (slim's Inception, 299 / 0.875), and
+# twice that, so that what is left has all the detail that the crop has.
+_LEAST_SIDE, _WANTED_SIDE = 342, 684
 _LARGEST_FACTOR = 8  # the JPEG decoder's
 _SMALL_FILE = 200_000  # bytes of a file that is not opened to look for its size: no large photo is so small
 
@@ -39,20 +39,26 @@ def decoded(image: PreparedImage, refusal: str) -> PreparedImage | None:
     return image._replace(encoded=None, pixels=pixels)
 
 
-def shrunk(image: PreparedImage, limit: int = _USUAL_LIMIT) -> PreparedImage:
-    """Give an image of more than `limit` pixels by a whole number smaller, for a model that classifies a crop of it.
+def shrunk(image: PreparedImage, limit: int | None = None) -> PreparedImage:
+    """Give an image of too many pixels by a whole number smaller, for a model that classifies a crop of it.
 
-    A JPEG is decoded at that size (Pillow's draft mode), others are averaged. An image that would lose detail of its
-    crop, or that is within the limit, stays as it is; so does one that only Pillow could read where it is missing.
+    A JPEG is decoded at that size (Pillow's draft mode), others are averaged. An image stays as it is if it is within
+    the limit, if it would become smaller than what is classified, and if only Pillow could read it and is missing.
+
+    Args:
+        image: what was given.
+        limit: the most pixels that the model takes, by its own words. None before it was asked: the usual limit, and
+            a small file is not opened to look for its size.
     """
-    if image.original_size or _is_small(image, limit) or not _pillow.is_there():
+    small = limit is None and image.encoded is not None and len(image.encoded) < _SMALL_FILE
+    if small or image.original_size:
         return image
     try:
         height, width = image.size()
-    except ValueError:  # damaged: the server says so
+    except ValueError:  # Pillow is missing, or the image is damaged, which the server says
         return image
-    factor = _factor(height, width, limit)
-    if factor == 1:
+    factor = _factor(height, width, _USUAL_LIMIT if limit is None else limit)
+    if factor == 1 or not _pillow.is_there():
         return image
     if image.encoded is None:
         smaller = image.to_pillow().reduce(factor)
@@ -66,22 +72,18 @@ def shrunk(image: PreparedImage, limit: int = _USUAL_LIMIT) -> PreparedImage:
     return image._replace(encoded=None, pixels=pixels, original_size=(height, width))
 
 
-def _is_small(image: PreparedImage, limit: int) -> bool:
-    """Tell, without Pillow, whether an image is within the limit."""
-    if image.encoded is not None:
-        return len(image.encoded) < _SMALL_FILE and limit >= _USUAL_LIMIT
-    height, width = image.size()
-    return height * width <= limit
-
-
 def _factor(height: int, width: int, limit: int) -> int:
-    """The largest power of two that leaves the crop its detail, where the image is over the limit; else 1."""
+    """The largest power of two that leaves the crop its detail, where the image is over the limit; else 1.
+
+    Of an image so long that none does, such as a panorama, the smallest that keeps it within the limit.
+    """
     if height * width <= limit:
         return 1
-    factors = [2**power for power in range(int(math.log2(_LARGEST_FACTOR)) + 1)]
-    fitting = [
-        factor
-        for factor in factors
-        if min(height, width) // factor >= _LEAST_SIDE and -(-height // factor) * -(-width // factor) <= limit
-    ]
-    return max(fitting, default=1)
+    sides = {
+        min(height, width) // factor: factor
+        for factor in (2**power for power in range(int(math.log2(_LARGEST_FACTOR)) + 1))
+        if -(-height // factor) * -(-width // factor) <= limit
+    }
+    wanted = [factor for side, factor in sides.items() if side >= _WANTED_SIDE]
+    least = [factor for side, factor in sides.items() if side >= _LEAST_SIDE]
+    return max(wanted) if wanted else min(least, default=1)

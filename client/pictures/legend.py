@@ -1,9 +1,15 @@
-"""The legend of an overlay: a swatch, a name and a percentage for each class. Uses Pillow."""
+"""The legend of an overlay: a swatch, a name and a percentage for each class. Uses Pillow.
+
+Pillow's own font has the letters of English. Names with others are drawn in a font of the system that has them all.
+Where there is none, a letter loses its accents, and a name that is still not drawn becomes the number of its class.
+"""
 
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import PIL.Image
 from PIL import ImageDraw, ImageFont
@@ -14,6 +20,20 @@ from .shares import Share, rows_of
 _INK, _FAINT = (32, 33, 36), (108, 112, 118)
 _SMALLEST_TEXT, _LARGEST_TEXT = 13, 64  # pixels
 _LONGEST_NAME = 16  # in units of the text size
+# Of Debian and most Linux, Windows and macOS; those behind have the letters of China, Japan and Korea too.
+_FONTS = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "LiberationSans-Regular.ttf",
+    "arial.ttf",
+    "Arial Unicode.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "wqy-microhei.ttc",
+    "msgothic.ttc",
+    "msyh.ttc",
+    "malgun.ttf",
+)
+_Font: TypeAlias = "ImageFont.FreeTypeFont | ImageFont.ImageFont"
 
 
 class Legend:
@@ -21,8 +41,9 @@ class Legend:
 
     def __init__(self, shares: Sequence[Share], text_size: float, width: int | None) -> None:
         self._size = max(_SMALLEST_TEXT, min(_LARGEST_TEXT, round(text_size)))
-        self._font = ImageFont.load_default(self._size)
-        self._rows = [row._replace(name=self._shorten(row.name)) for row in rows_of(shares)]
+        rows = rows_of(shares)
+        self._font = _font_for("".join(row.name for row in rows), self._size)
+        self._rows = [row._replace(name=self._shorten(self._drawable(row.name, row.id))) for row in rows]
         self._margin = round(self._size * 0.9)
         self._name_width = math.ceil(max(self._font.getlength(row.name) for row in self._rows))
         self._share_width = math.ceil(max(self._font.getlength(row.share) for row in self._rows))
@@ -50,6 +71,14 @@ class Legend:
             draw.text((x + self._size * 2, middle), name, _INK, self._font, anchor="lm")
             draw.text((x + self._column, middle), share, _FAINT, self._font, anchor="rm")
 
+    def _drawable(self, name: str, id: int | None) -> str:
+        if _has_all(self._font, name):
+            return name
+        plain = "".join(
+            each for each in unicodedata.normalize("NFKD", name) if not unicodedata.combining(each)
+        )
+        return plain if _has_all(self._font, plain) else f"class {id}"
+
     def _shorten(self, name: str) -> str:
         if self._font.getlength(name) <= _LONGEST_NAME * self._size:
             return name
@@ -57,3 +86,24 @@ class Legend:
         while name and self._font.getlength(name + "…") > _LONGEST_NAME * self._size:
             name = name[:-1]
         return name.rstrip(" ,") + "…"
+
+
+def _font_for(text: str, size: int) -> _Font:
+    """Pillow's own font, or the first of the system that has all letters of the text where that lacks some."""
+    own = ImageFont.load_default(size)
+    if _has_all(own, text):
+        return own
+    for name in _FONTS:
+        try:
+            font = ImageFont.truetype(name, size)
+        except OSError:
+            continue
+        if _has_all(font, text):
+            return font
+    return own
+
+
+def _has_all(font: _Font, text: str) -> bool:
+    """Whether a font draws no letter of the text as the box that stands for letters it lacks."""
+    lacking = bytes(font.getmask("\U0010ffff"))
+    return not any(bytes(font.getmask(each)) == lacking for each in set(text) if not each.isspace())

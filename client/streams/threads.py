@@ -40,7 +40,7 @@ def each(
     """
     iterator = enumerate(items)
     under_way: dict[int, None] = {}  # by the place of a group's first item: a set, in order
-    waiting: dict[int, Sequence[R] | _Failed] = {}  # done, behind one that is not
+    waiting: dict[int, Sequence[R] | BaseException] = {}  # done, behind one that is not
     team = _Team(work, ahead.most_requests)
 
     def begin() -> None:
@@ -59,8 +59,8 @@ def each(
             first = first if ordered else place
         del under_way[first]
         outcome = waiting.pop(first)
-        if isinstance(outcome, _Failed):
-            raise outcome.error
+        if isinstance(outcome, BaseException):
+            raise outcome
         return outcome
 
     try:
@@ -80,13 +80,6 @@ def each(
             team.leave()
 
 
-class _Failed:
-    """What was raised in place of results."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
 class _Team(Generic[T, R]):
     """Threads that do the work for one group after the other.
 
@@ -100,8 +93,8 @@ class _Team(Generic[T, R]):
         self._threads: list[threading.Thread] = []
         # Queues of C: Ctrl-C and the garbage collector leave no lock of theirs held.
         self._to_do: SimpleQueue[list[tuple[int, T]] | None] = SimpleQueue()
-        self.done: SimpleQueue[tuple[int, Sequence[R] | _Failed]] = SimpleQueue()
-        """The place of a group's first item, and its results."""
+        self.done: SimpleQueue[tuple[int, Sequence[R] | BaseException]] = SimpleQueue()
+        """The place of a group's first item, and its results, or what was raised."""
 
     def submit(self, group: list[tuple[int, T]], under_way: int) -> None:
         """Have the work done for a group, one of so many under way."""
@@ -137,7 +130,7 @@ class _Team(Generic[T, R]):
             try:
                 self.done.put((place, self._work(group)))
             except BaseException as error:
-                self.done.put((place, _Failed(error)))
+                self.done.put((place, error))
             del group  # whose images nobody may want any more
 
 

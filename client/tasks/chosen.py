@@ -15,7 +15,7 @@ from ..wire.encoding import TensorParts, tensor_of_array
 from ..wire.messages import Answer
 from .model import Model
 from .task import MOST_VERSIONS
-from .tensors import decode_name, did_you_mean, read_names
+from .tensors import did_you_mean, read_names
 
 Classes = Sequence[int | str]
 
@@ -53,7 +53,7 @@ class Chosen:
             except InvalidInput as error:
                 raise _older(error) from error
             # Not read again: another thread may put the names of another version there.
-            self._model.names[:] = names = _names(answer)
+            self._model.names[:] = names = read_names(answer) or []
             asked, ids = ids, _ids(self._wanted, names)
             self._ids = ids
             if np.array_equal(asked, ids):
@@ -67,7 +67,7 @@ class Chosen:
             answer = yield from self._model.constant("segment", "class_names", deadline)
         except (SignatureNotFound, InvalidInput) as error:
             raise _older(error) from error
-        return _names(answer)
+        return read_names(answer) or []
 
 
 def checked(classes: Classes | None) -> list[int | str] | None:
@@ -101,11 +101,6 @@ def _ids(wanted: Sequence[int | str], names: Sequence[str]) -> npt.NDArray[np.in
             raise InvalidInput(f"the model has no class named {brief(each)}{did_you_mean(each, by_name)}")
         ids += by_name[each] if isinstance(each, str) else [each]
     return np.array(ids, np.int32)
-
-
-def _names(answer: Answer) -> list[str]:
-    names = read_names(answer, "class_names")
-    return [] if names is None else [decode_name(name) for name in names]
 
 
 def _older(error: InvalidInput | SignatureNotFound) -> InvalidInput | SignatureNotFound:

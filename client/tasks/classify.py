@@ -12,11 +12,11 @@ from ..images.batches import MOST_IMAGES, batches
 from ..images.given import PreparedImage, prepare
 from ..images.refused import decoded, pixel_limit, shrunk
 from ..types import Classification
-from .task import Asked, Named
+from .task import Named, Task
 from .tensors import image_inputs, naming, read_classifications
 
 
-class Classify(Asked):
+class Classify(Task[Classification]):
     """Ranks the classes of images."""
 
     together = MOST_IMAGES

@@ -29,7 +29,7 @@ def read_groups(given: GivenGroups) -> dict[str, str]:
     if not isinstance(given, (str, os.PathLike)):
         raise InvalidInput(f"groups are a mapping of class to group, or a file of them, not {brief(given)}")
     try:
-        with open(given, encoding="utf-8") as file:
+        with open(given, encoding="utf-8-sig") as file:
             lines = file.read().splitlines()
     except OSError as error:
         raise InvalidInput(f"the groups of {brief_path(given)} cannot be read: {error.strerror}") from error
@@ -41,7 +41,7 @@ def read_groups(given: GivenGroups) -> dict[str, str]:
             continue
         where = f"{brief_path(given)}, line {number}"
         name, _, group = (part.strip() for part in line.partition("\t"))
-        if not (name and group):
+        if not (name and group) or "\t" in group:
             raise InvalidInput(f"{where}: write the name of a class, a tab, and its group")
         if groups.setdefault(name, group) != group:
             raise InvalidInput(f"{where}: {brief(name)} is in the group {brief(groups[name])} already")

@@ -39,7 +39,7 @@ class Model:
     def with_metadata(self, metadata: Metadata) -> Model:
         """Give the same model, whose requests bring this metadata too; names that are known stay known."""
         model = copy.copy(self)
-        model._caller = self._caller.with_metadata(metadata)
+        model._caller = self._caller._replace(own=metadata)
         return model
 
     def deadline(self, timeout: float | None) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias, TypeVar
+from collections.abc import Sequence
+from typing import Generic, TypeAlias, TypeVar
 
 from ..channels.steps import Flow
 from ..errors import ServingError
@@ -24,8 +24,8 @@ Placed: TypeAlias = "tuple[int, Named]"
 """With its place among the images, from 0."""
 
 
-class Asked:
-    """What is asked, and the seconds that each request may take; None for the client's own.
+class Task(Generic[T]):
+    """What is asked of images, and the seconds that each request may take; None for the client's own.
 
     Raises InvalidInput for what is no number of seconds.
     """
@@ -38,25 +38,19 @@ class Asked:
             check_timeout(timeout)
         self.model, self.timeout = model, timeout
 
-
-class Task(Protocol[T]):
-    """A task with its options."""
-
-    together: int
-
     def answer(self, images: Sequence[Named]) -> Flow[list[T | ServingError]]:
-        """Ask for these images, whose errors are theirs alone."""
+        """Ask for these images, whose errors are theirs alone: for each in a request of its own."""
+        outcomes: list[T | ServingError] = []
+        for image in images:
+            try:
+                outcomes.append((yield from self.answer_one(image)))
+            except ServingError as error:
+                outcomes.append(error)
+        return outcomes
 
-
-def one_by_one(answer: Callable[[Named], Flow[T]], images: Sequence[Named]) -> Flow[list[T | ServingError]]:
-    """Ask for each image in a request of its own."""
-    outcomes: list[T | ServingError] = []
-    for image in images:
-        try:
-            outcomes.append((yield from answer(image)))
-        except ServingError as error:
-            outcomes.append(error)
-    return outcomes
+    def answer_one(self, named: Named) -> Flow[T]:
+        """Ask for one image."""
+        raise NotImplementedError
 
 
 def items_of(images: Sequence[Placed], outcomes: Sequence[T | ServingError]) -> list[StreamItem[T]]:

@@ -74,9 +74,11 @@ def read_class_names(answer: Answer, classes: int) -> list[str]:
     return [decode_name(name) for name in _output(answer, "class_names", (classes,), "O")]
 
 
-def read_names(answer: Answer, output: str) -> npt.NDArray[Any] | None:
-    """Read the names of all classes, bytes [C], that a label map's answer brings; None if it does not."""
-    return _output(answer, output, (None,), "O") if output in answer.outputs else None
+def read_names(answer: Answer, output: str = "class_names") -> list[str] | None:
+    """Read the names of all classes that a label map's answer brings; None if it does not."""
+    if output not in answer.outputs:
+        return None
+    return [decode_name(name) for name in _output(answer, output, (None,), "O")]
 
 
 def read_receptive_field(answer: Answer) -> int:

@@ -50,8 +50,6 @@ class Tiling:
     """
 
     def __init__(self, tile: int, overlap: int, at_once: int, progress: Progress | None = None) -> None:
-        if overlap < 0:
-            raise InvalidInput(f"an overlap is a number of pixels from 0, not {overlap}")
         least = _up(overlap) + CELL
         if tile < least:
             raise InvalidInput(

@@ -61,6 +61,7 @@ class Link:
                 self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
+            self._threads[0].join()  # which accepts: no connection comes after that
         self.cut()
         for thread in self._threads:
             thread.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import math
 import threading
 import time
@@ -25,7 +26,11 @@ _MOST_THREADS = 64
 _LOOK = 0.02  # seconds between looks whether anybody still waits for an answer that is held back
 _REMEMBERED = 1000  # calls
 
-Answer = Callable[[Call, Any], bytes]
+_SERVICES = (
+    "tensorflow.serving.PredictionService",
+    "tensorflow.serving.ModelService",
+    "grpc.health.v1.Health",
+)
 
 
 class Server:
@@ -88,7 +93,17 @@ class Server:
         ]
         self._pool = _Pool(_MOST_THREADS, "slimserve.testing")
         self._server = grpc.server(self._pool, options=options)
-        self._server.add_generic_rpc_handlers((_Handlers(self._handle, self._stopped),))
+        models = {
+            method: grpc.unary_unary_rpc_method_handler(functools.partial(self._handle, method))
+            for method in _ANSWERS
+        }
+        health = {
+            "Check": grpc.unary_unary_rpc_method_handler(_check),
+            "Watch": grpc.unary_stream_rpc_method_handler(self._watch),
+        }
+        for service, handlers in zip(_SERVICES, (models, models, health), strict=True):
+            handler = grpc.method_handlers_generic_handler(service, handlers)
+            self._server.add_generic_rpc_handlers((handler,))
         if self._credentials:
             self.port = self._server.add_secure_port(self.address, self._credentials)
         else:
@@ -136,6 +151,11 @@ class Server:
         """Forget all faults."""
         with self._lock:
             self._faults.clear()
+
+    def _watch(self, data: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        yield _check(data, context)
+        while context.is_active() and not self._stopped.wait(_LOOK):
+            pass
 
     def _handle(self, method: str, data: bytes, context: grpc.ServicerContext) -> bytes:
         """Answer a call; its status is that of the ServingError which stands in the way."""
@@ -267,37 +287,6 @@ class _Planned:
 
     def is_for(self, call: Call) -> bool:
         return self._method in ("", call.method) and self._signature in ("", call.signature)
-
-
-class _Handlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]
-    """Which method is answered by what; gRPC answers others with UNIMPLEMENTED."""
-
-    def __init__(
-        self, handle: Callable[[str, bytes, grpc.ServicerContext], bytes], stopped: threading.Event
-    ) -> None:
-        self._handle = handle
-        self._stopped = stopped
-
-    def service(
-        self, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
-        service, _, method = handler_call_details.method[1:].partition("/")
-        if service == "grpc.health.v1.Health":
-            if method == "Watch":
-                return grpc.unary_stream_rpc_method_handler(self._watch)
-            return grpc.unary_unary_rpc_method_handler(_check) if method == "Check" else None
-        if not service.startswith("tensorflow.serving.") or method not in _ANSWERS:
-            return None
-
-        def answer(data: bytes, context: grpc.ServicerContext) -> bytes:
-            return self._handle(method, data, context)
-
-        return grpc.unary_unary_rpc_method_handler(answer)
-
-    def _watch(self, data: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
-        yield _check(data, context)
-        while context.is_active() and not self._stopped.wait(_LOOK):
-            pass
 
 
 def _check(data: bytes, context: grpc.ServicerContext) -> bytes:

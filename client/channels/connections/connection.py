@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import grpc
@@ -12,13 +13,13 @@ import grpc
 from ...errors import InvalidInput
 from ...limits import LARGEST_MESSAGE, brief
 from ...wire.messages import GET_MODEL_STATUS
-from ..addresses import host_and_port, is_loopback, is_name, parse_addresses, shown
+from ..addresses import host_and_port, is_loopback, is_name, look_up, parse_addresses, shown
 from ..failures import Failure, failure_of
 from ..replicas.following import Following
 from ..replicas.replica import Replica
 from ..retry import Retry
 from ..steps import Metadata
-from .headers import GivenMetadata, Headers, Token, check_metadata
+from .headers import GivenMetadata, Token, check_metadata, sent_with_each
 from .proxies import environment_proxy, goes_direct, proxy_options
 
 if TYPE_CHECKING:
@@ -40,15 +41,11 @@ class Connection(NamedTuple):
     credentials: grpc.ChannelCredentials | None
     options: tuple[tuple[str, Any], ...]
     compression: grpc.Compression
-    headers: Headers
+    metadata: Callable[[], Metadata]  # the token of now, and what else the client sends with each call
     proxy: str | bool | None
 
     def __str__(self) -> str:
         return ", ".join(map(shown, self.targets))
-
-    def metadata(self) -> Metadata:
-        """Give the token of now, and what else the client sends with each call."""
-        return self.headers.now()
 
     def open(self, replica: Replica, stack: Any = grpc, **arguments: Any) -> Any:
         """Open a channel by `grpc` or by `grpc.aio`; connecting waits for the first call."""
@@ -94,7 +91,7 @@ class Connection(NamedTuple):
             return False
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=_LOOK).close()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             return isinstance(error, ConnectionRefusedError)
         return False
 
@@ -112,14 +109,9 @@ class Connection(NamedTuple):
         """Try each address of each target once, on a connection of its own: the errors of those that fail."""
         for target in self.targets:
             host, _, port = shown(target).rpartition(":")
-            try:
-                found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-            except OSError:
-                continue
             # The certificate is made out to the host, not to its address.
             options = {"grpc.ssl_target_name_override": host, **dict(self.options), "grpc.enable_retries": 0}
-            for address, *_ in {entry[4]: None for entry in found}:
-                numeric = f"ipv6:[{address}]:{port}" if ":" in str(address) else f"ipv4:{address}:{port}"
+            for numeric in look_up(host.strip("[]"), port):
                 with self._open(grpc, numeric, options) as channel:
                     try:
                         channel.unary_unary(GET_MODEL_STATUS, None, None)(b"", timeout=_PROBE)
@@ -132,14 +124,7 @@ class Channel:
 
     def __init__(self, channel: Any) -> None:
         self.channel = channel
-        self._methods: dict[str, Any] = {}
-
-    def method(self, name: str) -> Any:
-        """Give the callable of a gRPC method."""
-        method = self._methods.get(name)
-        if method is None:
-            method = self._methods[name] = self.channel.unary_unary(name, None, None)
-        return method
+        self.method = functools.cache(lambda name: channel.unary_unary(name, None, None))
 
 
 def make_connection(
@@ -181,7 +166,7 @@ def make_connection(
         credentials,
         tuple(options),
         compressions[compression],
-        Headers(token, check_metadata(metadata)),
+        sent_with_each(token, check_metadata(metadata)),
         proxy,
     )
 

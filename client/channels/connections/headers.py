@@ -15,24 +15,16 @@ Token: TypeAlias = "str | Callable[[], str]"
 GivenMetadata: TypeAlias = "Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]"
 
 
-class Headers:
-    """What a client sends with each call. `token` may be a function, which is asked each time."""
-
-    def __init__(self, token: Token | None, metadata: Metadata) -> None:
-        if inspect.iscoroutinefunction(token):
-            raise InvalidInput(
-                "token= is a coroutine function: give a plain one, which may block; it runs in a thread"
-            )
-        if token is not None and not callable(token):
-            _bearer(token)
-        self._token, self._metadata = token, metadata
-
-    def now(self) -> Metadata:
-        """Give the metadata for a request that is sent now."""
-        if self._token is None:
-            return self._metadata
-        token = self._token() if callable(self._token) else self._token
-        return (("authorization", _bearer(token)), *self._metadata)
+def sent_with_each(token: Token | None, metadata: Metadata) -> Callable[[], Metadata]:
+    """Give a function of the metadata for a request that is sent now; a `token` function is asked each time."""
+    if inspect.iscoroutinefunction(token):
+        raise InvalidInput(
+            "token= is a coroutine function: give a plain one, which may block; it runs in a thread"
+        )
+    if callable(token):
+        return lambda: (("authorization", _bearer(token())), *metadata)
+    fixed = metadata if token is None else (("authorization", _bearer(token)), *metadata)
+    return lambda: fixed
 
 
 def _bearer(token: object) -> str:

@@ -7,12 +7,11 @@ up here, every few seconds while calls are made, in a thread that ends with the 
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 
-from ..addresses import host_and_port, is_name, shown, split
+from ..addresses import host_and_port, is_name, look_up, shown, split
 from .replica import Endpoint
 
 _INTERVAL = 5.0  # seconds between look-ups
@@ -30,27 +29,16 @@ class Name:
 
     def look_up(self) -> None:
         """Look the addresses up, which may take long; the old ones stay where that fails."""
-        try:
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        except OSError:
-            return
-        addresses = list(dict.fromkeys((family, str(entry[0])) for family, *_, entry in found))
-        families: dict[int, list[str]] = {}
-        for family, address in addresses:
-            families.setdefault(family, []).append(address)
-        most = max(families.values(), key=len, default=[])
-        if not most:
-            return
-        if len(most) < 2:  # one server, perhaps of both families: gRPC finds out which of them it answers
+        found = look_up(self._host, self._port)
+        families = [
+            [each for each in found if each[:5] == kind] for kind in dict.fromkeys(each[:5] for each in found)
+        ]
+        most = max(families, key=len, default=[])
+        if len(most) > 1:
+            name = f"{self._host}:{self._port}"
+            self.endpoints = tuple(Endpoint(target, name) for target in most)
+        elif most:  # one server, perhaps of both families: gRPC finds out which of them it answers
             self.endpoints = (Endpoint(self.target),)
-            return
-        name = f"{self._host}:{self._port}"
-        self.endpoints = tuple(
-            Endpoint(
-                f"ipv6:[{address}]:{self._port}" if ":" in address else f"ipv4:{address}:{self._port}", name
-            )
-            for address in most
-        )
 
 
 class Following:

@@ -47,6 +47,7 @@ class Replicas:
         self._lock = threading.Lock()
         self.budget = Budget(self.retry.budget)
         self._following.after_fork()
+        self._gone.clear()
         for member in self._members:
             member.in_flight = 0
             member.state, member.heard = State.UNKNOWN, float("-inf")

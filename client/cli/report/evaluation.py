@@ -10,7 +10,6 @@ from ... import InvalidInput
 from ..display import Bars
 from ..files import replacing
 from .parts import (
-    Class,
     Row,
     common_folder,
     controls,
@@ -20,6 +19,7 @@ from .parts import (
     head,
     name_of,
     now,
+    rank_classes,
     swatch,
     text,
 )
@@ -92,7 +92,7 @@ def _write(file: TextIO, page: Page, shown: Sequence[Row], cards: Sequence[Card]
     folder = common_folder([*shown, *page.failed])
     if page.failed:
         file.writelines(failures(page.failed, folder))
-    classes = _classes(page, cards)
+    classes = rank_classes((id, page.names(id), part) for card in cards for id, part in card.true.items())
     orders = {"": "worst first", "name": "by name"}
     orders |= {str(each.id): f"by the part of {each.name}" for each in classes}
     file.writelines(controls(orders, classes, len(shown), regions=page.regions))
@@ -112,16 +112,6 @@ def _header(page: Page, shown: int) -> Iterator[str]:
     for note in (*page.notes, f"below: {which}, the worst first"):
         yield f"<p>{text(note)}</p>\n"
     yield "</header>\n"
-
-
-def _classes(page: Page, cards: Sequence[Card]) -> list[Class]:
-    parts: dict[int, list[float]] = {}
-    for card in cards:
-        for id, part in card.true.items():
-            parts.setdefault(id, []).append(part)
-    total = sum(map(sum, parts.values()))
-    ranked = sorted(parts, key=lambda id: -sum(parts[id]))
-    return [Class(page.names(id), id, sum(parts[id]) / total, len(parts[id])) for id in ranked]
 
 
 def _article(card: Card, name: str) -> Iterator[str]:

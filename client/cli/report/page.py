@@ -11,7 +11,6 @@ from ...pictures.shares import format_share
 from ..display import Bars
 from ..files import replacing
 from .parts import (
-    Class,
     Row,
     colour,
     common_folder,
@@ -23,6 +22,7 @@ from .parts import (
     head,
     name_of,
     now,
+    rank_classes,
     swatch,
     text,
 )
@@ -46,7 +46,11 @@ def write_report(path: Path, rows: Sequence[Row], model: str, bars: Bars) -> Non
 def _write(file: TextIO, rows: Sequence[Row], model: str, bars: Bars) -> None:
     answered = [row for row in rows if "error" not in row]
     failed = [row for row in rows if "error" in row]
-    classes = _rank_classes(answered)
+    classes = rank_classes(
+        (area["id"], area["name"], area["fraction"] * row["height"] * row["width"])
+        for row in answered
+        for area in row["areas"]
+    )
     file.write(head("Segmentation"))
     folder = common_folder(rows)
     file.writelines(_header(answered, failed, folder, model))
@@ -58,22 +62,6 @@ def _write(file: TextIO, rows: Sequence[Row], model: str, bars: Bars) -> None:
         for row in bars.over(answered, len(answered), "report"):
             file.writelines(_card(row, folder, picture_bytes(len(answered))))
     file.writelines(foot(pictures=bool(answered)))
-
-
-def _rank_classes(rows: Sequence[Row]) -> list[Class]:
-    """Sum the classes up over all images, largest first."""
-    names: dict[int, str] = {}
-    pixels: dict[int, float] = {}
-    images: dict[int, int] = {}
-    for row in rows:
-        for area in row["areas"]:
-            id = area["id"]
-            names[id] = area["name"]
-            pixels[id] = pixels.get(id, 0.0) + area["fraction"] * row["height"] * row["width"]
-            images[id] = images.get(id, 0) + 1
-    total = sum(row["height"] * row["width"] for row in rows)
-    ranked = sorted(pixels, key=lambda id: -pixels[id])
-    return [Class(names[id], id, pixels[id] / total, images[id]) for id in ranked]
 
 
 def _header(answered: Sequence[Row], failed: Sequence[Row], folder: str, model: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ import hashlib
 import html
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,6 +109,18 @@ def controls(
         yield f"{swatch(each.id)}{text(each.name)}<span>{escape(format_share(each.fraction))}</span></button>\n"
     yield "</div>\n</section>\n"
     yield '<main id="pictures">\n'
+
+
+def rank_classes(found: Iterable[tuple[int, str, float]]) -> list[Class]:
+    """Sum up over all images what is found in each: of a class the id, the name and its part; largest first."""
+    names: dict[int, str] = {}
+    parts: dict[int, list[float]] = {}
+    for id, name, part in found:
+        names[id] = name
+        parts.setdefault(id, []).append(part)
+    total = sum(map(sum, parts.values()))
+    ranked = sorted(parts, key=lambda id: -sum(parts[id]))
+    return [Class(names[id], id, sum(parts[id]) / total, len(parts[id])) for id in ranked]
 
 
 def picture(data: str, name: str) -> str:

@@ -27,8 +27,6 @@ def add_parsers(add: AddParser) -> None:
 
 def run(client: Client, options: argparse.Namespace) -> int:
     """Send the images' bytes from memory; print the quantiles of the latency in milliseconds."""
-    if not options.json:
-        display.require_rich()
     paths = files.find_images(options.images)[: options.requests]
     images = [path.read_bytes() for path in paths]
     call = getattr(client, options.task)

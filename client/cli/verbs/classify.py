@@ -34,7 +34,7 @@ def classify(client: Client, options: argparse.Namespace) -> int:
             display.show_table(["class", "id", "score"], rows, title=row["image"])
             return
         classes = ", ".join(f"{p['name']} {100 * p['score']:.1f} %" for p in row["predictions"])
-        print(f"{row['image']}: {classes}", flush=True)
+        display.show_line(f"{row['image']}: {classes}")
 
     with display.progress(as_json=options.json) as bars:
         rows = answer_each(client, images, rank, show, bars, options, options.concurrency)

@@ -27,51 +27,28 @@ def add_parsers(add: AddParser) -> None:
     """Add the command."""
     parser = add("segment", "find the class of every pixel; write pictures of the regions")
     add_image_arguments(parser, concurrency=4)
-    parser.add_argument(
-        "-o",
-        "--out",
-        type=Path,
-        required=True,
-        metavar="OUT",
-        help="the folder to write to; not searched for images",
+    out = "the folder to write to; not searched for images"
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help=out)
+    labels = "also write the class ids as a PNG: a palette image up to 256 classes, 16-bit gray beyond"
+    parser.add_argument("--label-map", action="store_true", help=labels)
+    report = "also write one HTML page with every picture in it"
+    parser.add_argument("--report", type=Path, metavar="FILE", help=report)
+    overwrite = "do all images of a folder again, not those left or changed"
+    parser.add_argument("--overwrite", action="store_true", help=overwrite)
+    tile = "send larger images in tiles with sides of at most that, --concurrency tiles at a time"
+    parser.add_argument("--tile", type=positive, metavar="PIXELS", help=tile)
+    overlap = (
+        "shared by neighbouring tiles (default: what the model's network sees around a pixel, so that the labels "
+        "are those of the whole image; less is faster)"
     )
-    parser.add_argument(
-        "--label-map",
-        action="store_true",
-        help="also write the class ids as a PNG: a palette image up to 256 classes, 16-bit gray beyond",
+    parser.add_argument("--overlap", type=positive, metavar="PIXELS", help=overlap)
+    classes = (
+        "a file with the name or the id of a class a line: only these compete for the pixels; or top: those that "
+        "cover 2 %% of the pixels or more while all compete (each image is sent twice)"
     )
-    parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="also write one HTML page with every picture in it"
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="do all images of a folder again, not those left or changed"
-    )
-    parser.add_argument(
-        "--tile",
-        type=positive,
-        metavar="PIXELS",
-        help="send larger images in tiles with sides of at most that, --concurrency tiles at a time",
-    )
-    parser.add_argument(
-        "--overlap",
-        type=positive,
-        metavar="PIXELS",
-        help="shared by neighbouring tiles (default: what the model's network sees around a pixel, so that the labels "
-        "are those of the whole image; less is faster)",
-    )
-    parser.add_argument(
-        "--classes",
-        type=_classes,
-        metavar="FILE",
-        help="a file with the name or the id of a class a line: only these compete for the pixels; or top: those that "
-        "cover 2 %% of the pixels or more while all compete (each image is sent twice)",
-    )
-    parser.add_argument(
-        "--groups",
-        type=_groups,
-        metavar="FILE",
-        help="a file of lines name<TAB>group: the classes of a group become regions of one",
-    )
+    parser.add_argument("--classes", type=_classes, metavar="FILE", help=classes)
+    groups = "a file of lines name<TAB>group: the classes of a group become regions of one"
+    parser.add_argument("--groups", type=_groups, metavar="FILE", help=groups)
     parser.set_defaults(run=segment)
 
 
@@ -79,7 +56,7 @@ def _classes(text: str) -> Literal["top"] | list[int | str]:
     if text == "top":
         return "top"
     try:
-        lines = Path(text).read_text("utf-8").splitlines()
+        lines = Path(text).read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise argparse.ArgumentTypeError(f"{text} cannot be read: {error}") from error
     return [int(line) if line.strip().isdecimal() else line.strip() for line in lines if line.strip()]
@@ -107,18 +84,13 @@ def segment(client: Client, options: argparse.Namespace) -> int:
     if options.tile:
         options.overlap = options.overlap or overlap_for(client.receptive_field())
         Tiling(options.tile, options.overlap, options.concurrency)  # refuses what no image could be cut by
-    options.out.mkdir(parents=True, exist_ok=True)
+    files.make_folder(options.out)
     if options.report:
-        options.report.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(options.report.parent)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(_journal(client, options)) if len(images) > 1 else None
         bars = stack.enter_context(display.progress(as_json=options.json))
-        try:
-            rows = _segment_each(client, images, results, journal, bars, options)
-        except KeyboardInterrupt:
-            if journal is None:
-                raise
-            raise KeyboardInterrupt(journal.stopped()) from None
+        rows = _segment_each(client, images, results, journal, bars, options)
         if options.report:
             from ..report.page import write_report
 
@@ -200,7 +172,7 @@ def _segment_each(
             largest = ", ".join(
                 f"{area['name']} {100 * area['fraction']:.1f} %" for area in row["areas"][:_SHOWN_AREAS]
             )
-            print(f"{row['image']} -> {row['overlay']}: {largest}", flush=True)
+            display.show_line(f"{row['image']} -> {row['overlay']}: {largest}")
 
     rows = answer_each(client, images, draw, show, bars, options, images_at_once)
     unchanged = sum("unchanged" in row for row in rows)
@@ -215,4 +187,6 @@ def _segment_each(
 def _show_table(row: Row) -> None:
     rows = ([area["name"], str(area["id"]), f"{100 * area['fraction']:.2f} %"] for area in row["areas"])
     display.show_table(["class", "id", "area"], rows, title=row["image"])
-    print("\n".join(row[kind] for kind in ("overlay", "labels") if kind in row))
+    for kind in ("overlay", "labels"):
+        if kind in row:
+            display.show_line(row[kind])

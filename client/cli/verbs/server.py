@@ -24,7 +24,6 @@ def status(client: Client, options: argparse.Namespace) -> int:
         for version in versions:
             display.show_json(dataclasses.asdict(version))
     else:
-        display.require_rich()
         rows = ([str(version.version), version.state, version.error_message] for version in versions)
         display.show_table(["version", "state", "error"], rows, title=options.model)
     return 0 if any(version.state == "AVAILABLE" for version in versions) else 1
@@ -36,7 +35,6 @@ def metadata(client: Client, options: argparse.Namespace) -> int:
     if options.json:
         display.show_json(dataclasses.asdict(model))
         return 0
-    display.require_rich()
     rows = []
     for name, signature in model.signatures.items():
         for side, tensors in (("in", signature.inputs), ("out", signature.outputs)):

@@ -76,8 +76,11 @@ def test_an_argument_of_a_client_is_named(
         (lambda client: client.stream([PIXELS], timeout=-1), "^a timeout is a number .* not -1"),
         (lambda client: client.wait_until_ready("5"), "not '5'"),
         (lambda client: client.segment(LARGE, overlap=64), "an overlap is what tiles share: give tile="),
-        (lambda client: client.segment(LARGE, tile="5"), "tile is a whole number of pixels, not '5'"),
-        (lambda client: client.segment(LARGE, tile=512, overlap=1.5), "overlap is a whole number of pixels"),
+        (lambda client: client.segment(LARGE, tile="5"), "tile is a whole number, at least 1, not '5'"),
+        (
+            lambda client: client.segment(LARGE, tile=512, overlap=1.5),
+            "overlap is a whole number, at least 0",
+        ),
         (
             lambda client: client.segment(LARGE, tile=512, tiles_at_once="2"),
             "tiles_at_once is a whole number",

@@ -309,3 +309,58 @@ def test_ctrl_c_stops_with_130(scripted: Start, tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
     assert errors.splitlines() == ["stopped"]
+
+
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        (
+            "https://example.com/cat.png",
+            "https://example.com/cat.png is an address, and the client fetches none: name a",
+        ),
+        (
+            "data:image/png;base64," + "iVBORw0KGgo" * 100,
+            "... is a data URI: name a file, or a folder of them",
+        ),
+        ("", "the name of an image is empty: is a variable of the shell not set?"),
+    ],
+)
+def test_what_is_no_file_is_refused_in_few_words(image: str, says: str, capsys: Output) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["classify", image])
+    assert caught.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert says in last
+    assert len(last) < 200
+
+
+def test_a_name_longer_than_names_can_be_is_one_clear_line(capsys: Output) -> None:
+    assert main(["classify", "x" * 300]) == 1
+    assert error_line(capsys).endswith(f"there is no file or folder {'x' * 60}...")
+
+
+def test_results_are_not_written_into_a_file(photos: Path, capsys: Output) -> None:
+    out = photos / "notes.txt"
+    assert main(["segment", str(photos / "a.jpg"), "-o", str(out)]) == 1
+    assert f"{out} is a file, not a folder" in error_line(capsys)
+
+
+def test_names_do_not_command_the_terminal(scripted: Start, photos: Path, capsys: Output) -> None:
+    server = scripted()
+    answer = {"class_ids": [[1]], "scores": [[0.5]], "class_names": [["cat\x1b[2J"]]}
+    server.answers[PREDICT] = lambda request, context: predict_answer(**answer)
+    (photos / "red\x1b[31m.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    assert main(["classify", str(photos), "--server", server.address]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert r"red\x1b[31m.jpg: cat\x1b[2J 50.0 %" in shown
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows' shell closes no stdout")
+def test_a_stdout_that_is_closed_is_no_error(scripted: Start, photos: Path) -> None:
+    server = scripted()
+    answer = {"class_ids": [[1]], "scores": [[0.5]], "class_names": [["cat"]]}
+    server.answers[PREDICT] = lambda request, context: predict_answer(**answer)
+    command = f"exec {sys.executable} -m client classify {photos}/a.jpg --server {server.address} >&-"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

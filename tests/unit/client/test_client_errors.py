@@ -16,6 +16,7 @@ from slimserve import (
     Overloaded,
     Retry,
     ServerError,
+    ServingError,
     SignatureNotFound,
 )
 
@@ -249,3 +250,22 @@ def test_what_batching_cannot_join_is_said_to_be_the_servers_batching(
     ):
         caller.predict(INPUTS, signature="segment")
     assert caught.value.details == details
+
+
+@pytest.mark.parametrize("host", ["gpu..local", ".local", f"{'a' * 64}.local"])
+def test_a_name_that_no_host_can_have_is_not_known(host: str) -> None:
+    with (
+        Client(f"{host}:8500", model="m", connect_timeout=0.5) as caller,
+        pytest.raises(ServingError, match=r"no answer from .*: the host's name is not known"),
+    ):
+        caller.predict(INPUTS)
+
+
+def test_metadata_over_the_servers_limit_are_named_and_sent_once(scripted: Start) -> None:
+    server = scripted()
+    with (
+        Client(server.address, model="m", token="x" * 20_000) as caller,
+        pytest.raises(MessageTooLarge, match=r"token= and metadata= \(--token-file\) are over the limit"),
+    ):
+        caller.predict(INPUTS)
+    assert caller.statistics().repeated == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from slimserve.cli.files import describe_left_out, find_images
+from slimserve.cli.files import describe_left_out, find_images, name_results
 
 
 def encode(kind: str) -> bytes:
@@ -73,3 +73,26 @@ def test_results_beside_images_without_a_suffix_are_no_images(tmp_path: Path) ->
     for name in ("a.overlay.png", "a.labels.png"):
         (tmp_path / name).write_bytes(encode("PNG"))
     assert find_images([tmp_path], tmp_path) == [tmp_path / "a"]
+
+
+def test_a_text_that_begins_like_a_bitmap_is_no_image(folder: Path) -> None:
+    (folder / "cars.txt").write_text("BMW is a maker of cars, and this is a text")
+    assert {path.name for path in find_images([folder])} == set(IMAGES)
+
+
+def test_linked_folders_are_searched_once(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "photo.png").write_bytes(encode("PNG"))
+    for name in ("first", "second"):
+        (folder / name).symlink_to(elsewhere)
+    (folder / "itself").symlink_to(folder)
+    (elsewhere / "back").symlink_to(folder.parent)
+    assert {path.name for path in find_images([folder])} == {*IMAGES, "photo.png"}
+    assert sum(path.name == "photo.png" for path in find_images([folder])) == 1
+
+
+def test_results_of_two_images_never_have_one_name(tmp_path: Path) -> None:
+    images = [tmp_path / name for name in ("x/a.png", "y/a.png", "y/a.png-2", "z/A.PNG")]
+    results = name_results(images, tmp_path / "out", ["overlay"])
+    names = [paths["overlay"].name for paths in results]
+    assert names == ["a.png.overlay.png", "a.png-3.overlay.png", "a.png-2.overlay.png", "A.PNG-4.overlay.png"]

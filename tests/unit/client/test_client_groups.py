@@ -49,7 +49,7 @@ def test_a_class_that_the_model_lacks_is_named() -> None:
 
 def test_a_file_says_the_groups(tmp_path: Path) -> None:
     file = tmp_path / "groups.tsv"
-    file.write_text("tabby, tabby cat\tcat\n\nEgyptian cat\t cat\r\n", "utf-8")
+    file.write_text("\ufefftabby, tabby cat\tcat\n\nEgyptian cat\t cat\r\n", "utf-8")
     assert read_groups(file) == read_groups(str(file)) == {"tabby, tabby cat": "cat", "Egyptian cat": "cat"}
 
 
@@ -58,6 +58,7 @@ def test_a_file_says_the_groups(tmp_path: Path) -> None:
     [
         ("tabby cat\n", "line 1: write the name of a class, a tab, and its group"),
         ("tabby\tcat\nlynx\t\n", "line 2: write the name"),
+        ("tabby\tcat\tpet\n", "line 1: write the name"),
         ("tabby\tcat\ntabby\tdog\n", "line 2: 'tabby' is in the group 'cat' already"),
     ],
 )

@@ -6,8 +6,9 @@ import array
 import base64
 import io
 import struct
+import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -255,3 +256,25 @@ def test_one_rule_turns_paths_bytes_files_and_pillow_images(kind: str, tmp_path:
     picture = Image.open(io.BytesIO(data))
     picture.load()
     assert orientation(data) == (tag if (tag := picture.getexif().get(0x0112, 1)) in range(1, 9) else 1)
+
+
+class Response:
+    """What an HTTP library answers: its bytes, and a way to pass over them."""
+
+    content = encoded()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter([self.content])
+
+
+def test_a_response_says_to_pass_its_bytes() -> None:
+    with pytest.raises(InvalidInput, match="the image is a Response: pass the bytes in it, its content"):
+        list_images(Response())
+
+
+def test_a_path_inside_an_archive_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("a.jpg", encoded())
+    inside = zipfile.Path(tmp_path / "photos.zip", "a.jpg")
+    ((name, image),), _ = list_images(inside)
+    assert prepare(name, image).encoded == encoded()

@@ -156,3 +156,21 @@ def test_without_pillow_the_refusal_says_what_to_install(
         pytest.raises(InvalidInput, match=r"pip install '.\[images\]'"),
     ):
         client.classify(encoded(large))
+
+
+def test_a_small_file_of_many_pixels_is_shrunk_once_the_model_has_refused_it(
+    scripted: Callable[..., ScriptedServer],
+) -> None:
+    file = encoded(Image.new("RGB", (4000, 3000), (200, 30, 60)), "PNG")
+    assert len(file) < 200_000
+    server = server_that_takes(
+        scripted, LIMIT, "image 0 is 4000x3000 pixels: this model takes at most 4194304 pixels"
+    )
+    with Client(server.address, model="m") as client:
+        assert client.classify(file).sent_size == (750, 1000)
+
+
+@pytest.mark.parametrize(("size", "sent"), [((5000, 1000), (500, 2500)), ((1280, 8000), (4000, 640))])
+def test_a_panorama_keeps_what_is_classified_of_it(size: tuple[int, int], sent: tuple[int, int]) -> None:
+    smaller = refused.shrunk(prepare("photo", np.zeros((*size[::-1], 3), np.uint8)))
+    assert smaller.pixels.shape[:2] == sent

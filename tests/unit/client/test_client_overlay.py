@@ -6,9 +6,10 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageFont
 from slimserve import Segmentation, ServerError
 from slimserve.images.given import PreparedImage
+from slimserve.pictures import legend
 from slimserve.pictures.overlay import _outlines
 from slimserve.pictures.palette import colours
 
@@ -124,3 +125,25 @@ def test_ids_over_255_make_a_16_bit_label_image() -> None:
     file = io.BytesIO()
     scene(label_map).label_image().save(file, "PNG")
     np.testing.assert_array_equal(np.asarray(Image.open(file)), label_map)
+
+
+def drawn_name(name: str) -> str:
+    (row,) = legend.Legend([(name, 7, 1.0)], 20, None)._rows
+    return row.name
+
+
+@pytest.mark.parametrize("name", ["Größe", "Łódź", "Привет", "½ – •"])
+def test_a_name_with_other_letters_is_drawn_in_a_font_that_has_them(name: str) -> None:
+    try:
+        ImageFont.truetype("DejaVuSans.ttf")
+    except OSError:
+        pytest.skip("DejaVu Sans is not installed")
+    assert drawn_name(name) == name
+
+
+@pytest.mark.parametrize(("name", "drawn"), [("tree", "tree"), ("forêt", "foret"), ("Привет", "class 7")])
+def test_without_such_a_font_no_box_stands_for_a_letter(
+    name: str, drawn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(legend, "_FONTS", ())
+    assert drawn_name(name) == drawn

@@ -321,3 +321,23 @@ def test_spawned_processes_make_their_own(servers: list[Server]) -> None:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.map(classify, [client]) == ["cat"]
     assert TLS() == pickle.loads(pickle.dumps(TLS()))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_waits_for_calls_in_the_background(servers: list[Server]) -> None:
+    said = run(
+        """
+        import os, sys, threading
+        import grpc
+        from slimserve.channels.connections.forks import in_background
+        grpc.channel_ready_future(channel := grpc.insecure_channel(sys.argv[1])).result(20)
+        ask = channel.unary_unary("/nobody.has/It", None, None).future
+        for _ in range(20):
+            call = in_background(lambda: ask(b"", timeout=20))
+            if not os.fork():
+                os._exit(0)
+            print(call.done())
+        """,
+        servers[0].address,
+    )
+    assert said.split() == ["True"] * 20

@@ -135,7 +135,7 @@ def test_an_image_that_is_no_larger_than_a_tile_is_sent_as_it_is(engine: str, de
     ("options", "message"),
     [
         ({"tile": 480, "overlap": 480}, "at least 512"),
-        ({"tile": -1, "overlap": 480}, "at least 512"),
+        ({"tile": -1, "overlap": 480}, "at least 1"),
         ({"tile": 100, "overlap": 96}, "at least 128"),
         ({"tile": 1024, "overlap": -1}, "overlap"),
         ({"tile": 1024, "overlap": 480, "tiles_at_once": -1}, "at least 1"),

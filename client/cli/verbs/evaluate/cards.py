@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from .... import InvalidInput
 from ....images.given import prepare
@@ -60,24 +59,18 @@ def _regions_card(row: Row, classes: Classes, most_bytes: int) -> Card:
     pair = make_pair(
         draw_overlay(image, truth, [], _OPACITY), draw_overlay(image, found, [], _OPACITY), most_bytes
     )
-    parts, ours = (np.bincount(each.ravel(), minlength=len(classes)) / each.size for each in (truth, found))
-    ranked = np.argsort(-parts, kind="stable")[:_MOST_CLASSES].tolist()
+    most = int(max(truth.max(), found.max())) + 1
+    parts, ours = (np.bincount(each.ravel(), minlength=most) / each.size for each in (truth, found))
+    ranked = [id for id in np.argsort(-parts, kind="stable")[:_MOST_CLASSES].tolist() if parts[id]]
     lines = [
-        (id, classes.name(id), f"true {format_share(parts[id])}, found {format_share(_part(ours, id))}")
+        (id, classes.name(id), f"true {format_share(parts[id])}, found {format_share(ours[id])}")
         for id in ranked
-        if parts[id]
     ]
     words = (
         f"mean IoU {row['mean_iou']:.1%}, pixel accuracy {row['pixel_accuracy']:.1%}, "
         f"boundary F {row['boundary_f_score']:.1%}; left of the slider: found, right: true"
     )
-    return Card(
-        compare(pair, row["image"]), words, lines, {id: float(parts[id]) for id in ranked if parts[id]}
-    )
-
-
-def _part(parts: npt.NDArray[np.float64], id: int) -> float:
-    return float(parts[id]) if id < len(parts) else 0.0
+    return Card(compare(pair, row["image"]), words, lines, {id: float(parts[id]) for id in ranked})
 
 
 def _ranking_card(row: Row, most_bytes: int) -> Card:

@@ -74,7 +74,11 @@ def ask_classes(client: Client, labels: Path | None) -> Classes:
 
 
 def _identifiers(labels: Path, names: Sequence[str]) -> list[str]:
-    rows = [line.split("\t") for line in labels.read_text("utf-8-sig").splitlines() if line.strip()]
+    try:
+        lines = labels.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"the labels file {labels} is not UTF-8 text") from error
+    rows = [line.split("\t") for line in lines if line.strip()]
     if any(len(row) != 2 for row in rows):
         raise InvalidInput(f"the labels file {labels} must have identifier<TAB>name in each line")
     if [row[1].strip() for row in rows] != list(names):

@@ -86,20 +86,20 @@ class Classification:
 
     def by_class(self, rows: Sequence[Row], classes: Classes) -> list[Row]:
         """Give the part of each true class's images that is right."""
-        counts: dict[str, list[int]] = {}
+        texts = _by_truth(rows)
+        of_class: dict[str, list[bool]] = {}
         for row in rows:
-            count = counts.setdefault(row["truth"], [0, 0])
-            count[0] += 1
-            count[1] += row["top_1"]
+            of_class.setdefault(texts[_key(row)], []).append(row["top_1"])
         listed = [
-            {"name": text, "id": classes.find(text), "images": images, "top_1": right / images}
-            for text, (images, right) in counts.items()
+            {"name": text, "id": classes.find(text), "images": len(right), "top_1": sum(right) / len(right)}
+            for text, right in of_class.items()
         ]
         return sorted(listed, key=lambda each: (each["top_1"], -each["images"], each["name"]))
 
     def confused(self, rows: Sequence[Row], classes: Classes) -> list[Row]:
         """List what was taken for what, and for how many images, most first."""
-        pairs = Counter((row["truth"], row["ranking"][0]["name"]) for row in rows if not row["top_1"])
+        texts = _by_truth(rows)
+        pairs = Counter((texts[_key(row)], row["ranking"][0]["name"]) for row in rows if not row["top_1"])
         return [
             {"truth": true, "found": found, "images": count} for (true, found), count in pairs.most_common()
         ]
@@ -122,3 +122,16 @@ class Classification:
         """Order rows: the surest mistakes first, the surest right answers last."""
         score = row["ranking"][0]["score"]
         return (0.0, -score) if not row["top_1"] else (1.0, score)
+
+
+def _key(row: Row) -> int | str:
+    """What tells the true class of a row: its id, or its text where the model has no such class."""
+    return row["truth"] if row["truth_id"] is None else int(row["truth_id"])
+
+
+def _by_truth(rows: Sequence[Row]) -> dict[int | str, str]:
+    """The first text that means each true class: one table may say its name, its number and its identifier."""
+    texts: dict[int | str, str] = {}
+    for row in rows:
+        texts.setdefault(_key(row), row["truth"])
+    return texts

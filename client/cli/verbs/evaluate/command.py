@@ -57,8 +57,6 @@ def add_parsers(add: AddParser) -> None:
 
 def evaluate(client: Client, options: argparse.Namespace) -> int:
     """Print how good the answers are; exit code 1 where an image has none. The sides connect on their own."""
-    if not options.json:
-        display.require_rich()
     images, truth, without = _find(options)
     judge = _judge(images, truth, options)
     if options.report:

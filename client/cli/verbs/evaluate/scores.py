@@ -26,22 +26,22 @@ class Pixels(NamedTuple):
     right: Counts
 
     @classmethod
-    def of(cls, matrix: Counts) -> Pixels:
-        """Count those of a confusion matrix [C,C]."""
-        return cls(matrix.sum(axis=1), matrix.sum(axis=0), np.diagonal(matrix).copy())
+    def of(cls, confused: Counts, ids: npt.ArrayLike) -> Pixels:
+        """Count those that `confusion` gives, for the classes of these ids, in ascending order."""
+        true, found = np.searchsorted(ids, confused[:, :2].T)
+        by = [(true, slice(None)), (found, slice(None)), (true, true == found)]
+        return cls(
+            *(np.bincount(of[which], confused[which, 2], np.size(ids)).astype(np.int64) for of, which in by)
+        )
 
 
-def confusion(
-    truth: LabelMap, found: LabelMap, classes: int, judged: npt.NDArray[np.bool_] | None = None
-) -> Counts:
-    """Count the pixels of each true class (rows) and found class (columns) of two label maps [H,W]: int64 [C,C].
+def confusion(truth: LabelMap, found: LabelMap, judged: npt.NDArray[np.bool_]) -> Counts:
+    """Count the pixels of each true class and class found there, of two label maps [H,W]: rows of both and the count.
 
-    `judged` [H,W] marks the pixels that count; by default all.
+    `judged` [H,W] marks the pixels that count.
     """
-    pairs = truth.astype(np.int64) * classes + found
-    return np.bincount(pairs.ravel() if judged is None else pairs[judged], minlength=classes**2).reshape(
-        classes, classes
-    )
+    pairs, pixels = np.unique(truth[judged].astype(np.int64) << 16 | found[judged], return_counts=True)
+    return np.stack([pairs >> 16, pairs & 0xFFFF, pixels], axis=1)
 
 
 def pixel_accuracy(pixels: Pixels) -> Figures:

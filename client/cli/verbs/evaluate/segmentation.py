@@ -59,11 +59,9 @@ class Segmentation:
             raise InvalidInput(
                 f"all of {self._truth[index]} is {ignored}, which is ignored: nothing to judge"
             )
-        count = max(len(classes), int(truth[judged].max()) + 1, int(found.max()) + 1)
-        matrix = confusion(truth, found, count, judged)
+        confused = confusion(truth, found, judged)
         boundaries = boundary_f_scores(truth, found, judged)
-        pixels = Pixels.of(matrix)
-        true, ours = np.nonzero(matrix)
+        pixels = Pixels.of(confused, _ids(confused))
         return {
             "truth": str(self._truth[index]),
             "labels": str(results["labels"]),
@@ -73,15 +71,15 @@ class Segmentation:
             "mean_iou": float(mean_iou(pixels)),
             "pixel_accuracy": float(pixel_accuracy(pixels)),
             "boundary_f_score": float(np.mean(list(boundaries.values()))),
-            "pixels": np.stack([true, ours, matrix[true, ours]], axis=1).tolist(),
+            "pixels": confused,
             "boundaries": boundaries,
         }
 
     def tally(self, rows: Sequence[Row], classes: Classes) -> Tally:
         """Add up pixels by class; boundaries are scored by image, and the mean is taken over images."""
-        count = _count(rows, classes)
+        ids = _ids(np.concatenate([row["pixels"] for row in rows]))
         totals = np.array(
-            [np.concatenate([*_pixels(row["pixels"], count), [row["boundary_f_score"], 1]]) for row in rows]
+            [np.concatenate([*Pixels.of(row["pixels"], ids), [row["boundary_f_score"], 1]]) for row in rows]
         )
 
         def figures(sums: Numbers) -> Numbers:
@@ -93,27 +91,31 @@ class Segmentation:
 
     def by_class(self, rows: Sequence[Row], classes: Classes) -> list[Row]:
         """Give the intersection over union and the boundary F-score of each true class, and its part of the pixels."""
-        pixels = _pixels([triple for row in rows for triple in row["pixels"]], _count(rows, classes))
-        ious = iou(pixels)
+        confused = np.concatenate([row["pixels"] for row in rows])
+        ids = _ids(confused)
+        pixels = Pixels.of(confused, ids)
         listed = []
-        for id in np.flatnonzero(pixels.true).tolist():
-            scores = [row["boundaries"][id] for row in rows if id in row["boundaries"]]
-            listed.append(
-                {
-                    "name": classes.name(id),
-                    "id": id,
-                    "share": float(pixels.true[id] / pixels.true.sum()),
-                    "iou": float(ious[id]),
-                    "boundary_f_score": float(np.mean(scores)),
-                }
-            )
+        for id, true, ratio in zip(ids.tolist(), pixels.true.tolist(), iou(pixels).tolist(), strict=True):
+            if true:
+                scores = [row["boundaries"][id] for row in rows if id in row["boundaries"]]
+                listed.append(
+                    {
+                        "name": classes.name(id),
+                        "id": id,
+                        "share": true / int(pixels.true.sum()),
+                        "iou": ratio,
+                        "boundary_f_score": float(np.mean(scores)),
+                    }
+                )
         return sorted(listed, key=lambda each: each["iou"])
 
     def confused(self, rows: Sequence[Row], classes: Classes) -> list[Row]:
         """List what was taken for what, and for how many pixels, most first."""
         pairs: Counter[tuple[int, int]] = Counter()
         for row in rows:
-            pairs.update({(true, found): pixels for true, found, pixels in row["pixels"] if true != found})
+            pairs.update(
+                {(true, found): pixels for true, found, pixels in row["pixels"].tolist() if true != found}
+            )
         return [
             {"truth": classes.name(true), "found": classes.name(found), "pixels": pixels}
             for (true, found), pixels in pairs.most_common()
@@ -135,17 +137,6 @@ class Segmentation:
         return (row["mean_iou"],)
 
 
-def _count(rows: Sequence[Row], classes: Classes) -> int:
-    """How many classes model, truth and answers have together."""
-    largest: int = max(max(true, found) for row in rows for true, found, _ in row["pixels"])
-    return max(len(classes), largest + 1)
-
-
-def _pixels(triples: Sequence[Sequence[int]], count: int) -> Pixels:
-    """Count pixels by class from (true class, found class, pixels)."""
-    true, found, pixels = np.array(triples, np.int64).T
-
-    def by(ids: Any, which: Any) -> Any:
-        return np.bincount(ids[which], pixels[which], count).astype(np.int64)
-
-    return Pixels(by(true, slice(None)), by(found, slice(None)), by(true, true == found))
+def _ids(confused: Any) -> Any:
+    """Which classes occur, of what `confusion` gives."""
+    return np.unique(confused[:, :2])

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .... import Client
 from ....channels.addresses import parse_addresses
 from ... import display, files
 from ...connection import connect
@@ -52,45 +51,28 @@ def answer_all(
 
     Raises KeyboardInterrupt, which says how to go on, and the errors of the client.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    settings = {"task": judge.verb, "of": identity(options), "tile": options.tile}
-    with connect(options) as client:
-        classes = ask_classes(client, options.labels)
-        if isinstance(judge, Classification):
-            judge.check_truth(classes)
-        journal = Journal(out / JOURNAL, settings, judge.check, afresh=options.overwrite)
-        with journal:
-            try:
-                rows = _answer(client, images, judge, out, journal, classes, bars, options)
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt(journal.stopped()) from None
-    return Side(options.server, options.model, options.version, classes, rows)
-
-
-def _answer(
-    client: Client,
-    images: Sequence[Path],
-    judge: Judge,
-    out: Path,
-    journal: Journal,
-    classes: Classes,
-    bars: display.Bars,
-    options: argparse.Namespace,
-) -> list[Row]:
+    files.make_folder(out)
     results = files.name_results(images, out, judge.kinds)
     names = [
         "".join(path.name for path in paths.values()) or str(image)
         for image, paths in zip(images, results, strict=True)
     ]
+    settings = {"task": judge.verb, "of": identity(options), "tile": options.tile}
+    with connect(options) as client:
+        classes = ask_classes(client, options.labels)
+        if isinstance(judge, Classification):
+            judge.check_truth(classes)
 
-    def work(index: int) -> Row:
-        image, paths = images[index], results[index]
-        answer = journal.find(names[index], image, paths)
-        if answer is None:
-            before = observe(image)
-            answer = judge.ask(client, index, paths)
-            journal.add(names[index], before, paths, answer)
-        return judge.judge(index, answer, paths, classes)
+        def work(index: int) -> Row:
+            image, paths = images[index], results[index]
+            answer = journal.find(names[index], image, paths)
+            if answer is None:
+                before = observe(image)
+                answer = judge.ask(client, index, paths)
+                journal.add(names[index], before, paths, answer)
+            return judge.judge(index, answer, paths, classes)
 
-    attempts = attempt_each(client, images, work, options.concurrency, debug=options.debug)
-    return list(bars.over(attempts, len(images), f"{judge.verb} by {options.server}"))
+        with Journal(out / JOURNAL, settings, judge.check, afresh=options.overwrite) as journal:
+            attempts = attempt_each(client, images, work, options.concurrency, debug=options.debug)
+            rows = list(bars.over(attempts, len(images), f"{judge.verb} by {options.server}"))
+    return Side(options.server, options.model, options.version, classes, rows)

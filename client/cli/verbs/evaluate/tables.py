@@ -20,7 +20,7 @@ _COLUMNS = {
 def show(result: Row, figures: Mapping[str, str], columns: Sequence[str]) -> None:
     """Print what `summarize` found; `figures` and `columns` name those of the task."""
     against = result.get("against")
-    show_figures(result, figures)
+    display.show_table(*figure_table(result, figures))
     classes = result["classes"]
     key = "id" if result["task"] == "segment" else "name"  # what the truth says, whatever a side makes of it
     others = {each[key]: each for each in against["classes"]} if against else {}
@@ -43,25 +43,14 @@ def show(result: Row, figures: Mapping[str, str], columns: Sequence[str]) -> Non
     print("\n".join(result["notes"]))
 
 
-def show_figures(result: Row, figures: Mapping[str, str]) -> None:
-    """Print the figures, those of a second side and their differences."""
-    display.show_table(*figure_table(result, figures))
-
-
 def figure_table(result: Row, figures: Mapping[str, str]) -> tuple[list[str], list[list[str]], str]:
-    """Give head, rows and title of the table of figures."""
+    """Give head, rows and title of the table of figures, those of a second side and their differences too."""
     against, title = result.get("against"), _title(result)
     heads = ["", "value", "95 % interval"]
     if against:
         title = f"first: {title}\nsecond: {_title(against)}"
-        heads = [
-            "",
-            "first",
-            "second",
-            "difference",
-            "95 % interval",
-            *(["p"] if result["task"] == "classify" else []),
-        ]
+        heads = ["", "first", "second", "difference", "95 % interval"]
+        heads += ["p"] if result["task"] == "classify" else []
     rows = []
     for name, figure in result["figures"].items():
         if not against:

@@ -46,6 +46,16 @@ def test_a_table_of_numbers_gives_the_same_figures(colours: Path, run: Run, mode
     assert run("numbers.csv")["figures"] == named
 
 
+def test_a_class_that_is_named_in_several_ways_is_one(colours: Path, run: Run, model: Model) -> None:
+    model.confuses[1] = {2: 3}
+    for name in ("sky", "sea"):
+        Image.new("RGB", (8, 6), COLOURS[2]).save(colours / "photos" / f"{name}.png")
+    (colours / "truth.csv").write_text("blue.png,blue\nsky.png,2\nsea.png,02\n")
+    result = run("truth.csv")
+    assert [(each["name"], each["id"], each["images"]) for each in result["classes"]] == [("blue", 2, 3)]
+    assert result["confused"] == [{"truth": "blue", "found": "white", "images": 3}]
+
+
 def test_identifiers_are_found_in_the_labels_of_the_export(colours: Path, run: Run) -> None:
     (colours / "labels.tsv").write_text("".join(f"n{id}\t{name}\n" for id, name in enumerate(CLASSES)))
     (colours / "ids.csv").write_text("".join(f"{name}.png,n{id}\n" for id, name in enumerate(CLASSES)))

@@ -56,6 +56,18 @@ def test_a_name_with_a_comma_stands_in_quotation_marks(table: Callable[[str], Tr
         table("a.png,tench, Tinca tinca")
 
 
+@pytest.mark.parametrize("delimiter", "\t;")
+def test_what_stands_between_file_and_class_is_no_comma_of_a_name(
+    table: Callable[[str], Truth], delimiter: str
+) -> None:
+    rows = (("file", "class, in words"), ("a.png", "tench, Tinca tinca"), ("b.png", "dog"))
+    assert list(table("\n".join(map(delimiter.join, rows))).of) == ["tench, Tinca tinca", "dog", None]
+
+
+def test_a_quoted_name_may_have_any_character(table: Callable[[str], Truth]) -> None:
+    assert table('a.png,"two\nlines"\nb.png,one\u2028line\n').of[:2] == ["two\nlines", "one\u2028line"]
+
+
 def test_rows_without_an_image_are_told(table: Callable[[str], Truth]) -> None:
     truth = table("gone.png,cat\na.png,cat\nlost.png,dog\nc.png,cat\n")
     assert list(truth.of) == ["cat", None, "cat"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..... import InvalidInput
 
-_DELIMITERS = ",\t; "
+_DELIMITERS = "\t,; "
 
 
 def read_table(
@@ -22,8 +24,8 @@ def read_table(
     names = _names(folder, images)
     classes: list[str | Path | None] = [None] * len(images)
     unused = []
-    for line, name, text in _rows(table):
-        meant = names.get(name.replace("\\", "/").removeprefix("./"), set())
+    for line, name, text in _rows(table, names):
+        meant = names.get(_as_path(name), set())
         if len(meant) > 1:
             raise InvalidInput(
                 f"line {line} of {table}: {name} may be any of {len(meant)} images: name it by its path in {folder}"
@@ -55,15 +57,18 @@ def _looks_like_an_image(name: str) -> bool:
     return bool(Path(name).suffix) or "/" in name
 
 
-def _rows(table: Path) -> Iterator[tuple[int, str, str]]:
+def _as_path(name: str) -> str:
+    return name.replace("\\", "/").removeprefix("./")
+
+
+def _rows(table: Path, names: Container[str]) -> Iterator[tuple[int, str, str]]:
     """Give line, file and class of each row."""
     try:
-        lines = table.read_text("utf-8-sig").splitlines()  # Windows' editors put a mark first
+        text = table.read_text("utf-8-sig")  # Windows' editors put a mark first
     except UnicodeDecodeError as error:
         raise InvalidInput(f"the truth {table} is not UTF-8 text: a line is file,class") from error
-    first = next((line for line in lines if line.strip()), "")
-    delimiter = next((each for each in _DELIMITERS if each in first), ",")
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    delimiter = max(_DELIMITERS, key=lambda each: _understood(text, each, names))
+    reader = _reader(text, delimiter)
     try:
         for row in reader:
             fields = [field.strip() for field in row]
@@ -77,3 +82,16 @@ def _rows(table: Path) -> Iterator[tuple[int, str, str]]:
             yield reader.line_num, fields[0], fields[1]
     except csv.Error as error:
         raise InvalidInput(f"line {reader.line_num} of {table} cannot be read: {error}") from error
+
+
+def _reader(text: str, delimiter: str) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+
+
+def _understood(text: str, delimiter: str, names: Container[str]) -> tuple[int, bool]:
+    """How many rows are an image and its class if that is the delimiter, and whether it is there at all."""
+    try:
+        pairs = [row for row in _reader(text, delimiter) if len(row) == 2]
+    except csv.Error:
+        return 0, False
+    return sum(_as_path(row[0].strip()) in names for row in pairs), delimiter in text
