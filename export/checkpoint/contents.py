@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -29,7 +29,7 @@ from .locate import Format, Located, locate
 HASHED_AT_ONCE = 1 << 24
 
 
-class Checkpoint:
+class Checkpoint(AbstractContextManager["Checkpoint"]):
     """An open checkpoint; a context manager, which removes what was unpacked from an archive.
 
     Attributes:
@@ -52,9 +52,6 @@ class Checkpoint:
         self.tensors: Mapping[str, TensorSpec] = reader.tensors
         self.size = sum(file.stat().st_size for file in reader.files)
         self.located, self.reader, self.cleanup = located, reader, cleanup
-
-    def __enter__(self) -> Checkpoint:
-        return self
 
     def __exit__(self, *raised: object) -> None:
         self.close()

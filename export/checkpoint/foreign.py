@@ -96,10 +96,8 @@ def refuse_address(text: str) -> None:
     )
 
 
-def what_it_is(path: Path | None) -> str:
+def what_it_is(path: Path) -> str:
     """Return what a file that holds no checkpoint is, and what to do, as the rest of a sentence about it."""
-    if path is None:
-        return _NO_CHECKPOINT
     with path.open("rb") as stream:
         head = stream.read(HEAD)
         stream.seek(max(0, path.stat().st_size - _TAIL))

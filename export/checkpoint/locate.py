@@ -6,6 +6,7 @@ import difflib
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -127,11 +128,8 @@ def _shards(prefix: Path, count: int) -> Located:
 
 def _is_table(path: Path, *, whole: bool = False) -> bool:
     """Tell whether a file is a table or, unless it has to be `whole`, the beginning of one."""
-    file = CheckedFile(path)
-    try:
+    with closing(CheckedFile(path)) as file:
         return has_footer(file) or (not whole and starts_like_table(file.at(0, min(TABLE_START, file.size))))
-    finally:
-        file.close()
 
 
 def _require_table(path: Path) -> None:
@@ -142,11 +140,8 @@ def _require_table(path: Path) -> None:
 
 def _is_v1(path: Path) -> bool:
     """Tell by the first value, a message: field 1 is the metadata in V1, the number of data files in V2."""
-    file = CheckedFile(path)
-    try:
+    with closing(CheckedFile(path)) as file:
         return Table(file).value(b"")[:1] == b"\x0a"
-    finally:
-        file.close()
 
 
 def _bundle_of(path: Path, prefix: str) -> Located:

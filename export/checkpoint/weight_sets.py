@@ -45,11 +45,6 @@ class Found:
     tensors: Mapping[str, str]
     missing: tuple[str, ...]
 
-    @property
-    def complete(self) -> bool:
-        """Whether every variable is there."""
-        return not self.missing
-
 
 def weight_sets(checkpoint: Checkpoint, place: Place) -> dict[WeightSet, Found]:
     """Return what there is of each set of weights; "averages" only where there is any average."""
@@ -82,7 +77,7 @@ def choose_set(checkpoint: Checkpoint, place: Place, wanted: WeightSet | None) -
     """
     sets = weight_sets(checkpoint, place)
     net = place.network.name
-    complete = [name for name, found in sets.items() if found.complete]
+    complete = [name for name, found in sets.items() if not found.missing]
     if wanted == "averages" and "averages" not in sets:
         raise ExportError(
             f"{checkpoint.path} holds no moving averages: leave --weights out, or say --weights raw"

@@ -121,7 +121,7 @@ def _sets(checkpoint: Checkpoint, place: Place) -> dict[str, Any]:
         "segments": place.network.segments,
         "weights": {
             name: {
-                "complete": found.complete,
+                "complete": not found.missing,
                 "variables": len(found.tensors),
                 "missing": [place.tensor(variable) for variable in found.missing],
             }
@@ -135,7 +135,7 @@ def _beside(checkpoint: Checkpoint, place: Place) -> dict[str, Any]:
     from ..checkpoint.selection import left_over
     from ..checkpoint.weight_sets import NetworkWeights, weight_sets
 
-    complete = [name for name, found in weight_sets(checkpoint, place).items() if found.complete]
+    complete = [name for name, found in weight_sets(checkpoint, place).items() if not found.missing]
     if not complete:
         return {}
     weights = NetworkWeights(checkpoint, place, complete[0])

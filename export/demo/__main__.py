@@ -7,8 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..cli.command_line import import_tensorflow, run_command
@@ -79,7 +78,7 @@ def _write(options: argparse.Namespace) -> None:
     import_tensorflow()
     from ..cli.progress import progress_bar
     from ..networks import find_network
-    from .checkpoint_writer import write_checkpoint
+    from .checkpoint_writer import replacing, write_checkpoint
     from .scenes import CLASS_NAMES
     from .skips import with_skips
     from .training import demo_checkpoint
@@ -89,7 +88,8 @@ def _write(options: argparse.Namespace) -> None:
         if options.net != "vgg_16":
             tensors = with_skips(tensors, find_network(options.net), options.seed, progress)
         size = sum(values.nbytes for values in tensors.values())
-        with _labels_beside(labels, CLASS_NAMES):
+        with replacing(labels) as stream:  # which are in place once the checkpoint is
+            stream.write("".join(f"demo{i:02d}\t{name}\n" for i, name in enumerate(CLASS_NAMES)).encode())
             write_checkpoint(
                 options.checkpoint,
                 tensors,
@@ -125,24 +125,6 @@ def _check_target(files: Sequence[Path], replace: bool) -> None:
             raise ExportError(f"{file} is a folder: name a file in it")
         if file.exists() and not replace:
             raise ExportError(f"{file} is there already: --force replaces it")
-
-
-@contextmanager
-def _labels_beside(file: Path, names: Sequence[str]) -> Iterator[None]:
-    """Write `identifier<TAB>name`, a line for each class; take a new file back when the block fails."""
-    is_new = not file.exists()
-    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_text("".join(f"demo{i:02d}\t{name}\n" for i, name in enumerate(names)), "utf-8")
-        draft.replace(file)
-        yield
-    except BaseException as error:
-        draft.unlink(missing_ok=True)
-        if is_new:
-            file.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise ExportError(f"{file} cannot be written: {error.strerror or error}") from error
-        raise
 
 
 if __name__ == "__main__":

@@ -54,19 +54,16 @@ def write_checkpoint(
         if progress:
             progress(done)
 
-    try:
-        if format == "V1":
-            with _replacing(path) as stream:
-                _write_v1(stream, arrays, step)
-        else:
-            # Left in reverse: the data is in place before the index that states its checksums.
-            with _replacing(Path(f"{path}.index")) as index, _replacing(data_file(path, 0, 1)) as data:
-                bundle = BundleWriter(data, step)
-                for name, array in arrays.items():
-                    bundle.add(name, array)
-                bundle.write_index(index)
-    except OSError as error:
-        raise ExportError(f"{path} cannot be written: {error.strerror or error}") from error
+    if format == "V1":
+        with replacing(path) as stream:
+            _write_v1(stream, arrays, step)
+    else:
+        # Left in reverse: the data is in place before the index that states its checksums.
+        with replacing(Path(f"{path}.index")) as index, replacing(data_file(path, 0, 1)) as data:
+            bundle = BundleWriter(data, step)
+            for name, array in arrays.items():
+                bundle.add(name, array)
+            bundle.write_index(index)
 
 
 def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -75,7 +72,12 @@ def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file under a temporary name, which takes its place when the block ends.
+
+    Raises:
+        ExportError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as stream:
@@ -83,6 +85,8 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from ..errors import ExportError
-from ..savedmodel.write import SERVE_TAG
 from ..types import StepProgress
 from .calibration import FloatModel
+from .exported import Exported
 from .folder import refused_image
 
 ENOUGH = 20  # images, fewer say little
@@ -122,20 +121,17 @@ def compare_with_float(
     """
     same_class = same_labels = pixels = 0
     difference = norm = 0.0
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        signatures = tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(folder)).signature_def
-        outputs = (("classify", "class_ids"), ("segment", "label_map"), ("logits", "logits"))
-        names = [signatures[signature].outputs[output].name for signature, output in outputs]
-        image_bytes = signatures["classify_bytes"].inputs["image_bytes"].name
+    with Exported(folder) as exported:
         for count, file in enumerate(images, 1):
             with refused_image(file):
                 image = file.read_bytes()
-                class_ids, label_maps, logits = session.run(names, {image_bytes: [image]})
                 expected = model.answer(image)
-            same_class += int(class_ids[0, 0] == expected.class_id)
-            same_labels += int(np.count_nonzero(label_maps[0] == expected.label_map))
+            found = exported("classify_bytes", "segment", "logits", image_bytes=[image])
+            same_class += int(found["classify_bytes"]["class_ids"][0, 0] == expected.class_id)
+            same_labels += int(np.count_nonzero(found["segment"]["label_map"][0] == expected.label_map))
             pixels += expected.label_map.size
-            difference += float(np.square(logits[0] - expected.logits, dtype=np.float64).sum())
+            off = found["logits"]["logits"][0] - expected.logits
+            difference += float(np.square(off, dtype=np.float64).sum())
             norm += float(np.square(expected.logits, dtype=np.float64).sum())
             progress(count / len(images))
     return Agreement(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,7 +143,7 @@ class Answer(NamedTuple):
     logits: Array
 
 
-class FloatModel:
+class FloatModel(AbstractContextManager["FloatModel"]):
     """The network in float32, in a session of its own; a context manager.
 
     It takes one encoded image, whole as it is segmented and cropped as it is classified.
@@ -188,9 +189,6 @@ class FloatModel:
         """
         counted: dict[str, Recorded] = self._session.run(self._recorded, {self._encoded: image})
         return counted
-
-    def __enter__(self) -> FloatModel:
-        return self
 
     def __exit__(self, *raised: object) -> None:
         self._session.close()

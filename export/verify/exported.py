@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..savedmodel.write import SERVE_TAG
 from ..types import Array
 
 
-class Exported:
+class Exported(AbstractContextManager["Exported"]):
     """A SavedModel in a session; a context manager.
 
     Attributes:
@@ -61,9 +62,6 @@ class Exported:
                 "is a fault of the exporter, please report it with the checkpoint's network"
             ) from error
         return answers
-
-    def __enter__(self) -> Exported:
-        return self
 
     def __exit__(self, *raised: object) -> None:
         self._session.close()

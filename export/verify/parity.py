@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -259,16 +259,12 @@ def _in_requests(
     tensor: str | None = None,
 ) -> _Answers:
     """Run signatures on all images, as many in a request as the export takes, and join what they answer."""
-    found = [exported(*names, tensor=tensor, **{key: part}) for part in _parts(items, together)]
+    parts = (items[start : start + together] for start in range(0, len(items), together))
+    found = [exported(*names, tensor=tensor, **{key: part}) for part in parts]
     return {
         name: {output: np.concatenate([each[name][output] for each in found]) for output in found[0][name]}
         for name in found[0]
     }
-
-
-def _parts(items: Sequence[Any], together: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), together):
-        yield items[start : start + together]
 
 
 def _require_finite(logits: Array, plan: Plan) -> None:

@@ -16,7 +16,7 @@ from ..graph.images.decoding import image_decoder
 from ..graph.serving_graph import CROP_LOGITS
 from ..networks.rounding import tolerance
 from ..plan.plan import Plan
-from ..types import Array, StepProgress
+from ..types import StepProgress
 from .agreement import Agreement
 from .exported import Exported
 from .folder import refused_image
@@ -90,7 +90,8 @@ def compare_on_photos(folder: Path, plan: Plan, files: Sequence[Path], progress:
                 found = exported(
                     "classify_bytes", "segment", "logits", tensor=CROP_LOGITS, image_bytes=[data]
                 )
-                ours, exact = found[""][CROP_LOGITS], _mean(reference.logits(expected.crop(image, network)))
+                ours = found[""][CROP_LOGITS]
+                exact = reference.logits(expected.crop(image, network)).mean(axis=(0, 1))
                 answers.check_ranking("classify_bytes", found["classify_bytes"], ours, plan)
                 off = np.abs(ours[0] - exact)
                 difference = max(difference, float(off.max()) / (float(np.abs(exact).max()) or 1.0))
@@ -114,7 +115,3 @@ def compare_on_photos(folder: Path, plan: Plan, files: Sequence[Path], progress:
         logit_error=(squares / (norm or 1.0)) ** 0.5,
     )
     return Photos(agreement, labels, difference, bound)
-
-
-def _mean(logits: Array) -> Array:
-    return np.asarray(logits.mean(axis=(0, 1)))

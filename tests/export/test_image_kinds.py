@@ -112,6 +112,11 @@ def without_adobe(data: bytes) -> bytes:
     return data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :]
 
 
+def with_short_adobe(data: bytes) -> bytes:
+    """The same with a segment that ends before it says so: libjpeg passes over it."""
+    return data[:2] + b"\xff\xee\0\x0cAdobe\0\x64\0\0\0" + without_adobe(data)[2:]
+
+
 def animation(kind: str, **options: object) -> bytes:
     frames = [picture().rotate(90 * turn).quantize(16) for turn in range(3)]
     if kind == "WEBP":
@@ -128,6 +133,7 @@ def shifted_frame() -> bytes:
 
 LIKE_PILLOW = {
     "cmyk jpeg without adobe's segment": without_adobe(encoded(picture().convert("CMYK"), "JPEG")),
+    "cmyk jpeg with a short adobe segment": with_short_adobe(encoded(picture().convert("CMYK"), "JPEG")),
     "cmyk jpeg, progressive": encoded(picture().convert("CMYK"), "JPEG", progressive=True),
     "rgb jpeg": encoded(picture(), "JPEG", keep_rgb=True),
     "jpeg with 4:2:2 chroma": encoded(picture(), "JPEG", subsampling=1),
@@ -180,6 +186,7 @@ NAMED = {
         "a truncated or damaged PNG",
     ),
     "gif of code size 9": (gif_of_code_size(9), "a GIF of LZW code size 9, a kind that is not read .*save it as a PNG"),
+    "gif of code size 1": (gif_of_code_size(1), "a GIF of LZW code size 1, a kind that is not read"),
     "gif of code size 12": (gif_of_code_size(12), "a GIF of LZW code size 12"),
     "gif without colours": (GIF[:10] + b"\0" + GIF[11:13] + GIF[13 + 3 * 16 :], "a GIF without colours"),
     "gif of too few codes": (gif(frame(10, 10)), "a truncated or damaged GIF"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,9 @@ class V2Bundle:
     """
 
     def __init__(self, prefix: Path) -> None:
-        index = CheckedFile(prefix.with_name(f"{prefix.name}.index"))
-        try:
+        with closing(CheckedFile(prefix.with_name(f"{prefix.name}.index"))) as index:
             self._shards, entries, slices = _index(index)
             self._ends = _ends([*entries.values(), *slices.values()])
-        finally:
-            index.close()
         self._prefix = prefix
         self._data: dict[int, CheckedFile] = {}
         self.tensors: dict[str, TensorSpec] = {}
@@ -68,7 +66,7 @@ class V2Bundle:
                     self.tensors[name] = spec = tensor_spec(entry.shape, entry.dtype)
                     self._stored[name] = self._pieces(name, spec, entry, slices)
             stored = [entry for parts in self._stored.values() for entry, _ in parts]
-            claimed, held = sum(entry.size for entry in stored), self._held()
+            claimed, held = (sum(each.size for each in all_of) for all_of in (stored, self._data.values()))
             if claimed > held:
                 raise FormatError(f"it claims {claimed:,} bytes of tensors in files of {held:,}")
         except FormatError:
@@ -180,9 +178,6 @@ class V2Bundle:
         if len(same) == 1 and self._ends[shard]:
             return f"{said}; {same[0]} beside it has the right size: rename it to {path.name}"
         return f"{said}: copy it too"
-
-    def _held(self) -> int:
-        return sum(file.size for file in self._data.values())
 
 
 def _is_in_place(path: Path) -> bool:

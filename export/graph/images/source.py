@@ -6,7 +6,7 @@ the network serves them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import tensorflow as tf
@@ -93,13 +93,12 @@ class ImageSource:
         encoded = tf.concat([encoded, tf.io.parse_example(examples, features)["image/encoded"]], axis=0)
         with tf.control_dependencies([self._bounds.check_count(tf.size(encoded))]):
             encoded = tf.identity(encoded)
-        arrays = _collect(
+        files = tf.map_fn(
             lambda index: self._decoder.judge(encoded[index], _name(index)),
-            JUDGED_SPECS,
-            tf.constant(0),
-            tf.size(encoded),
+            tf.range(tf.size(encoded)),
+            fn_output_signature=JUDGED_SPECS,
+            parallel_iterations=1,
         )
-        files = JudgedFile(*(array.stack() for array in arrays))
         sizes = tf.cast(files.size, tf.int32)
         with tf.control_dependencies([self._bounds.check_request(sizes)]):
             return [tf.identity(sizes), *files]
@@ -188,7 +187,21 @@ class ImageSource:
         `results` give the dtype and, as far as it is known, the shape of each tensor that `function` returns. With
         `start` and `stop` only the images from the one to before the other are taken.
         """
-        return _collect(function, results, tf.convert_to_tensor(start), self.count if stop is None else stop)
+        start = tf.convert_to_tensor(start)
+        stop = self.count if stop is None else stop
+
+        def step(index: Tensor, arrays: list[tf.TensorArray]) -> tuple[Tensor, list[tf.TensorArray]]:
+            pairs = zip(arrays, function(index), strict=True)
+            return index + 1, [array.write(index - start, value) for array, value in pairs]
+
+        arrays = [
+            tf.TensorArray(result.dtype, stop - start, infer_shape=False, element_shape=result.shape)
+            for result in results
+        ]
+        loop: tuple[Tensor, list[tf.TensorArray]] = tf.while_loop(
+            lambda index, _: index < stop, step, (start, arrays), parallel_iterations=1
+        )
+        return loop[1]
 
 
 def _on_the_host() -> AbstractContextManager[None]:
@@ -216,25 +229,3 @@ def _none_of(spec: tf.TensorSpec) -> Tensor:
 
 def _name(index: Tensor) -> Tensor:
     return tf.strings.join(["image ", tf.strings.as_string(index)])
-
-
-def _collect(
-    function: Callable[[Tensor], Iterable[Tensor]],
-    results: Iterable[tf.TensorSpec],
-    start: Tensor,
-    stop: Tensor,
-) -> list[tf.TensorArray]:
-    """See `ImageSource.map`."""
-
-    def step(index: Tensor, arrays: list[tf.TensorArray]) -> tuple[Tensor, list[tf.TensorArray]]:
-        pairs = zip(arrays, function(index), strict=True)
-        return index + 1, [array.write(index - start, value) for array, value in pairs]
-
-    arrays = [
-        tf.TensorArray(result.dtype, stop - start, infer_shape=False, element_shape=result.shape)
-        for result in results
-    ]
-    loop: tuple[Tensor, list[tf.TensorArray]] = tf.while_loop(
-        lambda index, _: index < stop, step, (start, arrays), parallel_iterations=1
-    )
-    return loop[1]

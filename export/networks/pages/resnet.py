@@ -17,6 +17,7 @@ from ...weights.folding import BatchNorm
 from ..layers import Convolution, Layers
 from ..network import Network, SlimReference
 from ..preprocessing import INCEPTION_PREPROCESSING, VGG_PREPROCESSING, Evaluation
+from ..strides import Strides
 from ..variables import Channels, Features
 
 _NORM = BatchNorm(epsilon=1e-5, scaled=True)
@@ -61,18 +62,13 @@ def _units(
 
     The rates of the last block's units are multiplied by those of `multi_grid`.
     """
-    reached, rate = 4, 1
+    strides = Strides(output_stride // 4)
     for block, (count, channels) in enumerate(zip(_UNITS[depth], _CHANNELS, strict=True), 1):
         for unit in range(1, count + 1):
-            stride = 2 if unit == count and block < len(_CHANNELS) else 1
-            strides = reached < output_stride
+            stride, rate = strides.next(2 if unit == count and block < len(_CHANNELS) else 1)
             scope = f"{within}block{block}/unit_{unit}/bottleneck_v{version}"
             grid = multi_grid[unit - 1] if block == len(_CHANNELS) else 1
-            yield _Unit(scope, channels, stride if strides else 1, grid * rate, projected=unit == 1)
-            if strides:
-                reached *= stride
-            else:
-                rate *= stride
+            yield _Unit(scope, channels, stride, grid * rate, projected=unit == 1)
 
 
 def _unit(

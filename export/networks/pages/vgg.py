@@ -6,6 +6,7 @@ from ...types import Padding, Tensor
 from ..layers import Convolution, Layers
 from ..network import Network, SlimReference
 from ..preprocessing import VGG_PREPROCESSING
+from ..strides import Strides
 
 CONFIGURATION_D = (2, 2, 3, 3, 3)  # VGG-16: convolutions of each block
 _CHANNELS = (64, 128, 256, 512, 512)
@@ -35,17 +36,12 @@ def pooled_blocks(
             net = layers.max_pool(convolved(net, block))
         return net
 
-    stride, rate = 4, 1
-    pools = {2: layers.in_strips(images, first_blocks, stride, _MARGIN)}
+    strides = Strides(output_stride // 4)
+    pools = {2: layers.in_strips(images, first_blocks, 4, _MARGIN)}
     for block in range(3, 6):
-        net = convolved(pools[block - 1], block, rate)
-        if stride < output_stride:
-            pools[block] = layers.max_pool(net)
-            stride *= 2
-        else:
-            pools[block] = layers.max_pool(net, stride=1, rate=rate)
-            rate *= 2
-    return pools, rate
+        stride, rate = strides.next(2)
+        pools[block] = layers.max_pool(convolved(pools[block - 1], block, rate), stride=stride, rate=rate)
+    return pools, strides.next(1)[1]
 
 
 def class_scores(net: Tensor, layers: Layers, rate: int, padding: Padding, scope: str = "") -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,16 +20,14 @@ from ...weights.recipes import load_variables
 from .slim_layers import NO_UPDATES, SlimLayers
 
 
-class SlimReference:
-    """The checkpoint in tf-slim, in a session of its own; a context manager. Its tensors stay in memory until the end.
+class SlimReference(AbstractContextManager["SlimReference"]):
+    """The checkpoint in tf-slim, in a session of its own; a context manager.
 
-    Attributes:
-        about: what it is, in words.
+    Its tensors stay in memory until the end.
     """
 
     def __init__(self, plan: Plan) -> None:
         """Build the network in tf-slim, and give it the checkpoint's tensors, read anew."""
-        self.about = about_reference(plan.network)
         with tf.Graph().as_default():
             self._pixels = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3])
             self._logits = build_in_slim(plan.network, self._pixels, len(plan.labels.names))
@@ -45,9 +43,6 @@ class SlimReference:
     def logits(self, prepared: Array) -> Array:
         """Logits float32 [h, w, C] at the network's own stride, of a prepared image float32 [H, W, 3]."""
         return np.asarray(self._session.run(self._logits, {self._pixels: prepared[None]})[0])
-
-    def __enter__(self) -> SlimReference:
-        return self
 
     def __exit__(self, *raised: object) -> None:
         self._session.close()

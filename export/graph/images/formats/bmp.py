@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from ....types import Tensor
 from ..checks import Bounds, refuse_unless
-from .encoded import Encoded, Judged
+from .encoded import Encoded, Judged, unsigned
 
 _HEADER_AT, _MASKS_AT = 14, 54
 _CORE = 12  # size of OS/2's first header, BITMAPCOREHEADER: sides of 16 bits, colours of 3 bytes
@@ -32,11 +32,11 @@ _PLAIN_MASKS = {16: (0x7C00, 0x3E0, 0x1F), 32: (0xFF0000, 0xFF00, 0xFF)}
 
 def judge(file: Encoded, bounds: Bounds) -> Judged:
     """Judge kind, size and length; the data are the palette, filled up to 1024 bytes, and the rows."""
-    start, header, width, height, bits, compression, colours = file.unsigned(
-        (10, 4), (14, 4), (18, 4), (22, 4), (28, 2), (30, 4), (46, 4)
+    start, header, width, height, bits, compression, colours = unsigned(
+        file.header, (10, 4), (14, 4), (18, 4), (22, 4), (28, 2), (30, 4), (46, 4)
     )
-    core_width, core_height, core_bits, *masks = file.unsigned(
-        (18, 2), (20, 2), (24, 2), *((_MASKS_AT + 4 * index, 4) for index in range(3))
+    core_width, core_height, core_bits, *masks = unsigned(
+        file.header, (18, 2), (20, 2), (24, 2), *((_MASKS_AT + 4 * index, 4) for index in range(3))
     )
     is_core = tf.equal(header, _CORE)
     width, height, bits = (

@@ -55,15 +55,6 @@ class Encoded:
         )
         return tf.equal(found, tf.constant(magics))
 
-    def unsigned(self, *places: tuple[int, int], big_endian: bool = False) -> list[Tensor]:
-        """Unsigned integers of the header as int64; each place is the first byte's offset and how many there are."""
-        most = max(length for _, length in places)
-        bytes_at = [[offset + min(i, length - 1) for i in range(most)] for offset, length in places]
-        weights = [_weights(length, big_endian=big_endian) + [0] * (most - length) for _, length in places]
-        values = tf.cast(tf.gather(self.header, bytes_at), tf.int64) * tf.constant(weights, tf.int64)
-        numbers: list[Tensor] = tf.unstack(tf.reduce_sum(values, axis=1))
-        return numbers
-
     def part(self, start: Tensor | int, end: Tensor | int) -> Tensor:
         """The bytes from `start` to `end`, int64, as a string; what lies beyond the file's end is left out."""
         start, end = (tf.minimum(tf.cast(place, tf.int64), self.length) for place in (start, end))
@@ -123,17 +114,15 @@ def decode_guarded(decoder: Callable[[Tensor], Tensor], data: Tensor, what: Tens
         return tf.identity(image)
 
 
-def unsigned(data: Tensor, length: int, *, big_endian: bool = False) -> list[Tensor]:
-    """Unsigned integers of `length` bytes each, uint8 [integers * length], as int64."""
-    rows = tf.reshape(tf.cast(data, tf.int64), [data.shape[0] // length, length])
-    weights = _weights(length, big_endian=big_endian)
-    numbers: list[Tensor] = tf.unstack(tf.reduce_sum(rows * tf.constant(weights, tf.int64), axis=1))
+def unsigned(data: Tensor, *places: tuple[int, int], big_endian: bool = False) -> list[Tensor]:
+    """Unsigned integers in uint8 `data` as int64; each place is the first byte's offset and how many there are."""
+    most = max(length for _, length in places)
+    bytes_at = [[offset + min(i, length - 1) for i in range(most)] for offset, length in places]
+    orders = [range(length)[:: -1 if big_endian else 1] for _, length in places]
+    weights = [[256**i for i in order] + [0] * (most - len(order)) for order in orders]
+    values = tf.cast(tf.gather(data, bytes_at), tf.int64) * tf.constant(weights, tf.int64)
+    numbers: list[Tensor] = tf.unstack(tf.reduce_sum(values, axis=1))
     return numbers
-
-
-def _weights(length: int, *, big_endian: bool) -> list[int]:
-    weights = [256**i for i in range(length)]
-    return weights[::-1] if big_endian else weights
 
 
 class Walk:

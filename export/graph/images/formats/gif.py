@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -12,33 +11,11 @@ from ..checks import Bounds, refuse_unless
 from .encoded import Encoded, Judged, Walk, decode_guarded, unsigned
 
 _SCREEN_END = 13  # the signature and the logical screen descriptor
-_LARGEST_CODE = 8  # bits of the smallest LZW code: what 256 colours need
+# Bits of the first LZW codes: the least that GIF89a, appendix F, has, and what 256 colours need.
+_SMALLEST_CODE, _LARGEST_CODE = 2, 8
 # One pixel in two colours of its own, and the end of the file.
 _LAST_FRAME = b"\x2c\0\0\0\0\1\0\1\0\x80" + bytes(6) + b"\x02\x02\x44\x01\0;"
 _IMAGE, _EXTENSION, _GRAPHIC_CONTROL = 0x2C, 0x21, 0xF9
-
-
-class _Frame(NamedTuple):
-    """Where the first image lies.
-
-    Attributes:
-        left, top, width, height: in pixels of the logical screen.
-        position: of its descriptor in the file.
-        end: of its data.
-        table: first and last position of its colours; the same where it has none.
-        code_size: of the smallest codes that it begins with, in bits.
-        surroundings: the colour of the screen around it, uint8 [3].
-    """
-
-    left: Tensor
-    top: Tensor
-    width: Tensor
-    height: Tensor
-    position: Tensor
-    end: Tensor
-    table: Tensor
-    code_size: Tensor
-    surroundings: Tensor
 
 
 def judge(file: Encoded, bounds: Bounds) -> Judged:
@@ -48,24 +25,29 @@ def judge(file: Encoded, bounds: Bounds) -> Judged:
     frame of the file before it drops them. Extensions are not: the decoder would paint transparent pixels black.
     """
     tables = _SCREEN_END + _colour_table_bytes(file.header[10])
-    frame = _first_frame(file, tables)
+    walk = Walk(file, "GIF")
+    image, end, transparent = _first_image(walk, tables)
+    descriptor = walk.read(image, 10)
+    left, top, own_width, own_height = unsigned(descriptor, (1, 2), (3, 2), (5, 2), (7, 2))
+    own_table = _colour_table_bytes(descriptor[9])
+    data = image + 10 + own_table
+    table = tf.where(own_table > 0, [image + 10, data], [_SCREEN_END, tables])
+    code_size = walk.read(data, 1)[0]
+    surroundings = tf.unstack(tf.cast(_colour(walk, table, transparent), tf.int64))
     file.refuse_unless(
-        frame.code_size <= _LARGEST_CODE,
-        " is a GIF of LZW code size ", frame.code_size, ", a kind that is not read (8 is the most): save it as a PNG",
+        (code_size >= _SMALLEST_CODE) & (code_size <= _LARGEST_CODE),
+        " is a GIF of LZW code size ", code_size, ", a kind that is not read (2 to 8 are): save it as a PNG",
     )  # fmt: skip
     file.refuse_unless(
-        frame.table[1] > frame.table[0],
-        " is a GIF without colours, a kind that is not read: save it as a PNG",
+        table[1] > table[0], " is a GIF without colours, a kind that is not read: save it as a PNG"
     )
-    width, height = file.unsigned((6, 2), (8, 2))
-    width = tf.maximum(width, frame.left + frame.width)
-    height = tf.maximum(height, frame.top + frame.height)
-    file.require(lambda: bounds.check_size(frame.height, frame.width, file.what))
+    width, height = unsigned(file.header, (6, 2), (8, 2))
+    width, height = tf.maximum(width, left + own_width), tf.maximum(height, top + own_height)
+    file.require(lambda: bounds.check_size(own_height, own_width, file.what))
     file.require(lambda: bounds.check_size(height, width, file.what))
     # The decoder's canvas is as large as the frame, which must not lie beside it.
-    parts = [file.part(0, tables), ",\0\0\0\0", file.part(frame.position + 5, frame.end), _LAST_FRAME]
-    surroundings = tf.unstack(tf.cast(frame.surroundings, tf.int64))
-    return Judged(tf.strings.join(parts), height, width, [frame.top, frame.left, *surroundings])
+    parts = [file.part(0, tables), ",\0\0\0\0", file.part(image + 5, end), _LAST_FRAME]
+    return Judged(tf.strings.join(parts), height, width, [top, left, *surroundings])
 
 
 def decode(data: Tensor, height: Tensor, width: Tensor, numbers: Sequence[Tensor], what: Tensor) -> Tensor:
@@ -90,9 +72,8 @@ def _colour_table_bytes(flags: Tensor) -> Tensor:
     return tf.where(flags >= 0x80, size, 0)
 
 
-def _first_frame(file: Encoded, start: Tensor) -> _Frame:
-    """Walk the blocks from `start` to the end of the first image."""
-    walk = Walk(file, "GIF")
+def _first_image(walk: Walk, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Walk the blocks from `start`: where the first image's descriptor and end are, and the transparent colour."""
 
     def step(
         position: Tensor, in_data: Tensor, image: Tensor, transparent: Tensor, steps: Tensor
@@ -112,13 +93,7 @@ def _first_frame(file: Encoded, start: Tensor) -> _Frame:
         (start, tf.constant(False), zero, tf.constant(0, tf.uint8), zero),
         parallel_iterations=1,
     )
-    descriptor = walk.read(image, 10)
-    left, top, width, height = unsigned(descriptor[1:9], 2)
-    own_table = _colour_table_bytes(descriptor[9])
-    data = image + 10 + own_table
-    table = tf.where(own_table > 0, [image + 10, data], [_SCREEN_END, start])
-    code_size = walk.read(data, 1)[0]
-    return _Frame(left, top, width, height, image, end, table, code_size, _colour(walk, table, transparent))
+    return image, end, transparent
 
 
 def _skip_data(walk: Walk, position: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import tensorflow as tf
 
 from ....types import Tensor
@@ -22,30 +20,18 @@ _PROCESSES = [
     *["", "", "", "lossless", "", *["hierarchical"] * 3],
     "LS",
 ]
+_LEAST_ADOBE = 14  # bytes of an APP14 segment that libjpeg obeys
 # Says that four components are inverted, as Photoshop writes them: those who leave it out mean the same.
 _INVERTED = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
 
 
-class _Found(NamedTuple):
-    """What a walk over the segments meets: int64 scalars.
-
-    Attributes:
-        frame, adobe: positions of the frame's header and of an APP14 segment; 0 where there is none.
-        scans: how many there are; some more than are allowed may not have been counted.
-    """
-
-    frame: Tensor
-    adobe: Tensor
-    scans: Tensor
-
-
 def judge(file: Encoded, bounds: Bounds) -> Judged:
     """Judge kind, size and number of scans; the data are the file."""
-    found = _walk(Walk(file, "JPEG"))
-    file.refuse_unless(found.frame > 0, " is a truncated JPEG: send it whole")
-    padded = tf.strings.join([file.part(found.frame, found.frame + _FRAME), "\0" * _FRAME])
+    place, adobe, scans = _walk(Walk(file, "JPEG"))
+    file.refuse_unless(place > 0, " is a truncated JPEG: send it whole")
+    padded = tf.strings.join([file.part(place, place + _FRAME), "\0" * _FRAME])
     frame = tf.ensure_shape(tf.io.decode_raw(tf.strings.substr(padded, 0, _FRAME), tf.uint8), [_FRAME])
-    height, width = unsigned(frame[5:9], 2, big_endian=True)
+    height, width = unsigned(frame, (5, 2), (7, 2), big_endian=True)
     precision, components = tf.unstack(tf.cast(tf.gather(frame, [4, 9]), tf.int64))
     process = tf.gather(_PROCESSES, tf.minimum(tf.cast(frame[1], tf.int32) - 0xC0, len(_PROCESSES) - 1))
     baseline = ": save it as a baseline JPEG"
@@ -63,8 +49,8 @@ def judge(file: Encoded, bounds: Bounds) -> Judged:
         " is a JPEG of ", components, " components, a kind that is not read", baseline,
     )  # fmt: skip
     file.require(lambda: bounds.check_size(height, width, file.what))
-    file.refuse_unless(found.scans <= _SCANS, f" is a JPEG of more than {_SCANS} scans", baseline)
-    names_colours = tf.equal(file.part(found.adobe + 4, found.adobe + 9), "Adobe")
+    file.refuse_unless(scans <= _SCANS, f" is a JPEG of more than {_SCANS} scans", baseline)
+    names_colours = tf.equal(file.part(adobe + 4, adobe + 9), "Adobe")
     data = tf.cond(
         tf.equal(components, 4) & ~names_colours,
         lambda: tf.strings.join([b"\xff\xd8" + _INVERTED, file.part(2, file.length)]),
@@ -81,15 +67,19 @@ def decode(data: Tensor, what: Tensor) -> Tensor:
     )
 
 
-def _walk(walk: Walk) -> _Found:
-    """Pass the segments as the decoder meets them: none of thumbnails inside others, none behind the end."""
+def _walk(walk: Walk) -> tuple[Tensor, Tensor, Tensor]:
+    """Pass the segments as the decoder meets them: none of thumbnails inside others, none behind the end.
+
+    Returns int64 scalars: the positions of the frame's header and of an APP14 segment, 0 where there is none, and how
+    many scans there are; some more than are allowed may not have been counted.
+    """
     first, second = walk.data[:-1], walk.data[1:]
     is_marker = tf.equal(first, 0xFF) & ~_is_no_segment(second)
     markers = tf.concat([tf.where(is_marker)[:, 0], [walk.size]], axis=0)
 
     def step(
-        position: Tensor, found: _Found, _: Tensor, steps: Tensor
-    ) -> tuple[Tensor, _Found, Tensor, Tensor]:
+        position: Tensor, frame: Tensor, adobe: Tensor, scans: Tensor, _: Tensor, steps: Tensor
+    ) -> tuple[Tensor, ...]:
         position, steps = walk.begin_step(position, steps)
         marker = markers[tf.searchsorted(markers, tf.minimum(position, walk.size)[None])[0]]
         at_end = marker + 4 > walk.size
@@ -98,23 +88,22 @@ def _walk(walk: Walk) -> _Found:
         )
         code = head[1]
         is_frame, is_read = _is_frame(code)
-        found = _Found(
-            tf.where(is_frame & tf.equal(found.frame, 0), marker, found.frame),
-            tf.where(tf.equal(code, _ADOBE) & tf.equal(found.adobe, 0), marker, found.adobe),
-            found.scans + tf.cast(tf.equal(code, _START_OF_SCAN), tf.int64),
-        )
+        frame = tf.where(is_frame & tf.equal(frame, 0), marker, frame)
+        (length,) = unsigned(head, (2, 2), big_endian=True)
+        is_adobe = tf.equal(code, _ADOBE) & (length >= _LEAST_ADOBE)
+        adobe = tf.where(is_adobe & tf.equal(adobe, 0), marker, adobe)
+        scans += tf.cast(tf.equal(code, _START_OF_SCAN), tf.int64)
         done = tf.equal(code, _END) | (is_frame & ~is_read)
-        (length,) = unsigned(head[2:], 2, big_endian=True)
-        return marker + 2 + length, found, done, steps
+        return marker + 2 + length, frame, adobe, scans, done, steps
 
     zero = tf.constant(0, tf.int64)
-    _, found, _, _ = tf.while_loop(
-        lambda _, found, done, __: ~done & (found.scans <= _SCANS),
+    _, frame, adobe, scans, _, _ = tf.while_loop(
+        lambda *state: ~state[4] & (state[3] <= _SCANS),
         step,
-        (zero + 2, _Found(zero, zero, zero), tf.constant(False), zero),
+        (zero + 2, zero, zero, zero, tf.constant(False), zero),
         parallel_iterations=1,
     )
-    return _Found(*found)
+    return frame, adobe, scans
 
 
 def _is_frame(code: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,7 +26,7 @@ def judge(file: Encoded, bounds: Bounds) -> Judged:
         "built, or turn it back with `pngcrush -revert-iphone-optimizations`",
     )
     file.refuse_unless(begins, " is a PNG without a header")
-    width, height = file.unsigned((16, 4), (20, 4), big_endian=True)
+    width, height = unsigned(file.header, (16, 4), (20, 4), big_endian=True)
     file.require(lambda: bounds.check_size(height, width, file.what))
     palette, pixels = _find_palette_and_pixels(file, Walk(file, "PNG"))
     header = file.part(0, _HEADER_END)
@@ -46,7 +46,7 @@ def _find_palette_and_pixels(file: Encoded, walk: Walk) -> tuple[Tensor, Tensor]
     ) -> tuple[Tensor, ...]:
         position, steps = walk.begin_step(position, steps)
         head = walk.read(position, 8)
-        (length,) = unsigned(head[:4], 4, big_endian=True)
+        (length,) = unsigned(head, (0, 4), big_endian=True)
         size = length + _OUTSIDE
         kind = head[4:]
         is_pixels = _is(kind, b"IDAT")

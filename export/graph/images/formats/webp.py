@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from ....types import Tensor
 from ..checks import Bounds
-from .encoded import Encoded, Judged, decode_guarded
+from .encoded import Encoded, Judged, decode_guarded, unsigned
 
 _FLAGS = 20  # offset of the flags in an extended file
 _ALPHA, _ANIMATION = 0x10, 0x02
@@ -20,8 +20,8 @@ def judge(file: Encoded, bounds: Bounds) -> Judged:
     file.refuse_unless(
         is_lossy | is_lossless | is_extended, " is a damaged WebP: it does not begin with an image"
     )
-    lossy_width, lossy_height, packed, extended_width, extended_height = file.unsigned(
-        (26, 2), (28, 2), (21, 4), (24, 3), (27, 3)
+    lossy_width, lossy_height, packed, extended_width, extended_height = unsigned(
+        file.header, (26, 2), (28, 2), (21, 4), (24, 3), (27, 3)
     )
     lossy = (lossy_width & 0x3FFF, lossy_height & 0x3FFF)
     lossless = ((packed & 0x3FFF) + 1, (tf.bitwise.right_shift(packed, 14) & 0x3FFF) + 1)

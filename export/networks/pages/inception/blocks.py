@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
-from ....types import Padding, Tensor
-from ....weights.folding import BatchNorm
+from ....types import Kernel, Padding, Tensor
+from ....weights.folding import PLAIN_FILTER, BatchNorm, StoredFilter
 from ...layers import Convolution, Layers
-from ...network import Network, SlimReference
+from ...network import Network
 from ...preprocessing import INCEPTION_PREPROCESSING
 
-_LEAST_SIDE = {299: 75}  # by the crop that the network was made for: what its unpadded layers take
+_NORM = BatchNorm(epsilon=0.001, scaled=False)
 
-Conv = partial(Convolution, norm=BatchNorm(epsilon=0.001, scaled=False))
+
+def conv(
+    scope: str, channels: int, *, stride: int = 1, padding: Padding = "SAME", kernel: Kernel | None = None
+) -> Convolution:
+    """A convolution whose scope ends with its kernel, such as Conv2d_0b_1x7; `kernel` where slim named it wrongly."""
+    height, width = map(int, scope[-3:].split("x"))
+    return Convolution(scope, channels, kernel or (height, width), stride, padding=padding, norm=_NORM)
+
+
+halving = partial(conv, stride=2, padding="VALID")
 
 
 @dataclass(frozen=True)
@@ -37,8 +47,21 @@ class Fork:
     convolutions: tuple[Convolution, ...]
 
 
+POOL = MaxPool(stride=2, padding="VALID")
 Step = Convolution | MaxPool | AvgPool | Fork
 Branch = Sequence[Step]
+
+
+# Of Inception v3 and Inception-ResNet v2.
+STEM_299 = (
+    halving("Conv2d_1a_3x3", 32),
+    conv("Conv2d_2a_3x3", 32, padding="VALID"),
+    conv("Conv2d_2b_3x3", 64),
+    POOL,
+    conv("Conv2d_3b_1x1", 80, padding="VALID"),
+    conv("Conv2d_4a_3x3", 192, padding="VALID"),
+    POOL,
+)
 
 
 def chain(net: Tensor, layers: Layers, steps: Branch, scope: str = "") -> Tensor:
@@ -65,25 +88,30 @@ def mixed(net: Tensor, layers: Layers, scope: str, *branches: Branch) -> Tensor:
     )
 
 
+def blocks(
+    stem: Branch, mixed_blocks: Mapping[str, Sequence[Branch]], last: str, stored: StoredFilter = PLAIN_FILTER
+) -> Callable[[Tensor, Layers], Tensor]:
+    """The logits of a stem and of blocks by scope, pooled; `last` is the scope of the last layer."""
+
+    def logits(images: Tensor, layers: Layers) -> Tensor:
+        net = chain(images, layers, stem)
+        for scope, branches in mixed_blocks.items():
+            net = mixed(net, layers, scope, *branches)
+        return layers.conv(layers.global_pool(net), Convolution(last, None, 1, relu=False, stored=stored))
+
+    return logits
+
+
 def classifier(
-    name: str,
-    scope: str,
-    crop: int,
-    logits: Callable[[Tensor, Layers], Tensor],
-    reference: SlimReference | None = None,
+    name: str, scope: str, crop: int, logits: Callable[[Tensor, Layers], Tensor], **facts: Any
 ) -> Network:
     """A network that pools all positions before its last layer: it has one answer for an image."""
-
-    def build(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
-        return logits(images, layers)
-
     return Network(
         name=name,
         scope=scope,
-        reference=reference,
-        logits=build,
+        logits=lambda images, layers, head_padding, output_stride: logits(images, layers),
         preprocessing=INCEPTION_PREPROCESSING,
         crop=crop,
-        least_side=_LEAST_SIDE.get(crop, 1),
         segments=False,
+        **{"reference": None, **facts},
     )

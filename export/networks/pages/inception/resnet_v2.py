@@ -10,62 +10,37 @@ from collections.abc import Sequence
 from ....types import Tensor
 from ....weights.folding import Matrix
 from ...layers import Convolution, Layers
-from .blocks import AvgPool, Branch, Conv, MaxPool, chain, classifier, mixed
+from .blocks import POOL, STEM_299, AvgPool, Branch, chain, classifier, conv, halving, mixed
 
-_STEM = (
-    Conv("Conv2d_1a_3x3", 32, 3, stride=2, padding="VALID"),
-    Conv("Conv2d_2a_3x3", 32, 3, padding="VALID"),
-    Conv("Conv2d_2b_3x3", 64, 3),
-    MaxPool(stride=2, padding="VALID"),
-    Conv("Conv2d_3b_1x1", 80, 1, padding="VALID"),
-    Conv("Conv2d_4a_3x3", 192, 3, padding="VALID"),
-    MaxPool(stride=2, padding="VALID"),
-)
 _MIXED_5B: list[Branch] = [
-    [Conv("Conv2d_1x1", 96, 1)],
-    [Conv("Conv2d_0a_1x1", 48, 1), Conv("Conv2d_0b_5x5", 64, 5)],
-    [Conv("Conv2d_0a_1x1", 64, 1), Conv("Conv2d_0b_3x3", 96, 3), Conv("Conv2d_0c_3x3", 96, 3)],
-    [AvgPool(), Conv("Conv2d_0b_1x1", 64, 1)],
+    [conv("Conv2d_1x1", 96)],
+    [conv("Conv2d_0a_1x1", 48), conv("Conv2d_0b_5x5", 64)],
+    [conv("Conv2d_0a_1x1", 64), conv("Conv2d_0b_3x3", 96), conv("Conv2d_0c_3x3", 96)],
+    [AvgPool(), conv("Conv2d_0b_1x1", 64)],
 ]
 _BLOCK_35: list[Branch] = [  # figure 16
-    [Conv("Conv2d_1x1", 32, 1)],
-    [Conv("Conv2d_0a_1x1", 32, 1), Conv("Conv2d_0b_3x3", 32, 3)],
-    [Conv("Conv2d_0a_1x1", 32, 1), Conv("Conv2d_0b_3x3", 48, 3), Conv("Conv2d_0c_3x3", 64, 3)],
+    [conv("Conv2d_1x1", 32)],
+    [conv("Conv2d_0a_1x1", 32), conv("Conv2d_0b_3x3", 32)],
+    [conv("Conv2d_0a_1x1", 32), conv("Conv2d_0b_3x3", 48), conv("Conv2d_0c_3x3", 64)],
 ]
 _MIXED_6A: list[Branch] = [  # figure 7
-    [Conv("Conv2d_1a_3x3", 384, 3, stride=2, padding="VALID")],
-    [
-        Conv("Conv2d_0a_1x1", 256, 1),
-        Conv("Conv2d_0b_3x3", 256, 3),
-        Conv("Conv2d_1a_3x3", 384, 3, stride=2, padding="VALID"),
-    ],
-    [MaxPool(stride=2, padding="VALID")],
+    [halving("Conv2d_1a_3x3", 384)],
+    [conv("Conv2d_0a_1x1", 256), conv("Conv2d_0b_3x3", 256), halving("Conv2d_1a_3x3", 384)],
+    [POOL],
 ]
 _BLOCK_17: list[Branch] = [  # figure 17
-    [Conv("Conv2d_1x1", 192, 1)],
-    [
-        Conv("Conv2d_0a_1x1", 128, 1),
-        Conv("Conv2d_0b_1x7", 160, (1, 7)),
-        Conv("Conv2d_0c_7x1", 192, (7, 1)),
-    ],
+    [conv("Conv2d_1x1", 192)],
+    [conv("Conv2d_0a_1x1", 128), conv("Conv2d_0b_1x7", 160), conv("Conv2d_0c_7x1", 192)],
 ]
 _MIXED_7A: list[Branch] = [  # figure 18
-    [Conv("Conv2d_0a_1x1", 256, 1), Conv("Conv2d_1a_3x3", 384, 3, stride=2, padding="VALID")],
-    [Conv("Conv2d_0a_1x1", 256, 1), Conv("Conv2d_1a_3x3", 288, 3, stride=2, padding="VALID")],
-    [
-        Conv("Conv2d_0a_1x1", 256, 1),
-        Conv("Conv2d_0b_3x3", 288, 3),
-        Conv("Conv2d_1a_3x3", 320, 3, stride=2, padding="VALID"),
-    ],
-    [MaxPool(stride=2, padding="VALID")],
+    [conv("Conv2d_0a_1x1", 256), halving("Conv2d_1a_3x3", 384)],
+    [conv("Conv2d_0a_1x1", 256), halving("Conv2d_1a_3x3", 288)],
+    [conv("Conv2d_0a_1x1", 256), conv("Conv2d_0b_3x3", 288), halving("Conv2d_1a_3x3", 320)],
+    [POOL],
 ]
 _BLOCK_8: list[Branch] = [  # figure 19
-    [Conv("Conv2d_1x1", 192, 1)],
-    [
-        Conv("Conv2d_0a_1x1", 192, 1),
-        Conv("Conv2d_0b_1x3", 224, (1, 3)),
-        Conv("Conv2d_0c_3x1", 256, (3, 1)),
-    ],
+    [conv("Conv2d_1x1", 192)],
+    [conv("Conv2d_0a_1x1", 192), conv("Conv2d_0b_1x3", 224), conv("Conv2d_0c_3x1", 256)],
 ]
 
 
@@ -85,7 +60,7 @@ def _residual(
 
 
 def _logits(images: Tensor, layers: Layers) -> Tensor:
-    net = chain(images, layers, _STEM)
+    net = chain(images, layers, STEM_299)
     net = mixed(net, layers, "Mixed_5b", *_MIXED_5B)
     for i in range(1, 11):
         net = _residual(net, layers, f"Repeat/block35_{i}", _BLOCK_35, 320, 0.17)
@@ -96,10 +71,10 @@ def _logits(images: Tensor, layers: Layers) -> Tensor:
     for i in range(1, 10):
         net = _residual(net, layers, f"Repeat_2/block8_{i}", _BLOCK_8, 2080, 0.20)
     net = _residual(net, layers, "Block8", _BLOCK_8, 2080, 1.0, relu=False)
-    net = chain(net, layers, [Conv("Conv2d_7b_1x1", 1536, 1)])
+    net = chain(net, layers, [conv("Conv2d_7b_1x1", 1536)])
     net = layers.global_pool(net)
     return layers.conv(net, Convolution("Logits/Logits", None, 1, relu=False, stored=Matrix()))
 
 
-INCEPTION_RESNET_V2 = classifier("inception_resnet_v2", "InceptionResnetV2", 299, _logits)
+INCEPTION_RESNET_V2 = classifier("inception_resnet_v2", "InceptionResnetV2", 299, _logits, least_side=75)
 NETWORKS = (INCEPTION_RESNET_V2,)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ....types import Tensor
 from ...layers import Convolution, Layers
 from ...network import SlimReference
-from .blocks import Conv, MaxPool, chain, classifier, mixed
+from .blocks import MaxPool, chain, classifier, conv, mixed
 
 _STEM = (
-    Conv("Conv2d_1a_7x7", 64, 7, stride=2),
+    conv("Conv2d_1a_7x7", 64, stride=2),
     MaxPool(stride=2),
-    Conv("Conv2d_2b_1x1", 64, 1),
-    Conv("Conv2d_2c_3x3", 192, 3),
+    conv("Conv2d_2b_1x1", 64),
+    conv("Conv2d_2c_3x3", 192),
     MaxPool(stride=2),
 )
 # Table 1 of the paper: channels of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection. Slim's "5x5" are 3x3.
@@ -38,10 +38,10 @@ def _logits(images: Tensor, layers: Layers) -> Tensor:
             net,
             layers,
             f"Mixed_{block}",
-            [Conv("Conv2d_0a_1x1", single, 1)],
-            [Conv("Conv2d_0a_1x1", reduce, 1), Conv("Conv2d_0b_3x3", double, 3)],
-            [Conv("Conv2d_0a_1x1", reduce2, 1), Conv(last, double2, 3)],
-            [MaxPool(), Conv("Conv2d_0b_1x1", projection, 1)],
+            [conv("Conv2d_0a_1x1", single)],
+            [conv("Conv2d_0a_1x1", reduce), conv("Conv2d_0b_3x3", double)],
+            [conv("Conv2d_0a_1x1", reduce2), conv(last, double2)],
+            [MaxPool(), conv("Conv2d_0b_1x1", projection)],
         )
     net = layers.global_pool(net)
     return layers.conv(net, Convolution("Logits/Conv2d_0c_1x1", None, 1, relu=False))
@@ -52,6 +52,6 @@ INCEPTION_V1 = classifier(
     "InceptionV1",
     224,
     _logits,
-    SlimReference("tf_slim.nets.inception_v1", "inception_v1", "inception_v1_arg_scope"),
+    reference=SlimReference("tf_slim.nets.inception_v1", "inception_v1", "inception_v1_arg_scope"),
 )
 NETWORKS = (INCEPTION_V1,)

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from ....types import Tensor
 from ....weights.folding import Separable
-from ...layers import Convolution, Layers
+from ...layers import Convolution
 from ...network import SlimReference
-from .blocks import AvgPool, Branch, Conv, MaxPool, chain, classifier, mixed
+from .blocks import AvgPool, Branch, MaxPool, blocks, classifier, conv
 
-_STEM = (MaxPool(stride=2), Conv("Conv2d_2b_1x1", 64, 1), Conv("Conv2d_2c_3x3", 192, 3), MaxPool(stride=2))
+_STEM = (
+    # Slim's separable convolution has biases; its arg_scope normalizes the plain ones.
+    Convolution("Conv2d_1a_7x7", 64, 7, stride=2, stored=Separable(8)),
+    MaxPool(stride=2),
+    conv("Conv2d_2b_1x1", 64),
+    conv("Conv2d_2c_3x3", 192),
+    MaxPool(stride=2),
+)
 
 
 def _even(single: int, reduce: int, double: int, reduce2: int, triple: int, projection: int) -> list[Branch]:
     """The branches of a block that keeps its input's positions, pooled by the mean (table 1 of the paper)."""
     return [
-        [Conv("Conv2d_0a_1x1", single, 1)],
-        [Conv("Conv2d_0a_1x1", reduce, 1), Conv("Conv2d_0b_3x3", double, 3)],
-        [
-            Conv("Conv2d_0a_1x1", reduce2, 1),
-            Conv("Conv2d_0b_3x3", triple, 3),
-            Conv("Conv2d_0c_3x3", triple, 3),
-        ],
-        [AvgPool(), Conv("Conv2d_0b_1x1", projection, 1)],
+        [conv("Conv2d_0a_1x1", single)],
+        [conv("Conv2d_0a_1x1", reduce), conv("Conv2d_0b_3x3", double)],
+        [conv("Conv2d_0a_1x1", reduce2), conv("Conv2d_0b_3x3", triple), conv("Conv2d_0c_3x3", triple)],
+        [AvgPool(), conv("Conv2d_0b_1x1", projection)],
     ]
 
 
 def _halving(reduce: int, double: int, reduce2: int, triple: int) -> list[Branch]:
     """The branches of a block with stride 2."""
     return [
-        [Conv("Conv2d_0a_1x1", reduce, 1), Conv("Conv2d_1a_3x3", double, 3, stride=2)],
+        [conv("Conv2d_0a_1x1", reduce), conv("Conv2d_1a_3x3", double, stride=2)],
         [
-            Conv("Conv2d_0a_1x1", reduce2, 1),
-            Conv("Conv2d_0b_3x3", triple, 3),
-            Conv("Conv2d_1a_3x3", triple, 3, stride=2),
+            conv("Conv2d_0a_1x1", reduce2),
+            conv("Conv2d_0b_3x3", triple),
+            conv("Conv2d_1a_3x3", triple, stride=2),
         ],
         [MaxPool(stride=2)],
     ]
@@ -58,21 +60,11 @@ _MIXED = {
 }
 
 
-def _logits(images: Tensor, layers: Layers) -> Tensor:
-    # Slim's separable convolution has biases; its arg_scope normalizes the plain ones.
-    net = layers.conv(images, Convolution("Conv2d_1a_7x7", 64, 7, stride=2, stored=Separable(8)))
-    net = chain(net, layers, _STEM)
-    for scope, branches in _MIXED.items():
-        net = mixed(net, layers, scope, *branches)
-    net = layers.global_pool(net)
-    return layers.conv(net, Convolution("Logits/Conv2d_1c_1x1", None, 1, relu=False))
-
-
 INCEPTION_V2 = classifier(
     "inception_v2",
     "InceptionV2",
     224,
-    _logits,
-    SlimReference("tf_slim.nets.inception_v2", "inception_v2", "inception_v2_arg_scope"),
+    blocks(_STEM, _MIXED, "Logits/Conv2d_1c_1x1"),
+    reference=SlimReference("tf_slim.nets.inception_v2", "inception_v2", "inception_v2_arg_scope"),
 )
 NETWORKS = (INCEPTION_V2,)
