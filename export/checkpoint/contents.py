@@ -7,6 +7,7 @@ where this one takes half a second and one copy, and a shape that no memory can 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -136,7 +137,7 @@ def open_checkpoint(path: str | Path, progress: Callable[[int, int], None] | Non
     refuse_address(str(path))
     path = Path(path)
     if not path.exists():
-        path = path.expanduser()  # the shell leaves a ~ behind --ckpt= as it is
+        path = Path(os.path.expanduser(path))  # the shell leaves a ~ behind --ckpt= as it is
     with _explained(path), ExitStack() as cleanup:
         located = _unpacked(path, cleanup, progress) if is_archive(path) else locate(path)
         reader = V1Files(located.shards) if located.format == "V1" else V2Bundle(located.file)

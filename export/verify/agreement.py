@@ -49,28 +49,31 @@ class Agreement:
     Attributes:
         images: number of images compared.
         top_1: fraction of images that `classify` puts into the same class.
-        label_map: fraction of pixels that `segment` gives the same label.
+        label_map: fraction of pixels that `segment` gives the same label; None where none could be compared.
         logit_error: norm of the logits' difference, as a fraction of the norm of float32's.
     """
 
     images: int
     top_1: float
-    label_map: float
+    label_map: float | None
     logit_error: float
 
     def record(self) -> dict[str, Any]:
         """All of it as JSON can carry it, with 95 % intervals."""
         return asdict(self) | {
             "top_1_interval": wilson(self.top_1, self.images),
-            "label_map_interval": wilson(self.label_map, self.images),
+            "label_map_interval": None if self.label_map is None else wilson(self.label_map, self.images),
         }
 
     @property
     def text(self) -> str:
         """What was found, in words."""
+        labels = "no label of theirs compared"
+        if self.label_map is not None:
+            labels = f"same label in {_percent(self.label_map, self.images)} of their pixels"
         return (
-            f"same class for {_percent(self.top_1, self.images)} of {self.images} images, same label in "
-            f"{_percent(self.label_map, self.images)} of their pixels, logits {self.logit_error:.1%} off in norm"
+            f"same class for {_percent(self.top_1, self.images)} of {self.images} images, {labels}, "
+            f"logits {self.logit_error:.1%} off in norm"
         )
 
     def warnings(self, percent: float) -> list[str]:
@@ -92,13 +95,13 @@ class Agreement:
         """Raise ExportError unless `percent` of the label maps' pixels agree, and the logits are float32's at all."""
         if not self.logit_error <= MOST_LOGIT_ERROR:
             raise ExportError(
-                f"the logits of 8 bits are {self.logit_error:.0%} off those of float32 on {self.images} images held "
-                f"out, in norm (allowed: {MOST_LOGIT_ERROR:.0%}); nothing was published: calibrate on more images like "
-                "those to be served, or export with --precision bfloat16"
+                f"the logits of 8 bits are {self.logit_error:.0%} off those of float32 on the {self.images} images "
+                f"compared, in norm (allowed: {MOST_LOGIT_ERROR:.0%}); nothing was published: calibrate on more images "
+                "like those to be served, or export with --precision bfloat16"
             )
-        if not self.label_map * 100 >= percent:
+        if self.label_map is not None and not self.label_map * 100 >= percent:
             raise ExportError(
-                f"8 bits and float32 agree in {self.label_map:.2%} of the pixels of {self.images} images held out "
+                f"8 bits and float32 agree in {self.label_map:.2%} of the pixels of the {self.images} images compared "
                 f"(required: {percent:g} %), top-1 in {self.top_1:.1%}; nothing was published: calibrate on more "
                 f"images like those to be served, export with --precision bfloat16, or accept it: "
                 f"--accept-agreement {np.floor(self.label_map * 1000) / 10:g}"

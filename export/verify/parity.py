@@ -156,7 +156,7 @@ def _classified(exported: Exported, plan: Plan, images: Generated, bound: float)
     names = ["classify"] if plan.network.segments else ["classify", "serving_default"]
     found = _in_requests(exported, names, "images", list(photos), images.together, tensor=CROP_LOGITS)
     logits, classified = found[""][CROP_LOGITS], found["classify"]
-    _require_finite(logits, plan)
+    require_finite(logits, plan)
     for name in names:
         answers.check_ranking(name, found[name], logits, plan)
     files = [png(photo) for photo in photos]
@@ -204,7 +204,7 @@ def _segmented(
 def _check_whole(found: _Answers, images: Sequence[Array], plan: Plan) -> Array:
     """Check the signatures that take whole images, of these; return their logits [N, h, w, C]."""
     logits = found["logits"]["logits"]
-    _require_finite(logits, plan)
+    require_finite(logits, plan)
     answers.check_cells(found["logits"], plan)
     dense = np.stack([expected.dense(scores, plan.network, plan.options) for scores in logits])
     answers.check_ranking("serving_default", found["serving_default"], dense, plan)
@@ -267,6 +267,7 @@ def _in_requests(
     }
 
 
-def _require_finite(logits: Array, plan: Plan) -> None:
+def require_finite(logits: Array, plan: Plan) -> None:
+    """Raise ExportError, as of an export that differs, where a score is infinite or no number."""
     if not np.isfinite(logits).all():
         Parity(np.nan, 0.0, 0.0, 1, 1.0).require(plan.options.precision)

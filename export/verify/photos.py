@@ -21,6 +21,7 @@ from .agreement import Agreement
 from .exported import Exported
 from .folder import refused_image
 from .labels import Labels, compare_labels, compare_top_1
+from .parity import require_finite
 from .reference import answers, expected
 from .reference.slim_reference import SlimReference
 
@@ -91,6 +92,7 @@ def compare_on_photos(folder: Path, plan: Plan, files: Sequence[Path], progress:
                     "classify_bytes", "segment", "logits", tensor=CROP_LOGITS, image_bytes=[data]
                 )
                 ours = found[""][CROP_LOGITS]
+                require_finite(ours, plan)
                 exact = reference.logits(expected.crop(image, network)).mean(axis=(0, 1))
                 answers.check_ranking("classify_bytes", found["classify_bytes"], ours, plan)
                 off = np.abs(ours[0] - exact)
@@ -102,6 +104,7 @@ def compare_on_photos(folder: Path, plan: Plan, files: Sequence[Path], progress:
                 progress(count / len(files))
                 if network.segments:
                     label_map, cells = found["segment"]["label_map"][0], found["logits"]["logits"][0]
+                    require_finite(cells, plan)
                     answers.check_label_map("segment", label_map, cells, image, plan)
                     if min(image.shape[:2]) < network.least_side:
                         continue
@@ -111,7 +114,7 @@ def compare_on_photos(folder: Path, plan: Plan, files: Sequence[Path], progress:
     agreement = Agreement(
         images=len(files),
         top_1=plain.crops_same / (plain.crops_decided or 1),
-        label_map=plain.pixels_same / (plain.pixels_decided or 1),
+        label_map=plain.pixels_same / plain.pixels_decided if plain.pixels_decided else None,
         logit_error=(squares / (norm or 1.0)) ** 0.5,
     )
     return Photos(agreement, labels, difference, bound)

@@ -123,3 +123,21 @@ def test_8_bits_must_agree_as_far_as_the_user_says() -> None:
     photos.require("int8", 90)
     with pytest.raises(ExportError, match=r"agree in 90\.00%"):
         photos.require("int8", 95)
+
+
+def test_where_no_label_is_compared_8_bits_need_none_to_agree() -> None:
+    none = replace(AGREED, label_map=None)
+    Photos(none, Labels(), 0.0, 0.5).require("int8", 95)
+    assert "no label of theirs compared" in none.text
+    assert none.record()["label_map"] is none.record()["label_map_interval"] is None
+
+
+def test_images_too_small_for_the_reference_leave_no_label_to_compare(
+    export: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(NETWORKS, SMALL.name, replace(SMALL, least_side=SMALL.crop))
+    (tmp_path / "small").mkdir()
+    Image.effect_noise((150, 120), 60).convert("RGB").save(tmp_path / "small" / "a.png")
+    result = export("--verify", tmp_path / "small")
+    assert result.returncode == 0, result.stderr
+    assert "of 1 images, no label of theirs compared" in result.stdout

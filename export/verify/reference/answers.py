@@ -36,16 +36,17 @@ def check_ranking(signature: str, answer: Mapping[str, Array], logits: Array, pl
     best = -np.sort(-probabilities)[:, :k]
     bound = _ROUNDING * max(1.0, float(np.abs(logits).max()))
     scores = answer["scores"]
-    if scores.dtype != np.float32 or scores.shape != best.shape or np.abs(scores - best).max() > bound:
+    if scores.dtype != np.float32 or scores.shape != best.shape or not np.abs(scores - best).max() <= bound:
         refuse(signature, "gives other scores than the network's best")
     names = answer["class_names"] if "class_names" in answer else answer["classes"]
     if "class_ids" in answer:
         ids = answer["class_ids"]
-        if ids.dtype != np.int32 or np.abs(np.take_along_axis(probabilities, ids, -1) - scores).max() > bound:
+        off = np.abs(np.take_along_axis(probabilities, ids, -1) - scores)
+        if ids.dtype != np.int32 or not off.max() <= bound:
             refuse(signature, "gives scores to other classes than the network does")
         if not np.array_equal(names, _names(plan)[ids]):
             refuse(signature, "gives classes other names than the labels do")
-    if "probabilities" in answer and np.abs(answer["probabilities"] - probabilities).max() > bound:
+    if "probabilities" in answer and not np.abs(answer["probabilities"] - probabilities).max() <= bound:
         refuse(signature, "gives other probabilities than the network's scores")
 
 
@@ -55,7 +56,7 @@ def check_same(signature: str, logits: Array, of_pixels: Array, bound: float) ->
     `bound` is what rounding explains, as a fraction of the largest.
     """
     same = logits.shape == of_pixels.shape
-    if not same or np.abs(logits - of_pixels).max() > bound * np.abs(of_pixels).max():
+    if not same or not np.abs(logits - of_pixels).max() <= bound * np.abs(of_pixels).max():
         refuse(signature, "gives other scores than another signature gives for the same pixels")
 
 
