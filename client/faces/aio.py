@@ -168,7 +168,7 @@ class AsyncClient(BaseClient):
         await self._run(self._model.wait_until_ready(timeout, replicas))
 
     async def close(self) -> None:
-        """Close the connections; calls in flight end with ServingError (CANCELLED)."""
+        """Close the connections; calls in flight in this event loop end with ServingError (CANCELLED)."""
         self._replicas.closed = True
         driver = self._drivers.pop(running_loop(), None)
         if driver:

@@ -59,7 +59,7 @@ class Following:
 
     def after_fork(self) -> None:
         """In a forked process: no look-up is under way."""
-        self._lock = threading.Lock()
+        self._lock, self._found = threading.Lock(), threading.Event()
         self._looked_up = float("-inf")
 
     def endpoints(self) -> tuple[Endpoint, ...]:
