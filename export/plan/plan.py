@@ -13,7 +13,7 @@ from ..checkpoint.selection import select
 from ..checkpoint.weight_sets import NetworkWeights
 from ..networks import Network
 from ..types import Shape, WeightSet
-from ..weights.labels import DATA_SETS, Labels, find_labels
+from ..weights.labels import DATA_SETS, IMAGENET, Labels, find_labels
 from .options import GraphOptions
 
 
@@ -100,6 +100,11 @@ class Plan:
             notes.append(
                 f"the classes have the names and colours of {self.labels.source}, as {classes} are those of the "
                 "published checkpoint: --labels says otherwise"
+            )
+        elif self.labels.source == IMAGENET:
+            notes.append(
+                f"the classes have the names of {IMAGENET}, as {classes} are those of the published checkpoints: "
+                "--labels says otherwise"
             )
         if options.top_k > classes:
             notes.append(

@@ -18,6 +18,7 @@ from ..errors import ExportError
 from .label_lines import label_lines
 
 _BACKGROUND = "background"
+IMAGENET = "ImageNet"
 DATA_SETS = {"pascal_voc_2012": "PASCAL VOC 2012", "cityscapes": "Cityscapes", "ade20k": "ADE20K"}
 
 
@@ -73,8 +74,7 @@ def find_labels(
     if classes in data_sets:
         return _of_data_set(data_sets[classes])
     if classes in (1000, 1001):
-        text = (resources.files(__package__) / "imagenet_2012_classes.tsv").read_text("utf-8")
-        return _parse(text if classes == 1000 else f"{_BACKGROUND}\n{text}", classes, "ImageNet")
+        return _of_imagenet(with_background=classes == 1001)
     numbers = tuple(str(i) for i in range(classes))
     return Labels(numbers, tuple(f"class {number}" for number in numbers), "numbers (no labels file)")
 
@@ -84,6 +84,13 @@ def _of_data_set(name: str) -> Labels:
     text = (resources.files(__package__) / f"{name}_classes.tsv").read_text("utf-8")
     numbers, names, colours = zip(*(line.split("\t") for line in text.splitlines()), strict=True)
     return Labels(numbers, names, DATA_SETS[name], colours)
+
+
+def _of_imagenet(with_background: bool) -> Labels:
+    text = (resources.files(__package__) / "imagenet_2012_classes.tsv").read_text("utf-8")
+    synsets, names = zip(*(line.split("\t") for line in text.splitlines()), strict=True)
+    background = (_BACKGROUND,) if with_background else ()
+    return Labels(background + synsets, background + names, IMAGENET)
 
 
 def _read(file: Path, classes: int) -> Labels:

@@ -53,6 +53,16 @@ def test_more_ranked_classes_than_there_are_is_said() -> None:
     assert Plan.of(listed("resnet_v1_50", classes=3), GraphOptions(top_k=3)).notes == []
 
 
+@pytest.mark.parametrize("classes", [1000, 1001])
+def test_names_that_are_taken_from_the_number_of_classes_are_said(classes: int, tmp_path: Path) -> None:
+    own = tmp_path / "labels.txt"
+    own.write_text("".join(f"part {number}\n" for number in range(classes)))
+    said = f"the classes have the names of ImageNet, as {classes} are those of the published checkpoints: --labels says"
+    checkpoint = listed("resnet_v1_50", classes=classes)
+    assert Plan.of(checkpoint, GraphOptions()).notes == [f"{said} otherwise"]
+    assert Plan.of(checkpoint, GraphOptions(), labels_file=own).notes == []
+
+
 @pytest.mark.parametrize(
     ("name", "crop"),
     [
