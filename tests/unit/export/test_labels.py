@@ -11,15 +11,10 @@ from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS
 from slimserve.export.plan.options import GraphOptions
 from slimserve.export.plan.plan import Plan
-from slimserve.export.weights.labels import Labels, find_labels
+from slimserve.export.weights.labels import find_labels
 
+from tests.support.label_files import read
 from tests.support.small_network import SMALL, small_weights
-
-
-def read(tmp_path: Path, content: str | bytes, classes: int = 3) -> Labels:
-    file = tmp_path / "labels.txt"
-    file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return find_labels(file, [], classes)
 
 
 def test_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
@@ -98,6 +93,17 @@ def test_repeated_identifier_is_refused_with_what_to_do(tmp_path: Path) -> None:
         ("['road', 'house', 'tree']", "as Python"),
         ("- road\n- 'house'\n- tree\n", "as a list in YAML"),
         ("names:\n  - road\n  - house\n  - tree\n", "as a list in YAML"),
+        ("- 2: tree\n- 0: road\n- 1: house\n", "as a list in YAML, numbers and names with a colon between"),
+        ("names:\n  2: tree\n  0: 'road'\n  1: house\n", "as YAML, numbers and names with a colon between"),
+        (
+            '{"id": 2, "name": "tree"}\n{"id": 0, "name": "road"}\n{"id": 1, "name": "house"}\n',
+            "as lines of JSON",
+        ),
+        ('[{"id": 2, "name": "tree"}, {"id": 0, "name": "road"}, {"id": 1, "name": "house"}]', "as JSON"),
+        ('[[2, "tree"], [0, "road"], [1, "house"]]', "as JSON"),
+        ('[["2", "tree"], ["0", "road"], ["1", "house"]]', "as JSON"),
+        ('[["tree", 2], ["road", 0], ["house", 1]]', "as JSON"),
+        ("[('n01', 'road'), ('n02', 'house'), ('n03', 'tree')]", "as Python"),
     ],
 )
 def test_what_other_programs_write_is_read_and_it_is_said(content: str, how: str, tmp_path: Path) -> None:
@@ -112,6 +118,11 @@ def test_caffes_synsets_and_kerass_index_have_identifiers(tmp_path: Path) -> Non
     assert synsets.identifiers == ("n00000001", "n00000002", "n00000003")
     assert synsets.names[0] == "road, way"
     assert (index.identifiers, index.names) == (("n1", "n2", "n3"), ("road", "house", "tree"))
+
+
+def test_pairs_of_words_are_identifiers_and_names(tmp_path: Path) -> None:
+    labels = read(tmp_path, '[["n01", "road"], ["n02", "house"], ["n03", "tree"]]')
+    assert (labels.identifiers, labels.names) == (("n01", "n02", "n03"), ("road", "house", "tree"))
 
 
 @pytest.mark.parametrize(
@@ -131,12 +142,23 @@ def test_commas_and_numbers_that_name_no_class_are_kept(content: str, tmp_path: 
         ("1,road\n2,house\n3,tree\n", "line 1 numbers its class 1"),
         ("1 road\n2 house\n3 tree\n", "line 1 numbers its class 1"),
         ("item {\n  id: 1\n  name: 'road'\n}\n", "is a label map of the Object Detection API"),
+        ("\nitem {\n  id: 1\n  name: 'road'\n}\n", "is a label map of the Object Detection API"),
+        ("# streets\n\nitem {\n  id: 1\n}\n", "is a label map of the Object Detection API"),
+        ("item\n{\n  id: 1\n}\n", "is a label map of the Object Detection API"),
         ("names = ['road',\n'house',\n'tree',\n]", "end in commas, as code has them"),
         ("{'road', 'house', 'tree'}", "is Python, but neither a list of names nor"),
         ("road\n\nhouse\ntree\n", "line 2 is empty"),
         ("road\nho\0use\ntree\n", "line 2 holds the control character"),
         ('{"road": 0, "house": 1, "tree": [2]}', "is JSON, but neither a list of names nor"),
         ('{"road": 0, "house": 1, "tree": 3}', "not 0 to 2"),
+        ("path: streets\nnames:\n  0: road\n  1: house\n  2: tree\n", "is YAML that has more than `names:`"),
+        ("names: [road, house, tree]\n", "is YAML that has more than `names:`"),
+        ("names:\n  1: road\n  2: house\n  3: tree\n", "line 2 numbers its class 1, .* are not 0 to 2"),
+        ("n1\troad\tway\nn2\thouse\thut\nn3\ttree\toak\n", "line 1 has more than one tab"),
+        ('["road\\tway", "house", "tree"]', "a name is text without tabs"),
+        ('[["n1", "road\\tway"], ["n2", "house"], ["n3", "tree"]]', "a name is text without tabs"),
+        ('[["road", 1, 2], ["house", 2, 3], ["tree", 3, 4]]', "is JSON, but neither a list of names nor"),
+        ('[[1, "road"], [2, "house"], [3, "tree"]]', "line 1 numbers its class 1"),
         ("[1, 2, 3]", "is JSON, but neither a list of names nor"),
         ("road\nhouse\ntree\n".encode("utf-16"), "is UTF-16: save it as UTF-8"),
         ("stra\xdfe\nhouse\ntree\n".encode("latin-1"), "is not UTF-8: save it as UTF-8"),
