@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from .contents import Checkpoint
-from .recognition import OBJECT_BASED, Place
+from .look_alikes import what_else_it_is
+from .recognition import AVERAGE, OBJECT_BASED, Place
 
 _PART = re.compile(r"/part_\d+$")  # of a partitioned variable in a dict that was given to a Saver
-_DETECTOR = re.compile(r"(^|/)(\w*FeatureExtractor\w*|\w*BoxPredictor\w*)/")  # of the Object Detection API
 _NEUTRAL = ("beta", "biases", "gamma")
 
 
@@ -25,17 +25,16 @@ def why_incomplete(checkpoint: Checkpoint, place: Place, missing: Sequence[str])
             f"it is no complete {network.name}; {part} is a part saved by a name of its own: save the variables "
             "themselves"
         )
-    if any(_DETECTOR.search(name) for name in checkpoint.tensors):
-        return (
-            f"it is a detector of the Object Detection API with a {network.name} inside, and detectors are not "
-            "exported; give a checkpoint of the classifier"
-        )
+    expected = network.expected_variables()
+    known = {place.tensor(variable) for variable in expected}
+    if said := what_else_it_is(
+        [name.removesuffix(AVERAGE) for name in checkpoint.tensors], known, network.name
+    ):
+        return said
     if any(name.endswith(":0") for name in checkpoint.tensors):
         return (
             "its names end with :0, as tensors' do: save the variables by their own names (variable.op.name)"
         )
-    expected = network.expected_variables()
-    known = {place.tensor(variable) for variable in expected}
     wanted, shape = place.tensor(missing[0]), expected[missing[0]]
     alike = {
         name: _shared(name, wanted)

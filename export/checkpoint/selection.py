@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from ..errors import ExportError
 from ..types import WeightSet
 from .contents import Checkpoint
+from .look_alikes import what_else_it_is
 from .recognition import AVERAGE, Place
 from .weight_sets import NetworkWeights, listed
 
@@ -101,13 +102,17 @@ def select(checkpoint: Checkpoint, place: Place, weights: WeightSet | None = Non
         net = place.network.name
         raise ExportError(
             f"{checkpoint.path} is not {net} alone: it also has {listed(unknown)}, which {net} never uses"
-            f"{_why_unknown(unknown)}"
+            f"{_why_unknown(unknown, found)}"
         )
     return found
 
 
-def _why_unknown(names: Sequence[str]) -> str:
+def _why_unknown(names: Sequence[str], weights: NetworkWeights) -> str:
     """What variables that a network lacks say of the training, and what to do."""
+    own = [weights.place.tensor(variable) for variable in weights.names]
+    others = [name.removesuffix(AVERAGE) for name in names]
+    if said := what_else_it_is([*others, *own], own, weights.place.network.name):
+        return f": {said}"
     if all(_PRUNED.search(name) for name in names):
         return ": it was pruned, and its weights count only where their masks do; multiply them, and save the weights"
     if all(name.endswith("/gamma") for name in names):

@@ -31,10 +31,21 @@ from .resnet import beta_features
 _Conv = partial(Convolution, norm=BatchNorm(epsilon=1e-5, scaled=True))
 _RATES = (6, 12, 18)  # at an output stride of 16; twice that at 8
 _DECODER_STRIDE = 4
+_ABOUT_RATES = (
+    f"; that the rates of its branches are {', '.join(map(str, _RATES))} at an output stride of 16, as the authors "
+    "have it, is assumed"
+)
 _ABOUT_TILES = "; the whole image takes part in every label by its mean, so that an image in tiles has others"
 _DATA_SETS = {21: "pascal_voc_2012", 19: "cityscapes", 151: "ade20k"}
 _LOGITS = "logits/semantic"
+_PROJECTION = "concat_projection"
 _PUBLISHED: Channels = MappingProxyType({})
+# Of DeepLab's train.py, by the names of the variables that they make.
+_FLAGS = {
+    r"aspp[1-9]\d*/": "aspp_with_separable_conv=false",
+    r"decoder/decoder_conv(?!\d+_(depthwise|pointwise)/)": "decoder_use_separable_conv=false",
+    r"decoder/feature_projection[1-9]": "several numbers for decoder_output_stride",
+}
 
 
 @dataclass(frozen=True)
@@ -78,13 +89,20 @@ class _Parts:
         """Those that have variables.
 
         Raises:
-            ExportError: other branches than published ones.
+            ExportError: they were made by other flags of DeepLab's train.py than the published ones.
         """
+        for pattern, flag in _FLAGS.items():
+            if made := next((name for name in sorted(variables) if re.match(pattern, name)), None):
+                raise ExportError(
+                    f"the checkpoint has {made}: DeepLab's train.py made it with {flag}, and such a network is not "
+                    "exported"
+                )
         branches = {match[1] for name in variables if (match := re.match(r"aspp([1-9]\d*)_depthwise/", name))}
         if branches not in (set(), {"1", "2", "3"}):
+            counted = f"{len(branches)} atrous branch{'es' if len(branches) > 1 else ''}"
             raise ExportError(
-                f"the checkpoint has {len(branches)} atrous branches, and their rates are known only of the published "
-                "three, aspp1 to aspp3"
+                f"the checkpoint has {counted}, and their rates are known only of the published three, aspp1 to aspp3: "
+                "DeepLab's train.py was given other atrous_rates, and such a network is not exported"
             )
         return cls(
             pooling="image_pooling/weights" in variables,
@@ -124,7 +142,7 @@ class _Head:
             beside += [
                 self._separable(features, f"aspp{number}", rate) for number, rate in enumerate(self._rates, 1)
             ]
-        return self._conv(self._concat(beside), "concat_projection")
+        return self._conv(self._concat(beside), _PROJECTION)
 
     def decoder(self, features: Features, fine: Features) -> Features:
         """Scores' features at the positions of `fine`, which has seen less and knows better where edges are."""
@@ -189,9 +207,16 @@ def _network(
         receptive_field=sees,
         as_stored=as_stored,
         data_sets=_DATA_SETS,
-        known_by=(f"{backbone.scope}/{backbone.first}/weights", f"{_LOGITS}/weights"),
-        owned=(f"{backbone.scope}/", "image_pooling/", "aspp", "concat_projection/", "decoder/", "logits/"),
-        variant=parts.words + (_ABOUT_TILES if parts.pooling else "") + backbone.assumed,
+        known_by=(f"{backbone.scope}/{backbone.first}/weights", f"{_PROJECTION}/weights"),
+        owned=(f"{backbone.scope}/", "image_pooling/", "aspp", f"{_PROJECTION}/", "decoder/", "logits/"),
+        variant="".join(
+            [
+                parts.words,
+                _ABOUT_TILES if parts.pooling else "",
+                _ABOUT_RATES if parts.branches else "",
+                backbone.assumed,
+            ]
+        ),
         decoder_stride=_DECODER_STRIDE if parts.decoder else 0,
         at=lambda output_stride: _network(backbone, parts, channels, output_stride),
     )

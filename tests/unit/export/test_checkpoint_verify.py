@@ -192,6 +192,18 @@ def test_a_variable_that_the_network_never_uses_is_refused(tmp_path: Path) -> No
     assert "it also has vgg_16/fc9/weights, which vgg_16 never uses" in complaint(path)
 
 
+def test_batch_normalization_beside_biases_is_not_to_be_left_out(tmp_path: Path) -> None:
+    """As where its beta was renamed to biases."""
+    statistics = np.zeros(24, np.float32)
+    tensors = changed(
+        vgg_16__fc6__BatchNorm__moving_mean=statistics, vgg_16__fc6__BatchNorm__moving_variance=statistics
+    )
+    assert (
+        "which vgg_16 never uses: it was trained with batch normalization (vgg_16/fc6/BatchNorm), which"
+        in complaint(tensorflow_v1(tmp_path / "model", tensors))
+    )
+
+
 def test_another_networks_checkpoint_is_recognised(tmp_path: Path) -> None:
     tensors = {
         "EfficientNet/Conv2d_0/weights": np.zeros((7, 7, 3, 64), np.float32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,11 +50,54 @@ def test_the_width_is_that_of_the_variables() -> None:
     } == half
 
 
-def test_other_branches_than_the_published_are_refused() -> None:
-    shapes = shapes_of(with_all_parts("deeplab_mobilenet_v2"))
-    shapes["aspp4_depthwise/depthwise_weights"] = (3, 3, 320, 1)
-    with pytest.raises(ExportError, match="4 atrous branches, and their rates are known only"):
+def test_the_rates_of_branches_are_assumed_and_it_is_said() -> None:
+    """No variable tells them."""
+    with_branches = find_network_in(listing(shapes_of(with_all_parts("deeplab_mobilenet_v2"))))
+    assert "the rates of its branches are 6, 12, 18 at an output stride of 16" in with_branches.notes[-1]
+    without = find_network_in(listing(shapes_of(NETWORKS["deeplab_mobilenet_v2"])))
+    assert "rates" not in without.notes[-1]
+
+
+@pytest.mark.parametrize(("number", "says"), [(1, "1 atrous branch"), (4, "4 atrous branches")])
+def test_other_branches_than_the_published_are_refused(number: int, says: str) -> None:
+    shapes = shapes_of(NETWORKS["deeplab_mobilenet_v2"])
+    for branch in range(1, number + 1):
+        shapes[f"aspp{branch}_depthwise/depthwise_weights"] = (3, 3, 320, 1)
+    with pytest.raises(ExportError, match=f"{says}, and their rates are known only .* other atrous_rates"):
         find_network_in(listing(shapes))
+
+
+@pytest.mark.parametrize(
+    ("instead_of", "variable", "flag"),
+    [
+        ("aspp", "aspp1/weights", "aspp_with_separable_conv=false"),
+        (
+            "decoder/decoder_conv",
+            "decoder/decoder_conv0/decoder_conv0_1/weights",
+            "decoder_use_separable_conv=false",
+        ),
+        ("", "decoder/feature_projection1/weights", "several numbers for decoder_output_stride"),
+    ],
+)
+def test_another_flag_of_deeplabs_training_is_named(instead_of: str, variable: str, flag: str) -> None:
+    separable = re.compile(rf"{instead_of}\d_(depthwise|pointwise)/")
+    shapes = shapes_of(with_all_parts("deeplab_mobilenet_v2"))
+    kept = {name: shape for name, shape in shapes.items() if not separable.match(name)}
+    with pytest.raises(ExportError) as caught:
+        find_network_in(listing(kept | {variable: (3, 3, 320, 256)}))
+    assert str(caught.value) == (
+        f"the checkpoint has {variable}: DeepLab's train.py made it with {flag}, and such a network is not exported"
+    )
+
+
+@pytest.mark.parametrize("name", ["deeplab_mobilenet_v2", "deeplab_xception_41", "deeplab_resnet_v1_50_beta"])
+def test_a_last_layer_by_another_name_leaves_it_deeplab(name: str) -> None:
+    shapes = {
+        variable.replace("logits/semantic", "logits/my_data"): shape
+        for variable, shape in shapes_of(NETWORKS[name]).items()
+    }
+    place = find_network_in(listing(shapes))
+    assert place.network.name == name
 
 
 def test_a_mobilenet_is_no_deeplab() -> None:
