@@ -32,6 +32,7 @@ AUXILIARY = "the auxiliary classifier, for training only"
 MEAN = "the mean colour, which the export subtracts anyway"
 RANGES = "ranges of training with quantization in mind, which float answers do not need"
 NORMALIZATION = "what batch normalization keeps besides its mean and variance, for training only"
+SCALARS = "single numbers in the network's scope, which none of slim's networks has"
 STEP = "the step, and the optimizer's own numbers"
 OUTSIDE = "variables outside of the network's scope"
 
@@ -45,7 +46,21 @@ def left_over(weights: NetworkWeights) -> Mapping[str, list[str]]:
     for name in weights.checkpoint.tensors:
         if name not in used:
             found[_reason(name, prefix, own, network.owned)].append(name)
-    return found
+    if scalars := _untrained_scalars(found[UNKNOWN], weights.checkpoint):
+        found[SCALARS] = scalars
+        found[UNKNOWN] = [name for name in found[UNKNOWN] if name not in scalars]
+    return {reason: names for reason, names in found.items() if names}
+
+
+def _untrained_scalars(names: Sequence[str], checkpoint: Checkpoint) -> list[str]:
+    """Those of one number, such as counters; one that an optimizer keeps something of could be the network's factor."""
+    kept = [name for name in names if _SLOT.fullmatch(name.rpartition("/")[2]) or name.endswith(AVERAGE)]
+    trained = {name.rpartition("/")[0] for name in kept}
+    return [
+        name
+        for name in names
+        if not checkpoint.tensors[name].shape and name not in kept and name not in trained
+    ]
 
 
 def _reason(name: str, prefix: str, own: set[str], owned: Sequence[str]) -> str:
@@ -90,6 +105,11 @@ def select(checkpoint: Checkpoint, place: Place, weights: WeightSet | None = Non
         found.notes += (
             f"{len(beside)} tensors that lie beside variables are not exported, such as {beside[0]}: where they are "
             "moving averages by another name, what is exported are not the averages",
+        )
+    if scalars := left.get(SCALARS):
+        found.notes += (
+            "single numbers in the network's scope are left out, as no network of slim has such variables: "
+            f"{listed(scalars)}",
         )
     apart = [name for name in left.get(OUTSIDE, []) if name.endswith(AVERAGE)]
     if apart and found.set == "raw":

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ExportError
-from ..types import WeightSet
+from ..types import Shape, VariableShape, WeightSet
 from .contents import Checkpoint
 from .formats.checked_file import Bytes, Sink, as_bytes, pieces
 from .formats.tensor_spec import TensorSpec
@@ -249,6 +250,7 @@ def _check_shapes(weights: NetworkWeights, stored: Mapping[str, TensorSpec]) -> 
         if not spec.fits(shape):
             raise ExportError(
                 f"{name} in {path} has shape {_written(spec.shape)}, and {network.name} needs {_written(shape)}"
+                f"{_reshaped(spec.shape, shape)}"
             )
     if len(classes) > 1:
         sizes = [
@@ -262,6 +264,15 @@ def _check_shapes(weights: NetworkWeights, stored: Mapping[str, TensorSpec]) -> 
             f"{path} has one class, as a sigmoid for yes or no has: every answer would be that class; train two, "
             "background and object, whose softmax says the same"
         )
+
+
+def _reshaped(stored: Shape, needed: VariableShape) -> str:
+    """What to do about a matrix in place of filters, as a fully connected layer has it."""
+    *sides, last = (stored[-1] if size is None else size for size in needed)
+    if len(stored) != 2 or len(needed) != 4 or (prod(sides), last) != stored:
+        return ""
+    order = " (its rows must stand for rows, columns, channels)" if sides[0] > 1 else ""
+    return f": reshape it to {_written((*sides, last))}{order}"
 
 
 def _written(shape: tuple[int | None, ...]) -> str:

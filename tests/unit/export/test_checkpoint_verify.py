@@ -162,7 +162,30 @@ def test_a_wrong_shape_is_named_beside_the_right_one(tmp_path: Path) -> None:
 
 def test_a_wrong_shape_of_the_classifier_says_which_size_is_free(tmp_path: Path) -> None:
     path = tensorflow_v1(tmp_path / "model", changed(vgg_16__fc8__weights=np.zeros((24, 5), np.float32)))
-    assert complaint(path).endswith("has shape [24, 5], and vgg_16 needs [1, 1, 24, classes]")
+    assert "has shape [24, 5], and vgg_16 needs [1, 1, 24, classes]" in complaint(path)
+
+
+@pytest.mark.parametrize(
+    ("variable", "shape", "says"),
+    [
+        (
+            "fc6",
+            (7 * 7 * 16, 24),
+            ": reshape it to [7, 7, 16, 24] (its rows must stand for rows, columns, channels)",
+        ),
+        ("fc8", (24, 5), ": reshape it to [1, 1, 24, 5]"),
+    ],
+)
+def test_a_matrix_in_place_of_filters_says_how_to_reshape_it(
+    variable: str, shape: tuple[int, ...], says: str, tmp_path: Path
+) -> None:
+    matrix = {f"vgg_16/{variable}/weights": np.zeros(shape, np.float32)}
+    assert complaint(tensorflow_v1(tmp_path / "model", TENSORS | matrix)).endswith(says)
+
+
+def test_a_matrix_of_another_size_is_not_to_be_reshaped(tmp_path: Path) -> None:
+    path = tensorflow_v1(tmp_path / "model", changed(vgg_16__fc6__weights=np.zeros((7 * 7, 24), np.float32)))
+    assert complaint(path).endswith("has shape [49, 24], and vgg_16 needs [7, 7, 16, 24]")
 
 
 def test_a_wrong_dtype_is_named(tmp_path: Path) -> None:

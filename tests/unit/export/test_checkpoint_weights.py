@@ -18,6 +18,7 @@ from slimserve.export.checkpoint.selection import (
     OTHER_SET,
     OUTSIDE,
     RANGES,
+    SCALARS,
     SLOTS,
     STEP,
 )
@@ -278,6 +279,25 @@ def test_training_with_quantization_in_mind_exports_the_floats_and_says_so(folde
     chosen = Selected(tensorflow_v2(folder / "model", tensors() | ranges))
     assert set(chosen.values.values()) == {1.0}
     assert chosen.notes.startswith("2 ranges of training with quantization in mind are left out: answers are")
+
+
+@pytest.mark.parametrize(
+    "scalar", [np.float32(0.9), np.int64(7), np.bool_(True)], ids=["a float", "a counter", "a flag"]
+)
+def test_a_single_number_in_the_scope_is_left_out_and_named(scalar: np.generic, folder: Path) -> None:
+    chosen = Selected(tensorflow_v2(folder / "model", tensors() | {"InceptionV1/Variable": scalar}))
+    assert chosen.left_over == {SCALARS: ["InceptionV1/Variable"]}
+    assert chosen.notes == (
+        "single numbers in the network's scope are left out, as no network of slim has such variables: "
+        "InceptionV1/Variable"
+    )
+
+
+@pytest.mark.parametrize("behind", ["Momentum", AVERAGE])
+def test_a_single_number_that_was_trained_could_be_the_networks(behind: str, folder: Path) -> None:
+    factor = {"InceptionV1/scale": np.float32(0.9), f"InceptionV1/scale/{behind}": np.float32(0.1)}
+    path = tensorflow_v2(folder / "model", tensors() | factor)
+    assert "it also has InceptionV1/scale, " in refusal(path, "raw")
 
 
 @pytest.mark.parametrize(
