@@ -146,7 +146,8 @@ def _refuse_dangerous(path: Path, member: tarfile.TarInfo, number: int) -> None:
     if member.issparse():
         raise ExportError(f"{path} is refused: its member {member.name} is a sparse file")
     if not (member.isfile() or member.isdir()):
-        raise ExportError(f"{path} is refused: its member {member.name} is a link or a device")
+        unpack_it = ": unpack it (tar xf), then give the folder" if member.issym() or member.islnk() else ""
+        raise ExportError(f"{path} is refused: its member {member.name} is a link or a device{unpack_it}")
     if number > MOST_MEMBERS:
         raise ExportError(f"{path} is refused: it has more than {MOST_MEMBERS:,} members")
     if member.size < 0:

@@ -20,7 +20,14 @@ import numpy.typing as npt
 from ..errors import ExportError
 from .archive import is_archive, unpack
 from .foreign import refuse_address
-from .formats.checked_file import FormatError, IncompleteError, ReadError, Sink, UnsupportedError
+from .formats.checked_file import (
+    COPY_IT,
+    FormatError,
+    IncompleteError,
+    ReadError,
+    Sink,
+    UnsupportedError,
+)
 from .formats.tensor_spec import TensorSpec
 from .formats.v1 import V1Files
 from .formats.v2 import V2Bundle
@@ -138,7 +145,7 @@ def open_checkpoint(path: str | Path, progress: Callable[[int, int], None] | Non
     path = Path(path)
     if not path.exists():
         path = Path(os.path.expanduser(path))  # the shell leaves a ~ behind --ckpt= as it is
-    with _explained(path), ExitStack() as cleanup:
+    with _said_of_archives(path), _explained(path), ExitStack() as cleanup:
         located = _unpacked(path, cleanup, progress) if is_archive(path) else locate(path)
         reader = V1Files(located.shards) if located.format == "V1" else V2Bundle(located.file)
         cleanup.callback(reader.close)
@@ -152,6 +159,19 @@ def _explained(path: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+@contextmanager
+def _said_of_archives(path: Path) -> Iterator[None]:
+    """Say of a file that is missing in an archive what can be done: nothing can be copied beside a member."""
+    try:
+        yield
+    except ExportError as error:
+        if COPY_IT not in str(error) or not is_archive(path):
+            raise
+        raise ExportError(
+            str(error).replace(COPY_IT, "pack it too, or give the folder that was packed")
+        ) from error
 
 
 @contextmanager

@@ -12,11 +12,12 @@ from typing import Literal, NamedTuple
 
 from ..errors import ExportError
 from .foreign import described, is_of_another_tool, what_it_is
-from .formats.checked_file import CheckedFile, FormatError
+from .formats.checked_file import COPY_IT, CheckedFile, FormatError
 from .formats.links import broken_link
 from .formats.sstable import Table, has_footer
 from .formats.v2 import DATA_FILE
 from .state_file import STATE_FILE, candidates, is_state, paths_in
+from .unfinished import is_unfinished, left_unfinished, refuse_unfinished
 
 Format = Literal["V1", "V2"]
 TABLE_START = 3  # bytes that tell a table
@@ -76,6 +77,7 @@ def _named(path: Path) -> Located:
         raise ExportError(broken_link(path) or f"{path} does not exist{_similar(path)}")
     if not stat.S_ISREG(path.stat().st_mode):
         raise ExportError(f"{path} is neither a file nor a folder")
+    refuse_unfinished(path)
     if part := DATA_FILE.fullmatch(path.name):
         return _bundle_of(path, part[1])
     if not _is_table(path):
@@ -120,7 +122,7 @@ def _shards(prefix: Path, count: int) -> Located:
     for file in files:
         if not file.is_file():
             raise ExportError(
-                f"{prefix} is incomplete: {file.name} is missing, one of its {count:,} files; copy it too"
+                f"{prefix} is incomplete: {file.name} is missing, one of its {count:,} files; {COPY_IT}"
             )
         _require_table(file)
     return Located("V1", prefix, tuple(files))
@@ -150,7 +152,7 @@ def _bundle_of(path: Path, prefix: str) -> Located:
         return Located("V2", path.with_name(prefix))
     if DATA_FILE.fullmatch(path.name):
         raise ExportError(
-            f"{path} is one part of a checkpoint: {prefix}.index is missing beside it; copy it too"
+            f"{path} is one part of a checkpoint: {prefix}.index is missing beside it; {COPY_IT}"
         )
     parts = [DATA_FILE.fullmatch(entry.name) for entry in path.parent.iterdir()]
     owners = {part[1] for part in parts if part and prefix.startswith(part[1])}
@@ -166,14 +168,16 @@ def _in_folder(folder: Path, *, unpacked: bool) -> Located:
     if is_state(state) or (state.is_file() and not _is_table(state)):
         return _latest(state, unpacked=unpacked)
     prefixes = _prefixes(folder)
+    left = left_unfinished(folder)
     if len(prefixes) == 1:
-        return _named(folder / prefixes[0])
+        found = _named(folder / prefixes[0])
+        return found._replace(notes=(*found.notes, f"{left}, is not read")) if left else found
     if prefixes:
         which = "unpack it, then name" if unpacked else "name"
         raise ExportError(
             f"{folder} holds {len(prefixes)} checkpoints: {which} one of them ({_listed(prefixes)})"
         )
-    raise ExportError(f"{folder} holds no checkpoint{_what_is_there(folder)}")
+    raise ExportError(f"{folder} holds no checkpoint{f' but {left}' if left else _what_is_there(folder)}")
 
 
 def _prefixes(folder: Path) -> list[str]:
@@ -195,7 +199,7 @@ def _files(folder: Path) -> Iterator[Path]:
     """The files of a folder that can be opened and are not empty."""
     for entry in sorted(folder.iterdir()):
         try:
-            if entry.is_file() and entry.stat().st_size:
+            if entry.is_file() and entry.stat().st_size and not is_unfinished(entry):
                 entry.open("rb").close()
                 yield entry
         except OSError:
@@ -218,7 +222,7 @@ def _what_is_there(folder: Path) -> str:
     files = list(_files(folder))
     for file in files:
         if part := DATA_FILE.fullmatch(file.name):
-            return f": {file.name} is there, but not {part[1]}.index; copy it too"
+            return f": {file.name} is there, but not {part[1]}.index; {COPY_IT}"
     for file in files:
         if file.suffix == ".meta":
             return f": {file.name} is a graph without weights; copy {file.stem}.index and its .data files too"
@@ -284,7 +288,7 @@ def _similar(path: Path) -> str:
         return f": {said}"
     for entry in sorted(folder.iterdir()):
         if (part := DATA_FILE.fullmatch(entry.name)) and part[1] == path.name:
-            return f": {entry.name} is there, but not {path.name}.index; copy it too"
+            return f": {entry.name} is there, but not {path.name}.index; {COPY_IT}"
     begun = [name for name in prefixes if name.startswith(path.name) or path.name.startswith(name)]
     others = [entry.name for entry in folder.iterdir() if entry.is_dir() or ".tar" in entry.name]
     close = begun or difflib.get_close_matches(path.name, [*prefixes, *others], n=1, cutoff=0.5)

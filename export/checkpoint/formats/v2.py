@@ -16,6 +16,7 @@ from typing import Any
 import numpy.typing as npt
 
 from .checked_file import (
+    COPY_IT,
     CheckedFile,
     FormatError,
     IncompleteError,
@@ -177,7 +178,7 @@ class V2Bundle:
         ]
         if len(same) == 1 and self._ends[shard]:
             return f"{said}; {same[0]} beside it has the right size: rename it to {path.name}"
-        return f"{said}: copy it too"
+        return f"{said}: {COPY_IT}"
 
 
 def _is_in_place(path: Path) -> bool:

@@ -137,6 +137,23 @@ def test_an_archive_that_is_dangerous_damaged_or_beside_the_point_is_refused(
     assert says in refusal(make(v1_file.with_name("vgg.tar.gz"), v1_file.read_bytes()), unpacked)
 
 
+@pytest.mark.parametrize("make", [archives.symbolic_link, archives.hard_link])
+def test_a_link_in_an_archive_is_to_be_unpacked_by_who_trusts_it(
+    make: Callable[[Path, bytes], Path], v1_file: Path, unpacked: Path
+) -> None:
+    path = make(v1_file.with_name("vgg.tar.gz"), v1_file.read_bytes())
+    assert refusal(path, unpacked).endswith(": unpack it (tar xf), then give the folder")
+
+
+@pytest.mark.parametrize("packed_part", [".index", ".data-00000-of-00001"])
+def test_a_file_that_an_archive_lacks_is_to_be_packed_too(
+    packed_part: str, tmp_path: Path, unpacked: Path
+) -> None:
+    prefix = tensorflow_v2(tmp_path / "model.ckpt-5", TENSORS)
+    said = refusal(packed(tmp_path / "model.tar.gz", Path(f"{prefix}{packed_part}")), unpacked)
+    assert said.endswith("pack it too, or give the folder that was packed")
+
+
 OPEN_WITH_SMALL_FILES = """
 import resource, sys
 from slimserve.export.checkpoint.contents import open_checkpoint

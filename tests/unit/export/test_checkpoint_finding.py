@@ -303,3 +303,29 @@ class TestFolder:
         for step in (9, 10, 100):
             tensorflow_v2(train / f"model.ckpt-{step}", OLD)
         assert refusal(train).endswith("name one of them (model.ckpt-100, model.ckpt-10, model.ckpt-9)")
+
+    def unfinished(self, folder: Path, name: str) -> Path:
+        """What a save that was killed leaves: an index under a name for the time being, of the same first bytes."""
+        (file := folder / f"{name}.index.tempstate1234567890").write_bytes(
+            (tensorflow_v2(folder.parent / name, OLD).parent / f"{name}.index").read_bytes()
+        )
+        return file
+
+    def test_what_an_unfinished_save_left_is_no_second_checkpoint_and_it_is_said(self, train: Path) -> None:
+        tensorflow_v2(train / "model.ckpt-3", NEW)
+        self.unfinished(train, "model.ckpt-4")
+        assert is_new(train)
+        assert notes(train) == (
+            "model.ckpt-4.index.tempstate1234567890, which a save that did not end left behind, is not read"
+        )
+
+    def test_what_an_unfinished_save_left_is_no_checkpoint(self, train: Path) -> None:
+        self.unfinished(train, "model.ckpt-4")
+        assert refusal(train).endswith(
+            "holds no checkpoint but model.ckpt-4.index.tempstate1234567890, which a save that did not end left behind"
+        )
+
+    def test_what_an_unfinished_save_left_is_not_to_be_renamed(self, train: Path) -> None:
+        assert refusal(self.unfinished(train, "model.ckpt-4")).endswith(
+            "was left behind by a save that did not end: give another checkpoint"
+        )
