@@ -29,7 +29,7 @@ from .savedmodel.write import Model, build_saved_model, with_graph_of, write_sav
 from .types import Progress, StepProgress
 from .verify.agreement import Agreement, compare_with_float
 from .verify.calibration import FloatModel, calibrate, find_images
-from .verify.folder import images_in
+from .verify.folder import images_in, label_maps_among
 from .verify.parity import Parity, compare_with_reference
 from .verify.photos import Photos, compare_on_photos
 from .weights.recipes import ModelVariables
@@ -122,6 +122,10 @@ def export_checkpoint(
                     agreement.require(request.accept_agreement)
             with clock.step("publish"):
                 warnings = (*([warning] if warning else []), *plan.warnings, *parity.warnings())
+                if images:
+                    warnings += tuple(label_maps_among(images.all, "--calibrate"))
+                if photos:
+                    warnings += tuple(label_maps_among(photos[0], "--verify"))
                 if agreement:
                     warnings += tuple(agreement.warnings(request.accept_agreement))
                 record = export_record(plan, sha256.result(), parity, warnings)

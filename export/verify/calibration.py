@@ -51,6 +51,11 @@ class Images(NamedTuple):
     held_out: tuple[Path, ...]
     left_out: int
 
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Both."""
+        return self.calibrating + self.held_out
+
 
 def find_images(folder: Path) -> Images:
     """List the images in `folder` and below, by their first bytes; of their names in order, every fifth is held out.

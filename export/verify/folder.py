@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from ..errors import ExportError
 from ..graph.images.kinds import HEAD, is_decoded
+
+_COLOUR_TYPE = 25  # the byte of a PNG that says it
 
 
 def images_in(folder: Path, option: str, least: int, advice: str) -> tuple[list[Path], int]:
@@ -38,6 +40,29 @@ def images_in(folder: Path, option: str, least: int, advice: str) -> tuple[list[
             f"other files: {option} takes {least} images or more, {advice}"
         )
     return files, len(found) - len(files)
+
+
+def label_maps_among(files: Sequence[Path], option: str) -> list[str]:
+    """Warn of images that look like label maps, which data sets keep beside their photographs.
+
+    Those are PNGs of a palette, as PASCAL VOC's, or of gray. Where all images are such, they are the photographs.
+    """
+    like = [file for file in files if _has_palette_or_gray(file)]
+    if not 0 < len(like) < len(files):
+        return []
+    return [
+        f"{len(like)} of the {len(files)} images of {option} are PNGs of a palette or of gray, such as {like[0]}: "
+        "where they are label maps, keep them out of that folder"
+    ]
+
+
+def _has_palette_or_gray(file: Path) -> bool:
+    try:
+        with open(file, "rb") as opened:
+            head = opened.read(_COLOUR_TYPE + 1)
+    except OSError:  # as below
+        return False
+    return head.startswith(b"\x89PNG") and head[_COLOUR_TYPE:] in (b"\0", b"\3")
 
 
 def _is_image(file: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -265,6 +266,15 @@ def test_agreement_below_what_is_required_is_refused() -> None:
     with pytest.raises(ExportError, match=r"agree in 93.46% of .* 20 images .*--accept-agreement 93.4"):
         agreement.require(95)
     agreement.require(93.4)
+
+
+def test_label_maps_among_images_of_calibration_are_warned_of(
+    exported: Callable[..., Export], photos: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(photos, tmp_path / "voc")
+    Image.new("P", (160, 90)).save(tmp_path / "voc" / "labels.png")
+    warnings = exported(tmp_path / "voc", precision="int8", target="x86").record["warnings"]
+    assert any("1 of the 6 images of --calibrate are PNGs of a palette" in warning for warning in warnings)
 
 
 def test_folder_with_too_few_images_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:

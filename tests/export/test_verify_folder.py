@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from slimserve.export import cli
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS
 from slimserve.export.verify.agreement import Agreement, wilson
+from slimserve.export.verify.folder import label_maps_among
 from slimserve.export.verify.labels import Labels
 from slimserve.export.verify.photos import Photos
 
@@ -58,6 +60,26 @@ def test_agreement_is_stated_with_its_number_of_images_and_interval(
     assert record["labels"]["crops"] == PHOTOS
     assert record["labels"]["pixels_same"] == record["labels"]["pixels_decided"] > 0
     assert record["difference"] <= record["tolerance"]
+
+
+@pytest.mark.parametrize("mode", ["P", "L"])
+def test_label_maps_among_the_photographs_are_warned_of(
+    mode: str, export: Callable[..., Any], photos: Path, tmp_path: Path
+) -> None:
+    """As in a folder of PASCAL VOC, where SegmentationClass/ lies beside JPEGImages/."""
+    shutil.copytree(photos, tmp_path / "voc")
+    Image.new(mode, (400, 300)).save(tmp_path / "voc" / "labels.png")
+    result = export("--verify", tmp_path / "voc")
+    assert result.returncode == 0, result.stderr
+    assert "1 of the 4 images of --verify are PNGs of a palette or of gray, such as " in result.stderr
+    assert "labels.png: where they are label maps, keep them out of that folder" in result.stderr
+
+
+def test_photographs_that_are_all_gray_are_no_label_maps(tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.png" for name in "abc"]
+    for file in files:
+        Image.new("L", (40, 30)).save(file)
+    assert label_maps_among(files, "--calibrate") == []
 
 
 def test_a_folder_without_images_is_refused(export: Callable[..., Any], tmp_path: Path) -> None:
