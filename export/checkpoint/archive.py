@@ -24,8 +24,8 @@ from ..errors import ExportError
 from ..temporary_folder import sweep, temporary_folder
 from .foreign import HEAD, described
 from .formats.v2 import DATA_FILE
-from .locate import TABLE_START, starts_like_table
 from .state_file import STATE_FILE
+from .tables import TABLE_START, starts_like_table
 
 CHUNK = 1 << 20
 PREFIX = ".slimserve-unpacking-"  # of the temporary folder: like nothing that a user would call his own

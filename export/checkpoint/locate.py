@@ -6,23 +6,20 @@ import difflib
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ..errors import ExportError
 from .foreign import described, is_of_another_tool, what_it_is
-from .formats.checked_file import COPY_IT, CheckedFile, FormatError
+from .formats.checked_file import COPY_IT, FormatError
 from .formats.links import broken_link
-from .formats.sstable import Table, has_footer
 from .formats.v2 import DATA_FILE
+from .shards import pattern_of, shard_counts, shard_named, shards_of
 from .state_file import STATE_FILE, candidates, is_state, paths_in
+from .tables import is_table, is_v1, require_table
 from .unfinished import is_unfinished, left_unfinished, refuse_unfinished
 
 Format = Literal["V1", "V2"]
-TABLE_START = 3  # bytes that tell a table
-# Files of V1 as `Saver(sharded=True)` writes and names them.
-_SHARD = re.compile(r"(.+)(?<!\.data)-(?:\d{5}|\?{5})-of-(\d{5})")
 _MOST_NAMES = 5
 
 
@@ -42,11 +39,6 @@ class Located(NamedTuple):
     shards: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     shown: Path | None = None
-
-
-def starts_like_table(head: bytes) -> bool:
-    """Tell whether a file's first bytes are a checkpoint's table: an empty key, then a value."""
-    return head[:2] == b"\0\0" and head[2:TABLE_START] not in (b"", b"\0")
 
 
 def locate(path: Path, *, unpacked: bool = False) -> Located:
@@ -80,75 +72,75 @@ def _named(path: Path) -> Located:
     refuse_unfinished(path)
     if part := DATA_FILE.fullmatch(path.name):
         return _bundle_of(path, part[1])
-    if not _is_table(path):
+    if not is_table(path):
         raise ExportError(f"{path} {what_it_is(path)}")
     try:
-        is_v1 = _is_v1(path)
+        v1 = is_v1(path)
     except FormatError as error:
         raise ExportError(f"{path} is damaged: {error}; download or copy it again") from error
-    if not is_v1:
+    if not v1:
         return _bundle_of(path, path.name.removesuffix(".index"))
-    shard = _SHARD.fullmatch(path.name)
-    return _shards(path.with_name(shard[1]), int(shard[2])) if shard else Located("V1", path, (path,))
+    if shard := shard_named(path.name):
+        return _sharded(path.with_name(shard.prefix), shard.total)
+    return Located("V1", path, (path,), _also_in_shards(path))
 
 
 def _by_its_name(path: Path) -> Located | None:
     """A prefix of V2 files, or of V1 shards.
 
-    A file of the prefix's own name that is no table is passed over: an empty one, or a data file that was renamed.
+    Beside V2 files, a file of the prefix's own name is passed over: V1, as TensorFlow passes it over, or no table, such
+    as an empty one or a data file that was renamed.
     """
     index = path.with_name(f"{path.name}.index")
-    if path.is_file() and _is_table(path, whole=index.is_file()):
-        return None
     if index.is_file():
-        _require_table(index)
-        passed_over = (f"{path.name} itself is no table: {path.name}.index and its data are read",)
-        return Located("V2", path, notes=passed_over if path.is_file() else ())
-    pattern = _SHARD.fullmatch(path.name)
-    if pattern and not path.exists():
-        return _shards(path.with_name(pattern[1]), int(pattern[2]))
+        require_table(index)
+        own = (_passed_over(path),) if path.is_file() else ()
+        return Located("V2", path, notes=own + _also_in_shards(path))
+    if path.is_file() and is_table(path):
+        return None
+    shard = shard_named(path.name)
+    if shard and not path.exists():
+        return _sharded(path.with_name(shard.prefix), shard.total)
     if path.exists() or not path.parent.is_dir():
         return None
-    counts = {
-        int(found[2])
-        for entry in path.parent.iterdir()
-        if (found := _SHARD.fullmatch(entry.name)) and found[1] == path.name
-    }
-    return _shards(path, max(counts)) if counts else None
+    counts = shard_counts(path)
+    if len(counts) > 1:
+        patterns = " or ".join(f"'{path.with_name(pattern_of(path.name, count))}'" for count in counts)
+        raise ExportError(
+            f"{path} is there in {' and in '.join(f'{count:,}' for count in counts)} shards, which several runs saved: "
+            f"name the one you mean, {patterns}"
+        )
+    return _sharded(path, counts[0]) if counts else None
 
 
-def _shards(prefix: Path, count: int) -> Located:
-    files = [prefix.with_name(f"{prefix.name}-{number:05d}-of-{count:05d}") for number in range(count)]
-    for file in files:
-        if not file.is_file():
-            raise ExportError(
-                f"{prefix} is incomplete: {file.name} is missing, one of its {count:,} files; {COPY_IT}"
-            )
-        _require_table(file)
-    return Located("V1", prefix, tuple(files))
+def _passed_over(path: Path) -> str:
+    """What is said of the file that has the own name of a V2 checkpoint."""
+    read = f"{path.name}.index and its data are read"
+    if not is_table(path, whole=True):
+        return f"{path.name} itself is no table: {read}"
+    return (
+        f"{path.name} itself is a table, as checkpoints of format V1 are: {read}, as TensorFlow reads them; to export "
+        "that file, move it into a folder of its own"
+    )
 
 
-def _is_table(path: Path, *, whole: bool = False) -> bool:
-    """Tell whether a file is a table or, unless it has to be `whole`, the beginning of one."""
-    with closing(CheckedFile(path)) as file:
-        return has_footer(file) or (not whole and starts_like_table(file.at(0, min(TABLE_START, file.size))))
+def _also_in_shards(path: Path) -> tuple[str, ...]:
+    """What is said of shards beside a checkpoint of the same name, which TensorFlow passes over."""
+    try:
+        counts = shard_counts(path)
+    except OSError:  # a folder may not be listed, and its files be read all the same
+        return ()
+    patterns = " and ".join(pattern_of(path.name, count) for count in counts)
+    return (f"shards of the same name are passed over, {patterns}",) if counts else ()
 
 
-def _require_table(path: Path) -> None:
-    """Refuse what stands in a table's place, such as a pointer of Git LFS."""
-    if path.stat().st_size and not _is_table(path):
-        raise ExportError(f"{path} {what_it_is(path)}")
-
-
-def _is_v1(path: Path) -> bool:
-    """Tell by the first value, a message: field 1 is the metadata in V1, the number of data files in V2."""
-    with closing(CheckedFile(path)) as file:
-        return Table(file).value(b"")[:1] == b"\x0a"
+def _sharded(prefix: Path, count: int) -> Located:
+    return Located("V1", prefix, shards_of(prefix, count))
 
 
 def _bundle_of(path: Path, prefix: str) -> Located:
     if (index := path.with_name(f"{prefix}.index")).is_file():
-        _require_table(index)
+        require_table(index)
         return Located("V2", path.with_name(prefix))
     if DATA_FILE.fullmatch(path.name):
         raise ExportError(
@@ -165,7 +157,7 @@ def _bundle_of(path: Path, prefix: str) -> Located:
 
 def _in_folder(folder: Path, *, unpacked: bool) -> Located:
     state = folder / STATE_FILE
-    if is_state(state) or (state.is_file() and not _is_table(state)):
+    if is_state(state) or (state.is_file() and not is_table(state)):
         return _latest(state, unpacked=unpacked)
     prefixes = _prefixes(folder)
     left = left_unfinished(folder)
@@ -183,9 +175,9 @@ def _in_folder(folder: Path, *, unpacked: bool) -> Located:
 def _prefixes(folder: Path) -> list[str]:
     """The names that a folder's checkpoints are given by, the latest steps first."""
     found = {
-        shard[1] if (shard := _SHARD.fullmatch(entry.name)) else entry.name.removesuffix(".index")
+        shard.prefix if (shard := shard_named(entry.name)) else entry.name.removesuffix(".index")
         for entry in _files(folder)
-        if not DATA_FILE.fullmatch(entry.name) and _is_table(entry)
+        if not DATA_FILE.fullmatch(entry.name) and is_table(entry)
     }
     return sorted(found, key=lambda name: (-_step(name), name))
 
