@@ -39,6 +39,19 @@ class Place:
         return self.prefix.removesuffix("/").removesuffix(self.network.scope).removesuffix("/")
 
     @property
+    def tensors(self) -> set[str]:
+        """The names that all variables of the network have in the checkpoint."""
+        return {self.tensor(variable) for variable in self.network.expected_variables()}
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """What the names of all tensors in its scope, or in its several scopes, start with."""
+        owned = self.network.owned
+        return (
+            (self.prefix,) if self.prefix and not owned else tuple(f"{self.prefix}{start}" for start in owned)
+        )
+
+    @property
     def output_stride(self) -> int:
         """What tf-image-segmentation trained at, which it says in a scope above: resnet_v1_50_8s; 0 elsewhere."""
         stride = re.fullmatch(rf"{self.network.name}_(8|16|32)s", self.scope.rpartition("/")[2])
@@ -58,7 +71,49 @@ def find_network_in(checkpoint: Checkpoint, wanted: Network | None = None, scope
     Raises:
         ExportError: the checkpoint holds another network than the wanted one, none, or several and none is wanted.
     """
-    return _as_stored(checkpoint, _found(checkpoint, wanted, scope))
+    place = _found(checkpoint, wanted, scope)
+    _require_own_head(checkpoint, place)
+    return _as_stored(checkpoint, place)
+
+
+def whole_networks(checkpoint: Checkpoint) -> list[Place]:
+    """Return where all variables of a network are, or their averages; none that is a part of another network."""
+    return _places(checkpoint, _variables(checkpoint), NETWORKS.values())
+
+
+def _variables(checkpoint: Checkpoint) -> set[str]:
+    """The names of all tensors; of moving averages those of their variables."""
+    return {name.removesuffix(AVERAGE) for name in checkpoint.tensors}
+
+
+def _require_own_head(checkpoint: Checkpoint, place: Place) -> None:
+    """Refuse a network whose features another network's last layer scores.
+
+    That is DeepLab's, whose last layer lies outside of its backbone's scope: the backbone may have kept one of its own,
+    which what came later was not trained with.
+    """
+    names, net, starts = _variables(checkpoint), place.network.name, place.starts
+    behind_backbones: dict[str, list[Network]] = {}
+    for network in NETWORKS.values():
+        head = next((name for name in network.known_by if None in network.expected_variables()[name]), None)
+        if head and head not in place.network.known_by:
+            behind_backbones.setdefault(head, []).append(network)
+    for head, networks in behind_backbones.items():
+        for name in sorted(name for name in names if f"/{name}".endswith(f"/{head}")):
+            backbones = {network.name: name.removesuffix(head) + network.known_by[0] for network in networks}
+            there = {called: first for called, first in backbones.items() if first in names}
+            elsewhere = any(not first.startswith(starts) for first in there.values())
+            if elsewhere or name.startswith(starts):
+                continue
+            said = f"{checkpoint.path} is not {net} alone: {name} scores its features, as the last layer of "
+            if there:
+                called = next(iter(there))
+                raise ExportError(f"{said}{called} does; say --net {called}, or leave --net out")
+            raise ExportError(
+                f"{said}a network that segments does; of those, {', '.join(backbones)} are exported, and {net} with "
+                "this layer is not: train one of them, or, to classify, give the checkpoint that this training began "
+                "with"
+            )
 
 
 def _as_stored(checkpoint: Checkpoint, place: Place) -> Place:
@@ -76,7 +131,7 @@ def _as_stored(checkpoint: Checkpoint, place: Place) -> Place:
 
 
 def _found(checkpoint: Checkpoint, wanted: Network | None, scope: str | None) -> Place:
-    names = {name.removesuffix(AVERAGE) for name in checkpoint.tensors}
+    names = _variables(checkpoint)
     networks = [wanted] if wanted else list(NETWORKS.values())
     if scope is not None:
         return _below(checkpoint, names, networks, scope.strip("/"))
@@ -92,6 +147,8 @@ def _found(checkpoint: Checkpoint, wanted: Network | None, scope: str | None) ->
         called = " and ".join(network.name for network in held)
         raise ExportError(f"{checkpoint.path} holds {called}: say which with --net")
     if wanted and wanted not in held:
+        if any(place.network is wanted for place in whole_networks(checkpoint)):
+            return _guessed(checkpoint, names, networks, scopes)
         called = " and ".join(network.name for network in held)
         raise ExportError(
             f"{checkpoint.path} is not {wanted.name}: it holds {called}, its variables {_begin(held[0])}; "
@@ -103,11 +160,7 @@ def _found(checkpoint: Checkpoint, wanted: Network | None, scope: str | None) ->
         network.expected_variables()
     ):  # of its scope only the name is there
         return _guessed(checkpoint, names, held, scopes)
-    notes = [
-        f"{network.name} is there below {place.scope}/ too, which is left out: --scope {place.scope} exports that one"
-        for place in others
-    ]
-    return Place(network, network.prefix, tuple(notes))
+    return Place(network, network.prefix)
 
 
 def _below(checkpoint: Checkpoint, names: Collection[str], networks: list[Network], scope: str) -> Place:
@@ -195,9 +248,5 @@ def _places(checkpoint: Checkpoint, names: Collection[str], networks: Iterable[N
                 rank = (len(variables), own, shapes)
                 best[prefix] = max(best.get(prefix, (rank, place)), (rank, place), key=lambda item: item[0])
     places = [place for _, place in best.values()]
-    outermost = [
-        place
-        for place in places
-        if not any(place.prefix != other.prefix and place.prefix.startswith(other.prefix) for other in places)
-    ]
+    outermost = [place for place in places if not any(place.tensors < other.tensors for other in places)]
     return sorted(outermost, key=lambda place: place.prefix)

@@ -11,18 +11,21 @@ from ..errors import ExportError
 from ..types import WeightSet
 from .contents import Checkpoint
 from .look_alikes import what_else_it_is
+from .outside import PRUNED, SLOT, outside
 from .recognition import AVERAGE, Place
 from .weight_sets import NetworkWeights, listed
 
 # A second classifier that slim's Inception networks and NASNets have while they are trained.
 _AUXILIARY = re.compile(r"(AuxLogits|aux_\d+/aux_logits)/")
 _STEPS = ("global_step", "beta1_power", "beta2_power")
-# tf.train's optimizers name what they keep of a variable after themselves. These are all that slim's training offers.
-_SLOT = re.compile(r"(Adadelta|Adagrad|Adam|Ftrl|Momentum|RMSProp)(_\d+)?")
 # What answers do not depend on, whatever lies above it: slim's evaluation does not restore it.
 _RANGE = re.compile(r"(^|/)\w*_quant/(.*/)?(min|max)(/(biased|local_step))?$")  # of act_quant, weights_quant
 _OF_TRAINING = re.compile(r"/renorm_(mean|stddev)(_weight)?$|/moving_(mean|variance)/(biased|local_step)$")
-_PRUNED = re.compile(r"/(\w*_)?(mask|threshold)$")
+
+_OF_PRUNED = (
+    ": it was pruned, and its weights count only where their masks do; multiply each layer's weights by its mask, and "
+    "save the network's variables alone"
+)
 
 UNKNOWN = "variables that the network never uses"
 OTHER_SET = "the other set of weights"
@@ -39,13 +42,13 @@ OUTSIDE = "variables outside of the network's scope"
 
 def left_over(weights: NetworkWeights) -> Mapping[str, list[str]]:
     """Return the tensors that are not exported, by the reason why not."""
-    network, prefix = weights.place.network, weights.place.prefix
+    prefix, starts = weights.place.prefix, weights.place.starts
     used = set(weights.names.values())
-    own = {weights.place.tensor(variable) for variable in network.expected_variables()}
+    own = weights.place.tensors
     found: dict[str, list[str]] = defaultdict(list)
     for name in weights.checkpoint.tensors:
         if name not in used:
-            found[_reason(name, prefix, own, network.owned)].append(name)
+            found[_reason(name, prefix, own, starts)].append(name)
     if scalars := _untrained_scalars(found[UNKNOWN], weights.checkpoint):
         found[SCALARS] = scalars
         found[UNKNOWN] = [name for name in found[UNKNOWN] if name not in scalars]
@@ -54,7 +57,7 @@ def left_over(weights: NetworkWeights) -> Mapping[str, list[str]]:
 
 def _untrained_scalars(names: Sequence[str], checkpoint: Checkpoint) -> list[str]:
     """Those of one number, such as counters; one that an optimizer keeps something of could be the network's factor."""
-    kept = [name for name in names if _SLOT.fullmatch(name.rpartition("/")[2]) or name.endswith(AVERAGE)]
+    kept = [name for name in names if SLOT.fullmatch(name.rpartition("/")[2]) or name.endswith(AVERAGE)]
     trained = {name.rpartition("/")[0] for name in kept}
     return [
         name
@@ -63,7 +66,7 @@ def _untrained_scalars(names: Sequence[str], checkpoint: Checkpoint) -> list[str
     ]
 
 
-def _reason(name: str, prefix: str, own: set[str], owned: Sequence[str]) -> str:
+def _reason(name: str, prefix: str, own: set[str], starts: tuple[str, ...]) -> str:
     if name.removesuffix(AVERAGE) in own:
         return OTHER_SET
     if _RANGE.search(name):
@@ -71,15 +74,14 @@ def _reason(name: str, prefix: str, own: set[str], owned: Sequence[str]) -> str:
     if _OF_TRAINING.search(name):
         return NORMALIZATION
     if any(str(parent) in own for parent in PurePosixPath(name).parents):
-        return SLOTS if _SLOT.fullmatch(name.removesuffix(AVERAGE).rpartition("/")[2]) else BESIDE
+        return SLOTS if SLOT.fullmatch(name.removesuffix(AVERAGE).rpartition("/")[2]) else BESIDE
     if name.startswith(prefix) and _AUXILIARY.match(name, len(prefix)):
         return AUXILIARY
     if name == f"{prefix}mean_rgb":
         return MEAN
     if name.rpartition("/")[2] in _STEPS:
         return STEP
-    inside = (prefix,) if prefix and not owned else tuple(f"{prefix}{start}" for start in owned)
-    return UNKNOWN if name.startswith(inside) else OUTSIDE
+    return UNKNOWN if name.startswith(starts) else OUTSIDE
 
 
 def select(checkpoint: Checkpoint, place: Place, weights: WeightSet | None = None) -> NetworkWeights:
@@ -111,18 +113,16 @@ def select(checkpoint: Checkpoint, place: Place, weights: WeightSet | None = Non
             "single numbers in the network's scope are left out, as no network of slim has such variables: "
             f"{listed(scalars)}",
         )
-    apart = [name for name in left.get(OUTSIDE, []) if name.endswith(AVERAGE)]
-    if apart and found.set == "raw":
-        found.notes += (
-            f"{len(apart)} moving averages lie outside of the network's scope, such as {apart[0]}: the raw weights are "
-            "exported",
-        )
+    beyond = outside(found, left.get(OUTSIDE, []))
+    found.notes += beyond.notes(found)
+    found.warnings += beyond.warnings(place)
     unknown = left.get(UNKNOWN, [])
-    if unknown:
+    pruned = [name for name in (*unknown, *left.get(BESIDE, []), *beyond.masks) if PRUNED.search(name)]
+    if pruned or unknown:
         net = place.network.name
         raise ExportError(
-            f"{checkpoint.path} is not {net} alone: it also has {listed(unknown)}, which {net} never uses"
-            f"{_why_unknown(unknown, found)}"
+            f"{checkpoint.path} is not {net} alone: it also has {listed(pruned or unknown)}, which {net} never uses"
+            f"{_OF_PRUNED if pruned else _why_unknown(unknown, found)}"
         )
     return found
 
@@ -133,8 +133,6 @@ def _why_unknown(names: Sequence[str], weights: NetworkWeights) -> str:
     others = [name.removesuffix(AVERAGE) for name in names]
     if said := what_else_it_is([*others, *own], own, weights.place.network.name):
         return f": {said}"
-    if all(_PRUNED.search(name) for name in names):
-        return ": it was pruned, and its weights count only where their masks do; multiply them, and save the weights"
     if all(name.endswith("/gamma") for name in names):
         return (
             ": batch normalization was trained with a scale, which slim's network has not; multiply each layer's "

@@ -28,7 +28,7 @@ from .recognition import AVERAGE, Place
 
 _STATISTICS = ("/moving_mean", "/moving_variance")  # of batch normalization, no trainable variables
 _FLOAT32 = np.dtype(np.float32)
-_CONVERTED = tuple(np.dtype(kind) for kind in (np.float16, ml_dtypes.bfloat16, np.float64))
+FLOATS = tuple(np.dtype(kind) for kind in (np.float32, np.float16, ml_dtypes.bfloat16, np.float64))
 _MOST_NAMES = 3
 _LEAST_EPSILON = 1e-5  # that a network adds to variances: a value this much below zero has no root
 _MOST_CLASSES = 1 << 16  # labels are uint16
@@ -126,7 +126,10 @@ class NetworkWeights(Checkpoint):
         tensors: shapes by variable; all float32.
         names: of the checkpoint's tensors, by variable.
         notes: what was chosen, guessed and converted, a sentence each.
+        warnings: what the user should know and can change, a sentence each.
     """
+
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, checkpoint: Checkpoint, place: Place, wanted: WeightSet | None = None) -> None:
         """Choose the weights and check every variable's shape and type; no data is read.
@@ -245,7 +248,7 @@ def _check_shapes(weights: NetworkWeights, stored: Mapping[str, TensorSpec]) -> 
         raise ExportError(f"{path} has {max(classes):,} classes: label maps hold up to {_MOST_CLASSES:,}")
     for variable, shape in expected.items():
         spec, name = stored[variable], weights.names[variable]
-        if spec.dtype != _FLOAT32 and spec.dtype not in _CONVERTED:
+        if spec.dtype not in FLOATS:
             raise ExportError(f"{name} in {path} is {spec.dtype}, and {network.name} needs float32")
         if not spec.fits(shape):
             raise ExportError(

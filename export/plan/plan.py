@@ -64,7 +64,9 @@ class Plan:
         options = options.of(evaluated)
         beside = (checkpoint.path, checkpoint.file)
         labels = find_labels(labels_file, beside, classes, evaluated.data_sets)
-        return cls(found, evaluated, options, labels, shapes, (warning,) if warning else ())
+        return cls(
+            found, evaluated, options, labels, shapes, (*found.warnings, *([warning] if warning else ()))
+        )
 
     @property
     def about_label_maps(self) -> str:

@@ -46,11 +46,14 @@ class Selected:
             self.left_over, self.record = left_over(found), found.record()
         self.set = found.set
         self.notes = "; ".join(found.notes)
+        self.warnings = "; ".join(found.warnings)
 
 
-def refusal(path: Path, weights: WeightSet | None = None, scope: str | None = None) -> str:
+def refusal(
+    path: Path, weights: WeightSet | None = None, scope: str | None = None, net: Network | None = None
+) -> str:
     with pytest.raises(ExportError) as caught:
-        Selected(path, weights, scope)
+        Selected(path, weights, scope, net)
     return str(caught.value)
 
 

@@ -307,6 +307,14 @@ def test_a_single_number_that_was_trained_could_be_the_networks(behind: str, fol
             ("Conv2d_1a_7x7/mask", "Conv2d_1a_7x7/threshold"),
             "it was pruned, and its weights count only where",
         ),
+        (
+            ("Conv2d_1a_7x7/weights/mask", "Conv2d_1a_7x7/weights/threshold"),
+            "it was pruned, and its weights count only where",
+        ),
+        (
+            ("Conv2d_1a_7x7/mask", "Conv2d_1a_7x7/old_weight", "Conv2d_1a_7x7/gradient"),
+            "multiply each layer's weights by its mask, and save the network's variables alone",
+        ),
         (("Conv2d_1a_7x7/BatchNorm/gamma",), "multiply each layer's weights and moving_mean by its gamma"),
         (
             ("Logits_of_makes/weights",),

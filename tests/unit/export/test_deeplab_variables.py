@@ -113,6 +113,35 @@ def test_more_than_the_network_has_in_its_scopes_is_refused(tmp_path: Path) -> N
     assert "not deeplab_mobilenet_v2 alone: it also has logits/semantic_1/weights" in complaint
 
 
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("above", ["", "tower_0/"])
+def test_a_head_on_a_backbone_that_is_not_exported_never_becomes_a_classifier(kept: bool, above: str) -> None:
+    """As research/deeplab trains resnet_v1_50, whose own last layer may have been kept as it was."""
+    shapes = shapes_of(NETWORKS["resnet_v1_50"])
+    shapes = {name: shape for name, shape in shapes.items() if kept or "/logits/" not in name}
+    shapes |= {"aspp0/weights": (1, 1, 2048, 256), "logits/semantic/weights": (1, 1, 256, CLASSES)}
+    shapes = {f"{above}{name}": shape for name, shape in shapes.items()}
+    for wanted in (None, NETWORKS["resnet_v1_50"]):
+        with pytest.raises(ExportError) as caught:
+            find_network_in(listing(shapes), wanted)
+        assert f"not resnet_v1_50 alone: {above}logits/semantic/weights scores its features" in str(
+            caught.value
+        )
+        assert "deeplab_resnet_v1_50_beta" in str(caught.value)
+        assert "give the checkpoint that this training began with" in str(caught.value)
+
+
+def test_a_deeplab_that_is_called_by_its_backbones_name_says_its_own() -> None:
+    shapes = shapes_of(NETWORKS["deeplab_mobilenet_v2"]) | shapes_of(NETWORKS["mobilenet_v2"])
+    with pytest.raises(ExportError, match="say --net deeplab_mobilenet_v2, or leave --net out"):
+        find_network_in(listing(shapes), NETWORKS["mobilenet_v2"])
+
+
+def test_the_head_of_a_deeplab_beside_a_classifier_is_not_the_classifiers() -> None:
+    shapes = shapes_of(NETWORKS["deeplab_mobilenet_v2"]) | shapes_of(NETWORKS["resnet_v1_50"])
+    assert find_network_in(listing(shapes), NETWORKS["resnet_v1_50"]).network.name == "resnet_v1_50"
+
+
 def test_the_published_are_those_that_are_exported_but_for_other_architectures() -> None:
     networks = {
         published.network for published in PUBLISHED.values() if published.network.startswith("deeplab")

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from slimserve.export.checkpoint.contents import Checkpoint
 from slimserve.export.checkpoint.formats.tensor_spec import TensorSpec
@@ -61,6 +62,14 @@ def test_names_that_are_taken_from_the_number_of_classes_are_said(classes: int, 
     checkpoint = listed("resnet_v1_50", classes=classes)
     assert Plan.of(checkpoint, GraphOptions()).notes == [f"{said} otherwise"]
     assert Plan.of(checkpoint, GraphOptions(), labels_file=own).notes == []
+
+
+def test_what_the_weights_warn_of_stands_beside_other_warnings() -> None:
+    checkpoint = listed("overfeat")
+    checkpoint.tensors = {**checkpoint.tensors, "new/weights": TensorSpec((4096, 3), np.dtype(np.float32))}
+    outside, guess = Plan.of(checkpoint, GraphOptions()).warnings
+    assert outside.startswith("1 variables outside of overfeat's scope")
+    assert "a guess" in guess
 
 
 @pytest.mark.parametrize(
