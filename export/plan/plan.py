@@ -28,6 +28,7 @@ class Plan:
         labels: names of the classes.
         shapes: of the network's variables in the checkpoint, by name.
         warnings: what the user should know and can change.
+        about_crop: why crops have this side, a sentence, where the user did not say one.
     """
 
     checkpoint: NetworkWeights
@@ -36,6 +37,7 @@ class Plan:
     labels: Labels
     shapes: Mapping[str, Shape]
     warnings: tuple[str, ...] = ()
+    about_crop: str = ""
 
     @classmethod
     def of(
@@ -59,14 +61,16 @@ class Plan:
         found = select(checkpoint, place, weights)
         shapes = {name: spec.shape for name, spec in found.tensors.items()}
         classes = place.network.classes(shapes)
-        options = replace(options, crop=options.crop or _named_crop(checkpoint, place.network))
+        about_crop = ""
+        if place.network.crops and not options.crop:
+            crop, about_crop = _crop(checkpoint, place.network)
+            options = replace(options, crop=crop)
         evaluated, warning = options.evaluated(place.network, classes)
         options = options.of(evaluated)
         beside = (checkpoint.path, checkpoint.file)
         labels = find_labels(labels_file, beside, classes, evaluated.data_sets)
-        return cls(
-            found, evaluated, options, labels, shapes, (*found.warnings, *([warning] if warning else ()))
-        )
+        warnings = (*found.warnings, *([warning] if warning else ()))
+        return cls(found, evaluated, options, labels, shapes, warnings, about_crop)
 
     @property
     def about_label_maps(self) -> str:
@@ -94,10 +98,8 @@ class Plan:
                 f"the scope above {self.network.name} says that it was trained at an output stride of {trained}: the "
                 f"export has {options.output_stride}"
             )
-        if options.crop == _named_crop(self.checkpoint, self.network):
-            notes.append(
-                f"images are cropped to {options.crop}x{options.crop}, as the name of the checkpoint says"
-            )
+        if self.about_crop:
+            notes.append(self.about_crop)
         if self.labels.source in DATA_SETS.values():
             notes.append(
                 f"the classes have the names and colours of {self.labels.source}, as {classes} are those of the "
@@ -115,13 +117,23 @@ class Plan:
         return notes
 
 
-def _named_crop(checkpoint: Checkpoint, network: Network) -> int:
-    """The side in the name of a published checkpoint, as in mobilenet_v1_1.0_128.ckpt; 0 without one."""
-    for path in (checkpoint.path, checkpoint.file):
-        named = re.match(rf"{network.name}_[\d.]+_(\d+)(?!\d)", path.name)
-        if named and int(named[1]) in network.crops:
-            return int(named[1])
-    return 0
+def _crop(checkpoint: Checkpoint, network: Network) -> tuple[int, str]:
+    """The side of crops in the name of a published checkpoint, or else the network's own, and why, a sentence.
+
+    A name such as mobilenet_v1_1.0_128 is that of a file or of its folder; of an archive too. Links are followed first,
+    so that it does not depend on how the path is written.
+    """
+    written = [checkpoint.read_from, *([checkpoint.path] if checkpoint.file != checkpoint.read_from else [])]
+    for path in (*(path.resolve() for path in (*checkpoint.reader.files[:1], *written)), *written):
+        for name in (path.name, path.parent.name):
+            named = re.match(rf"{network.name}_[\d.]+_(\d+)(?!\d)", name, re.IGNORECASE)
+            if named and int(named[1]) in network.crops:
+                side = int(named[1])
+                return side, f"images are cropped to {side}x{side}, as the name of the checkpoint says"
+    return network.crop, (
+        f"images are cropped to {network.crop}x{network.crop}: a guess, as no name of the checkpoint or its folder "
+        "says the side of its images; say it with --crop"
+    )
 
 
 def _as_trained(options: GraphOptions, output_stride: int) -> GraphOptions:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from slimserve.export.checkpoint.contents import Checkpoint
+from slimserve.export.checkpoint.contents import Checkpoint, open_checkpoint
 from slimserve.export.checkpoint.formats.tensor_spec import TensorSpec
 from slimserve.export.checkpoint.formats.v2 import V2Bundle
 from slimserve.export.checkpoint.locate import Located
@@ -18,7 +18,11 @@ from slimserve.export.networks import NETWORKS
 from slimserve.export.plan.options import GraphOptions
 from slimserve.export.plan.plan import Plan
 
+from tests.support.archives import archive, member
 from tests.support.broadcast import variables
+from tests.support.checkpoints import tensorflow_v1, tensorflow_v2
+
+PARTS = ("index", "data-00000-of-00001")
 
 
 def listed(network: str, scope: str = "", classes: int = 21, name: str = "model") -> Checkpoint:
@@ -28,7 +32,7 @@ def listed(network: str, scope: str = "", classes: int = 21, name: str = "model"
         for name, value in variables(NETWORKS[network], classes).items()
     }
     reader = cast(V2Bundle, SimpleNamespace(tensors=tensors, files=[]))
-    return Checkpoint(Path(name), Located("V2", Path("model")), reader, ExitStack())
+    return Checkpoint(Path(name), Located("V2", Path(name)), reader, ExitStack())
 
 
 @pytest.mark.parametrize("stride", [8, 16, 32])
@@ -88,6 +92,71 @@ def test_the_crop_is_that_in_the_name_of_a_published_checkpoint(name: str, crop:
     said = f"images are cropped to {crop}x{crop}, as the name of the checkpoint says"
     assert (plan.network.crop, plan.options.crop) == (crop, crop)
     assert (said in plan.notes) == (crop != 224)
+
+
+@pytest.mark.parametrize(
+    ("name", "crop"), [("mobilenet_v1_1.0_128", 128), ("MobileNet_V1_0.5_160", 160), ("run5", 224)]
+)
+def test_the_crop_does_not_depend_on_how_the_path_is_written(
+    name: str, crop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    tensorflow_v2(folder / "model.ckpt-5000", variables(NETWORKS["mobilenet_v1"]))
+    (tmp_path / "latest").symlink_to(folder)
+    (tmp_path / "links").mkdir()
+    for part in PARTS:
+        (tmp_path / "links" / f"model.{part}").symlink_to(folder / f"model.ckpt-5000.{part}")
+    monkeypatch.chdir(folder)
+    prefix = folder / "model.ckpt-5000"
+    ways = [
+        folder,
+        prefix,
+        f"{prefix}.index",
+        ".",
+        "model.ckpt-5000",
+        tmp_path / "latest",
+        tmp_path / "links",
+    ]
+    for way in ways:
+        with open_checkpoint(way) as checkpoint:
+            assert (way, Plan.of(checkpoint, GraphOptions()).network.crop) == (way, crop)
+
+
+def test_the_folder_above_the_one_of_the_checkpoint_says_no_crop() -> None:
+    """It says none of its checkpoints by a longer path, so it says none by the path of the folder."""
+    plan = Plan.of(listed("mobilenet_v1", name="mobilenet_v1_1.0_128/run1/model.ckpt-5000"), GraphOptions())
+    assert plan.options.crop == 224
+
+
+def test_an_archive_says_the_crop_by_its_name_and_its_folders(tmp_path: Path) -> None:
+    prefix = tensorflow_v2(tmp_path / "model.ckpt", variables(NETWORKS["mobilenet_v1"]))
+    members = [
+        member(f"{prefix.name}.{part}", prefix.with_name(f"{prefix.name}.{part}").read_bytes())
+        for part in PARTS
+    ]
+    (tmp_path / "mobilenet_v1_1.0_192").mkdir()
+    for name, crop in (("mobilenet_v1_1.0_128.tar", 128), ("mobilenet_v1_1.0_192/weights.tar", 192)):
+        with open_checkpoint(archive(tmp_path / name, *members)) as checkpoint:
+            assert Plan.of(checkpoint, GraphOptions()).network.crop == crop
+
+
+def test_a_link_says_the_crop_by_its_own_name_where_what_it_leads_to_does_not(tmp_path: Path) -> None:
+    stored = tensorflow_v1(tmp_path / "0a1b2c", variables(NETWORKS["mobilenet_v1"]))
+    (tmp_path / "mobilenet_v1_1.0_128.ckpt").symlink_to(stored)
+    with open_checkpoint(tmp_path / "mobilenet_v1_1.0_128.ckpt") as checkpoint:
+        assert Plan.of(checkpoint, GraphOptions()).network.crop == 128
+
+
+def test_a_crop_that_no_name_says_is_called_a_guess() -> None:
+    said = (
+        "images are cropped to 224x224: a guess, as no name of the checkpoint or its folder says the side of its "
+        "images; say it with --crop"
+    )
+    assert said in Plan.of(listed("mobilenet_v2"), GraphOptions()).notes
+    assert said not in Plan.of(listed("mobilenet_v2"), GraphOptions(crop=224)).notes
+    assert said not in Plan.of(listed("mobilenet_v2", name="mobilenet_v2_1.0_224.ckpt"), GraphOptions()).notes
+    assert said not in Plan.of(listed("vgg_16"), GraphOptions()).notes
 
 
 def test_a_crop_that_is_asked_for_wins_over_a_name() -> None:
