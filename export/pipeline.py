@@ -16,6 +16,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from .checkpoint.contents import open_checkpoint
+from .checkpoint.statistics import statistics_warnings
 from .errors import ExportError
 from .graph.kernels.choice import feasible
 from .graph.kernels.int8 import require_layers_in_8_bits
@@ -126,6 +127,7 @@ def export_checkpoint(
                     warnings += tuple(label_maps_among(images.all, "--calibrate"))
                 if photos:
                     warnings += tuple(label_maps_among(photos[0], "--verify"))
+                warnings += statistics_warnings(plan.checkpoint)
                 if agreement:
                     warnings += tuple(agreement.warnings(request.accept_agreement))
                 record = export_record(plan, sha256.result(), parity, warnings)

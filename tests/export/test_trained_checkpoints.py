@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve.export.checkpoint.statistics import NEVER_MOVED
 from slimserve.export.networks import NETWORKS
 from slimserve.export.networks.rounding import tolerance
 from slimserve.export.pipeline import Export, export_checkpoint
@@ -20,9 +21,11 @@ from slimserve.export.types import WeightSet
 
 from tests.support.checkpoints import tensorflow_v2
 from tests.support.saved_model import SavedModel
+from tests.support.slim_checkpoints import random_values
 from tests.support.slim_training import TRAINED, Training, evaluated, train
 
 v1 = tf.compat.v1
+CLASSES = 4
 Averaged = Literal["", "model", "trainable"]
 
 
@@ -154,3 +157,18 @@ def test_fine_tuning_with_excluded_scopes_is_exported_as_it_is_evaluated(tmp_pat
     assert result.record["classes"] == 7
     assert result.record["checkpoint"]["file"] == str(prefix)
     assert_same_logits(result.path, prefix, 7, "")
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_training_that_never_updated_the_statistics_is_warned_of(moved: bool, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    shapes = {
+        name: [size or CLASSES for size in shape] for name, shape in TRAINED.expected_variables().items()
+    }
+    weights = {name: random_values(name, shape, TRAINED, rng) for name, shape in shapes.items()}
+    if not moved:
+        weights |= {name: np.zeros_like(value) for name, value in weights.items() if "moving_mean" in name}
+        weights |= {name: np.ones_like(value) for name, value in weights.items() if "variance" in name}
+    result = exported(tensorflow_v2(tmp_path / "model.ckpt-5000", weights), tmp_path / "out")
+    assert (NEVER_MOVED in result.warnings) is not moved
+    assert (NEVER_MOVED in result.record["warnings"]) is not moved
