@@ -18,8 +18,9 @@ from typing import Any
 import numpy.typing as npt
 
 from ..errors import ExportError
-from .archive import is_archive, unpack
-from .foreign import refuse_address
+from .files.archive import is_archive, unpack
+from .files.foreign import refuse_address
+from .files.locate import Format, Located, locate
 from .formats.checked_file import (
     COPY_IT,
     FormatError,
@@ -31,7 +32,6 @@ from .formats.checked_file import (
 from .formats.tensor_spec import TensorSpec
 from .formats.v1 import V1Files
 from .formats.v2 import V2Bundle
-from .locate import Format, Located, locate
 
 # Bytes. The hash is taken in a thread of its own, which may wait 5 ms for the interpreter after each read.
 HASHED_AT_ONCE = 1 << 24

@@ -10,9 +10,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from slimserve.export.checkpoint.contents import Checkpoint, open_checkpoint
+from slimserve.export.checkpoint.files.locate import Located
 from slimserve.export.checkpoint.formats.tensor_spec import TensorSpec
 from slimserve.export.checkpoint.formats.v2 import V2Bundle
-from slimserve.export.checkpoint.locate import Located
 from slimserve.export.errors import ExportError
 from slimserve.export.networks import NETWORKS
 from slimserve.export.plan.options import GraphOptions

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import ExportError
-from .formats.checked_file import COPY_IT
+from ...errors import ExportError
+from ..formats.checked_file import COPY_IT
 from .tables import require_table
 
 _SHARD = re.compile(r"(.+)(?<!\.data)-(?:\d{5}|\?{5})-of-(\d{5})")

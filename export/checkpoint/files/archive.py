@@ -20,10 +20,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from ..errors import ExportError
-from ..temporary_folder import sweep, temporary_folder
+from ...errors import ExportError
+from ...temporary_folder import sweep, temporary_folder
+from ..formats.v2 import DATA_FILE
 from .foreign import HEAD, described
-from .formats.v2 import DATA_FILE
 from .state_file import STATE_FILE
 from .tables import TABLE_START, starts_like_table
 

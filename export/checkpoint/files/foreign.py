@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..errors import ExportError
+from ...errors import ExportError
 
 HEAD = 4096  # bytes that tell a kind
 _TAIL = 1 << 18  # bytes; a zip archive lists its members at its end

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from ..errors import ExportError
+from ...errors import ExportError
+from ..formats.checked_file import CheckedFile
+from ..formats.sstable import Table, has_footer
 from .foreign import what_it_is
-from .formats.checked_file import CheckedFile
-from .formats.sstable import Table, has_footer
 
 TABLE_START = 3  # bytes that tell a table
 

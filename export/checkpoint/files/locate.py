@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ..errors import ExportError
+from ...errors import ExportError
+from ..formats.checked_file import COPY_IT, FormatError
+from ..formats.links import broken_link
+from ..formats.v2 import DATA_FILE
 from .foreign import described, is_of_another_tool, what_it_is
-from .formats.checked_file import COPY_IT, FormatError
-from .formats.links import broken_link
-from .formats.v2 import DATA_FILE
 from .shards import pattern_of, shard_counts, shard_named, shards_of
 from .state_file import STATE_FILE, candidates, is_state, paths_in
 from .tables import is_table, is_v1, require_table
