@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from ..errors import ExportError
 from ..networks import NETWORKS, Network
 from .contents import Checkpoint
+from .look_alikes import what_else_it_is
 
 AVERAGE = "/ExponentialMovingAverage"  # behind the name of a variable: tf.train.ExponentialMovingAverage
 OBJECT_BASED = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -95,24 +96,28 @@ def _require_own_head(checkpoint: Checkpoint, place: Place) -> None:
     names, net, starts = _variables(checkpoint), place.network.name, place.starts
     behind_backbones: dict[str, list[Network]] = {}
     for network in NETWORKS.values():
-        head = next((name for name in network.known_by if None in network.expected_variables()[name]), None)
-        if head and head not in place.network.known_by:
+        if not (network.known_by and network.segments):
+            continue
+        head = next(name for name, shape in network.expected_variables().items() if None in shape)
+        if head not in place.network.expected_variables():
             behind_backbones.setdefault(head, []).append(network)
     for head, networks in behind_backbones.items():
         for name in sorted(name for name in names if f"/{name}".endswith(f"/{head}")):
-            backbones = {network.name: name.removesuffix(head) + network.known_by[0] for network in networks}
-            there = {called: first for called, first in backbones.items() if first in names}
-            elsewhere = any(not first.startswith(starts) for first in there.values())
+            base = name.removesuffix(head)
+            firsts = [base + network.known_by[0] for network in networks]
+            elsewhere = any(first in names and not first.startswith(starts) for first in firsts)
             if elsewhere or name.startswith(starts):
                 continue
-            said = f"{checkpoint.path} is not {net} alone: {name} scores its features, as the last layer of "
-            if there:
-                called = next(iter(there))
-                raise ExportError(f"{said}{called} does; say --net {called}, or leave --net out")
+            said = f"{checkpoint.path} is not {net} alone: {name} scores its features"
+            for network in networks:
+                if all(base + variable in names for variable in network.known_by):
+                    other = network.name
+                    raise ExportError(
+                        f"{said}, as the last layer of {other} does; say --net {other}, or leave --net out"
+                    )
             raise ExportError(
-                f"{said}a network that segments does; of those, {', '.join(backbones)} are exported, and {net} with "
-                "this layer is not: train one of them, or, to classify, give the checkpoint that this training began "
-                "with"
+                f"{said}, and {what_else_it_is(names, place.tensors, net)}; train a network that is exported, or, to "
+                "classify, give the checkpoint that this training began with"
             )
 
 
