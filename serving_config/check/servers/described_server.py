@@ -74,12 +74,12 @@ class DescribedServer:
     @property
     def port(self) -> str:
         """The gRPC port, as text."""
-        return self.flags.value("port", server_flags.DEFAULT_PORT).strip()
+        return _plain(self.flags.value("port", server_flags.DEFAULT_PORT))
 
     @property
     def rest_port(self) -> str:
         """The REST port, as text; `0` where it is off."""
-        return self.flags.value("rest_api_port", "0").strip()
+        return _plain(self.flags.value("rest_api_port", "0"))
 
     @property
     def ports_are_known(self) -> bool:
@@ -121,6 +121,11 @@ class DescribedServer:
     def fault(self, message: str, advice: str, line: int | None = None) -> Finding:
         """A finding on a line of the file, by default that on which the server begins."""
         return Finding(self.path, self.line if line is None else line, message, advice)
+
+
+def _plain(port: str) -> str:
+    """A port as other files write it: the flag may have blanks, a sign and zeros before it."""
+    return str(int(port)) if re.fullmatch(r"\s*\+?\d+", port) else port
 
 
 def findings(server: DescribedServer, config: Node | None, monitoring: Node | None) -> Iterator[Finding]:

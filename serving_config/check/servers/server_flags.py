@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,13 @@ _RANGES: dict[str, tuple[float, float]] = {
     "rest_api_timeout_in_ms": (-math.inf, math.inf),
 }
 _WANTED = {"bool": "true or false", "int": "a whole number", "float": "a number", "string": "a value"}
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+"""How a truth value is written, in letters of any case."""
+_NUMBERS = {
+    "int": re.compile(r"\s*[+-]?\d+"),
+    "float": re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"),
+}
+"""What the server reads as a number: C's own notation, nothing behind it."""
 KINDS = {name: kind for kind, names in _BY_KIND.items() for name in names.split()}
 FILE_FLAGS = [name for name in KINDS if name.endswith("_file")]
 DEFAULT_PORT = "8500"
@@ -68,7 +76,7 @@ class Flags:
 
     def on(self, name: str) -> bool:
         """Whether a boolean flag was given as true."""
-        return self.value(name) == "true"
+        return _TRUTHS.get(self.value(name).lower(), False)
 
     def at(self, name: str) -> int:
         """The flag's line, or that of the command where it was not given."""
@@ -82,7 +90,9 @@ def parse(
     given = {name: Flag(value, line, implied=True) for name, value in implied.items()}
     faults: list[Finding] = []
     broken: set[str] = set()
-    for word, at in words:
+    rest = list(words)
+    while rest:
+        word, at = rest.pop(0)
         name, equals, value = word.removeprefix("--").partition("=")
         if not word.startswith("--"):
             advice = "the server ignores it: write a flag and its value as one word, --flag=value"
@@ -97,10 +107,16 @@ def parse(
             faults.append(Finding(path, at, f"tensorflow_model_server 2.20.0 has no flag --{name}", advice))
             broken.update(close)
             continue
+        if not equals and KINDS[name] != "bool":
+            value = rest.pop(0)[0] if rest and not rest[0][0].startswith("--") else "..."
+            advice = f"the server ignores it: write --{name}={value} as one word"
+            faults.append(Finding(path, at, f"--{name} has no value", advice))
+            broken.add(name)
+            continue
         if name in given and not given[name].implied:
             faults.append(Finding(path, at, f"--{name} is given twice", "keep one"))
         given[name] = Flag(value if equals else "true", at)
-        wrong = _quotes(name, value, path, at) or list(_type_faults(name, value, bool(equals), path, at))
+        wrong = _quotes(name, value, path, at) or list(_type_faults(name, value, equals, path, at))
         faults.extend(wrong)
         broken.update([name] if wrong else [])
     return Flags(given, path, line, frozenset(broken)), faults
@@ -118,20 +134,15 @@ def _quotes(name: str, value: str, path: Path, line: int) -> list[Finding]:
     return [Finding(path, line, f"the quotes are part of --{name}", f"write --{name}={bare}")]
 
 
-def _type_faults(name: str, value: str, equals: bool, path: Path, line: int) -> Iterator[Finding]:
+def _type_faults(name: str, value: str, equals: str, path: Path, line: int) -> Iterator[Finding]:
     kind = KINDS[name]
     if "$" in value:  # a variable whose value is not known
         return
+    good = kind == "string"
     if kind == "bool":
-        good = not equals or value in ("true", "false")
-    elif kind == "string":
-        good = equals
-    else:
-        try:
-            int(value) if kind == "int" else float(value)
-            good = True
-        except ValueError:
-            good = False
+        good = not equals or value.lower() in _TRUTHS
+    elif kind in _NUMBERS:
+        good = bool(_NUMBERS[kind].fullmatch(value))
     low, high = _RANGES.get(name, (0, math.inf))
     if not good:
         advice = f"the server stops at start: give it {_WANTED[kind]}"
@@ -158,7 +169,9 @@ def contradictions(flags: Flags) -> Iterator[Finding]:
     for name in ("model_name", "model_base_path"):
         if name in given and not given[name].implied and "model_config_file" in given:
             yield fault(name, f"--{name} is ignored beside --model_config_file", "remove it")
-    if flags.value("port", DEFAULT_PORT) == flags.value("rest_api_port"):
+    if flags.value("port") == "0" and not flags.value("grpc_socket_path"):
+        yield fault("port", "--port=0 without --grpc_socket_path", "the server stops at start: give it one")
+    if flags.value("port", DEFAULT_PORT) == flags.value("rest_api_port", "0") != "0":
         advice = "the REST API would not start: change one"
         yield fault("rest_api_port", "--port and --rest_api_port are the same", advice)
     if "monitoring_config_file" in given and flags.value("rest_api_port", "0") == "0":

@@ -128,7 +128,7 @@ FAULTS = [
         "boolean flag as number",
         COMPOSE,
         "enable_profiler=false",
-        "enable_profiler=0",
+        "enable_profiler=2",
         "give it true or false",
     ),
     Fault(

@@ -1,0 +1,64 @@
+"""Values of flags, as the real server reads them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.serving_config.field_cases import compose
+
+SERVER = "tensorflow_model_server, --model_name=a, --model_base_path=/models/a"
+MOUNT = "volumes: ['m:/models:ro']"
+VOLUMES = "volumes: {m: {}}"
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def flags(*given: str, more: str = MOUNT) -> list[str]:
+    words = ", ".join(f"'{flag}'" for flag in given)
+    return compose(f"entrypoint: [{SERVER}, {words}], {more}", VOLUMES)
+
+
+@pytest.mark.parametrize("value", ["1", "true", "True", "TRUE", "0", "false", "False", "FALSE"])
+def test_a_truth_value_has_letters_of_any_case(value: str) -> None:
+    assert flags(f"--enable_profiler={value}") == []
+
+
+@pytest.mark.parametrize("value", ["yes", "on", "t", "y", "2", "", " true", "true "])
+def test_another_word_is_no_truth_value(value: str) -> None:
+    assert flags(f"--enable_profiler={value}") == [f"--enable_profiler={value}"]
+
+
+@pytest.mark.parametrize(("value", "faults"), [("1", 0), ("True", 0), ("0", 1), ("False", 1)])
+def test_a_flag_is_on_by_whatever_the_server_takes_for_true(value: str, faults: int) -> None:
+    parameters = "--batching_parameters_file=/models/batching.config"
+    found = flags(f"--enable_batching={value}", parameters)
+    assert found == ["--batching_parameters_file without --enable_batching"] * faults
+
+
+@pytest.mark.parametrize("value", ["8600", "+8600", " 8600", "08600"])
+def test_a_port_is_a_number_in_the_notation_of_c(value: str) -> None:
+    more = f"{MOUNT}, ports: ['127.0.0.1:8600:8600']"
+    assert flags(f"--port={value}", more=more) == []
+
+
+@pytest.mark.parametrize("value", ["8_600", "8600 ", "0x2198", "8.6e3", ""])
+def test_another_notation_is_no_port(value: str) -> None:
+    assert flags(f"--port={value}") == [f"--port={value}"]
+
+
+@pytest.mark.parametrize(("value", "faults"), [(".5", 0), ("5e-1", 0), (" 0.5", 0), ("0.5 ", 1), ("0_5", 1)])
+def test_a_fraction_is_a_number_in_the_notation_of_c(value: str, faults: int) -> None:
+    name = "--per_process_gpu_memory_fraction"
+    assert flags(f"{name}={value}") == [f"{name}={value}"] * faults
+
+
+@pytest.mark.parametrize("words", [["--model_config_file", "/m"], ["--model_config_file"]])
+def test_a_flag_and_its_value_are_one_word(words: list[str]) -> None:
+    assert flags(*words) == ["--model_config_file has no value"]
+
+
+def test_no_port_at_all_ends_the_server() -> None:
+    assert flags("--port=0") == ["--port=0 without --grpc_socket_path"]
