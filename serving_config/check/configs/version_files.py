@@ -31,8 +31,10 @@ def _damage(version: Path) -> Iterator[str]:
     if index.is_file():
         if not index.read_bytes().endswith(_INDEX_MAGIC):
             yield f"{index} is cut off, it has {index.stat().st_size} bytes"
-        shards = [match for file in index.parent.iterdir() if (match := _SHARD.fullmatch(file.name))]
-        if not shards or len(shards) != int(shards[0][1]):
+        shards = [match[1] for file in index.parent.iterdir() if (match := _SHARD.fullmatch(file.name))]
+        if not any(
+            shards.count(total) == int(total) for total in shards
+        ):  # those of another save may lie there
             yield f"{index.parent} lacks files of variables, {len(shards)} are there"
 
 

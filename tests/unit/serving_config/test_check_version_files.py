@@ -37,6 +37,12 @@ def test_what_fits_its_record_is_whole(version: Path) -> None:
     assert damage(version) is None
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_shards_of_another_save_may_lie_beside_whole_ones(version: Path, number: int) -> None:
+    (version / f"variables/variables.data-0000{number}-of-00002").write_bytes(b"")
+    assert damage(version) is None
+
+
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
