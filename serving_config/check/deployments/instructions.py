@@ -7,6 +7,10 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+_ESCAPE = re.compile(
+    r"(?:#\s*\w+\s*=.*\n)*#\s*escape\s*=\s*(?P<sign>[`\\])\s*$", re.IGNORECASE | re.MULTILINE
+)
+"""The directive, at the top, of what joins two lines."""
 _HERE_DOCUMENT = re.compile(r"<<-?[\"']?(\w+)[\"']?")
 
 
@@ -63,6 +67,7 @@ class Instruction:
 
 def instructions(text: str) -> Iterator[Instruction]:
     """The instructions of a Dockerfile, continued lines joined, comments and here-documents dropped."""
+    escape = match["sign"] if (match := _ESCAPE.match(text)) else "\\"
     pending: list[str] = []
     ends: list[str] = []
     start = 0
@@ -75,8 +80,8 @@ def instructions(text: str) -> Iterator[Instruction]:
             continue
         start = start if pending else number
         pending.append(line)
-        if not bare.endswith("\\"):
-            joined = " ".join(part.strip().removesuffix("\\").strip() for part in pending)
+        if not bare.endswith(escape):
+            joined = " ".join(part.strip().removesuffix(escape).strip() for part in pending)
             keyword, _, rest = joined.partition(" ")
             yield Instruction(keyword.upper(), rest.strip(), start, tuple(pending))
             pending = []

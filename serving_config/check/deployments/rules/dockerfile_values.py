@@ -9,6 +9,7 @@ from ...finding import Finding, joined
 from ...servers import images
 from ...servers.amounts import DURATION_ADVICE, is_duration
 from ..instructions import Instruction
+from . import dockerignore
 
 # https://docs.docker.com/reference/dockerfile/
 _OPTIONS = {
@@ -95,6 +96,12 @@ def _copy(step: Instruction, path: Path, context: Path) -> Iterator[Finding]:
                 "a build sees the files below its folder only: copy it there, or build in the folder above"
             )
             yield Finding(path, step.line_of(source), f"COPY takes {source}", advice)
+    for source in plain:
+        pattern = dockerignore.leaves_out(source, path, context)
+        if pattern is not None:
+            advice = f"the build ends there: take {pattern} out of .dockerignore, or copy something else"
+            message = f"COPY takes {source}, which .dockerignore leaves out"
+            yield Finding(path, step.line_of(source), message, advice)
     here = [source for source in plain if (context / source.lstrip("/")).exists()]
     for source in plain:
         folder = (context / source.lstrip("/")).parent
