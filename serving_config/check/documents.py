@@ -8,14 +8,13 @@ from . import recognition
 from .configs.text_proto import Node
 from .deployments import (
     cluster,
-    compose,
     containers,
-    dockerfile,
     kubernetes,
     kustomization,
     wanted_state,
     yaml_file,
 )
+from .deployments.docker import compose, dockerfile
 from .deployments.kustomization import Kustomization
 from .deployments.rules import compose_references, ingress_rules, kubernetes_values, kustomization_rules
 from .finding import Finding, Result, shorten

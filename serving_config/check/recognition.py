@@ -5,7 +5,8 @@ from pathlib import Path
 
 from .configs import messages
 from .configs.text_proto import Node
-from .deployments import compose, yaml_file
+from .deployments import yaml_file
+from .deployments.docker import compose
 from .finding import Finding
 
 PREFIXES = {

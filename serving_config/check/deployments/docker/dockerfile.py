@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from ..finding import Finding
-from ..servers import command_line
-from ..servers.command_line import Words
-from ..servers.described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
-from .instructions import Instruction, instructions
-from .rules import dockerfile_values
+from ...finding import Finding
+from ...servers import command_line
+from ...servers.command_line import Words
+from ...servers.described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer, Mount
+from ..instructions import Instruction, instructions
+from ..rules import dockerfile_values
 
 _KEYWORDS = """ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL
     USER VOLUME WORKDIR"""

@@ -10,18 +10,18 @@ from typing import Any
 import jsonschema
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
-from ..finding import Finding
-from ..servers import command_line
-from ..servers.command_line import Words
-from ..servers.described_server import (
+from ...finding import Finding
+from ...servers import command_line
+from ...servers.command_line import Words
+from ...servers.described_server import (
     ENTRY_POINT,
     DescribedServer,
     Mount,
 )
-from . import misfits
+from .. import misfits
+from ..rules import compose_entries, compose_references, compose_service, compose_values
+from ..yaml_file import Document
 from .interpolation import interpolated
-from .rules import compose_entries, compose_references, compose_service, compose_values
-from .yaml_file import Document
 
 NAME = re.compile(r"(docker-)?compose([._-].*)?\.ya?ml")
 """What compose files are called."""

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..finding import Finding
-from .yaml_file import Document, Place
+from ...finding import Finding
+from ..yaml_file import Document, Place
 
 _BRACED = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?:(?P<sign>:?[-?+])(?P<word>[^{}]*))?\}")
 _BEGINS = re.compile(
