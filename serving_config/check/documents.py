@@ -1,6 +1,6 @@
 """Check the deployments among the files: compose files, Dockerfiles, Kubernetes' objects, slimserve.yaml."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from . import files as deployment_files
@@ -15,10 +15,11 @@ from .deployments import (
     yaml_file,
 )
 from .deployments.docker import compose, dockerfile
+from .deployments.docker.image import Image
 from .deployments.kustomization import Kustomization
 from .deployments.rules import compose_references, ingress_rules, kubernetes_values, kustomization_rules
 from .finding import Finding, Result, shorten
-from .servers.described_server import DescribedServer
+from .servers.described_server import MESSAGE_OF_FLAG, DescribedServer
 
 _OF_MONITORING = {"groups", "scrape_configs", "datasources", "providers"}
 """What files of Prometheus and Grafana begin with."""
@@ -45,11 +46,13 @@ class Documents:
     def check(self) -> None:
         """Check them alone, then together."""
         read: dict[Path, list[yaml_file.Document]] = {}
+        images: list[Image] = []
         for path in self._result.files:
             with self._result.guard(path):
                 if deployment_files.kind(path) == "docker":
-                    found, faults = dockerfile.server(path)
-                    self._take([found] if found else [], faults)
+                    made, faults = dockerfile.read(path)
+                    images.extend([made] if made else [])
+                    self._result.add(faults)
                 elif deployment_files.kind(path) == "yaml":
                     read[path], faults = yaml_file.read(path)
                     self._result.add(faults)
@@ -70,6 +73,7 @@ class Documents:
         surroundings = kubernetes.Surroundings(kustomizations, manifests, self._configs(manifests))
         self._compose_files = [document for document in every if compose.is_compose(document)]
         self._extended = compose.extended(self._compose_files)
+        self._images(images, compose.built(self._compose_files))
         for path, documents in read.items():
             if path.resolve() in patches:
                 self._result.notes.append(f"{shorten(path)} is a patch: objects were checked without it")
@@ -82,6 +86,17 @@ class Documents:
         for each in kustomizations:
             with self._result.guard(each.document.path):
                 self._result.add(kustomization_rules.findings(each, kustomizations, objects))
+
+    def _images(self, images: list[Image], built: Mapping[Path, list[str]]) -> None:
+        """Images by themselves; those that a service builds are judged with what it says of them."""
+        for made in images:
+            with self._result.guard(made.path):
+                if made.path.resolve() not in built:
+                    found, faults = dockerfile.server(made)
+                    self._take([found] if found else [], faults)
+                for stage in built.get(made.path.resolve(), ()):
+                    image, _ = dockerfile.read(made.path, target=stage)
+                    self._result.add(dockerfile.rights(image) if image else ())
 
     def _kustomizations(self, documents: list[yaml_file.Document]) -> list[Kustomization]:
         found: list[Kustomization] = []
@@ -108,7 +123,13 @@ class Documents:
             self._result.add(faults)
             if not faults:
                 whole = compose_references.is_whole(document, self._compose_files)
-                self._take(*compose.servers(document, self._extended, whole))
+                found, faults = compose.servers(document, self._extended, whole)
+                self._take(found, faults)
+                for server in found:
+                    for flag, name in MESSAGE_OF_FLAG.items():
+                        node = server.config(flag)
+                        if node is not None:
+                            self._config(node, name)
         elif kubernetes.is_manifest(document):
             if not kubernetes.is_custom(document) or kubernetes.is_inference_service(document):
                 self._workload(document, surroundings)

@@ -25,6 +25,8 @@ def below(path: Path) -> Iterator[Path]:
 
 def kind(path: Path) -> str:
     """`text`, `yaml` or `docker`, or empty for a file that is no part of a deployment."""
+    if path.name == "saved_model.pbtxt":  # the graph of a version
+        return ""
     if _DOCKERFILE.fullmatch(path.name) and path.suffix not in _NO_DOCKERFILE:
         return "docker"
     suffix = path.with_suffix("").suffix if path.suffix == ".template" else path.suffix

@@ -1,5 +1,6 @@
 """Inspect a set of files together: what each is, and what must hold between them."""
 
+import functools
 from pathlib import Path, PurePosixPath
 
 from ..errors import ServingConfigError
@@ -10,7 +11,7 @@ from .configs.text_proto import Node
 from .deployments import kubernetes
 from .documents import Documents
 from .finding import Result, shorten
-from .servers import described_server
+from .servers import described_models, described_server
 from .servers.described_server import DescribedServer
 
 _CONTAINER_MODELS = PurePosixPath("/models")
@@ -86,8 +87,15 @@ class _Inspection:
                     self.text(path)
         for found in self.servers:
             with self.result.guard(found.path):
-                said = (self.said(found, flag) for flag in ("model_config_file", "monitoring_config_file"))
-                self.result.add(described_server.findings(found, *said))
+                config = self.said(found, "model_config_file")
+                monitoring = self.said(found, "monitoring_config_file")
+                self.result.add(described_server.findings(found, config, monitoring))
+                model = described_models.of_flags(found)
+                models = [model] if model else config.all("model_config_list", "config") if config else []
+                self.result.add(described_models.findings(found, models))
+                if model:
+                    place = functools.partial(self.place, found)
+                    self.result.add(model_rules.of_model(model, place, found.loader))
 
     def tree(self, path: Path) -> Node | None:
         key = path.resolve()
@@ -123,31 +131,49 @@ class _Inspection:
         if faults:
             return  # the rules below read well-formed messages
         if name == "ModelServerConfig":
-            self.result.add(model_rules.findings(root, lambda base: self.locate(base, root.path)))
+            here = functools.partial(self.locate, config=root)
+            self.result.add(model_rules.findings(root, here, self.loader(root)))
         elif name in _RULES:
             self.result.add(_RULES[name](root))
 
-    def locate(self, base: str, config: Path) -> Path | None:
+    def place(self, server: DescribedServer, base: str) -> Path | None:
+        """Where the folder of a model that a server names by flags lies here."""
+        return self.below_root(base) or described_models.located(server, base)
+
+    def below_root(self, base: str) -> Path | None:
         inside = PurePosixPath(base)
-        in_models = inside.is_relative_to(_CONTAINER_MODELS)
-        if self.models_root is not None and in_models:
-            return self.models_root / inside.relative_to(_CONTAINER_MODELS)
-        elsewhere = False
-        for found in self.servers:
-            file, mount = found.file("model_config_file"), found.mount(base)
-            if file is None or file.resolve() != config.resolve():
-                continue
-            here = mount.locate(base) if mount is not None else None
-            if here is not None and here.exists():
-                return here
-            elsewhere = elsewhere or found.holds_part_of(base)
-        if elsewhere:
+        if self.models_root is None or not inside.is_relative_to(_CONTAINER_MODELS):
             return None
+        return self.models_root / inside.relative_to(_CONTAINER_MODELS)
+
+    def named_by(self, config: Node) -> list[DescribedServer]:
+        """The servers that take their models from a configuration, a file or a part of a manifest."""
+        flag, path = "model_config_file", config.path.resolve()
+        files = [(found, found.file(flag)) for found in self.servers]
+        named = [found for found, file in files if file is not None and file.resolve() == path]
+        return named + [found for found in self.servers if found.config(flag) == config]
+
+    def loader(self, config: Node) -> model_rules.Loader:
+        """What is known of those that load the models of a configuration, where they agree."""
+        loaders = {found.loader for found in self.named_by(config)}
+        return loaders.pop() if len(loaders) == 1 else model_rules.Loader()
+
+    def locate(self, base: str, config: Node) -> Path | None:
+        below = self.below_root(base)
+        if below is not None:
+            return below
+        servers = self.named_by(config)
+        places = [here for found in servers if (here := described_models.located(found, base)) is not None]
+        if places:
+            return next((here for here in places if here.exists()), places[0])
+        if any(found.holds_part_of(base) for found in servers):
+            return None
+        in_models = PurePosixPath(base).is_relative_to(_CONTAINER_MODELS)
         if not in_models or Path(base).exists():
             return Path(base)
         if Path("models").is_dir():
-            return Path("models") / inside.relative_to(_CONTAINER_MODELS)
+            return Path("models") / PurePosixPath(base).relative_to(_CONTAINER_MODELS)
         self.result.notes.append(
-            f"{shorten(config)}: {base} was not looked up; --models-root says which folder /models is"
+            f"{shorten(config.path)}: {base} was not looked up; --models-root says which folder /models is"
         )
         return None

@@ -1,7 +1,9 @@
 """What must hold in models.config beyond its grammar: base paths, versions and labels that are there."""
 
+import re
 import stat
 from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ...server.models_config import is_remote, local_path, version_folders
@@ -13,7 +15,21 @@ Locate = Callable[[str], "Path | None"]
 """Where a base path, as the server sees it, lies on this machine; None where that cannot be known."""
 
 
-def findings(root: Node, locate: Locate) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class Loader:
+    """What is known of the server that loads the models."""
+
+    user: int | None = None
+    """The user whom it runs as, by number; None for one to whom the files do not belong."""
+    takes_tflite: bool = False
+
+    def may_read(self, path: Path, others: int, owner: int) -> bool:
+        """Whether the rights of a file or folder let it in, by the bits of others and of the owner."""
+        status = path.stat()
+        return self.user == 0 or bool(status.st_mode & (owner if status.st_uid == self.user else others))
+
+
+def findings(root: Node, locate: Locate, loader: Loader = Loader()) -> Iterator[Finding]:
     """Every fault of a well-formed ModelServerConfig."""
     custom, empty = root.first("custom_model_config"), root.first("model_config_list")
     models = root.all("model_config_list", "config")
@@ -26,7 +42,7 @@ def findings(root: Node, locate: Locate) -> Iterator[Finding]:
         yield (empty or root).fault("no model is configured", advice).as_note(empty is not None)
     yield from _repetitions(models, "name", "the model")
     for config in models:
-        yield from _model(config, locate)
+        yield from of_model(config, locate, loader)
 
 
 def _repetitions(nodes: list[Node], key: str, what: str) -> Iterator[Finding]:
@@ -48,7 +64,8 @@ def base_path_fault(base: str) -> tuple[str, str] | None:
     return f"the server reads no {scheme}:// (it reads folders, file:// and gs://)", advice
 
 
-def _model(config: Node, locate: Locate) -> Iterator[Finding]:
+def of_model(config: Node, locate: Locate, loader: Loader) -> Iterator[Finding]:
+    """Every fault of one model's configuration."""
     name = config.value("name")
     if not name:
         yield config.fault("a model without a name", "give it name: ...")
@@ -82,7 +99,7 @@ def _model(config: Node, locate: Locate) -> Iterator[Finding]:
         advice = "the server would wait for it without end: export a model there or correct the path"
         yield base.fault(f"base_path {base.text} does not exist ({folder})", advice)
         return
-    yield from _versions(config, base, folder)
+    yield from _versions(config, base, folder, loader)
 
 
 def _labels(config: Node, specific: Node | None) -> Iterator[Finding]:
@@ -115,11 +132,14 @@ def _platform(config: Node) -> Iterator[Finding]:
         )
 
 
-def _versions(config: Node, base: Node, folder: Path) -> Iterator[Finding]:
-    on_disk = version_folders(folder)
+def _versions(config: Node, base: Node, folder: Path, loader: Loader) -> Iterator[Finding]:
+    on_disk = _taken_for_versions(folder)
     if not on_disk and any((folder / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
-        message = f"base_path {base.text} is a version"
-        yield base.fault(message, f"name the folder of the versions: {PurePosixPath(base.text or '').parent}")
+        path = PurePosixPath(base.text or "")
+        advice = f"put it into a folder that is named by a number: {path}/1"
+        if path.name.isdigit():
+            advice = f"name the folder of the versions: {path.parent}"
+        yield base.fault(f"base_path {base.text} is a version", advice)
         return
     if not on_disk:
         advice = "the server would wait without end: export a model there"
@@ -134,7 +154,7 @@ def _versions(config: Node, base: Node, folder: Path) -> Iterator[Finding]:
             yield node.fault(f"version {node.text} is not in {base.text}", advice)
     named = {node.number: node for node in wanted}
     for number in served & set(on_disk):
-        yield from _complete(on_disk[number], number, named.get(number, base))
+        yield from _complete(on_disk[number], number, named.get(number, base), loader)
     labels = config.all("version_labels")
     yield from _repetitions(labels, "key", "the label")
     for label in labels:
@@ -150,13 +170,28 @@ def _served(policy: Node | None, wanted: list[Node], on_disk: dict[int, Path]) -
     return set(sorted(on_disk)[-max(count.number if count else 1, 1) :])
 
 
-def _complete(version: Path, number: int, named: Node) -> Iterator[Finding]:
+def _taken_for_versions(folder: Path) -> dict[int, Path]:
+    """What the server takes for versions, by number: files too, and a sign before the digits."""
+    names = {path.name: path for path in folder.iterdir()}
+    signed = {int(name): path for name, path in names.items() if re.fullmatch(r"\+?[0-9]{1,18}", name)}
+    return dict(sorted({**signed, **version_folders(folder)}.items()))
+
+
+def _complete(version: Path, number: int, named: Node, loader: Loader) -> Iterator[Finding]:
     graphs = [version / name for name in ("saved_model.pb", "saved_model.pbtxt")]
     graph = next((path for path in graphs if path.is_file()), None)
-    if graph is None or graph.stat().st_size == 0:
+    if not version.is_dir():
+        message = f"the server takes the file {version} for version {number}"
+        yield named.fault(message, "it cannot load it: remove or rename it")
+    elif graph is None and loader.takes_tflite and (version / "model.tflite").is_file():
+        return
+    elif graph is None or graph.stat().st_size == 0:
         message = f"version {number} is incomplete, no saved_model.pb in {version}"
         yield named.fault(message, "the server cannot load it: export it again")
-    elif not graph.stat().st_mode & stat.S_IROTH or not version.stat().st_mode & stat.S_IXOTH:
+    elif not (
+        loader.may_read(graph, stat.S_IROTH, stat.S_IRUSR)
+        and loader.may_read(version, stat.S_IXOTH, stat.S_IXUSR)
+    ):
         advice = f"the server runs as another user: chmod -R o+rX {version}"
         yield named.fault(f"version {number} is not readable by others", advice)
     else:

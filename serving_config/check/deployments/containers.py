@@ -1,6 +1,7 @@
 """The servers in a Kubernetes workload's containers, and what they take from ConfigMaps, Secrets and claims."""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 from ..configs.text_proto import Node
 from ..finding import Finding, joined
 from ..servers import command_line
-from ..servers.described_server import ENTRY_POINT, DescribedServer, Mount
+from ..servers.described_server import DescribedServer, Mount
+from ..servers.environment import UNKNOWN, Environment
 from .kubernetes import Surroundings, pod_keys
 from .rules import container_rules, pod_rules
 from .yaml_file import Document, Place, get
@@ -17,6 +19,7 @@ _Files = Mapping[str, "Path | Node | None"]
 
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 _ALIKE = 0.85
+_LABEL = re.compile(r"metadata\.labels\['(.+)'\]")
 _OF_EVERY_NAMESPACE = ("kube-root-ca.crt",)
 """A ConfigMap that the cluster makes."""
 
@@ -48,27 +51,23 @@ def _server(
     container: dict[str, Any],
     surroundings: Surroundings,
 ) -> tuple[DescribedServer | None, list[Finding]]:
+    variables = _environment(document, container, surroundings)
     entry, command = (
-        [(str(word), document.line(*here, key, at)) for at, word in enumerate(container.get(key) or [])]
+        [
+            (variables.referred(str(word)), document.line(*here, key, at))
+            for at, word in enumerate(container.get(key) or [])
+        ]
         for key in ("command", "args")
     )
     line, image = document.line(*here), surroundings.image(container.get("image") or "")
-    environment = {
-        variable["name"]: str(variable["value"])
-        for variable in container.get("env") or []
-        if "value" in variable
-    }
-    run = command_line.read(entry or None, command, image, environment, document.path, line)
+    run = command_line.read(entry or None, command, image, variables, document.path, line)
     faults = run.faults
     if run.flags is None:
         return None, faults
     server = DescribedServer(
-        document.path, line, image, run.flags, complete=bool(surroundings.kustomizations)
+        document.path, line, image, run.flags, complete=bool(surroundings.kustomizations), process=run.process
     )
-    if not run.signals:
-        what = "the shell" if entry else "the image's entry point script"
-        advice = f'add command: ["/usr/bin/{ENTRY_POINT}"]'
-        faults.append(server.fault(f"{what} keeps signals from the server", advice))
+    server.workdir = container.get("workingDir") or "/"
     faults.extend(_mount(server, document, pod, here, container, surroundings))
     faults.extend(_variables(document, here, container, surroundings))
     for probe in _PROBES:
@@ -195,6 +194,34 @@ def _missing(
     if not is_meant:
         advice = "it has to be in the cluster"
     yield document.fault(message, advice, *where).as_note(not is_meant)
+
+
+def _environment(document: Document, container: dict[str, Any], surroundings: Surroundings) -> Environment:
+    """The container's variables, as far as the ConfigMaps that they come from are at hand."""
+    labels = get(document.data, *pod_keys(document)[:-1], "metadata", "labels") or {}
+    maps: dict[Any, dict[str, Any]] = {}
+    for other in surroundings.objects:
+        given = get(other.data, "data")
+        if other.data["kind"] == "ConfigMap" and isinstance(given, dict):
+            maps[str(get(other.data, "metadata", "name"))] = given
+    found: dict[str, str] = {}
+    complete = True
+    for source in container.get("envFrom") or []:
+        name, prefix = get(source, "configMapRef", "name"), source.get("prefix") or ""
+        found |= {f"{prefix}{key}": str(value) for key, value in maps.get(name, {}).items()}
+        complete = complete and name in maps
+    for variable in container.get("env") or []:
+        origin = variable.get("valueFrom")
+        key, label = (get(origin, *keys) for keys in (("configMapKeyRef",), ("fieldRef", "fieldPath")))
+        named = _LABEL.fullmatch(str(label))
+        if origin is None:
+            value = Environment(found, complete).referred(str(variable.get("value") or ""))
+        elif named:
+            value = labels.get(named[1], UNKNOWN)
+        else:
+            value = maps.get(get(key, "name"), {}).get(get(key, "key"), UNKNOWN)
+        found[variable["name"]] = str(value)
+    return Environment(found, complete)
 
 
 def _variables(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
@@ -93,11 +93,17 @@ def get(data: Any, *keys: str) -> Any:
 
 
 def plain(node: Any) -> Any:
-    """ruamel's containers as dicts and lists, merge keys resolved."""
+    """ruamel's containers as dicts and lists, merge keys resolved, what Compose is told to reset left out."""
     if isinstance(node, CommentedMap):
-        return {str(key): plain(node[key]) for key in node}
+        return {str(key): plain(node[key]) for key in node if not _is_reset(node[key])}
     if isinstance(node, CommentedSeq):
         return [plain(item) for item in node]
+    if isinstance(node, TaggedScalar):
+        return YAML(typ="safe").load(node.value)
     if isinstance(node, str):
         return str(node)
     return node
+
+
+def _is_reset(node: Any) -> bool:
+    return getattr(getattr(node, "tag", None), "value", None) == "!reset"

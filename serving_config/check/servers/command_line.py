@@ -5,13 +5,14 @@ import itertools
 import re
 import shlex
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..finding import Finding
 from . import server_flags
 from .described_server import ENTRY_POINT, STOCK_IMAGE
+from .environment import Environment, left_over
 from .server_flags import Flags
 
 Words = list[tuple[str, int]]
@@ -26,27 +27,28 @@ _SCRIPT = "tf_serving_entrypoint.sh"
 """The image's own."""
 _TELLING = ("model_config_file", "model_base_path", "rest_api_port")
 """Flags that no other program is known to have."""
-_IMAGE_DEFAULTS = {"MODEL_NAME": "model", "MODEL_BASE_PATH": "/models"}
+SERVER, INIT = "the server", "an init"
+_SHELL, _STOCK_SCRIPT = "the shell", "the image's entry point script"
 
 
 @dataclass(frozen=True)
 class CommandLine:
-    """What runs: the server's `flags`, None where they cannot be known, and whether signals reach it."""
+    """What runs: the server's `flags`, None where they cannot be known, and in words what is started first."""
 
     flags: Flags | None
     faults: list[Finding]
-    signals: bool
+    process: str = SERVER
 
 
 def read(
-    entry: Words | None, command: Words, image: str, environment: Mapping[str, str], path: Path, line: int
+    entry: Words | None, command: Words, image: str, environment: Environment, path: Path, line: int
 ) -> CommandLine:
     """Read a command as the container's start would.
 
     Args:
         entry: the entry point; None where the image's own runs, which is known of the stock image.
         command: what follows it.
-        environment: the variables that the file sets.
+        environment: the container's variables.
         path: the file, and `line` where the server begins in it.
     """
     if entry and PurePosixPath(entry[0][0]).name == _SCRIPT and STOCK_IMAGE.match(image):
@@ -55,38 +57,51 @@ def read(
     words = [*(entry or []), *command]
     misspelt = _misspelt(words, image, path)
     if misspelt:
-        return CommandLine(None, misspelt, True)
+        return CommandLine(None, misspelt)
     implied: dict[str, str] = {}
     faults: list[Finding] = []
     first = PurePosixPath(words[0][0]).name if words else ""
-    # An image of one's own may have no entry point, so that the command is the first process.
-    signals = first == ENTRY_POINT and (entry is not None or not STOCK_IMAGE.match(image))
+    process = SERVER if first == ENTRY_POINT else INIT if first in _INITS else _SHELL
+    is_expanded = (
+        entry is None or "$" in image
+    )  # by an entry point that is not known, or before the file is used
     if entry is None and STOCK_IMAGE.match(image):
-        known = {**_IMAGE_DEFAULTS, **environment}
-        base = f"{known['MODEL_BASE_PATH']}/{known['MODEL_NAME']}"
-        implied = {"port": "8500", "rest_api_port": "8501", "model_base_path": base}
-        implied["model_name"] = known["MODEL_NAME"]
-        if "MODEL_CONFIG_FILE" in environment:
+        process, is_expanded = _STOCK_SCRIPT, "$" in image
+        name, folder = (
+            environment.value("MODEL_NAME", "model"),
+            environment.value("MODEL_BASE_PATH", "/models"),
+        )
+        implied = {"port": "8500", "rest_api_port": "8501", "model_base_path": f"{folder}/{name}"}
+        implied["model_name"] = name
+        if "MODEL_CONFIG_FILE" in environment.given:
             advice = "the image's script ignores it: give the server --model_config_file=..."
             faults.append(Finding(path, line, "MODEL_CONFIG_FILE is set", advice))
-    elif first in _SHELLS and any(word.endswith("c") and word.startswith("-") for word, _ in words[1:3]):
-        words, signals = _of_script(words[-1] if len(words) > 2 else ("", line), environment)
+    elif first in _SHELLS and len(words) > 1 and words[1][0].endswith(ENTRY_POINT):
+        message = f"{first} reads {words[1][0]} as a script, which it is not"
+        return CommandLine(None, [Finding(path, words[0][1], message, f"write /usr/bin/{ENTRY_POINT} alone")])
+    elif first in _SHELLS and any(word.endswith("c") and word.startswith("-") for word, _ in words[1:4]):
+        is_expanded = True
+        words, makes_way = _of_script(words[-1] if len(words) > 2 else ("", line), environment)
+        process = SERVER if makes_way else _SHELL
         if not words:
             message = "what the shell runs was not checked"
             note = Finding(path, line, message, f"write the command as a list that begins with {ENTRY_POINT}")
-            return CommandLine(None, [note.as_note()], True)
+            return CommandLine(None, [note.as_note()])
     if not implied:
         starts = [index for index, (word, _) in enumerate(words) if word.endswith(ENTRY_POINT)]
         if not starts and not (words and words[0][0].startswith("--")):
             message = f"what {words[0][0] if words else 'it'} runs was not checked"
             advice = f"only a command that names {ENTRY_POINT} is"
-            return CommandLine(None, [*faults, Finding(path, line, message, advice).as_note()], True)
+            return CommandLine(None, [*faults, Finding(path, line, message, advice).as_note()])
         # An image of one's own may well begin with the server.
-        signals = signals or first in _INITS or (not starts and not STOCK_IMAGE.match(image))
+        process = SERVER if not starts and not STOCK_IMAGE.match(image) else process
         words = words[starts[0] :] if starts else words
     arguments = [(word, at) for word, at in words if not word.endswith(ENTRY_POINT)]
+    literal = [] if is_expanded else [(word, at) for word, at in arguments if left_over(word)]
+    advice = "no shell reads it: write the value, in Kubernetes $(NAME), or start the server by sh -c"
+    faults += [Finding(path, at, f"nothing fills in the variable of {word}", advice) for word, at in literal]
     flags, wrong = server_flags.parse(arguments, path, line, implied)
-    return CommandLine(flags, faults + wrong, signals)
+    return CommandLine(flags, faults + wrong, process)
 
 
 def is_server(image: str, words: Iterable[str]) -> bool:
@@ -115,10 +130,10 @@ def _misspelt(words: Words, image: str, path: Path) -> list[Finding]:
     return []
 
 
-def _of_script(script: tuple[str, int], environment: Mapping[str, str]) -> tuple[Words, bool]:
+def _of_script(script: tuple[str, int], environment: Environment) -> tuple[Words, bool]:
     """The server's words in a shell's script, none where it does not read like one, and whether the shell makes way."""
-    defaults = _DEFAULT.sub(lambda match: environment.get(match["name"]) or match["value"], script[0])
-    text = string.Template(defaults).safe_substitute(environment).replace("\\\n", " ")
+    defaults = _DEFAULT.sub(lambda match: environment.value(match["name"], "") or match["value"], script[0])
+    text = string.Template(defaults).safe_substitute(environment.given).replace("\\\n", " ")
     lexer = shlex.shlex(text.strip().replace("\n", ";"), posix=True, punctuation_chars=";&|")
     lexer.whitespace_split, lexer.commenters = True, ""
     try:

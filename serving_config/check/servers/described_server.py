@@ -1,11 +1,12 @@
 """One tensorflow_model_server as a deployment file describes it, and what must hold between its parts."""
 
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ..configs import model_rules
+from ..configs.model_rules import Loader
 from ..configs.text_proto import Node
 from ..finding import Finding, joined
 from . import server_flags
@@ -41,6 +42,8 @@ class Mount:
     """Whether it is known to be a file, below which nothing can lie."""
     config: Node | None = None
     """What it says, where it is a configuration that a manifest holds."""
+    is_copy: bool = False
+    """Whether it is added to what the image has there; a volume hides that."""
 
     def holds(self, path: str) -> bool:
         """Whether the container's `path` is this mount's target or lies below it."""
@@ -70,6 +73,13 @@ class DescribedServer:
     """Folders whose files are all known: what puts each there, and the files' names."""
     complete: bool = True
     """False where the files that make up the container are not all known, so that none can be missed."""
+    takes_more: bool = False
+    """Whether it is an image without a command of its own, so that more flags are to come."""
+    process: str = "the server"
+    """What is started first, in words."""
+    workdir: str = "/"
+    reader: int | None = None
+    """The user who reads its files, by number, None where that is not known."""
 
     @property
     def port(self) -> str:
@@ -100,27 +110,50 @@ class DescribedServer:
         """Whether the gRPC port has TLS."""
         return "ssl_config_file" in self.flags.given
 
+    def layers(self, path: str) -> list[Mount]:
+        """The mounts that hold the container's `path`, the innermost first, without those that others hide."""
+        found = sorted((m for m in self.mounts if m.holds(path)), key=lambda m: len(m.target), reverse=True)
+        return [m for m in found if not m.is_copy][:1] or found
+
+    @property
+    def loader(self) -> Loader:
+        """What it is to the files of its models."""
+        return Loader(self.reader, self.flags.on("prefer_tflite_model"))
+
     def mount(self, path: str) -> Mount | None:
         """The innermost mount that holds the container's `path`."""
-        return max((m for m in self.mounts if m.holds(path)), key=lambda m: len(m.target), default=None)
+        return next(iter(self.layers(path)), None)
 
     def holds_part_of(self, path: str) -> bool:
         """Whether something is mounted below the container's `path`, such as one version of a model."""
         return any(PurePosixPath(mount.target).is_relative_to(path) for mount in self.mounts)
 
+    def target(self, flag: str) -> str:
+        """The file that a flag names, from / on; empty where it was not given."""
+        value = self.flags.value(flag)
+        return value and posixpath.normpath(posixpath.join(self.workdir, value))
+
     def file(self, flag: str) -> Path | None:
         """The file here that a flag names in the container, where it is known."""
-        mount = self.mount(self.flags.value(flag)) if flag in self.flags.given else None
-        return mount.locate(self.flags.value(flag)) if mount else None
+        target = self.target(flag)
+        places = [mount.locate(target) for mount in self.layers(target)] if target else []
+        return next((here for here in places if here is not None and here.exists()), next(iter(places), None))
 
     def config(self, flag: str) -> Node | None:
         """The configuration that a flag names in the container, where a manifest holds it."""
-        mount = self.mount(self.flags.value(flag)) if flag in self.flags.given else None
-        return mount.config if mount and mount.target == self.flags.value(flag) else None
+        target = self.target(flag)
+        mount = self.mount(target) if target else None
+        return mount.config if mount and mount.target == target else None
 
     def fault(self, message: str, advice: str, line: int | None = None) -> Finding:
         """A finding on a line of the file, by default that on which the server begins."""
         return Finding(self.path, self.line if line is None else line, message, advice)
+
+
+def user_number(text: str) -> int | None:
+    """The number of the user in `user` or `user:group`: root where none is named, None where only the name is known."""
+    name = text.partition(":")[0].strip()
+    return 0 if name in ("", "root") else int(name) if name.isdigit() else None
 
 
 def _plain(port: str) -> str:
@@ -132,6 +165,11 @@ def findings(server: DescribedServer, config: Node | None, monitoring: Node | No
     """Contradictions within one server, given what its two configurations say, None where unknown."""
     models = None if config is None else config.all("model_config_list", "config")
     yield from server_flags.contradictions(server.flags)
+    if not {"model_config_file", "model_base_path"} & {*server.flags.given, *server.flags.broken}:
+        message, advice = "no model to serve", "give --model_config_file=..."
+        if server.takes_more:
+            advice = "whoever starts the image has to give it --model_config_file=..."
+        yield server.fault(message, advice, server.flags.line).as_note(server.takes_more)
     yield from _image(server)
     yield from _files(server)
     names = None if models is None else [model.value("name") for model in models]
@@ -139,11 +177,6 @@ def findings(server: DescribedServer, config: Node | None, monitoring: Node | No
         names = [server.flags.value("model_name")]
     yield from _probes(server, names)
     yield from _rest_paths(server, names, monitoring)
-    if models is not None:
-        yield from _models(server, models)
-    elif "model_base_path" in server.flags.given and "model_config_file" not in server.flags.given:
-        base, line = server.flags.value("model_base_path"), server.flags.at("model_base_path")
-        yield from _base_path(server, base, server.flags.value("model_name"), line)
 
 
 def _image(server: DescribedServer) -> Iterator[Finding]:
@@ -165,8 +198,8 @@ def _image(server: DescribedServer) -> Iterator[Finding]:
 
 def _files(server: DescribedServer) -> Iterator[Finding]:
     for name in server_flags.FILE_FLAGS:
-        target, line = server.flags.value(name), server.flags.at(name)
-        if name not in server.flags.given or name in server.flags.broken or target.startswith("gs://"):
+        target, line = server.target(name), server.flags.at(name)
+        if name not in server.flags.given or name in server.flags.broken or "://" in server.flags.value(name):
             continue
         mount, here = server.mount(target), server.file(name)
         folder = server.folders.get(str(PurePosixPath(target).parent))
@@ -179,6 +212,9 @@ def _files(server: DescribedServer) -> Iterator[Finding]:
         elif mount is not None and mount.is_file and mount.target != target:
             message = f"--{name}: {mount.target} is a file, and {target} is not below it"
             yield server.fault(message, f"mount it at {target}", mount.line)
+        elif here is not None and here.is_dir():
+            advice = f"mount the file itself at {target}"
+            yield server.fault(f"--{name}: {here} is a folder", advice, mount.line if mount else line)
         elif here is not None and not here.exists() and server.complete:
             yield server.fault(
                 f"{here} is not there",
@@ -240,44 +276,3 @@ def _rest_paths(
             yield Finding(file, line, "Prometheus is sent to a server that shows no metrics", advice)
         elif metrics is not None and path != metrics and "$" not in path:
             yield Finding(file, line, f"Prometheus is sent to {path}", f"the metrics are at {metrics}")
-
-
-def _models(server: DescribedServer, models: list[Node]) -> Iterator[Finding]:
-    line = server.flags.at("model_config_file")
-    allowed = server.flags.on("allow_version_labels_for_unavailable_models")
-    if any(model.all("version_labels") for model in models) and not allowed:
-        advice = "the server stops at start: add --allow_version_labels_for_unavailable_models=true"
-        yield server.fault("labels on versions that are not loaded yet", advice, line)
-    for model in models:
-        base = model.value("base_path")
-        if base and "://" not in base:
-            yield from _base_path(server, base, model.value("name"), line)
-            yield from _versions(server, base, model, line)
-
-
-def _versions(server: DescribedServer, base: str, model: Node, line: int) -> Iterator[Finding]:
-    """Versions that are not put into the container, where some are one by one."""
-    if not server.complete or not STOCK_IMAGE.match(server.image) or server.mount(base) is not None:
-        return
-    for policy in model.all("model_version_policy"):
-        for version in policy.all("specific", "versions"):
-            if server.mount(f"{base}/{version.number}") is None and server.holds_part_of(base):
-                message = f"nothing puts version {version.text} of {model.value('name')} into the container"
-                yield server.fault(message, f"put it to {base}/{version.text}", line)
-
-
-def _base_path(server: DescribedServer, base: str, name: str, line: int) -> Iterator[Finding]:
-    remote = model_rules.base_path_fault(base)
-    if remote:
-        yield server.fault(*remote, line)
-    elif (
-        "://" not in base
-        and "$" not in base
-        and base.startswith("/")  # another one is refused anyway
-        and server.complete
-        and STOCK_IMAGE.match(server.image)
-        and server.mount(base) is None
-        and not server.holds_part_of(base)
-    ):
-        message = f"nothing puts {base} (model {name}) into the container"
-        yield server.fault(message, "the server would wait for it without end: mount it there", line)

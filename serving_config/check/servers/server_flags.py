@@ -164,8 +164,6 @@ def contradictions(flags: Flags) -> Iterator[Finding]:
             yield fault(
                 name, f"--{name} without --enable_batching", "add --enable_batching=true or remove it"
             )
-    if not {"model_config_file", "model_base_path"} & {*given, *flags.broken}:
-        yield fault("", "no model to serve", "give --model_config_file=...")
     for name in ("model_name", "model_base_path"):
         if name in given and not given[name].implied and "model_config_file" in given:
             yield fault(name, f"--{name} is ignored beside --model_config_file", "remove it")

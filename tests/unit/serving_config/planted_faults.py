@@ -200,9 +200,9 @@ FAULTS = [
     Fault(
         "entry point script",
         COMPOSE,
-        'entrypoint: ["/usr/bin/tensorflow_model_server"]',
+        'entrypoint: ["/usr/bin/tensorflow_model_server"]\n    init: true',
         "",
-        "entry point script",
+        "as process 1 the image's entry point script ignores SIGTERM",
     ),
     Fault("no init", COMPOSE, "init: true", "init: false", "as process 1 the server ignores SIGTERM"),
     Fault("image without version", COMPOSE, "serving:2.20.0\n", "serving\n", "has no version"),

@@ -42,14 +42,25 @@ def test_pwd_is_the_folder_of_the_file() -> None:
 
 def test_a_dollar_is_written_twice() -> None:
     environment = "environment: {MODEL_NAME: 'a$$b'}, volumes: ['./a:/models/a$$b:ro']"
-    assert len(compose(environment)) == 1  # the image's script, and no model that is missing
+    assert compose(environment) == []
 
 
-def test_a_variable_that_nothing_sets_is_noted() -> None:
-    service = f"services:\n  s: {{image: '{STOCK}', init: true, {COMMAND.format('/models/${MODEL:?}a')}, {MOUNT}}}\n"
+@pytest.mark.parametrize(
+    ("variable", "note"),
+    [("${MODEL}", "it was read as empty"), ("${MODEL:?}", "Compose starts nothing without it")],
+)
+def test_a_variable_that_nothing_sets_is_noted(variable: str, note: str) -> None:
+    service = f"services:\n  s: {{image: '{STOCK}', init: true, {COMMAND.format(f'/models/{variable}a')}, {MOUNT}}}\n"
     result = check(compose__yml=service)
     assert result.findings == []
-    assert "nothing here sets MODEL, it was read as empty" in result.notes[0]
+    assert f"nothing here sets MODEL, {note}" in result.notes[0]
+
+
+def test_of_an_image_whose_tag_has_to_be_set_nothing_else_is_said() -> None:
+    image = "services: {s: {image: 'tensorflow/serving:${TAG:?}', init: true, environment: [MODEL_NAME=a], "
+    result = check(compose__yml=f"{image}{MOUNT}, ports: ['${{PORT:?}}:9']}}}}\n")
+    assert [finding.message for finding in result.findings] == ["s publishes port 9"]
+    assert "nothing here sets PORT, TAG, Compose starts nothing without it" in result.notes[0]
 
 
 SHARED = "s: 2 containers cannot share one port of the machine"

@@ -7,7 +7,6 @@ import pytest
 from tests.unit.serving_config.field_cases import MODEL, STOCK, check, compose, messages
 
 SERVER = "/usr/bin/tensorflow_model_server"
-SCRIPT = "the image's entry point script keeps SIGTERM from the server"
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +20,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("environment", ["{MODEL_NAME: a}", "[MODEL_NAME=a]"])
 def test_the_stock_script_serves_the_model_of_the_environment_on_both_ports(environment: str) -> None:
     service = f"environment: {environment}, volumes: ['./a:/models/a:ro'], ports: ['127.0.0.1:8501:8501']"
-    assert compose(service) == [SCRIPT]
+    assert compose(service) == []
 
 
 def test_the_stock_script_needs_the_model_where_it_looks() -> None:
@@ -31,7 +30,7 @@ def test_the_stock_script_needs_the_model_where_it_looks() -> None:
 
 def test_a_flag_after_the_stock_script_replaces_the_scripts_own() -> None:
     service = "command: ['--rest_api_port=9000'], volumes: ['m:/models:ro'], ports: ['127.0.0.1:9000:9000']"
-    assert compose(service, "volumes: {m: {}}") == [SCRIPT]
+    assert compose(service, "volumes: {m: {}}") == []
 
 
 def test_a_variable_that_the_stock_script_ignores_is_named() -> None:
@@ -68,12 +67,44 @@ def test_the_flags_in_a_shells_script_are_read(entrypoint: str, script: str) -> 
     ]
 
 
-def test_a_shell_that_stays_keeps_signals_from_the_server() -> None:
-    script = "echo start; tensorflow_model_server --model_base_path=/models/a; echo end"
-    found = compose(
-        f"entrypoint: [sh, -c], command: ['{script}'], volumes: ['m:/models:ro']", "volumes: {m: {}}"
-    )
-    assert found == ["the shell keeps SIGTERM from the server"]
+@pytest.mark.parametrize(
+    ("init", "entry", "faults"),
+    [
+        ("true", "", []),
+        ("false", "", ["s: as process 1 the image's entry point script ignores SIGTERM"]),
+        ("true", "entrypoint: [sh, -c]", []),
+        ("false", "entrypoint: [sh, -c]", ["s: as process 1 the shell ignores SIGTERM"]),
+        ("false", "entrypoint: [tini, --, tensorflow_model_server]", []),
+    ],
+)
+def test_what_is_process_1_ignores_sigterm_unless_it_is_an_init(
+    init: str, entry: str, faults: list[str]
+) -> None:
+    # Beside an init the script and the shell end on SIGTERM, and with them the container.
+    flags = "--model_name=a --model_base_path=/models/a"
+    script = f"['echo start; tensorflow_model_server {flags}; echo end']" if "sh" in entry else f"'{flags}'"
+    text = f"image: '{STOCK}', init: {init}, command: {script}, volumes: ['m:/models:ro']"
+    file = f"services:\n  s: {{{text}, {entry}}}\nvolumes: {{m: {{}}}}\n"
+    assert messages(compose__yml=file) == faults
+
+
+@pytest.mark.parametrize(
+    ("shared", "command", "message"),
+    [
+        ("true", "", None),
+        ("false", "", "as process 1 the image's entry point script ignores SIGTERM"),
+        ("true", f"command: [{SERVER}], ", None),
+        ("false", f"command: [{SERVER}], ", "as process 1 the server ignores SIGTERM"),
+        ("false", f"command: [tini, --, {SERVER}], ", None),
+    ],
+)
+def test_one_thing_is_said_of_what_is_process_1_of_a_pod(
+    shared: str, command: str, message: str | None
+) -> None:
+    container = f"{{name: a, image: '{STOCK}', {command}args: ['--model_base_path=/models/a']}}"
+    pod = f"{{shareProcessNamespace: {shared}, containers: [{container}]}}"
+    found = messages(a__yaml=f"apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {pod}\n")
+    assert [each for each in found if "process 1" in each or "keeps" in each] == [message] * bool(message)
 
 
 def test_a_script_that_does_not_name_the_server_is_a_note() -> None:

@@ -62,3 +62,15 @@ def test_a_flag_and_its_value_are_one_word(words: list[str]) -> None:
 
 def test_no_port_at_all_ends_the_server() -> None:
     assert flags("--port=0") == ["--port=0 without --grpc_socket_path"]
+
+
+def test_a_socket_needs_no_port_and_a_folder_that_is_written_to() -> None:
+    more = "volumes: ['m:/models:ro', './sock:/sock']"
+    Path("deploy/sock").mkdir(parents=True)
+    assert flags("--port=0", "--grpc_socket_path=/sock/a", more=more) == []
+    assert flags("--port=8500", more=more) == ["/sock is mounted writable"]
+
+
+def test_a_shell_that_is_given_the_server_as_a_script_does_not_start_it() -> None:
+    found = compose(f"entrypoint: [bash, /usr/bin/{SERVER}], {MOUNT}", VOLUMES)
+    assert found == ["bash reads /usr/bin/tensorflow_model_server as a script, which it is not"]

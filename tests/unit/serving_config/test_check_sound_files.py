@@ -14,7 +14,8 @@ SERVER = (
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "deploy/a").mkdir(parents=True)
+    (tmp_path / "deploy/a/1").mkdir(parents=True)
+    (tmp_path / "deploy/a/1/saved_model.pb").write_bytes(b"\x12\x00")
 
 
 def service(more: str, rest: str = "") -> list[str]:
@@ -109,8 +110,6 @@ def test_a_dockerfile(text: str) -> None:
 
 def test_the_folder_of_a_build_may_be_above_its_dockerfile() -> None:
     Path("deploy/docker").mkdir()
-    Path("deploy/a/1").mkdir()
-    Path("deploy/a/1/saved_model.pb").write_bytes(b"\x12\x00")
     Path("deploy/docker/models.config").write_text(MODEL)
     entry = '["tensorflow_model_server", "--model_config_file=/etc/models.config"]'
     Path("deploy/docker/Dockerfile").write_text(

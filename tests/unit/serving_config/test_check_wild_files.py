@@ -21,7 +21,7 @@ def found(folder: Path, **files: str) -> tuple[list[str], list[str]]:
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        (f'ENTRYPOINT [{SERVER}, "--model_base_path=/app/m"]\nWORKDIR /app\nCOPY . /app', []),
+        (f'ENTRYPOINT [{SERVER}, "--model_base_path=/app/m"]\nWORKDIR /app\nCOPY m /app/m/1', []),
         ("COPY m /models/m/1\nENV MODEL_NAME=m", [SCRIPT]),
         (
             f'ENTRYPOINT [{SERVER},\n  "--model_base_path=/models/m"]',
@@ -33,7 +33,7 @@ def found(folder: Path, **files: str) -> tuple[list[str], list[str]]:
             "ENV MODEL_NAME=m\nADD https://example.org/m.tar.gz /tmp/\nRUN tar -C /models -xf /tmp/m.tar.gz",
             [SCRIPT],
         ),
-        ("ARG NAME=m\nENV MODEL_NAME=$NAME", [SCRIPT]),
+        ("ARG NAME=m\nENV MODEL_NAME=$NAME\nCOPY m /models/$NAME/1", [SCRIPT]),
         (
             "COPY m /models/m\nENTRYPOINT exec tensorflow_model_server --rest_api_port=${PORT:-8501} "
             "--model_name=m --model_base_path=/models/m",

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Container, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,17 +11,16 @@ from typing import Any
 import jsonschema
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
+from ...configs import text_proto
+from ...configs.text_proto import Node
 from ...finding import Finding
 from ...servers import command_line
 from ...servers.command_line import Words
-from ...servers.described_server import (
-    ENTRY_POINT,
-    DescribedServer,
-    Mount,
-)
+from ...servers.described_server import MESSAGE_OF_FLAG, STOCK_IMAGE, DescribedServer, Mount, user_number
 from .. import misfits
 from ..rules import compose_entries, compose_references, compose_service, compose_values
 from ..yaml_file import Document
+from . import compose_build, compose_environment
 from .interpolation import interpolated
 
 NAME = re.compile(r"(docker-)?compose([._-].*)?\.ya?ml")
@@ -28,10 +28,11 @@ NAME = re.compile(r"(docker-)?compose([._-].*)?\.ya?ml")
 
 
 def is_compose(document: Document) -> bool:
-    """Whether a YAML document is a compose file."""
-    return (
-        isinstance(document.data, dict) and "services" in document.data and "apiVersion" not in document.data
-    )
+    """Whether a YAML document is a compose file; GitLab's pipelines have a list of services."""
+    if not isinstance(document.data, dict) or "apiVersion" in document.data:
+        return False
+    is_list = isinstance(document.data.get("services"), list)
+    return "services" in document.data and (not is_list or bool(NAME.fullmatch(document.path.name)))
 
 
 @cache
@@ -55,12 +56,26 @@ def extended(documents: Iterable[Document]) -> set[tuple[Path, str]]:
     """The services that others extend: the file and the name of each."""
     found = set()
     for document in documents:
-        for service in (document.data.get("services") or {}).values():
+        services = document.data.get("services")
+        for service in services.values() if isinstance(services, dict) else ():
             base = service.get("extends") if isinstance(service, dict) else None
-            base = {"service": base} if isinstance(base, str) else base or {}
-            if "service" in base:
-                file = document.path.parent / base.get("file", document.path.name)
+            base = {"service": base} if isinstance(base, str) else base
+            if isinstance(base, dict) and "service" in base:
+                file = document.path.parent / str(base.get("file") or document.path.name)
                 found.add((file.resolve(), str(base["service"])))
+    return found
+
+
+def built(documents: Iterable[Document]) -> dict[Path, list[str]]:
+    """The Dockerfiles that services build; of each the stages, where the service does not say who runs in it."""
+    found: dict[Path, list[str]] = {}
+    for document in documents:
+        services = interpolated(document)[0].data.get("services")
+        for service in services.values() if isinstance(services, dict) else ():
+            build = compose_build.build(document, service) if isinstance(service, dict) else None
+            if build:
+                stages = found.setdefault(build.dockerfile.resolve(), [])
+                stages.extend([] if service.get("user") else [build.target])
     return found
 
 
@@ -92,41 +107,73 @@ def servers(
             )
             faults.append(document.fault(message, advice, "services", name).as_note())
             continue
+        if not {"image", "build", "provider"} & set(service):
+            advice = "compose refuses it, unless another file gives it one"
+            note = document.fault(f"{name} has neither image nor build", advice, "services", name).as_note()
+            faults.append(note)
         try:
-            entry, command = (
-                _words(document, name, key, service.get(key)) for key in ("entrypoint", "command")
-            )
+            server, problems = _server(document, name, service)
         except ValueError as error:
             key, reason = error.args
             message = f"{key} cannot be split into words, {reason}"
             faults.append(document.fault(message, "write it as a list", "services", name, key))
             continue
-        if not {"image", "build", "provider"} & set(service):
-            advice = "compose refuses it, unless another file gives it one"
-            note = document.fault(f"{name} has neither image nor build", advice, "services", name).as_note()
-            faults.append(note)
-        image = str(service.get("image", ""))
-        if not command_line.is_server(image, [word for word, _ in entry + command]):
-            continue
-        own_entry = None if service.get("entrypoint") is None else entry
-        line = document.line("services", name)
-        run = command_line.read(own_entry, command, image, _environment(service), document.path, line)
-        faults.extend(run.faults)
-        if run.flags is None:
-            continue
-        server = DescribedServer(document.path, line, image, run.flags)
-        if not run.signals:
-            advice = f'add entrypoint: ["/usr/bin/{ENTRY_POINT}"] and init: true'
-            what = "the image's entry point script" if own_entry is None else "the shell"
-            faults.append(server.fault(f"{what} keeps SIGTERM from the server", advice))
-        server.mounts = [*_volumes(document, name, service), *_settings(document, name, service)]
-        test = (service.get("healthcheck") or {}).get("test")
-        if test:
-            script = test if isinstance(test, str) else " ".join(test)
-            server.scripts = [(script, document.line("services", name, "healthcheck", "test"))]
-        found.append(server)
-        faults.extend(compose_service.findings(document, name, service, server))
+        faults.extend(problems)
+        if server is not None:
+            found.append(server)
+            faults.extend(compose_service.findings(document, name, service, server))
     return found, (about_variables if found else []) + faults
+
+
+def _server(
+    document: Document, name: str, service: dict[str, Any]
+) -> tuple[DescribedServer | None, list[Finding]]:
+    """The server that a service runs, None where it runs none.
+
+    Raises:
+        ValueError: a quote of the command is not closed; with the key, and the reason.
+    """
+    entry, command = (_words(document, name, key, service.get(key)) for key in ("entrypoint", "command"))
+    own_entry = None if service.get("entrypoint") is None else entry
+    image = str(service.get("image", ""))
+    environment = compose_environment.environment(document, service)
+    build = compose_build.build(document, service)
+    made = build.image() if build else None
+    line = document.line("services", name)
+    at = document.line("services", name, "build")
+    if made is not None:
+        image = made.base
+        environment = replace(environment, given={**made.environment, **environment.given})
+        if own_entry is None:
+            own_entry = made.entry and [(word, at) for word, _ in made.entry]
+            if service.get("command") is None or not made.takes_command:
+                command = [(word, at) for word, _ in made.command]
+    elif "build" in service:
+        image = ""  # what it is called says nothing of what is in it
+    if not command_line.is_server(image, [word for word, _ in [*(own_entry or []), *command]]):
+        return None, []
+    run = command_line.read(own_entry, command, image, environment, document.path, line)
+    if run.flags is None:
+        return None, run.faults
+    server = DescribedServer(document.path, line, image, run.flags, process=run.process)
+    # An image of one's own may hold anything.
+    server.complete = made.complete if made else bool(STOCK_IMAGE.match(image))
+    server.workdir = str(service.get("working_dir") or (made.workdir if made else "/"))
+    if service.get("user") or STOCK_IMAGE.match(image):
+        server.reader = user_number(str(service.get("user") or ""))
+    if made is not None and not service.get("user"):
+        server.reader = made.reader
+    server.mounts = [replace(mount, line=at) for mount in made.mounts()] if made else []
+    server.mounts += _volumes(document, name, service)
+    faults = run.faults
+    for mount, wrong in _settings(document, name, service, server):
+        server.mounts.append(mount)
+        faults.extend(wrong)
+    test = (service.get("healthcheck") or {}).get("test")
+    if test:
+        script = test if isinstance(test, str) else " ".join(map(str, test))
+        server.scripts = [(script, document.line("services", name, "healthcheck", "test"))]
+    return server, faults
 
 
 def _words(document: Document, name: str, key: str, value: Any) -> Words:
@@ -142,12 +189,6 @@ def _words(document: Document, name: str, key: str, value: Any) -> Words:
     return [(str(word), document.line("services", name, key, index)) for index, word in enumerate(words)]
 
 
-def _environment(service: dict[str, Any]) -> dict[str, str]:
-    given = service.get("environment") or {}
-    pairs = given.items() if isinstance(given, dict) else (str(entry).split("=", 1) for entry in given)
-    return {pair[0]: str(pair[1]) for pair in map(tuple, pairs) if len(pair) == 2}
-
-
 def _volumes(document: Document, name: str, service: dict[str, Any]) -> Iterator[Mount]:
     for index, volume in enumerate(service.get("volumes") or []):
         source, target, _ = compose_entries.mounted(volume)
@@ -156,14 +197,24 @@ def _volumes(document: Document, name: str, service: dict[str, Any]) -> Iterator
         yield Mount(target, here, document.line("services", name, "volumes", index))
 
 
-def _settings(document: Document, name: str, service: dict[str, Any]) -> Iterator[Mount]:
-    """The files that a service has as `configs` and `secrets`."""
+def _settings(
+    document: Document, name: str, service: dict[str, Any], server: DescribedServer
+) -> Iterator[tuple[Mount, list[Finding]]]:
+    """The files that a service has as `configs` and `secrets`, and what is wrong with those that stand here."""
+    named = [server.target(flag) for flag in MESSAGE_OF_FLAG]
     for key, folder in (("configs", "/"), ("secrets", "/run/secrets/")):
         known = document.data.get(key) or {}
         for index, entry in enumerate(service.get(key) or []):
             given = entry if isinstance(entry, dict) else {"source": entry}
-            source = str(given["source"])
-            file = (known.get(source) or {}).get("file")
-            here = document.path.parent / file if file else None
-            target = str(PurePosixPath(folder) / given.get("target", source))
-            yield Mount(target, here, document.line("services", name, key, index))
+            source = str(given.get("source") or "")
+            target = str(PurePosixPath(folder) / str(given.get("target") or source))
+            setting = known.get(source) or {}
+            here = document.path.parent / setting["file"] if setting.get("file") else None
+            held: Node | None = None
+            faults: list[Finding] = []
+            if isinstance(setting.get("content"), str) and target in named:
+                # A text of several lines begins on the line below its key.
+                first = document.line(key, source, "content") + ("\n" in setting["content"])
+                held, faults = text_proto.read_text(setting["content"], document.path, first)
+            line = document.line("services", name, key, index)
+            yield Mount(target, here, line, config=held), faults

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...finding import Finding
+from ...servers.environment import UNKNOWN
 from ..yaml_file import Document, Place
 
 _BRACED = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?:(?P<sign>:?[-?+])(?P<word>[^{}]*))?\}")
@@ -23,17 +24,23 @@ _BARE = re.compile(r"\$(?:\$|(?P<name>[A-Za-z_]\w*))")
 def interpolated(document: Document) -> tuple[Document, list[Finding]]:
     """The document with values in the place of variables, and a note of those that nothing here sets.
 
-    Values come from `.env` beside the file, then from defaults, `${NAME:-default}`. What nothing sets is empty.
+    Values come from `.env` beside the file, then from defaults, `${NAME:-default}`. What nothing sets is empty, or
+    unknown where Compose wants it to be set, `${NAME:?}`.
     PWD, which every shell sets, is the file's folder.
     """
-    known = {"PWD": str(document.path.parent.resolve()), **_env_file(document.path.parent / ".env")}
+    known = {"PWD": str(document.path.parent.resolve()), **env_file(document.path.parent / ".env")}
     malformed = list(_malformed(document, document.data, ()))
     if malformed:
         return document, malformed
     unset: set[str] = set()
-    filled = replace(document, data=_fill(document.data, known, unset))
-    message, advice = f"nothing here sets {', '.join(sorted(unset))}", "it was read as empty"
-    return filled, [Finding(document.path, 1, message, advice).as_note()] if unset else []
+    wanted: set[str] = set()
+    filled = replace(document, data=_fill(document.data, known, unset, wanted))
+    notes = [
+        Finding(document.path, 1, f"nothing here sets {', '.join(sorted(names))}", advice).as_note()
+        for names, advice in ((unset, "it was read as empty"), (wanted, "Compose starts nothing without it"))
+        if names
+    ]
+    return filled, notes
 
 
 def _malformed(document: Document, data: Any, keys: Place) -> Iterator[Finding]:
@@ -55,15 +62,15 @@ def _is_open(text: str) -> bool:
         text = shorter
 
 
-def _fill(data: Any, known: Mapping[str, str], unset: set[str]) -> Any:
+def _fill(data: Any, known: Mapping[str, str], unset: set[str], wanted: set[str]) -> Any:
     if isinstance(data, dict):
-        return {key: _fill(value, known, unset) for key, value in data.items()}
+        return {key: _fill(value, known, unset, wanted) for key, value in data.items()}
     if isinstance(data, list):
-        return [_fill(value, known, unset) for value in data]
-    return _fill_text(data, known, unset) if isinstance(data, str) else data
+        return [_fill(value, known, unset, wanted) for value in data]
+    return _fill_text(data, known, unset, wanted) if isinstance(data, str) else data
 
 
-def _fill_text(text: str, known: Mapping[str, str], unset: set[str]) -> str:
+def _fill_text(text: str, known: Mapping[str, str], unset: set[str], wanted: set[str]) -> str:
     def value(match: re.Match[str]) -> str:
         name, sign = match["name"], match["sign"] or ""
         given = known.get(name)
@@ -72,6 +79,9 @@ def _fill_text(text: str, known: Mapping[str, str], unset: set[str]) -> str:
             return match["word"] if is_set else ""
         if sign.endswith("-") and not is_set:
             return str(match["word"])
+        if sign.endswith("?") and not is_set:
+            wanted.add(name)
+            return UNKNOWN.replace("$", "$$")
         if given is None:
             unset.add(name)
         return (given or "").replace("$", "$$")  # it is filled in no further
@@ -89,7 +99,8 @@ def _fill_text(text: str, known: Mapping[str, str], unset: set[str]) -> str:
     return _BARE.sub(bare, text)
 
 
-def _env_file(path: Path) -> dict[str, str]:
+def env_file(path: Path) -> dict[str, str]:
+    """The variables of a file of NAME=VALUE lines; none where there is no such file."""
     return dict(_assignments(path.read_text("utf-8", "replace"))) if path.is_file() else {}
 
 

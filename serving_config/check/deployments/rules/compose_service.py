@@ -4,11 +4,12 @@ import difflib
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...finding import Finding, joined
 from ...servers.amounts import size
+from ...servers.command_line import INIT
 from ...servers.described_server import LEAST_MEMORY, MEMORY_ADVICE, DescribedServer
 from ...servers.server_flags import FILE_FLAGS
 from ..yaml_file import Document, get
@@ -17,7 +18,7 @@ from .compose_entries import mounted
 
 _ALIKE = 0.75
 """How alike a missing folder and one beside it are when the second is meant."""
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_LOOPBACK = re.compile(r"127\.\d+\.\d+\.\d+|localhost|\[?::1\]?")
 
 
 def findings(
@@ -30,9 +31,9 @@ def findings(
         message = f"{name} wants {wanted} CPUs, and this machine has {cores}"
         advice = "Docker would not start it here"
         yield server.fault(message, advice, document.line("services", name)).as_note()
-    if service.get("init") is not True:
+    if service.get("init") is not True and server.process != INIT:
         advice = "add init: true, or `docker stop` waits and then kills it"
-        yield server.fault(f"{name}: as process 1 the server ignores SIGTERM", advice)
+        yield server.fault(f"{name}: as process 1 {server.process} ignores SIGTERM", advice)
     user = str(service.get("user") or "").partition(":")[0]
     if user in ("root", "0"):
         yield document.fault("the server runs as root", 'set user: "65532:65532"', "services", name, "user")
@@ -42,7 +43,8 @@ def findings(
     yield from _sources(document, name, service, server)
     for index, volume in enumerate(service.get("volumes") or []):
         _, target, writable = mounted(volume)
-        if writable:
+        is_of_socket = PurePosixPath(server.flags.value("grpc_socket_path")).is_relative_to(target)
+        if writable and not is_of_socket:
             message, advice = f"{target} is mounted writable", "the server only reads: make it read-only"
             yield document.fault(message, advice, "services", name, "volumes", index)
     for index, entry in enumerate(service.get("ports") or []) if server.ports_are_known else ():
@@ -52,7 +54,7 @@ def findings(
         open_ = [each for each in _every(port.target) if not (server.encrypted and each == server.port)]
         if not set(_every(port.target)) & {server.port, server.rest_port}:
             message, advice = f"{name} publishes port {port.target}", server.listens
-        elif port.host not in _LOOPBACK and open_:
+        elif not _LOOPBACK.fullmatch(port.host) and open_:
             message = f"port {open_[0]} is open to other machines without TLS"
             advice = "publish it on 127.0.0.1 only, or configure TLS (gRPC) and keep REST inside"
         else:
@@ -106,10 +108,16 @@ def _limits(
         message = f"{name}: {limit} of memory is less than the server alone takes"
         yield server.fault(message, MEMORY_ADVICE)
     replicas = (service.get("deploy") or {}).get("replicas", service.get("scale", 1))
-    ports = map(compose_entries.port, service.get("ports") or [])
+    # A swarm's own balancer has the port of the mode ingress.
+    entries = [entry for entry in service.get("ports") or [] if not _is_of_swarm(entry)]
+    ports = map(compose_entries.port, entries)
     if str(replicas).isdigit() and int(replicas) > 1 and any(p and p.published.isdigit() for p in ports):
         message = f"{name}: {replicas} containers cannot share one port of the machine"
         yield server.fault(message, "publish a range, or none and put a balancer in front")
+
+
+def _is_of_swarm(entry: Any) -> bool:
+    return isinstance(entry, dict) and entry.get("mode") == "ingress"
 
 
 def _every(target: str) -> list[str]:

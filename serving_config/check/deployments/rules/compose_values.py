@@ -36,10 +36,10 @@ def findings(document: Document, name: str, service: dict[str, Any]) -> Iterator
         *((keys, _is_number, "write a number of cores, such as 2 or 0.5") for keys in _CPUS),
     ):
         value = get(service, *keys)
-        if value is not None and value != "" and not good(value):
+        if value is not None and value != "" and "$" not in str(value) and not good(value):
             yield document.fault(f"{keys[-1]} is {value!r}", advice, *here, *keys)
     restart = service.get("restart")
-    if restart is not None and not _RESTART.fullmatch(str(restart)):
+    if restart is not None and "$" not in str(restart) and not _RESTART.fullmatch(str(restart)):
         words = ("no", "always", "on-failure", "unless-stopped")
         advice = meant(restart, words, f"write {joined(words, 'or')}")
         yield document.fault(f"restart is {restart}", advice, *here, "restart")
@@ -69,6 +69,8 @@ def _is_number(value: object) -> bool:
 def _ports(document: Document, here: Place, service: dict[str, Any]) -> Iterator[Finding]:
     for index, entry in enumerate(service.get("ports") or []):
         port = compose_entries.port(entry)
+        if "$" in str(entry):
+            continue
         if port is None:
             advice = "write [address:][port of the machine:]port of the container"
             yield document.fault(f"ports has {str(entry)!r}", advice, *here, "ports", index)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ...finding import Finding
+from ...finding import Finding, joined
+from ...servers.command_line import INIT
 from ...servers.described_server import DescribedServer
 from ..kubernetes import Surroundings, pod_keys
 from ..yaml_file import Document, Place, get
@@ -16,10 +17,10 @@ def findings(
 ) -> Iterator[Finding]:
     """The faults of a workload's pods, which have these servers."""
     data, here = document.data, pod_keys(document)
-    if pod.get("shareProcessNamespace") is not True:
-        yield document.fault(
-            "as process 1 the server ignores SIGTERM", "add shareProcessNamespace: true", *here
-        )
+    first = dict.fromkeys(server.process for server in found if server.process != INIT)
+    if pod.get("shareProcessNamespace") is not True and first:
+        message = f"as process 1 {joined(first)} ignores SIGTERM"
+        yield document.fault(message, "add shareProcessNamespace: true", *here)
     if data["kind"] == "Deployment":
         yield from _strategy(document, surroundings.replicas(document))
         yield from _deadline(document)
