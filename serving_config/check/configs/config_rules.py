@@ -1,7 +1,6 @@
 """What must hold in batching.config, monitoring.config and ssl.config beyond their grammar."""
 
 import datetime
-import itertools
 import os
 import stat
 from collections.abc import Iterator
@@ -26,15 +25,12 @@ def batching(root: Node) -> Iterator[Finding]:
         if node is not None and node.number < number:
             yield node.fault(f"{name} is {node.text}", f"make it {number} or more")
     sizes = root.all("allowed_batch_sizes")
-    for before, node in itertools.pairwise(sizes):
-        if node.number <= before.number:
-            advice = "the server refuses them: write them in rising order"
-            yield node.fault(f"allowed_batch_sizes goes from {before.text} to {node.text}", advice)
-    for node in sizes[:1]:
-        if node.number < 1:
-            yield node.fault(
-                f"allowed_batch_sizes begins with {node.text}", "no model would load: begin with 1"
-            )
+    for index, node in enumerate(sizes):
+        largest = max((each.number for each in sizes[:index]), default=0)
+        if node.number <= largest:  # a batch gets the first size that holds it
+            message = f"the size {node.text} of allowed_batch_sizes is never used"
+            advice = f"it is behind {largest}" if largest else "a batch holds 1 or more"
+            yield node.fault(message, advice).as_note()
     yield from _last_size(root, sizes)
     timeout = root.first("batch_timeout_micros", "value")
     if timeout is not None and timeout.number >= 1_000_000:
@@ -51,11 +47,23 @@ def _last_size(root: Node, sizes: list[Node]) -> Iterator[Finding]:
     if sizes and sizes[-1].number != limit:
         message = f"the last of allowed_batch_sizes is {sizes[-1].text} and max_batch_size is {limit}"
         yield sizes[-1].fault(message, "no model would load: make them equal")
+    splitting = root.first("enable_large_batch_splitting", "value")
+    if splitting is not None and root.on("enable_large_batch_splitting", "value"):
+        yield from _parts(root, splitting, limit)
+
+
+def _parts(root: Node, splitting: Node, limit: int) -> Iterator[Finding]:
+    """What large batches are split into: max_execution_batch_size, or a max_batch_size that is given."""
     execution = root.first("max_execution_batch_size", "value")
-    splitting = root.on("enable_large_batch_splitting", "value")
-    if splitting and execution is not None and execution.number > limit:
+    if execution is not None and execution.number > limit:
         message = f"max_execution_batch_size is {execution.text}, above max_batch_size {limit}"
         yield execution.fault(message, "lower it")
+    elif execution is not None and execution.number < 1:
+        message = f"max_execution_batch_size is {execution.text}"
+        yield execution.fault(message, "the server would refuse every call: make it 1 or more")
+    elif execution is None and root.first("max_batch_size", "value") is None:
+        advice = "the server would refuse every call: give max_batch_size"
+        yield splitting.fault("batches are split, and no size is given", advice)
 
 
 def _size(root: Node, name: str) -> int:

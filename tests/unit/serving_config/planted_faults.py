@@ -86,7 +86,6 @@ FAULTS = [
     ),
     Fault("unreadable version", MODELS, "versions: 1", "versions: 4", "version 4 is not readable by others"),
     # batching.config, monitoring.config
-    Fault("sizes out of order", BATCHING, "sizes: 2", "sizes: 6", "allowed_batch_sizes goes from 6 to 4"),
     Fault(
         "last size is not the largest",
         BATCHING,

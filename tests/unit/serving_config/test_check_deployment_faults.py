@@ -31,7 +31,7 @@ def test_finds(fault: Fault, deployment: Path) -> None:
     [
         ("unknown field", MODELS, "base_pth:"),
         ("label on a missing version", MODELS, '"canary" value: 9'),
-        ("sizes out of order", BATCHING, "allowed_batch_sizes: 4"),
+        ("no batch thread", BATCHING, "num_batch_threads { value: 0 }"),
         ("unknown flag", COMPOSE, "--enable_profling"),
         ("unknown compose key", COMPOSE, "restrt:"),
         ("published port not served", COMPOSE, "-8500}:9000"),
