@@ -208,7 +208,11 @@ class _Reader:
                 parts.append(self.next().text)
             node.text, node.quoted = token.text, token.kind == "string"
             if node.quoted:
-                unescaped = b"".join(text_encoding.CUnescape(part[1:-1]) for part in parts)
+                try:
+                    unescaped = b"".join(text_encoding.CUnescape(part[1:-1]) for part in parts)
+                except ValueError as error:
+                    message = f"the string of {name.text} has a backslash that begins no escape"
+                    raise TextProtoError(token.line, message) from error
                 node.text = unescaped.decode("utf-8", "replace")
         node.end = self.tokens[self.at - 1].end
         return node

@@ -158,3 +158,15 @@ def test_what_an_any_holds_is_not_judged(tmp_path: Path) -> None:
     assert inspect([tmp_path], None, []).findings == []
     (tmp_path / "platform.config").write_text(text.replace("platform_configs", "platform_config"))
     assert [finding.line for finding in inspect([tmp_path], None, []).findings] == [1]
+
+
+@pytest.mark.parametrize("text", ['"a\\xZZ"', '"\\x"', '"\\U00110000"', '"\\ud800\\q"'])
+def test_a_broken_escape_is_refused_as_the_official_parser_refuses_it(text: str) -> None:
+    text = f"prometheus_config {{ path: {text} }}"
+    assert accepts(text, "MonitoringConfig") == officially_accepts(text, "MonitoringConfig")
+
+
+def test_a_broken_escape_is_a_fault_of_its_line(tmp_path: Path) -> None:
+    (tmp_path / "monitoring.config").write_text('prometheus_config {\n  path: "/a\\xZZ" }\n')
+    (finding,) = inspect([tmp_path], None, []).findings
+    assert (finding.line, finding.message) == (2, "the string of path has a backslash that begins no escape")
