@@ -5,6 +5,7 @@ from pathlib import Path
 
 from . import files as deployment_files
 from . import recognition
+from .configs.held_text import HeldText
 from .configs.text_proto import Node
 from .deployments import (
     cluster,
@@ -70,7 +71,15 @@ class Documents:
             (k.document.path.parent / name).resolve() for k in kustomizations for name, _ in k.patches()
         }
         manifests = [document for document in every if kubernetes.is_manifest(document)]
-        surroundings = kubernetes.Surroundings(kustomizations, manifests, self._configs(manifests))
+        maps = [document for document in manifests if document.data["kind"] == "ConfigMap"]
+        texts: dict[int, list[HeldText]] = {}
+        configs: dict[tuple[str, str], Node] = {}
+        for document in maps:
+            with self._result.guard(document.path):
+                name = str(yaml_file.get(document.data, "metadata", "name"))
+                texts[id(document)] = list(kubernetes.texts(document))
+                configs.update({(name, text.key): text.root for text in texts[id(document)]})
+        surroundings = kubernetes.Surroundings(kustomizations, manifests, configs)
         self._compose_files = [document for document in every if compose.is_compose(document)]
         self._extended = compose.extended(self._compose_files)
         self._images(images, compose.built(self._compose_files))
@@ -82,6 +91,10 @@ class Documents:
                 with self._result.guard(path):
                     self._document(document, surroundings)
         objects = [m for m in manifests if m.path.resolve() not in patches]
+        self._texts([text for each in kustomizations for text in each.texts])
+        for document in maps:
+            if document in objects and document not in self._misfits:
+                self._texts(texts.get(id(document), []))
         self._cluster(objects, surroundings)
         for each in kustomizations:
             with self._result.guard(each.document.path):
@@ -159,28 +172,23 @@ class Documents:
         pod = yaml_file.get(document.data, *keys)
         if isinstance(pod, dict) and "containers" in pod:
             self._result.add(kubernetes_values.pod_findings(document, pod, keys))
-        if document.data["kind"] == "ConfigMap":
-            self._config_map(document)
-        elif document.data["kind"] == "Ingress":
+        if document.data["kind"] == "Ingress":
             self._result.add(ingress_rules.findings(document, surroundings.objects))
         else:
             self._take(*containers.servers(document, surroundings))
 
-    def _configs(self, manifests: list[yaml_file.Document]) -> dict[tuple[str, str], Node]:
-        """What the ConfigMaps hold, by their names and keys."""
-        maps = [document for document in manifests if document.data["kind"] == "ConfigMap"]
-        return {
-            (str(yaml_file.get(document.data, "metadata", "name")), key): root
-            for document in maps
-            for key, root, _ in kubernetes.configs(document)
-            if root is not None
+    def _texts(self, texts: list[HeldText]) -> None:
+        """Check the texts that are configurations by a server's flag, or by the names of their keys."""
+        named = {
+            id(server.config(flag)): name for server in self.servers for flag, name in MESSAGE_OF_FLAG.items()
         }
-
-    def _config_map(self, document: yaml_file.Document) -> None:
-        for key, root, faults in kubernetes.configs(document):
-            self._result.add(faults)
-            if root is not None:
-                self._config(root, recognition.message_name(Path(key), root))
+        for text in texts:
+            is_named, name = id(text.root) in named, named.get(id(text.root))
+            if is_named or deployment_files.kind(Path(text.key)) == "text":
+                self._result.add(text.faults)
+                if not text.faults:
+                    with self._result.guard(text.root.path):
+                        self._config(text.root, name or recognition.message_name(Path(text.key), text.root))
 
     def _cluster(self, manifests: list[yaml_file.Document], surroundings: kubernetes.Surroundings) -> None:
         deployments = cluster.deployments(manifests)

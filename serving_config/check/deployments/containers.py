@@ -120,6 +120,8 @@ def _file(target: str, held: Path | Node | None, line: int, is_file: bool = Fals
 
 
 def _called(volume: dict[str, Any]) -> str:
+    if "projected" in volume:
+        return f"the volume {volume.get('name')}"
     name = get(volume, "configMap", "name")
     return f"the ConfigMap {name}" if name else f"the Secret {get(volume, 'secret', 'secretName')}"
 
@@ -150,25 +152,54 @@ def _volume(
     if claim:
         return None, list(_claim(document, claim, surroundings, here))
     for kind, key in (("configMap", "name"), ("secret", "secretName")):
-        name = get(volume, kind, key)
-        if not name:
-            continue
-        where: Place = (*here, kind)
-        known = surroundings.generated()
-        if name not in known:
-            what = f"the volume {volume.get('name')} wants {name}"
-            return None, list(_missing(document, what, name, kind, volume[kind], surroundings, (*where, key)))
-        files, items = known[name], volume[kind].get("items")
-        if not items:
-            return files, []
-        what, advice = _called(volume), f"it has {joined(files)}"
-        faults = [
-            document.fault(f"{what} has no key {item['key']}", advice, *where, "items", index, "key")
-            for index, item in enumerate(items)
-            if item.get("key") not in files
-        ]
-        return {item["path"]: files.get(item["key"]) for item in items}, faults
-    return None, []
+        if get(volume, kind, key):
+            return _held(document, volume, kind, volume[kind], surroundings, (*here, kind))
+    sources = get(volume, "projected", "sources")
+    if not sources:
+        return None, []
+    whole: dict[str, Path | Node | None] = {}
+    faults: list[Finding] = []
+    is_known = True
+    for at, source in enumerate(sources):
+        for kind, given in source.items():
+            where: Place = (*here, "projected", "sources", at, kind)
+            files: _Files | None
+            if kind in ("configMap", "secret"):
+                files, problems = _held(document, volume, kind, given, surroundings, where)
+                faults.extend(problems)
+            else:  # a token, a certificate, what the pod knows of itself
+                files = {str(get(item, "path")): None for item in given.get("items") or [given]}
+            is_known = is_known and files is not None
+            whole.update(files or {})
+    return (whole if is_known else None), faults
+
+
+def _held(
+    document: Document,
+    volume: dict[str, Any],
+    kind: str,
+    given: dict[str, Any],
+    surroundings: Surroundings,
+    where: Place,
+) -> tuple[_Files | None, list[Finding]]:
+    """The files of one ConfigMap or Secret in a volume."""
+    key = "name" if "name" in given else "secretName"
+    name, known = str(given.get(key)), surroundings.generated()
+    if name not in known:
+        what = f"the volume {volume.get('name')} wants {name}"
+        return None, list(_missing(document, what, name, kind, given, surroundings, (*where, key)))
+    files, items = known[name], given.get("items")
+    if not items:
+        return files, []
+    what = f"the {'ConfigMap' if kind == 'configMap' else 'Secret'} {name}"
+    faults = [
+        document.fault(
+            f"{what} has no key {item['key']}", f"it has {joined(files)}", *where, "items", at, "key"
+        )
+        for at, item in enumerate(items)
+        if item.get("key") not in files and given.get("optional") is not True
+    ]
+    return {item["path"]: files.get(item["key"]) for item in items}, faults
 
 
 def _missing(

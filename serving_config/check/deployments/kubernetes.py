@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 
-from .. import files
-from ..configs import text_proto
+from ..configs import held_text
+from ..configs.held_text import HeldText
 from ..configs.text_proto import Node
 from ..finding import Finding
 from . import misfits
@@ -66,7 +66,8 @@ class Surroundings:
                 name = str(get(document.data, "metadata", "name"))
                 found[name] = {key: self.configs.get((name, key)) for key in keys}
         for kustomization in self.kustomizations:
-            found.update({name: dict(files) for name, files in kustomization.generated.items()})
+            for name, held in kustomization.generated.items():  # an overlay may add to what its base has
+                found.setdefault(name, {}).update(held)
         return found
 
     def mounted(self) -> set[str]:
@@ -113,14 +114,14 @@ def is_manifest(document: Document) -> bool:
     return isinstance(document.data, dict) and "kind" in document.data and "apiVersion" in document.data
 
 
-def configs(document: Document) -> Iterator[tuple[str, Node | None, list[Finding]]]:
-    """The texts of a ConfigMap that are in text format by the names of their keys, each with what is wrong with it."""
-    texts = document.data.get("data")
-    for key, text in texts.items() if isinstance(texts, dict) else ():
-        if isinstance(key, str) and isinstance(text, str) and files.kind(Path(key)) == "text":
+def texts(document: Document) -> Iterator[HeldText]:
+    """The texts of a ConfigMap."""
+    held = document.data.get("data")
+    for key, text in held.items() if isinstance(held, dict) else ():
+        if isinstance(key, str) and isinstance(text, str):
             # A text of several lines begins on the line below its key.
             first = document.line("data", key) + ("\n" in text)
-            yield (key, *text_proto.read_text(text, document.path, first))
+            yield held_text.read(key, text, document.path, first)
 
 
 def pod_keys(document: Document) -> tuple[str, ...]:

@@ -3,7 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from ..configs import held_text
+from ..configs.held_text import HeldText
+from ..configs.text_proto import Node
 from ..finding import Finding, meant
 from .yaml_file import Document, Place
 
@@ -14,6 +18,7 @@ _FIELDS = """apiVersion kind metadata bases buildMetadata commonAnnotations comm
     secretGenerator sortOptions transformers validators vars"""
 _RESOURCES = ("resources", "bases")  # the second is an older name, which kustomize reads as the first
 _GENERATORS = ("configMapGenerator", "secretGenerator")
+_OF_GENERATORS = {"files": "names of files", "literals": "key=value", "envs": "names of files"}
 _API = "kustomize.config.k8s.io/"
 _KINDS = ("Kustomization", "Component")
 _REMOTE = ("github.com/", "git@", "git::", "bitbucket.org/", "gitlab.com/")
@@ -26,10 +31,12 @@ _ITEMS = {
 
 @dataclass
 class Kustomization:
-    """One kustomization: for each generated ConfigMap or Secret, its files here by their keys."""
+    """One kustomization: for each generated ConfigMap or Secret, what it holds by its keys, files here or texts."""
 
     document: Document
-    generated: dict[str, dict[str, Path]] = field(default_factory=dict)
+    generated: dict[str, dict[str, Path | Node | None]] = field(default_factory=dict)
+    texts: list[HeldText] = field(default_factory=list)
+    """The literals among these."""
 
     def patches(self) -> Iterator[tuple[str, Place]]:
         """The files that hold patches, as they are named, each with where it is named."""
@@ -55,18 +62,54 @@ def read(document: Document) -> tuple[Kustomization | None, list[Finding]]:
     misshapen = list(_misshapen(document))
     if misshapen:
         return None, misshapen
-    kustomization = Kustomization(document, dict(_generated(document)))
-    return kustomization, [*_findings(document), *_patch_findings(kustomization)]
+    kustomization = Kustomization(document)
+    faults = [fault for at in _entries(document) for fault in _generate(kustomization, *at)]
+    return kustomization, [*_findings(document), *faults, *_patch_findings(kustomization)]
 
 
-def _generated(document: Document) -> Iterator[tuple[str, dict[str, Path]]]:
-    for generator in _GENERATORS:
-        for entry in document.data.get(generator) or []:
-            files = {}
-            for text in entry.get("files") or []:
-                key, _, source = str(text).rpartition("=")
-                files[key or Path(source).name] = document.path.parent / source
-            yield str(entry.get("name")), files
+def _entries(document: Document) -> list[tuple[Place, dict[str, Any]]]:
+    """What generates, and where it stands."""
+    return [
+        ((generator, index), entry)
+        for generator in _GENERATORS
+        for index, entry in enumerate(document.data.get(generator) or [])
+    ]
+
+
+def _generate(kustomization: Kustomization, where: Place, entry: dict[str, Any]) -> Iterator[Finding]:
+    """Add the keys of one generator."""
+    document = kustomization.document
+    held = kustomization.generated.setdefault(str(entry.get("name")), {})
+    for at, text in enumerate(entry.get("files") or []):
+        key, _, source = text.rpartition("=")
+        held[key or Path(source).name] = document.path.parent / source
+        yield from _source(document, source, *where, "files", at)
+    for at, text in enumerate(entry.get("literals") or []):
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            message = f"the literal {text} is no key=value"
+            yield document.fault(message, "kustomize refuses it", *where, "literals", at)
+            continue
+        line = document.line(*where, "literals", at)
+        literal = held_text.read(key, value.strip("\"'"), document.path, line)
+        kustomization.texts.append(literal)
+        held[key] = literal.root
+    named: list[tuple[str, Place]] = [
+        (source, ("envs", at)) for at, source in enumerate(entry.get("envs") or [])
+    ]
+    named += [(entry["env"], ("env",))] if entry.get("env") else []
+    for source, place in named:
+        file = document.path.parent / source
+        yield from _source(document, source, *where, *place)
+        lines = file.read_text("utf-8", "replace").splitlines() if file.is_file() else []
+        keys = [line.strip().partition("=")[0] for line in lines]
+        held.update(dict.fromkeys(key for key in keys if key and not key.startswith("#")))
+
+
+def _source(document: Document, source: str, *where: str | int) -> Iterator[Finding]:
+    if not (document.path.parent / source).is_file():
+        message = f"{where[0]} names {source}, which is not there"
+        yield document.fault(message, "write or render it", *where)
 
 
 def _misshapen(document: Document) -> Iterator[Finding]:
@@ -78,6 +121,14 @@ def _misshapen(document: Document) -> Iterator[Finding]:
                 wanted = "names of files" if kind is str else "mappings"
                 where = (name, index) if whole else (name,)
                 yield document.fault(f"{name} is no list of {wanted}", "write one item a line", *where)
+                return
+    for place, entry in _entries(document):
+        for name, wanted in _OF_GENERATORS.items():
+            items = entry.get(name) or []
+            if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+                yield document.fault(f"{name} is no list of {wanted}", "write one item a line", *place, name)
+        if not isinstance(entry.get("env") or "", str):
+            yield document.fault("env is no name of a file", "write one, or envs and a list", *place, "env")
 
 
 def _findings(document: Document) -> Iterator[Finding]:
@@ -107,13 +158,6 @@ def _findings(document: Document) -> Iterator[Finding]:
                 and not (path.parent / str(name)).exists()
             ):
                 yield document.fault(f"the resource {name} is not there", "write or render it", key, index)
-    for generator in _GENERATORS:
-        for index, entry in enumerate(data.get(generator) or []):
-            for at, text in enumerate(entry.get("files") or []):
-                source = str(text).rpartition("=")[2]
-                if not (path.parent / source).is_file():
-                    message = f"{generator} names {source}, which is not there"
-                    yield document.fault(message, "write or render it", generator, index, "files", at)
 
 
 def _patch_findings(kustomization: Kustomization) -> Iterator[Finding]:
