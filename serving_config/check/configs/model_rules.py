@@ -14,6 +14,9 @@ from .text_proto import Node
 Locate = Callable[[str], "Path | None"]
 """Where a base path, as the server sees it, lies on this machine; None where that cannot be known."""
 
+_NO_TYPE, _TENSORFLOW = ("MODEL_TYPE_UNSPECIFIED", "0"), ("TENSORFLOW", "1")
+"""Of model_type, by name and by number."""
+
 
 @dataclass(frozen=True)
 class Loader:
@@ -70,6 +73,10 @@ def of_model(config: Node, locate: Locate, loader: Loader) -> Iterator[Finding]:
     if not name:
         yield config.fault("a model without a name", "give it name: ...")
     yield from _platform(config)
+    logging = config.first("logging_config")
+    if logging is not None:
+        advice = 'it has no logger of requests, "No request-logger-creator provided": remove it'
+        yield logging.fault("the server ends at once on logging_config", advice)
     yield from _unnamed(config.all("version_labels"))
     specific = config.first("model_version_policy", "specific")
     if specific is not None and not specific.all("versions"):
@@ -119,6 +126,8 @@ def _unnamed(labels: list[Node]) -> Iterator[Finding]:
 
 def _platform(config: Node) -> Iterator[Finding]:
     platform, kind = config.first("model_platform"), config.first("model_type")
+    platform = platform if platform is not None and platform.text else None
+    kind = None if kind is not None and kind.text in _NO_TYPE else kind
     if platform is None and kind is None:
         advice = 'the server refuses it: add model_platform: "tensorflow"'
         yield config.fault(f"the model {config.value('name')} has no model_platform", advice)
@@ -130,6 +139,9 @@ def _platform(config: Node) -> Iterator[Finding]:
         yield platform.fault(
             f"model_platform is {platform.text!r}", 'the stock server knows "tensorflow" only'
         )
+    elif kind is not None and kind.text not in _TENSORFLOW:
+        advice = 'the server refuses it: write model_platform: "tensorflow" in its place'
+        yield kind.fault(f"model_type is {kind.text}", advice)
 
 
 def _versions(config: Node, base: Node, folder: Path, loader: Loader) -> Iterator[Finding]:
