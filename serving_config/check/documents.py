@@ -184,11 +184,16 @@ class Documents:
         }
         for text in texts:
             is_named, name = id(text.root) in named, named.get(id(text.root))
-            if is_named or deployment_files.kind(Path(text.key)) == "text":
-                self._result.add(text.faults)
-                if not text.faults:
-                    with self._result.guard(text.root.path):
-                        self._config(text.root, name or recognition.message_name(Path(text.key), text.root))
+            root = text.root
+            if not is_named and deployment_files.kind(Path(text.key)) != "text":
+                continue
+            if not is_named and not recognition.is_meant(text.key, root.source):
+                self._result.add([recognition.foreign(root.path, root.line)])
+                continue
+            self._result.add(text.faults)
+            if not text.faults:
+                with self._result.guard(root.path):
+                    self._config(root, name or recognition.message_name(Path(text.key), root))
 
     def _cluster(self, manifests: list[yaml_file.Document], surroundings: kubernetes.Surroundings) -> None:
         deployments = cluster.deployments(manifests)

@@ -10,7 +10,7 @@ from .configs import config_rules, messages, model_rules, text_proto
 from .configs.text_proto import Node
 from .deployments import kubernetes
 from .documents import Documents
-from .finding import Result, shorten
+from .finding import Finding, Result, shorten
 from .servers import described_models, described_server
 from .servers.described_server import DescribedServer
 
@@ -43,7 +43,8 @@ def inspect(
     if not files:
         raise ServingConfigError(f"no file to check in {chosen[0]}: name one")
     roles = {path.resolve(): "ModelServerConfig" for path in model_configs}
-    run = _Inspection(Result(files), models_root, roles, kubernetes_version)
+    named = {path.resolve() for path in chosen if path.is_file()}
+    run = _Inspection(Result(files), models_root, roles, kubernetes_version, named)
     run.all()
     run.result.findings = sorted(set(run.result.findings))
     return run.result
@@ -51,11 +52,17 @@ def inspect(
 
 class _Inspection:
     def __init__(
-        self, result: Result, models_root: Path | None, roles: dict[Path, str], kubernetes_version: str
+        self,
+        result: Result,
+        models_root: Path | None,
+        roles: dict[Path, str],
+        kubernetes_version: str,
+        named: set[Path],
     ):
         self.result = result
         self.models_root = models_root
         self.roles = roles
+        self.named = named
         self.trees: dict[Path, Node | None] = {}
         self.documents = Documents(result, kubernetes_version, self.message)
 
@@ -67,6 +74,7 @@ class _Inspection:
         self.documents.check()
         for found in self.servers:
             with self.result.guard(found.path):
+                self.named.update(mount.source.resolve() for mount in found.mounts if mount.source)
                 for flag, name in described_server.MESSAGE_OF_FLAG.items():
                     file = found.file(flag)
                     if file is not None:
@@ -116,15 +124,33 @@ class _Inspection:
         is_told = bool(models) and all(model.first("name") for model in models)
         return tree if is_told or not messages.conform(tree, messages.message(name)) else None
 
+    def is_meant(self, path: Path) -> bool:
+        """Whether the file is meant for a server: others have files of these suffixes too."""
+        if path.resolve() in self.named or path.resolve() in self.roles:
+            return True
+        return recognition.is_meant(path.name, path.read_bytes().decode("utf-8", "replace"))
+
     def text(self, path: Path) -> None:
+        for flag in described_server.OTHER_FILES:
+            if any(path.resolve() == (file and file.resolve()) for file in self.files(flag)):
+                advice = f"--{flag} names it, which is no message that is known"
+                self.result.add([Finding(path, 1, "it was not looked into", advice, is_note=True)])
+                return
+        if not self.is_meant(path):
+            self.result.add([recognition.foreign(path, 1)])
+            return
         root = self.tree(path)
         if root is not None:
             self.message(root, self.roles.get(path.resolve()) or recognition.message_name(path, root))
 
+    def files(self, flag: str) -> list[Path | None]:
+        """What the servers' flags name."""
+        return [found.file(flag) for found in self.servers]
+
     def message(self, root: Node, name: str | None) -> None:
         if name is None:
             advice = f"name it after what it is: {', '.join(f'{p}.config' for p in recognition.PREFIXES)}"
-            self.result.add([root.fault("not a configuration of TensorFlow Serving that is known", advice)])
+            self.result.add([root.fault(recognition.UNKNOWN, advice)])
             return
         faults = messages.conform(root, messages.message(name))
         self.result.add(faults)

@@ -1,5 +1,6 @@
 """What a file is meant to be, where its name alone does not say it."""
 
+import re
 from collections.abc import Container
 from pathlib import Path
 
@@ -16,6 +17,7 @@ PREFIXES = {
     "ssl": "SSLConfig",
     "platform": "PlatformConfigMap",
 }
+UNKNOWN = "not a configuration of TensorFlow Serving that is known"
 
 
 def unfinished(document: yaml_file.Document, keys: Container[str]) -> Finding | None:
@@ -32,6 +34,17 @@ def unfinished(document: yaml_file.Document, keys: Container[str]) -> Finding | 
     if compose.NAME.fullmatch(document.path.name) and not any(name in keys for name in names):
         return Finding(document.path, 1, "a compose file without services", "begin it with services:")
     return None
+
+
+def foreign(path: Path, line: int) -> Finding:
+    """The note on a text that is somebody else's."""
+    return Finding(path, line, UNKNOWN, "it was not checked", is_note=True)
+
+
+def is_meant(name: str, text: str) -> bool:
+    """Whether a file or a key is meant for TensorFlow Serving: by its name, or by a field that stands in its text."""
+    fields = [field for message in PREFIXES.values() for field in messages.message(message).fields_by_name]
+    return name.startswith(tuple(PREFIXES)) or any(re.search(rf"\b{field}\b", text) for field in fields)
 
 
 def message_name(path: Path, root: Node) -> str | None:

@@ -22,6 +22,8 @@ MESSAGE_OF_FLAG = {
     "ssl_config_file": "SSLConfig",
     "platform_config_file": "PlatformConfigMap",
 }
+OTHER_FILES = ("tensorflow_session_config_file", "thread_pool_factory_config_file")
+"""Flags that name files of messages that are not known here."""
 LEAST_MEMORY = 128 * 2**20
 MEMORY_ADVICE = "give it room for its models: about 1Gi for each version of VGG-16 and 0.2Gi for each call"
 _NOT_IN_THE_IMAGE = re.compile(r"\b(curl|wget|grpc_health_probe|python3?)\b")
