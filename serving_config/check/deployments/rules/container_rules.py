@@ -18,6 +18,8 @@ _LEAST_SECONDS = 20
 _SLEEP = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+)(?P<unit>[smhd]?)")
 _SLEEP_OF_SHELL = re.compile(r"(?:^|[;&|\s])sleep\s+(?P<number>\d+(\.\d*)?)(?P<unit>[smhd]?)(?=$|[;&|\s])")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_HEALTH_SERVICES = ("ModelService", "PredictionService")
+"""Names that the real server answers for, without their package; with it they are unknown to it."""
 _HARMLESS = ("NET_BIND_SERVICE",)
 """What Kubernetes' restricted profile lets a container add."""
 
@@ -67,9 +69,9 @@ def _probes(
                 advice = f"the server listens there on {joined(sorted(ports), 'or')}"
                 yield document.fault(f"{probe} asks port {number}", advice, *here, probe, kind, "port")
         service = get(wanted, "grpc", "service")
-        if service:
+        if service and service not in _HEALTH_SERVICES:
             message = f"{probe} asks for the health of {service}, which the server does not know"
-            advice = "it would never succeed: remove service"
+            advice = f"it would never succeed: remove service, or write {joined(_HEALTH_SERVICES, 'or')}"
             yield document.fault(message, advice, *here, probe, "grpc", "service")
     yield from _patience(document, here, container)
 
