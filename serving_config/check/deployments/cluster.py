@@ -8,6 +8,7 @@ from ..finding import Finding, joined
 from ..servers.described_server import DescribedServer
 from .kubernetes import Surroundings, pod_keys
 from .rules import autoscaler_rules
+from .rules.selectors import selects
 from .yaml_file import Document, Place, get
 
 _WORKLOADS = (
@@ -63,26 +64,31 @@ def _selecting(
     servers: Sequence[DescribedServer] = (),
 ) -> Iterator[Finding]:
     kind = document.data["kind"]
-    key = {"Service": ("selector",), "NetworkPolicy": ("podSelector", "matchLabels")}.get(
-        kind, ("selector", "matchLabels")
-    )
-    wanted = get(document.data, "spec", *key) or {}
-    if kind in ("Service", "PodMonitor") and not wanted:  # its pods are named elsewhere
+    key = "podSelector" if kind == "NetworkPolicy" else "selector"
+    selector = get(document.data, "spec", key) or {}
+    wanted = {"matchLabels": selector} if kind == "Service" else selector
+    if kind == "PodDisruptionBudget" and get(document.data, "spec", key) is None:
+        yield document.fault("the PodDisruptionBudget has no selector", "it selects no pods: add it", "spec")
+        return
+    if not selector and kind != "PodDisruptionBudget":  # it means pods that are named elsewhere, or all pods
         return
     matching = [
         deployment
         for deployment in deployments
-        if wanted.items() <= (labels(deployment) or {}).items() and _share_a_namespace(document, deployment)
+        if selects(wanted, labels(deployment) or {}) and _share_a_namespace(document, deployment)
     ]
     if not matching:
         message = f"the {kind} selects no deployment's pods"
-        yield document.fault(message, "use the labels of the pod template", "spec", *key)
+        place = ("spec", key) if kind == "Service" else ("spec", key, "matchLabels")
+        fault = document.fault(message, "use the labels of the pod template", *place)
+        yield fault.as_note("matchExpressions" in wanted)  # which seldom are a misspelt label
     elif kind == "PodDisruptionBudget":
         yield from _budget(document, surroundings.least(matching[0]))
     elif kind == "PodMonitor":
         yield from _monitored(document, matching[0], [s for s in servers if s.path == matching[0].path])
     else:
-        yield from _ports(document, matching)
+        paths = [deployment.path for deployment in matching]
+        yield from _ports(document, matching, [server for server in servers if server.path in paths])
 
 
 def labels(deployment: Document) -> dict[str, str] | None:
@@ -135,8 +141,15 @@ def _monitored(document: Document, deployment: Document, servers: list[Described
             )
 
 
-def _ports(document: Document, matching: list[Document]) -> Iterator[Finding]:
-    """Ports of a Service or a NetworkPolicy that the pods do not declare, where they declare any."""
+def _ports(
+    document: Document, matching: list[Document], servers: Sequence[DescribedServer]
+) -> Iterator[Finding]:
+    """Ports of a Service or a NetworkPolicy that the pods do not have, where they declare any.
+
+    A number need not be declared.
+    """
+    listening = {port for server in servers for port in (server.port, server.rest_port)}
+    is_open = not servers or not all(server.ports_are_known for server in servers)
     every = [
         port
         for deployment in matching
@@ -160,7 +173,9 @@ def _ports(document: Document, matching: list[Document]) -> Iterator[Finding]:
             elif is_service and len(set(numbers.values())) > 1 and _is_crossed(port, number):
                 message = f"the port {port.get('name')} leads to {target}"
                 yield document.fault(message, "that is the other port of the server", *where, "targetPort")
-            elif target not in declared and (declared or not target.isdigit()) and "endPort" not in port:
+            elif target.isdigit() and (is_open or not declared or target in listening):
+                continue
+            elif target not in declared and "endPort" not in port:
                 message = f"{'targetPort' if is_service else 'port'} {target} is no port of the pods"
                 yield document.fault(message, f"they have {joined(sorted(declared))}", *where)
 

@@ -31,6 +31,8 @@ _FOLDERS = {
 VERSIONS = sorted(_FOLDERS, key=lambda version: tuple(map(int, version.split("."))))
 """The versions whose schemas are at hand, rising."""
 POD = ("spec", "template", "spec")
+JOBS = ("Job", "CronJob")
+"""What runs to an end, and is called by nobody."""
 _OTHER_PODS = {
     "Pod": ("spec",),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),

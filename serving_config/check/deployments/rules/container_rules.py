@@ -9,6 +9,7 @@ from typing import Any
 from ...finding import Finding, joined
 from ...servers.amounts import quantity
 from ...servers.described_server import LEAST_MEMORY, MEMORY_ADVICE, DescribedServer
+from ..kubernetes import JOBS
 from ..yaml_file import Document, Place, get
 
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
@@ -29,12 +30,13 @@ def findings(
 ) -> Iterator[Finding]:
     """The faults of one container, which stands at `here`."""
     yield from _ports(document, here, container, server)
-    yield from _probes(document, here, container, server)
+    if document.data["kind"] not in JOBS:
+        yield from _probes(document, here, container, server)
+        yield from _drain(document, here, get(container, "lifecycle", "preStop"))
     if not server.image:
         yield document.fault("the container has no image", f"name one, such as {_IMAGE}", *here, "image")
     yield from _rights(document, (*here, "securityContext"), container.get("securityContext") or {})
     yield from _memory(document, (*here, "resources"), container)
-    yield from _drain(document, here, get(container, "lifecycle", "preStop"))
 
 
 def _ports(
@@ -46,6 +48,10 @@ def _ports(
             yield document.fault(
                 f"containerPort {number}", server.listens, *here, "ports", at, "containerPort"
             )
+        names = {"grpc": server.rest_port, "rest": server.port, "http": server.port}
+        if names.get(str(port.get("name"))) == number:
+            message = f"the port {port['name']} is {number}, which is the server's other one"
+            yield document.fault(message, server.listens, *here, "ports", at, "containerPort")
 
 
 def _probes(

@@ -46,6 +46,12 @@ _SCALED = {
     "InferenceService": (("spec", "predictor"), ("spec", "transformer"), ("spec", "explainer")),
 }
 """Where the bounds of replicas stand."""
+_RESTARTS = {
+    "Pod": ("Always", "OnFailure", "Never"),
+    "Job": ("OnFailure", "Never"),
+    "CronJob": ("OnFailure", "Never"),
+}
+"""What `restartPolicy` may be, where it is not Always."""
 _LEAST = {"memory": LEAST_MEMORY}
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -90,6 +96,12 @@ def pod_findings(document: Document, pod: dict[str, Any], at: Place) -> Iterator
             if name in names[:index]:
                 message = f"there are two {what}s of the name {name}"
                 yield document.fault(message, "give each its own", *at, key, index, "name")
+    kind, restart = document.data["kind"], pod.get("restartPolicy") or "Always"
+    allowed = _RESTARTS.get(kind, ("Always",))
+    if restart not in allowed and not _is_placeholder(restart):
+        remedy = "remove it" if "Always" in allowed else "write one of them"
+        advice = f"a {kind} takes {joined(allowed, 'or')} only: {remedy}"
+        yield document.fault(f"restartPolicy is {restart}", advice, *at, "restartPolicy")
     templates = get(document.data, "spec", "volumeClaimTemplates") or []  # of a StatefulSet
     volumes = [volume.get("name") for volume in pod.get("volumes") or []]
     volumes += [get(template, "metadata", "name") for template in templates]

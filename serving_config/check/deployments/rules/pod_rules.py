@@ -6,8 +6,9 @@ from typing import Any
 from ...finding import Finding, joined
 from ...servers.command_line import INIT
 from ...servers.described_server import DescribedServer
-from ..kubernetes import Surroundings, pod_keys
+from ..kubernetes import JOBS, Surroundings, pod_keys
 from ..yaml_file import Document, Place, get
+from .selectors import selects
 
 _METRICS = "prometheus.io"
 
@@ -18,15 +19,15 @@ def findings(
     """The faults of a workload's pods, which have these servers."""
     data, here = document.data, pod_keys(document)
     first = dict.fromkeys(server.process for server in found if server.process != INIT)
-    if pod.get("shareProcessNamespace") is not True and first:
+    if pod.get("shareProcessNamespace") is not True and data["kind"] not in JOBS and first:
         message = f"as process 1 {joined(first)} ignores SIGTERM"
         yield document.fault(message, "add shareProcessNamespace: true", *here)
     if data["kind"] == "Deployment":
         yield from _strategy(document, surroundings.replicas(document))
         yield from _deadline(document)
     labels = get(data, "spec", "template", "metadata", "labels") or {}
-    wanted = get(data, "spec", "selector", "matchLabels") or {}
-    if not wanted.items() <= labels.items():
+    wanted = get(data, "spec", "selector") or {}
+    if not selects(wanted, labels):
         message = "the selector does not match the template's labels"
         yield document.fault(message, "make them equal", "spec", "selector", "matchLabels")
     elif labels:
@@ -37,20 +38,13 @@ def findings(
     if pod.get("hostNetwork") and not all(server.encrypted for server in found):
         message = "open on the node's own network without TLS"
         yield document.fault(message, "remove hostNetwork", *here, "hostNetwork")
-    restart = pod.get("restartPolicy", "Always")
-    if restart != "Always" and data["kind"] != "Pod":
-        message = f"restartPolicy is {restart}"
-        yield document.fault(
-            message, f"a {data['kind']} takes Always only: remove it", *here, "restartPolicy"
-        )
     if len(pod.get("containers") or []) == 1 and data["kind"] != "Pod":
         yield from _scraped(document, found[0])
 
 
 def _spread(document: Document, pod: dict[str, Any], labels: dict[str, str]) -> Iterator[Finding]:
     for index, constraint in enumerate(pod.get("topologySpreadConstraints") or []):
-        wanted = get(constraint, "labelSelector", "matchLabels") or {}
-        if not wanted.items() <= labels.items():
+        if not selects(constraint.get("labelSelector") or {}, labels):
             where: Place = (
                 *pod_keys(document),
                 "topologySpreadConstraints",
