@@ -1,5 +1,6 @@
 """The list of models to serve: from a models.config, from NAME=DIR pairs, or from what lies in models/."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -57,7 +58,12 @@ def discover(folder: Path) -> list[tuple[str, Path]]:
             f"no folder {folder}: export a model first (python -m export --ckpt vgg_16.ckpt), "
             "or name one with --model NAME=DIR"
         )
-    found = [(child.name, child) for child in sorted(folder.iterdir()) if version_folders(child)]
+    found = []
+    for child in sorted(folder.iterdir()):
+        try:
+            found += [(child.name, child)] if version_folders(child) else []
+        except OSError as error:
+            print(f"note: {child} is not served: {error.strerror}", file=sys.stderr)
     if not found:
         raise ServingConfigError(
             f"{folder}: no model with a numbered version in it (as in {folder}/vgg_16/1): export one first "

@@ -88,7 +88,11 @@ def _wait_ready(process: subprocess.Popen[bytes], launch: Launch) -> dict[str, l
 def _available(service: ModelService, launch: Launch) -> dict[str, list[int]] | None:
     if not service.healthy():
         return None
-    models = {model.name: service.available(model.name) for model in launch.config.model_config_list.config}
+    names = [model.name for model in launch.config.model_config_list.config]
+    try:
+        models = {name: service.available(name) for name in names}
+    except ServingConfigError:  # it may be full with calls of others already; `unready` says what it answers
+        return None
     return models if all(models.values()) else None
 
 
