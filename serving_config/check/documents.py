@@ -55,7 +55,11 @@ class Documents:
                     images.extend([made] if made else [])
                     self._result.add(faults)
                 elif deployment_files.kind(path) == "yaml":
-                    read[path], faults = yaml_file.read(path)
+                    found_here, faults = yaml_file.read(path)
+                    read[path] = [
+                        kubernetes.as_stored(each) if kubernetes.is_manifest(each) else each
+                        for each in found_here
+                    ]
                     self._result.add(faults)
                     if path.name == wanted_state.FILE and not read[path] and not faults:
                         advice = "bring it back, or remove it and render anew"

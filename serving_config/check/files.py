@@ -29,5 +29,7 @@ def kind(path: Path) -> str:
         return ""
     if _DOCKERFILE.fullmatch(path.name) and path.suffix not in _NO_DOCKERFILE:
         return "docker"
+    if path.name == "Kustomization":  # kustomize knows this name too
+        return "yaml"
     suffix = path.with_suffix("").suffix if path.suffix == ".template" else path.suffix
     return {".config": "text", ".pbtxt": "text", ".yml": "yaml", ".yaml": "yaml"}.get(suffix, "")

@@ -1,10 +1,11 @@
 """Kubernetes manifests: their schemas, and the servers they describe."""
 
+import datetime
 import difflib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,19 @@ class Surroundings:
 def is_manifest(document: Document) -> bool:
     """Whether a YAML document is a Kubernetes object."""
     return isinstance(document.data, dict) and "kind" in document.data and "apiVersion" in document.data
+
+
+def as_stored(document: Document) -> Document:
+    """The object as the API server takes it: without fields that are null, its dates as the texts that they are."""
+    return replace(document, data=_stored(document.data))
+
+
+def _stored(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _stored(value) for key, value in data.items() if value is not None}
+    if isinstance(data, list):
+        return [_stored(item) for item in data]
+    return data.isoformat() if isinstance(data, datetime.date) else data
 
 
 def texts(document: Document) -> Iterator[HeldText]:

@@ -53,7 +53,8 @@ class Kustomization:
 def is_kustomization(document: Document) -> bool:
     """Whether a YAML document is a kustomization."""
     return isinstance(document.data, dict) and (
-        document.path.stem == "kustomization" or document.data.get("kind") in ("Kustomization", "Component")
+        document.path.stem in ("kustomization", "Kustomization")
+        or document.data.get("kind") in ("Kustomization", "Component")
     )
 
 
@@ -144,6 +145,12 @@ def _findings(document: Document) -> Iterator[Finding]:
                 yield document.fault(
                     f"{name} is {value!r}", "write a word, in quotes where it is a number", key, name
                 )
+    for index, entry in enumerate(data.get("images") or []):
+        if not isinstance(entry.get("newTag") or "", str):
+            message = f"newTag is {entry['newTag']!r}, a number"
+            yield document.fault(
+                message, "kustomize wants a text: write it in quotes", "images", index, "newTag"
+            )
     for name in data:
         if name not in _FIELDS.split():
             advice = meant(name, _FIELDS.split(), "remove it")

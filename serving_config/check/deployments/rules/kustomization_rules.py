@@ -28,6 +28,7 @@ def findings(
         return
     mine = [each for each in objects if each.path.resolve() in files]
     if mine:
+        yield from _repeated(document, mine)
         renamed = [
             str(entry.get("newName")) for other in others for entry in other.document.data.get("images") or []
         ]
@@ -58,6 +59,25 @@ def _files(kustomization: Kustomization, known: dict[Path, Kustomization]) -> se
                 return None
             found |= below
     return found
+
+
+def _repeated(document: Document, mine: list[Document]) -> Iterator[Finding]:
+    """Objects that the kustomization's own files have twice; a base may put its own into another namespace."""
+    names = document.data.get("resources") or []
+    places = {(document.path.parent / str(name)).resolve(): at for at, name in enumerate(names)}
+    seen: dict[tuple[str, ...], Document] = {}
+    for each in mine:
+        if each.path.resolve() not in places:
+            continue
+        group = str(each.data["apiVersion"]).rpartition("/")[0]
+        key = (group, str(each.data["kind"]), str(get(each.data, "metadata", "namespace")), _name(each))
+        if key in seen:
+            message = (
+                f"{_title(each)} is there twice, in {shorten(seen[key].path)} and in {shorten(each.path)}"
+            )
+            at = places[each.path.resolve()]
+            yield document.fault(message, "kustomize refuses it: remove one", "resources", at)
+        seen.setdefault(key, each)
 
 
 def _images(document: Document, mine: list[Document], renamed: list[str]) -> Iterator[Finding]:

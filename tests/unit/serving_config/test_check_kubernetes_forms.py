@@ -1,0 +1,80 @@
+"""Objects as Helm and people write them: nulls, dates without quotes, names of files that kustomize knows."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.serving_config.field_cases import check, messages
+from tests.unit.serving_config.test_check_kubernetes_cases import DEPLOYMENT, SERVICE
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "null",
+    [
+        "port: 8501}, periodSeconds: null, initialDelaySeconds: , failureThreshold: ~}",
+        "port: 8501, scheme: null, httpHeaders: null}, grpc: null}",
+    ],
+)
+def test_a_field_that_is_null_is_not_there(null: str) -> None:
+    deployment = DEPLOYMENT.replace("port: 8501}}", null)
+    assert deployment != DEPLOYMENT
+    assert messages(a__yaml=deployment) == messages(a__yaml=DEPLOYMENT) == []
+
+
+@pytest.mark.parametrize("field", ["terminationGracePeriodSeconds", "shareProcessNamespace"])
+def test_a_field_that_is_null_is_missed_where_it_is_needed(field: str) -> None:
+    lines = [f"      {field}: null" if field in line else line for line in DEPLOYMENT.splitlines()]
+    (found,) = messages(a__yaml="\n".join(lines))
+    assert found in (
+        "preStop sleeps 60 s and the pod is killed after 30 s",
+        "as process 1 the server ignores SIGTERM",
+    )
+
+
+@pytest.mark.parametrize("value", ["2024-05-01", "2024-05-01T10:00:00Z", "'2024-05-01'"])
+def test_a_date_in_an_annotation_is_a_text(value: str) -> None:
+    assert (
+        messages(a__yaml=SERVICE.replace("{name: serving}", f"{{name: s, annotations: {{at: {value}}}}}"))
+        == []
+    )
+
+
+def test_a_number_in_an_annotation_is_none() -> None:
+    text = SERVICE.replace("{name: serving}", "{name: s, annotations: {at: 5}}")
+    assert messages(a__yaml=text) == ["metadata.annotations.at is 5"]
+
+
+def test_a_kustomization_may_have_no_suffix() -> None:
+    assert messages(Kustomization="resources: [a.yaml]\n") == ["the resource a.yaml is not there"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "faults"),
+    [("2.20", ["newTag is 2.2, a number"]), ("2", ["newTag is 2, a number"]), ("'2.20'", [])],
+)
+def test_a_tag_of_a_kustomization_is_a_text(tag: str, faults: list[str]) -> None:
+    assert messages(kustomization__yaml=f"images: [{{name: a, newTag: {tag}}}]\n") == faults
+
+
+def test_an_object_that_two_resources_have_is_a_fault() -> None:
+    files = {
+        "a__yaml": SERVICE,
+        "b__yaml": SERVICE,
+        "kustomization__yaml": "resources:\n- a.yaml\n- b.yaml\n",
+    }
+    (found,) = check(**files).findings
+    assert (found.line, found.message) == (
+        3,
+        "Service serving is there twice, in deploy/a.yaml and in deploy/b.yaml",
+    )
+
+
+def test_objects_of_one_name_in_two_namespaces_are_two() -> None:
+    other = SERVICE.replace("{name: serving}", "{name: serving, namespace: b}")
+    files = {"a__yaml": SERVICE, "b__yaml": other, "kustomization__yaml": "resources: [a.yaml, b.yaml]\n"}
+    assert messages(**files) == []
