@@ -1,10 +1,10 @@
 """What must hold between Kubernetes objects: selectors, target ports, and who owns `replicas`."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..finding import Finding, joined
+from ..servers.amounts import of_pods
 from ..servers.described_server import DescribedServer
 from .kubernetes import Surroundings, pod_keys
 from .rules import autoscaler_rules
@@ -114,8 +114,9 @@ def _budget(document: Document, replicas: int) -> Iterator[Finding]:
         amount = get(document.data, "spec", key)
         if amount is None:
             continue
-        share = str(amount).removesuffix("%")
-        pods = math.ceil(replicas * int(share) / 100) if share != str(amount) else int(share)
+        pods = of_pods(amount, replicas, round_up=True)
+        if pods is None:  # which is a fault of its own
+            continue
         if pods == 0 if key == "maxUnavailable" else pods >= replicas:
             of = "" if key == "maxUnavailable" else f" of {replicas}"
             advice = "no node could be drained: write maxUnavailable: 1"

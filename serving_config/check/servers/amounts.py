@@ -1,5 +1,6 @@
 """Amounts with a unit: quantities of Kubernetes, sizes and durations of Compose."""
 
+import math
 import re
 
 _QUANTITY = re.compile(r"[+-]?(?P<number>\d+\.?\d*|\.\d+)(?P<unit>[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
@@ -22,6 +23,16 @@ def quantity(value: object) -> float | None:
         return None
     unit = match["unit"] or ""
     return float(match["number"]) * (_UNITS[unit] if unit in _UNITS else 10.0 ** int(unit[1:]))
+
+
+def of_pods(value: object, pods: int, round_up: bool) -> int | None:
+    """How many of these pods a number or a share such as `25%` is; None where it is neither."""
+    text = str(value)
+    number = text.removesuffix("%")
+    if not number.isdecimal() or (isinstance(value, str) and number == text):
+        return None
+    exact = pods * int(number) / 100 if number != text else int(number)
+    return math.ceil(exact) if round_up else math.floor(exact)
 
 
 def size(value: object) -> float | None:

@@ -20,6 +20,11 @@ def findings(document: Document, pod: dict[str, Any]) -> Iterator[Finding]:
     ):
         advice = "with no replica there is nothing to measure: make it 1 or more"
         yield document.fault("minReplicas is 0", advice, "spec", "minReplicas")
+    share = spec.get("targetCPUUtilizationPercentage")  # of autoscaling/v1
+    if share is not None:
+        yield from _share(
+            document, ("spec", "targetCPUUtilizationPercentage"), pod, "cpu", {"averageUtilization": share}
+        )
     for index, metric in enumerate(metrics):
         where = ("spec", "metrics", index, "resource")
         measured, target = metric.get("resource"), get(metric, "resource", "target") or {}
@@ -51,5 +56,5 @@ def _share(
         reach = max(reach, most / asked * 100 if most and asked else float("inf"))
     share = target.get("averageUtilization")
     if isinstance(share, int) and 100 <= reach < share:
-        message = f"averageUtilization {share} is never reached, the limit is {reach:g} % of the request"
+        message = f"{where[-1]} {share} is never reached, the limit is {reach:g} % of the request"
         yield document.fault(message, "write a share of 100, such as 70", *where)

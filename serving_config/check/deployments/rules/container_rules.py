@@ -8,7 +8,7 @@ from typing import Any
 
 from ...finding import Finding, joined
 from ...servers.amounts import quantity
-from ...servers.described_server import LEAST_MEMORY, MEMORY_ADVICE, DescribedServer
+from ...servers.described_server import LEAST_MEMORY, MEMORY_ADVICE, STOCK_IMAGE, DescribedServer
 from ..kubernetes import JOBS
 from ..yaml_file import Document, Place, get
 
@@ -36,6 +36,7 @@ def findings(
     if not server.image:
         yield document.fault("the container has no image", f"name one, such as {_IMAGE}", *here, "image")
     yield from _rights(document, (*here, "securityContext"), container.get("securityContext") or {})
+    yield from _user(document, here, container, server)
     yield from _memory(document, (*here, "resources"), container)
 
 
@@ -106,6 +107,20 @@ def _rights(document: Document, where: Place, security: dict[str, Any]) -> Itera
     if added:
         message = f"the server is given {joined(added)}, which it does not need"
         yield document.fault(message, "remove it", *where, "capabilities", "add")
+
+
+def _user(
+    document: Document, here: Place, container: dict[str, Any], server: DescribedServer
+) -> Iterator[Finding]:
+    of_pod = get(document.data, *map(str, here[:-2]), "securityContext") or {}
+    security = {**of_pod, **(container.get("securityContext") or {})}
+    if (
+        security.get("runAsNonRoot") is True
+        and "runAsUser" not in security
+        and STOCK_IMAGE.match(server.image)
+    ):
+        message = "runAsNonRoot without runAsUser, and the image's user is root"
+        yield document.fault(message, "the container would not start: set runAsUser: 65532", *here)
 
 
 def _memory(document: Document, where: Place, container: dict[str, Any]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...finding import Finding, joined, meant
 from ...servers import images
-from ...servers.amounts import QUANTITY_ADVICE, quantity
+from ...servers.amounts import QUANTITY_ADVICE, of_pods, quantity
 from ...servers.described_server import LEAST_MEMORY
 from ..yaml_file import Document, Place, get
 
@@ -39,6 +39,7 @@ _WORDS = {
 }
 _OF_SERVICE = "ClusterIP NodePort LoadBalancer ExternalName"
 _PORTS = ("port", "targetPort", "containerPort", "hostPort", "nodePort")
+_PODS = ("maxUnavailable", "minAvailable", "maxSurge")
 _AMOUNTS = (("sizeLimit",), ("storage",))
 _RESOURCES = ("cpu", "memory", "storage", "ephemeral-storage", "pods")
 _SCALED = {
@@ -160,13 +161,31 @@ def _resources(document: Document, resources: dict[str, Any], at: Place) -> Iter
     for key, amounts in (("limits", limits), ("requests", requests)):
         for name, amount in amounts.items():
             yield from _resource(document, name, amount, (*at, key, name))
+    for name in dict.fromkeys([*requests, *limits]):
+        if "/" in name and not name.startswith("kubernetes.io/"):
+            yield from _device(document, name, requests, limits, at)
     for name, amount in requests.items():
         asked, limit = quantity(amount), quantity(limits.get(name))
         if limit is not None and limit < _LEAST.get(name, 0):  # which is a fault of its own
             continue
-        if asked is not None and limit is not None and asked > limit:
+        if asked is not None and limit is not None and asked > limit and "/" not in name:
             message = f"{amount} of {name} is requested, and the limit is {limits[name]}"
             yield document.fault(message, "the cluster refuses that: raise the limit", *at, "requests", name)
+
+
+def _device(
+    document: Document, name: str, requests: dict[str, Any], limits: dict[str, Any], at: Place
+) -> Iterator[Finding]:
+    """What nodes offer whole, such as GPUs: the cluster takes a limit alone, or a request that equals it."""
+    asked, limit = quantity(requests.get(name)), quantity(limits.get(name))
+    if name in requests and name not in limits:
+        message = f"{name} is requested without a limit"
+        yield document.fault(
+            message, "the cluster refuses that: write it under limits", *at, "requests", name
+        )
+    elif None not in (asked, limit) and asked != limit:
+        message = f"{requests[name]} of {name} is requested, and the limit is {limits[name]}"
+        yield document.fault(message, "the cluster refuses that: make them equal", *at, "requests", name)
 
 
 def _resource(document: Document, name: str, amount: Any, at: Place) -> Iterator[Finding]:
@@ -232,6 +251,10 @@ def _word(document: Document, value: Any, at: Place) -> Iterator[Finding]:
         if str(value) not in words.split():
             name = next(key for key in reversed(path) if key != "#")
             yield document.fault(f"{name} is {value}", _one_of(str(value), words), *at)
+    is_share = of_pods(value, 1, round_up=True) is not None or _is_placeholder(str(value))
+    if path[-1:] and path[-1] in _PODS and value is not None and not is_share:
+        advice = "write a number without quotes, or a share such as 25%"
+        yield document.fault(f"{path[-1]} is {value!r}", advice, *at)
     if path[-1:] and path[-1] in _PORTS and isinstance(value, int) and not 1 <= value <= 65535:
         yield document.fault(f"{path[-1]} is {value}", "a port is a number from 1 to 65535", *at)
     if any(path[-len(end) :] == end for end in _AMOUNTS) and value is not None and quantity(value) is None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...finding import Finding, joined
+from ...servers.amounts import of_pods
 from ...servers.command_line import INIT
 from ...servers.described_server import DescribedServer
 from ..kubernetes import JOBS, Surroundings, pod_keys
@@ -93,14 +94,13 @@ def _strategy(document: Document, replicas: int) -> Iterator[Finding]:
         yield document.fault(message, f"make it RollingUpdate, {advice}", "spec", "strategy", "type")
         return
     rolling = strategy.get("rollingUpdate") or {}
-    allowed, more = (str(rolling.get(key, "25%")) for key in ("maxUnavailable", "maxSurge"))
+    allowed, more = (rolling.get(key, "25%") for key in ("maxUnavailable", "maxSurge"))
     where = ("spec", "strategy", "rollingUpdate")
-    if {allowed, more} <= {"0", "0%"}:
+    if {str(allowed), str(more)} <= {"0", "0%"}:
         message = "maxUnavailable and maxSurge are both 0"
         yield document.fault(message, "the cluster refuses that: set maxSurge: 1", *where, "maxSurge")
         return
-    share = allowed.removesuffix("%")
-    away = replicas * int(share) // 100 if share != allowed else int(share)
-    if away:
+    # Where both come to 0, Kubernetes takes one away.
+    if of_pods(allowed, replicas, round_up=False) or of_pods(more, replicas, round_up=True) == 0:
         message = "a rolling update takes replicas away before new ones are ready"
         yield document.fault(message, advice, *where, "maxUnavailable")

@@ -1,0 +1,124 @@
+"""What a cluster refuses, or reads otherwise than it looks: users, devices, shares of pods, old autoscalers."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.serving_config.field_cases import messages
+from tests.unit.serving_config.test_check_kubernetes_cases import DEPLOYMENT, SELECTOR, TAKES_AWAY, other
+
+COMMAND = "command: [/usr"
+NO_USER = "runAsNonRoot without runAsUser, and the image's user is root"
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def container(field: str, deployment: str = DEPLOYMENT) -> list[str]:
+    """The faults of a deployment whose container has one field more."""
+    return messages(a__yaml=deployment.replace(COMMAND, f"{field}\n        {COMMAND}"))
+
+
+def pod(field: str) -> str:
+    return DEPLOYMENT.replace("containers:", f"{field}\n      containers:")
+
+
+@pytest.mark.parametrize(
+    ("of_pod", "of_container", "faults"),
+    [
+        ("runAsNonRoot: true", "", [NO_USER]),
+        ("", "runAsNonRoot: true", [NO_USER]),
+        ("runAsNonRoot: true, runAsUser: 65532", "", []),
+        ("runAsNonRoot: true", "runAsUser: 65532", []),
+        ("runAsUser: 65532", "runAsNonRoot: true", []),
+        ("runAsNonRoot: true", "runAsNonRoot: false", []),
+    ],
+)
+def test_the_stock_image_needs_a_user_that_is_not_root(
+    of_pod: str, of_container: str, faults: list[str]
+) -> None:
+    field = f"securityContext: {{{of_container}}}"
+    assert container(field, pod(f"securityContext: {{{of_pod}}}")) == faults
+
+
+def test_an_image_of_ones_own_may_have_a_user() -> None:
+    own = pod("securityContext: {runAsNonRoot: true}").replace("tensorflow/serving", "example/serving")
+    assert messages(a__yaml=own) == []
+
+
+@pytest.mark.parametrize(
+    ("resources", "faults"),
+    [
+        ("limits: {nvidia.com/gpu: 1}", []),
+        ("limits: {nvidia.com/gpu: 1}, requests: {nvidia.com/gpu: 1}", []),
+        ("limits: {nvidia.com/gpu: 1}, requests: {nvidia.com/gpu: '1'}", []),
+        ("requests: {nvidia.com/gpu: 1}", ["nvidia.com/gpu is requested without a limit"]),
+        (
+            "limits: {nvidia.com/gpu: 2}, requests: {nvidia.com/gpu: 1}",
+            ["1 of nvidia.com/gpu is requested, and the limit is 2"],
+        ),
+        (
+            "limits: {nvidia.com/gpu: 1}, requests: {nvidia.com/gpu: 2}",
+            ["2 of nvidia.com/gpu is requested, and the limit is 1"],
+        ),
+    ],
+)
+def test_a_gpu_is_requested_by_its_limit(resources: str, faults: list[str]) -> None:
+    assert container(f"resources: {{{resources}}}") == faults
+
+
+@pytest.mark.parametrize(
+    ("amount", "faults"),
+    [
+        ("maxUnavailable: '1'", ["maxUnavailable is '1'"]),
+        ("minAvailable: half", ["minAvailable is 'half'"]),
+        ("maxUnavailable: 1", []),
+        ("maxUnavailable: '100%'", []),
+    ],
+)
+def test_a_number_of_pods_stands_without_quotes(amount: str, faults: list[str]) -> None:
+    budget = other("PodDisruptionBudget", "policy/v1", f"{amount}, {SELECTOR}")
+    assert messages(a__yaml=DEPLOYMENT, b__yaml=budget) == faults
+
+
+@pytest.mark.parametrize(
+    ("rolling", "faults"),
+    [
+        ("maxUnavailable: 20%, maxSurge: 0", [TAKES_AWAY]),
+        ("maxUnavailable: 20%, maxSurge: 0%", [TAKES_AWAY]),
+        ("maxUnavailable: 20%, maxSurge: 1%", []),
+        ("maxUnavailable: 34%, maxSurge: 1", [TAKES_AWAY]),
+        ("maxUnavailable: 33%, maxSurge: 1", []),
+        ("maxUnavailable: 0, maxSurge: '1'", ["maxSurge is '1'"]),
+    ],
+)
+def test_of_shares_that_come_to_nothing_kubernetes_takes_one(rolling: str, faults: list[str]) -> None:
+    strategy = f"replicas: 3\n  strategy: {{rollingUpdate: {{{rolling}}}}}"
+    assert messages(a__yaml=DEPLOYMENT.replace("replicas: 1", strategy)) == faults
+
+
+@pytest.mark.parametrize(
+    ("resources", "share", "faults"),
+    [
+        ("requests: {cpu: 1}", 70, []),
+        ("limits: {cpu: 1}", 70, []),
+        ("", 70, ["the container a requests no cpu, of which this is a share"]),
+        (
+            "requests: {cpu: 1}, limits: {cpu: 2}",
+            300,
+            ["targetCPUUtilizationPercentage 300 is never reached, the limit is 200 % of the request"],
+        ),
+    ],
+)
+def test_an_autoscaler_of_version_1_measures_a_share_of_the_request(
+    resources: str, share: int, faults: list[str]
+) -> None:
+    spec = "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: a}, maxReplicas: 3"
+    spec += f", targetCPUUtilizationPercentage: {share}"
+    deployment = DEPLOYMENT.replace("  replicas: 1\n", "").replace(
+        COMMAND, f"resources: {{{resources}}}\n        {COMMAND}"
+    )
+    scaler = other("HorizontalPodAutoscaler", "autoscaling/v1", spec)
+    assert messages(a__yaml=deployment, b__yaml=scaler) == faults
