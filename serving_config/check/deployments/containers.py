@@ -77,8 +77,9 @@ def _server(
         if script:
             server.scripts.append((" ".join(map(str, script)), document.line(*here, probe)))
         path = get(container, probe, "httpGet", "path")
-        if path:
-            server.asked_paths.append((str(path), document.line(*here, probe, "httpGet", "path")))
+        if path:  # the kubelet puts a / before one that has none
+            path = f"/{str(path).removeprefix('/')}"
+            server.asked_paths.append((path, document.line(*here, probe, "httpGet", "path")))
     return server, faults
 
 

@@ -163,6 +163,12 @@ def _plain(port: str) -> str:
     return str(int(port)) if re.fullmatch(r"\s*\+?\d+", port) else port
 
 
+def missing_program(image: str, script: str) -> str | None:
+    """The program that a script calls and the stock image lacks, if it is that image."""
+    found = _NOT_IN_THE_IMAGE.search(script) if STOCK_IMAGE.match(image) else None
+    return found[0] if found else None
+
+
 def findings(server: DescribedServer, config: Node | None, monitoring: Node | None) -> Iterator[Finding]:
     """Contradictions within one server, given what its two configurations say, None where unknown."""
     models = None if config is None else config.all("model_config_list", "config")
@@ -235,10 +241,10 @@ def _probes(server: DescribedServer, names: list[str] | None) -> Iterator[Findin
             advice = "Kubernetes' gRPC probes cannot do TLS: probe the REST port from inside"
             yield server.fault("a gRPC probe of a server with TLS", advice, line)
     for script, line in server.scripts:
-        missing = _NOT_IN_THE_IMAGE.search(script)
-        if missing and server.complete and STOCK_IMAGE.match(server.image):
+        missing = missing_program(server.image, script)
+        if missing and server.complete:
             advice = "it would never succeed: use bash and /dev/tcp, or build an image that has it"
-            yield server.fault(f"the image has no {missing[0]} for the health check", advice, line)
+            yield server.fault(f"the image has no {missing} for the health check", advice, line)
         for port in _PROBED_PORT.findall(script):
             if server.ports_are_known and port not in (server.port, server.rest_port):
                 yield server.fault(f"the health check asks port {port}", server.listens, line)

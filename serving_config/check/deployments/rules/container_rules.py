@@ -8,7 +8,13 @@ from typing import Any
 
 from ...finding import Finding, joined
 from ...servers.amounts import quantity
-from ...servers.described_server import LEAST_MEMORY, MEMORY_ADVICE, STOCK_IMAGE, DescribedServer
+from ...servers.described_server import (
+    LEAST_MEMORY,
+    MEMORY_ADVICE,
+    STOCK_IMAGE,
+    DescribedServer,
+    missing_program,
+)
 from ..kubernetes import JOBS
 from ..yaml_file import Document, Place, get
 
@@ -18,6 +24,7 @@ _LEAST_SECONDS = 20
 """A server that has not loaded a model by then is no broken one."""
 _SLEEP = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+)(?P<unit>[smhd]?)")
 _SLEEP_OF_SHELL = re.compile(r"(?:^|[;&|\s])sleep\s+(?P<number>\d+(\.\d*)?)(?P<unit>[smhd]?)(?=$|[;&|\s])")
+_SHELLS = ("sh", "bash", "ash", "dash")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _HEALTH_SERVICES = ("ModelService", "PredictionService")
 """Names that the real server answers for, without their package; with it they are unknown to it."""
@@ -32,7 +39,7 @@ def findings(
     yield from _ports(document, here, container, server)
     if document.data["kind"] not in JOBS:
         yield from _probes(document, here, container, server)
-        yield from _drain(document, here, get(container, "lifecycle", "preStop"))
+        yield from _drain(document, here, get(container, "lifecycle", "preStop"), server)
     if not server.image:
         yield document.fault("the container has no image", f"name one, such as {_IMAGE}", *here, "image")
     yield from _rights(document, (*here, "securityContext"), container.get("securityContext") or {})
@@ -75,6 +82,10 @@ def _probes(
             if port is not None and server.ports_are_known and number not in ports:
                 advice = f"the server listens there on {joined(sorted(ports), 'or')}"
                 yield document.fault(f"{probe} asks port {number}", advice, *here, probe, kind, "port")
+        if get(wanted, "httpGet", "scheme") == "HTTPS":
+            advice = "it would never succeed: remove scheme, the REST API has no TLS"
+            where = (*here, probe, "httpGet", "scheme")
+            yield document.fault(f"{probe} asks by HTTPS", advice, *where)
         service = get(wanted, "grpc", "service")
         if service and service not in _HEALTH_SERVICES:
             message = f"{probe} asks for the health of {service}, which the server does not know"
@@ -134,7 +145,7 @@ def _memory(document: Document, where: Place, container: dict[str, Any]) -> Iter
         yield document.fault(message, MEMORY_ADVICE, *where, "requests", "memory")
 
 
-def _drain(document: Document, here: Place, stop: Any) -> Iterator[Finding]:
+def _drain(document: Document, here: Place, stop: Any, server: DescribedServer) -> Iterator[Finding]:
     if not stop:
         advice = "add lifecycle.preStop with a sleep, so that callers leave first"
         yield document.fault("SIGTERM ends the server with its calls in flight", advice, *here)
@@ -149,6 +160,11 @@ def _drain(document: Document, here: Place, stop: Any) -> Iterator[Finding]:
         message = f"preStop: there is no program {command[0]!r}"
         yield document.fault(message, 'write ["sleep", "75"]', *where)
         return
+    missing = missing_program(server.image, " ".join(command))
+    if missing and not (program in _SHELLS and _SLEEP_OF_SHELL.search(command[-1])):  # it sleeps all the same
+        advice = 'the hook fails, and SIGTERM ends the server with its calls in flight: write ["sleep", "75"]'
+        yield document.fault(f"preStop: the image has no {missing}", advice, *where)
+        return
     seconds = get(stop, "sleep", "seconds") or 0
     for word in command[1:] if program == "sleep" else []:
         length = _SLEEP.fullmatch(word)
@@ -156,7 +172,7 @@ def _drain(document: Document, here: Place, stop: Any) -> Iterator[Finding]:
             yield document.fault(f"preStop: sleep knows no {word}", "write seconds, such as 75", *where)
             return
         seconds += _length(length)
-    if program in ("sh", "bash", "ash", "dash"):
+    if program in _SHELLS:
         seconds += sum(map(_length, _SLEEP_OF_SHELL.finditer(command[-1])))
     grace = get(document.data, *map(str, here[:-2]), "terminationGracePeriodSeconds")
     grace = 30 if grace is None else grace
