@@ -272,29 +272,6 @@ SERVICE = (
 
 
 @pytest.mark.parametrize(
-    ("backend", "faults"),
-    [
-        ("name: serving, port: {number: 8500}", []),
-        ("name: serving, port: {name: grpc}", []),
-        ("name: somewhere-else, port: {number: 80}", []),
-        (
-            "name: servin, port: {number: 8500}",
-            ["the Ingress leads to the Service servin, which is not there"],
-        ),
-        ("name: serving, port: {number: 8501}", ["the Service serving has no port 8501"]),
-        ("name: serving, port: {name: rest}", ["the Service serving has no port rest"]),
-    ],
-)
-def test_an_ingress_leads_to_a_service_and_a_port_that_are_there(backend: str, faults: list[str]) -> None:
-    path = f"{{path: /, pathType: Prefix, backend: {{service: {{{backend}}}}}}}"
-    ingress = (
-        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\n"
-        f"spec: {{rules: [{{http: {{paths: [{path}]}}}}]}}\n"
-    )
-    assert messages(a__yaml=SERVICE, b__yaml=ingress) == faults
-
-
-@pytest.mark.parametrize(
     "text",
     [
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {1: a, models.config: 5}\n",

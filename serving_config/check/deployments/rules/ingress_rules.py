@@ -8,6 +8,8 @@ from ...finding import Finding, joined
 from ..yaml_file import Document, Place, get
 
 _ALIKE = 0.85
+_NGINX = "nginx.ingress.kubernetes.io/"
+_PROTOCOL = f"{_NGINX}backend-protocol"
 
 
 def findings(document: Document, objects: list[Document]) -> Iterator[Finding]:
@@ -20,6 +22,7 @@ def findings(document: Document, objects: list[Document]) -> Iterator[Finding]:
         close = difflib.get_close_matches(name, services, 1, _ALIKE)
         if name in services:
             yield from _port(document, (*where, "port"), port, services[name])
+            yield from _protocol(document, (*where, "port"), port, services[name])
         elif close:
             message = f"the Ingress leads to the Service {name}, which is not there"
             yield document.fault(message, f"did you mean {close[0]}?", *where, "name")
@@ -49,4 +52,30 @@ def _port(document: Document, where: Place, wanted: Any, service: Document) -> I
             message = f"the Service {get(service.data, 'metadata', 'name')} has no port {wanted[key]}"
             yield document.fault(
                 message, f"it has {joined(map(str, known)) or 'none with a name'}", *where, key
+            )
+
+
+def _protocol(document: Document, where: Place, wanted: Any, service: Document) -> Iterator[Finding]:
+    """What nginx speaks to the port: HTTP/1.1, which no gRPC server answers, unless an annotation says otherwise."""
+    annotations = get(document.data, "metadata", "annotations") or {}
+    named = (get(document.data, "spec", "ingressClassName"), annotations.get("kubernetes.io/ingress.class"))
+    if "nginx" not in named and not any(key.startswith(_NGINX) for key in annotations):
+        return
+    spoken = str(annotations.get(_PROTOCOL) or "HTTP").upper()
+    for port in get(service.data, "spec", "ports") or []:
+        if wanted.get("name", port.get("name")) != port.get("name") or wanted.get(
+            "number", port.get("port")
+        ) != port.get("port"):
+            continue
+        words = {
+            str(port.get(key) or "").lower().partition("-")[0]
+            for key in ("name", "appProtocol", "targetPort")
+        }
+        is_grpc = "grpc" in words or str(port.get("targetPort") or port.get("port")) == "8500"
+        if is_grpc and not spoken.startswith("GRPC"):
+            advice = f"annotate the Ingress with {_PROTOCOL}: GRPC"
+            yield document.fault("nginx speaks HTTP/1.1 to the gRPC port", advice, *where)
+        elif not is_grpc and spoken.startswith("GRPC") and words & {"rest", "http"}:
+            yield document.fault(
+                f"nginx speaks gRPC to the port {port.get('name')}", "lead it to the gRPC port", *where
             )
