@@ -9,7 +9,7 @@ from typing import Any
 from ..configs.text_proto import Node
 from ..finding import Finding, joined
 from ..servers import command_line
-from ..servers.described_server import DescribedServer, Mount
+from ..servers.described_server import STOCK_IMAGE, DescribedServer, Mount
 from ..servers.environment import UNKNOWN, Environment
 from .kubernetes import Surroundings, pod_keys
 from .rules import container_rules, pod_rules
@@ -101,7 +101,8 @@ def _mount(
         yield from problems
         part = mount.get("subPath")
         if files is None or (part and part not in files):
-            server.mounts.append(Mount(target, None, line))
+            stays_empty = "emptyDir" in volume and _is_alone(pod, container, volume["name"])
+            server.mounts.append(Mount(target, None, line, stays_empty=stays_empty))
             if files is not None:
                 advice = f"it has {joined(files)}"
                 yield document.fault(
@@ -112,6 +113,18 @@ def _mount(
         else:
             server.mounts.extend(_file(f"{target}/{name}", held, line) for name, held in files.items())
             server.folders[target.rstrip("/")] = (_called(volume), tuple(files))
+
+
+def _is_alone(pod: dict[str, Any], container: dict[str, Any], volume: str) -> bool:
+    """Whether nothing but the server itself can write into a volume."""
+    users = [
+        user
+        for key in ("initContainers", "containers")
+        for user in pod.get(key) or []
+        if volume in [mount.get("name") for mount in user.get("volumeMounts") or []]
+    ]
+    is_server = not command_line.is_shell(container.get("command") or [])
+    return is_server and bool(STOCK_IMAGE.match(container.get("image") or "")) and users == [container]
 
 
 def _file(target: str, held: Path | Node | None, line: int, is_file: bool = False) -> Mount:

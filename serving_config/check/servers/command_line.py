@@ -5,7 +5,7 @@ import itertools
 import re
 import shlex
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -102,6 +102,11 @@ def read(
     faults += [Finding(path, at, f"nothing fills in the variable of {word}", advice) for word, at in literal]
     flags, wrong = server_flags.parse(arguments, path, line, implied)
     return CommandLine(flags, faults + wrong, process)
+
+
+def is_shell(command: Sequence[object]) -> bool:
+    """Whether a command begins with a shell, whose script may do more than start the server."""
+    return bool(command) and PurePosixPath(str(command[0])).name in _SHELLS
 
 
 def is_server(image: str, words: Iterable[str]) -> bool:

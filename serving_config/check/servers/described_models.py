@@ -86,12 +86,17 @@ def _links(server: DescribedServer, base: str, line: int) -> Iterator[Finding]:
 
 
 def _base_path(server: DescribedServer, base: str, name: str, line: int) -> Iterator[Finding]:
-    if (
+    mount = server.mount(base)
+    if mount is not None and mount.stays_empty:
+        message = f"nothing puts {base} (model {name}) into the volume at {mount.target}"
+        advice = "the server would wait for it without end: fill it in an init container"
+        yield server.fault(message, advice, mount.line)
+    elif (
         "$" not in base
         and base.startswith("/")  # another one is refused anyway
         and server.complete
         and STOCK_IMAGE.match(server.image)
-        and server.mount(base) is None
+        and mount is None
         and not server.holds_part_of(base)
     ):
         message = f"nothing puts {base} (model {name}) into the container"

@@ -46,6 +46,8 @@ class Mount:
     """What it says, where it is a configuration that a manifest holds."""
     is_copy: bool = False
     """Whether it is added to what the image has there; a volume hides that."""
+    stays_empty: bool = False
+    """Whether it is a folder that begins empty, and that nothing fills."""
 
     def holds(self, path: str) -> bool:
         """Whether the container's `path` is this mount's target or lies below it."""

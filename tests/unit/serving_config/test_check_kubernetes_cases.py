@@ -36,7 +36,7 @@ spec:
         readinessProbe: *probe
         livenessProbe: *probe
         volumeMounts: [{{name: config, mountPath: /config}}, {{name: models, mountPath: /models}}]
-      volumes: [{{name: config, configMap: {{name: files}}}}, {{name: models, emptyDir: {{}}}}]
+      volumes: [{{name: config, configMap: {{name: files}}}}, {{name: models, nfs: {{server: b, path: /m}}}}]
 """
 CONFIG_MAP = (
     f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: files}}\ndata:\n  models.config: |\n    {MODEL}\n"
@@ -135,7 +135,7 @@ def claim(name: str, mode: str) -> str:
 
 
 def with_claim(replicas: int) -> str:
-    text = DEPLOYMENT.replace("emptyDir: {}", "persistentVolumeClaim: {claimName: models}")
+    text = DEPLOYMENT.replace("nfs: {server: b, path: /m}", "persistentVolumeClaim: {claimName: models}")
     strategy = "strategy: {rollingUpdate: {maxUnavailable: 0}}"
     return text.replace("replicas: 1", f"replicas: {replicas}\n  {strategy}")
 
