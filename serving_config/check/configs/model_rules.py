@@ -210,7 +210,7 @@ def _complete(version: Path, number: int, named: Node, loader: Loader) -> Iterat
         damage = version_files.damage(version)
         if damage:
             message = f"version {number} is damaged, {damage}"
-            yield named.fault(message, "the server cannot load it: copy or export it again")
+            yield named.fault(message, "no call would be answered: copy or export it again")
 
 
 def _version(label: Node) -> int:

@@ -1,6 +1,7 @@
 """Whether a version's files are whole: by the sizes that its exporter recorded, and by how they begin and end."""
 
 import json
+import mmap
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ _RECORD = "assets.extra/export.json"
 _GRAPH, _INDEX = "saved_model.pb", "variables/variables.index"
 _META_GRAPH = 2  # the field of a SavedModel; saved_model.proto
 _INDEX_MAGIC = bytes.fromhex("57fb808b247547db")  # the last 8 bytes of a table; table/format.cc
+_VARIABLES = (b"VarHandleOp", b"VariableV2")
 _SHARD = re.compile(r"variables\.data-\d{5}-of-(\d{5})")
 
 
@@ -28,13 +30,14 @@ def _damage(version: Path) -> Iterator[str]:
     if graph.is_file() and not _is_saved_model(graph):
         yield f"{graph} is cut off or no SavedModel, it has {graph.stat().st_size} bytes"
     index = version / _INDEX
+    if not index.is_file() and graph.is_file() and _has_variables(graph):
+        yield f"its graph has variables, and {index} is missing"
     if index.is_file():
         if not index.read_bytes().endswith(_INDEX_MAGIC):
             yield f"{index} is cut off, it has {index.stat().st_size} bytes"
+        # One more, of another number of shards, does no harm.
         shards = [match[1] for file in index.parent.iterdir() if (match := _SHARD.fullmatch(file.name))]
-        if not any(
-            shards.count(total) == int(total) for total in shards
-        ):  # those of another save may lie there
+        if not any(shards.count(total) == int(total) for total in shards):
             yield f"{index.parent} lacks files of variables, {len(shards)} are there"
 
 
@@ -63,6 +66,14 @@ def _is_saved_model(graph: Path) -> bool:
             at += used + more + (value if kind == 2 else 0)
             found = found or number == _META_GRAPH
     return found and at == size
+
+
+def _has_variables(graph: Path) -> bool:
+    """Whether an operation of the graph is a variable, which the server restores from a file, if it is there."""
+    if not graph.stat().st_size:
+        return False
+    with graph.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return any(data.find(operation) >= 0 for operation in _VARIABLES)
 
 
 def _varint(data: bytes) -> tuple[int, int]:

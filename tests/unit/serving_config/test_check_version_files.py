@@ -70,12 +70,22 @@ def test_what_does_not_fit_its_record_is_said(
         (lambda v: (v / "saved_model.pb").write_bytes(b"graph"), "is cut off or no SavedModel"),
         (lambda v: cut(v / "variables/variables.index", 40), "variables.index is cut off, it has 40 bytes"),
         (lambda v: (v / "variables/variables.data-00000-of-00001").unlink(), "lacks files of variables"),
+        (
+            lambda v: shutil.rmtree(v / "variables"),
+            "its graph has variables, and {v}/variables/variables.index",
+        ),
     ],
-    ids=["5 bytes", "no meta graph", "text", "index", "no shard"],
+    ids=["5 bytes", "no meta graph", "text", "index", "no shard", "no variables"],
 )
 def test_what_has_no_record_is_judged_by_its_form(
     version: Path, harm: Callable[[Path], None], words: str
 ) -> None:
     shutil.rmtree(version / "assets.extra")
     harm(version)
-    assert words in str(damage(version))
+    assert words.format(v=version) in str(damage(version))
+
+
+def test_a_shard_of_another_copy_does_no_harm(version: Path) -> None:
+    shard = version / "variables/variables.data-00000-of-00001"
+    shutil.copy(shard, shard.with_name("variables.data-00000-of-00002"))
+    assert damage(version) is None
