@@ -58,7 +58,7 @@ def render(plan: Plan, out: str, patches: Sequence[str] = ()) -> dict[str, str]:
             "models/vgg_16 ": f"{plan.models[0].folder} ",
         }
     if plan.copy_from:
-        object_store.let_out(trees["kubernetes/network-policy.yaml"])
+        object_store.let_out(trees["kubernetes/network-policy.yaml"], plan)
         phrases["kubernetes/network-policy.yaml"] = {"nothing goes out.": "the object store may be reached."}
     if plan.is_built:
         phrases["kustomization.yaml"]["docker-image serving-models:1"] = f"docker-image {plan.built}"

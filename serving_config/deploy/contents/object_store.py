@@ -9,6 +9,14 @@ _IMAGE = "rclone/rclone:1.68.2"
 _KINDS = {"s3": "s3", "gs": "gcs", "az": "azureblob"}
 """rclone's names of stores, by scheme."""
 
+_NODE = ("169.254.169.254", 80)
+_IDENTITIES = {
+    "s3": (_NODE, ("169.254.170.23", 80)),
+    "gs": (_NODE, ("169.254.169.252", 988)),
+    "az": (_NODE,),
+}
+"""Where a pod asks for credentials: the node's metadata server, EKS' agent of pod identities, GKE's metadata server."""
+
 
 def copy(pod: Any, plan: Plan) -> None:
     """Give the pod a volume for the models, and a container for each that fills it.
@@ -46,7 +54,10 @@ def copy(pod: Any, plan: Plan) -> None:
     pod.insert(list(pod).index("containers"), "initContainers", containers)
 
 
-def let_out(policy: Any) -> None:
-    """Let the pods reach the store by HTTPS, and DNS before it."""
+def let_out(policy: Any, plan: Plan) -> None:
+    """Let the pods reach the store by HTTPS, DNS before it, and what gives them their identity's credentials."""
     ports = [{"port": 443}, {"port": 53, "protocol": "UDP"}, {"port": 53}]
     policy["spec"]["egress"] = [{"ports": ports}]
+    for address, port in _IDENTITIES[str(plan.copy_from).partition("://")[0]]:
+        block = {"ipBlock": {"cidr": f"{address}/32"}}
+        policy["spec"]["egress"].append({"to": [block], "ports": [{"port": port}]})

@@ -242,6 +242,22 @@ def test_pods_copy_the_models_from_an_object_store() -> None:
     assert {port["port"] for port in policy["egress"][0]["ports"]} == {443, 53}
 
 
+@pytest.mark.parametrize(
+    ("store", "servers"),
+    [
+        ("s3", {("169.254.169.254/32", 80), ("169.254.170.23/32", 80)}),
+        ("gs", {("169.254.169.254/32", 80), ("169.254.169.252/32", 988)}),
+        ("az", {("169.254.169.254/32", 80)}),
+    ],
+)
+def test_pods_reach_what_gives_the_credentials_of_their_identity(
+    store: str, servers: set[tuple[str, int]]
+) -> None:
+    assert main([*NEW, "--copy-from", f"{store}://bucket/models"]) == 0
+    _, *egress = tree("deploy/kubernetes/network-policy.yaml")["spec"]["egress"]
+    assert {(rule["to"][0]["ipBlock"]["cidr"], rule["ports"][0]["port"]) for rule in egress} == servers
+
+
 def restricted(pod: dict) -> list[str]:
     """What of the restricted pod security standard a pod departs from."""
     context = pod["securityContext"]
