@@ -76,13 +76,11 @@ class Documents:
         }
         manifests = [document for document in every if kubernetes.is_manifest(document)]
         maps = [document for document in manifests if document.data["kind"] == "ConfigMap"]
-        texts: dict[int, list[HeldText]] = {}
-        configs: dict[tuple[str, str], Node] = {}
-        for document in maps:
-            with self._result.guard(document.path):
-                name = str(yaml_file.get(document.data, "metadata", "name"))
-                texts[id(document)] = list(kubernetes.texts(document))
-                configs.update({(name, text.key): text.root for text in texts[id(document)]})
+        texts = [(document, text) for document in maps for text in self._held(document)]
+        configs = {
+            (str(yaml_file.get(document.data, "metadata", "name")), text.key): text.root
+            for document, text in texts
+        }
         surroundings = kubernetes.Surroundings(kustomizations, manifests, configs)
         self._compose_files = [document for document in every if compose.is_compose(document)]
         self._extended = compose.extended(self._compose_files)
@@ -96,9 +94,9 @@ class Documents:
                     self._document(document, surroundings)
         objects = [m for m in manifests if m.path.resolve() not in patches]
         self._texts([text for each in kustomizations for text in each.texts])
-        for document in maps:
-            if document in objects and document not in self._misfits:
-                self._texts(texts.get(id(document), []))
+        self._texts(
+            [text for document, text in texts if document in objects and document not in self._misfits]
+        )
         self._cluster(objects, surroundings)
         for each in kustomizations:
             with self._result.guard(each.document.path):
@@ -181,10 +179,18 @@ class Documents:
         else:
             self._take(*containers.servers(document, surroundings))
 
+    def _held(self, document: yaml_file.Document) -> list[HeldText]:
+        with self._result.guard(document.path):
+            return list(kubernetes.texts(document))
+        return []  # the guard has kept an error
+
     def _texts(self, texts: list[HeldText]) -> None:
         """Check the texts that are configurations by a server's flag, or by the names of their keys."""
         named = {
-            id(server.config(flag)): name for server in self.servers for flag, name in MESSAGE_OF_FLAG.items()
+            id(root): name
+            for server in self.servers
+            for flag, name in MESSAGE_OF_FLAG.items()
+            if (root := server.config(flag)) is not None
         }
         for text in texts:
             is_named, name = id(text.root) in named, named.get(id(text.root))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Container
 from pathlib import Path
 
-from .configs import messages
+from .configs import messages, text_proto
 from .configs.text_proto import Node
 from .deployments import yaml_file
 from .deployments.docker import compose
@@ -42,9 +42,17 @@ def foreign(path: Path, line: int) -> Finding:
 
 
 def is_meant(name: str, text: str) -> bool:
-    """Whether a file or a key is meant for TensorFlow Serving: by its name, or by a field that stands in its text."""
-    fields = [field for message in PREFIXES.values() for field in messages.message(message).fields_by_name]
-    return name.startswith(tuple(PREFIXES)) or any(re.search(rf"\b{field}\b", text) for field in fields)
+    """Whether a file or a key is meant for TensorFlow Serving, by its name or by most of its fields.
+
+    Triton's config.pbtxt has a field of the same name.
+    """
+    if name.startswith(tuple(PREFIXES)):
+        return True
+    fields = {field for message in PREFIXES.values() for field in messages.message(message).fields_by_name}
+    root, _ = text_proto.read_text(text, Path(name))
+    if root is None:
+        return any(re.search(rf"\b{field}\b", text) for field in fields)
+    return 2 * sum(node.name in fields for node in root.fields) > len(root.fields)
 
 
 def message_name(path: Path, root: Node) -> str | None:

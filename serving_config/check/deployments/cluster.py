@@ -83,7 +83,7 @@ def _selecting(
         fault = document.fault(message, "use the labels of the pod template", *place)
         yield fault.as_note("matchExpressions" in wanted)  # which seldom are a misspelt label
     elif kind == "PodDisruptionBudget":
-        yield from _budget(document, surroundings.least(matching[0]))
+        yield from _budget(document, sum(map(surroundings.least, matching)))
     elif kind == "PodMonitor":
         yield from _monitored(document, matching[0], [s for s in servers if s.path == matching[0].path])
     else:

@@ -74,6 +74,7 @@ def _entries(document: Document) -> list[tuple[Place, dict[str, Any]]]:
         ((generator, index), entry)
         for generator in _GENERATORS
         for index, entry in enumerate(document.data.get(generator) or [])
+        if isinstance(entry, dict)
     ]
 
 
@@ -88,8 +89,8 @@ def _generate(kustomization: Kustomization, where: Place, entry: dict[str, Any])
     for at, text in enumerate(entry.get("literals") or []):
         key, equals, value = text.partition("=")
         if not key or not equals:
-            message = f"the literal {text} is no key=value"
-            yield document.fault(message, "kustomize refuses it", *where, "literals", at)
+            # It is not quoted, for it may be a secret.
+            yield document.fault("a literal is no key=value", "kustomize refuses it", *where, "literals", at)
             continue
         line = document.line(*where, "literals", at)
         literal = held_text.read(key, value.strip("\"'"), document.path, line)
@@ -122,7 +123,6 @@ def _misshapen(document: Document) -> Iterator[Finding]:
                 wanted = "names of files" if kind is str else "mappings"
                 where = (name, index) if whole else (name,)
                 yield document.fault(f"{name} is no list of {wanted}", "write one item a line", *where)
-                return
     for place, entry in _entries(document):
         for name, wanted in _OF_GENERATORS.items():
             items = entry.get(name) or []

@@ -61,7 +61,7 @@ def test_a_file_that_a_generator_names_is_there(key: str) -> None:
 
 
 def test_a_literal_without_a_value_is_refused() -> None:
-    assert generated(f"{literal()}\n  - NAME") == ["the literal NAME is no key=value"]
+    assert generated(f"{literal()}\n  - NAME") == ["a literal is no key=value"]
 
 
 @pytest.mark.parametrize(

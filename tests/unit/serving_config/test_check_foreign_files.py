@@ -30,6 +30,7 @@ def compose(flag: str, volume: str = ".:/config:ro") -> str:
         ("nginx__config", NGINX),
         ("app__config", "<configuration><appSettings/></configuration>\n"),
         ("pipeline__config", "model { ssd { num_classes: 90 } }\ntrain_config { batch_size: 24 }\n"),
+        ("config__pbtxt", 'name: "a" platform: "tensorflow_savedmodel" max_batch_size: 8\n'),
         ("label_map__pbtxt", "item { id: 1 name: 'cat' }\n"),
     ],
 )

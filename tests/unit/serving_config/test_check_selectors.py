@@ -78,6 +78,13 @@ def test_a_budget_without_a_selector_is_a_fault(spec: str) -> None:
     assert messages(a__yaml=DEPLOYMENT, b__yaml=budget) == ["the PodDisruptionBudget has no selector"]
 
 
+def test_a_budget_counts_the_pods_of_all_deployments_that_it_means() -> None:
+    budget = other("PodDisruptionBudget", "policy/v1", "minAvailable: 1, selector: {}")
+    second = DEPLOYMENT.replace("metadata: {name: a}", "metadata: {name: b}")
+    assert messages(a__yaml=DEPLOYMENT, b__yaml=budget) == ["minAvailable 1 of 1 lets no pod go"]
+    assert messages(a__yaml=DEPLOYMENT, c__yaml=second, b__yaml=budget) == []
+
+
 @pytest.mark.parametrize(
     ("port", "faults"),
     [("8500", []), ("8501", []), ("8600", ["targetPort 8600 is no port of the pods"])],

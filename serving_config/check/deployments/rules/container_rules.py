@@ -57,7 +57,7 @@ def _ports(
                 f"containerPort {number}", server.listens, *here, "ports", at, "containerPort"
             )
         names = {"grpc": server.rest_port, "rest": server.port, "http": server.port}
-        if names.get(str(port.get("name"))) == number:
+        if server.rest_port != "0" and names.get(str(port.get("name"))) == number:
             message = f"the port {port['name']} is {number}, which is the server's other one"
             yield document.fault(message, server.listens, *here, "ports", at, "containerPort")
 
