@@ -123,6 +123,11 @@ def _misshapen(document: Document) -> Iterator[Finding]:
                 wanted = "names of files" if kind is str else "mappings"
                 where = (name, index) if whole else (name,)
                 yield document.fault(f"{name} is no list of {wanted}", "write one item a line", *where)
+    for key in ("patches", "patchesJson6902"):
+        patches = document.data.get(key)
+        for index, patch in enumerate(patches if isinstance(patches, list) else []):
+            if isinstance(patch, dict) and not isinstance(patch.get("path") or "", str):
+                yield document.fault("path is no name of a file", "write one", key, index, "path")
     for place, entry in _entries(document):
         for name, wanted in _OF_GENERATORS.items():
             items = entry.get(name) or []

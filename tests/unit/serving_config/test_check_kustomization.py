@@ -71,6 +71,11 @@ def test_a_patch_that_is_not_there_is_a_fault(deployment: Path) -> None:
     assert "the patch patch.yaml is not there" in lines(deployment)[0]
 
 
+def test_a_patch_whose_path_is_a_number_is_a_fault(deployment: Path) -> None:
+    extend(deployment, "patches:\n  - path: 5")
+    assert "path is no name of a file" in lines(deployment)[0]
+
+
 def test_a_custom_resource_is_a_note(deployment: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (deployment / "kubernetes/monitor.yaml").write_text(MONITOR)
     extend(deployment, "")
