@@ -31,5 +31,7 @@ def kind(path: Path) -> str:
         return "docker"
     if path.name == "Kustomization":  # kustomize knows this name too
         return "yaml"
+    if path.name == "saved_model.pbtxt":  # a graph of a version
+        return ""
     suffix = path.with_suffix("").suffix if path.suffix == ".template" else path.suffix
     return {".config": "text", ".pbtxt": "text", ".yml": "yaml", ".yaml": "yaml"}.get(suffix, "")

@@ -41,6 +41,11 @@ def test_a_file_of_another_program_is_a_note(name: str, text: str) -> None:
     assert f"{UNKNOWN}, it was not checked" in note
 
 
+def test_a_graph_in_text_format_is_no_file_of_a_deployment() -> None:
+    result = check(models__config=MODEL, saved_model__pbtxt="saved_model_schema_version: 1\n")
+    assert [path.name for path in result.files] == ["models.config"]
+
+
 def test_a_key_of_another_program_is_a_note() -> None:
     result = check(a__yaml=DEPLOYMENT, b__yaml=f"{CONFIG_MAP}  nginx.config: '{NGINX.strip()}'\n")
     assert result.findings == []
