@@ -36,10 +36,10 @@ def faults() -> list[str]:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('model_platform: "tensorflow"', 'model_platform: "tensorflow"\n    logging_config {}'),
+        ('"/models/vgg_16"', '"gs://models/vgg_16"'),
         ('"canary" value: 1', '"trial" value: 1'),
     ],
-    ids=["a field", "a label"],
+    ids=["a path", "a label"],
 )
 def test_a_setting_in_models_config_is_not_overwritten(
     old: str, new: str, capsys: pytest.CaptureFixture[str]
