@@ -250,7 +250,8 @@ def _environment(document: Document, container: dict[str, Any], surroundings: Su
         if other.data["kind"] == "ConfigMap" and isinstance(given, dict):
             maps[str(get(other.data, "metadata", "name"))] = given
     found: dict[str, str] = {}
-    complete = True
+    # kustomize fills in its own `vars` by the same form.
+    complete = not any(each.document.data.get("vars") for each in surroundings.kustomizations)
     for source in container.get("envFrom") or []:
         name, prefix = get(source, "configMapRef", "name"), source.get("prefix") or ""
         found |= {f"{prefix}{key}": str(value) for key, value in maps.get(name, {}).items()}

@@ -105,6 +105,13 @@ def test_a_file_that_another_tool_fills_in_first_is_not_judged() -> None:
     assert pod(arguments("${MODEL}"), REST, image="tensorflow/serving:${TAG}") == []
 
 
+def test_what_kustomize_fills_in_is_not_judged() -> None:
+    kustomization = (
+        "resources: [pod.yaml]\nvars: [{name: MODEL, objref: {kind: Pod, name: a, apiVersion: v1}}]\n"
+    )
+    assert pod(arguments("$(MODEL)").replace("$(REST)", "8501"), kustomization__yaml=kustomization) == []
+
+
 # Where values come from.
 
 
