@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _OPENERS = {"{": "}", "<": ">"}
+_TYPE = re.compile(r"[A-Za-z_]\w*([./-]\w+)*")  # of an extension, or the address of an Any's
 _TRUE = {"true", "True", "t", "1"}
 _EXAMPLE = 'write the text format: model_config_list { config { name: "..." } }'
 # What people write in the place of the text format, by a sign of it; the last one found is named.
@@ -173,7 +174,12 @@ class _Reader:
             if token.kind not in ("word", "mark") or token.text in _OPENERS:
                 raise TextProtoError(token.line, f"expected `]` after a type, found {_shown(token)}")
             words.append(token.text)
-        return _Token("word", f"[{''.join(words)}]", opener.line, opener.start, opener.end)
+        name = "".join(words)
+        if not _TYPE.fullmatch(name):
+            raise TextProtoError(
+                opener.line, f"[{name}] is no type, such as [type.googleapis.com/package.Message]"
+            )
+        return _Token("word", f"[{name}]", opener.line, opener.start, opener.end)
 
     def values(self, name: _Token) -> Iterator[Node]:
         colon = self.took(":")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import message_factory, text_format
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from slimserve.serving_config.check.configs import messages, text_proto
 from slimserve.serving_config.check.inspection import inspect
@@ -99,6 +99,7 @@ _words = st.sampled_from(
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(_words, max_size=12))
+@example(["[", "]", "{", "}"])
 def test_never_accepts_what_the_official_parser_refuses(words: list[str]) -> None:
     text = " ".join(words)
     if accepts(text, "BatchingParameters"):
