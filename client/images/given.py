@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 import threading
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeGuar
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidInput, MessageTooLarge
-from ..limits import check_size
+from ..errors import InvalidInput
 from . import kinds as _kinds
 from . import pillow as _pillow
 from .orientation import UPRIGHT, orientation
+from .reading import BYTES, as_bytes, read_file, read_inside, read_open
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -27,7 +26,6 @@ Image: TypeAlias = (
 )
 """A path, an encoded file's bytes or an open file of them, uint8 [H,W,3] pixels in RGB order, or a Pillow image."""
 
-_BYTES = (bytes, bytearray, memoryview)
 _ABOUT_DTYPES = {  # by numpy.dtype.kind
     "f": ": scale to 0..255, round and use .astype(numpy.uint8)",
     "u": ": scale to 0..255 and use .astype(numpy.uint8)",
@@ -123,7 +121,7 @@ def list_images(images: Any) -> tuple[Iterable[tuple[str, Any]], bool]:
         return [("the image", images)], True
     if isinstance(images, (str, os.PathLike)):
         return [(_shown_path(images), images)], True
-    is_one = isinstance(images, _BYTES) or hasattr(images, "read") or _is_pillow(images)
+    is_one = isinstance(images, BYTES) or hasattr(images, "read") or _is_pillow(images)
     if is_one or isinstance(images, Mapping) or not isinstance(images, Iterable):
         return [("the image", images)], True
     if isinstance(getattr(images, "content", None), bytes):
@@ -158,16 +156,16 @@ def prepare(name: str, image: Any) -> PreparedImage:
     Raises InvalidInput, which says what to do instead, and MessageTooLarge for a file over 2 GiB.
     """
     if isinstance(image, (str, os.PathLike)):
-        image = _read(name, image)
+        image = read_file(name, image)
     elif hasattr(image, "read"):
-        image = _read_open(name, image)
+        image = read_open(name, image)
     elif hasattr(image, "read_bytes"):  # a path inside an archive, as importlib.resources gives it
-        image = _read_inside(name, image)
+        image = read_inside(name, image)
     image = _as_array(image)
     if isinstance(image, np.ndarray) and _is_encoded(image):
         image = image.tobytes()
-    if isinstance(image, _BYTES):
-        return _prepare_encoded(name, _whole(name, image))
+    if isinstance(image, BYTES):
+        return _prepare_encoded(name, as_bytes(name, image))
     if isinstance(image, np.ndarray):
         return PreparedImage(name, pixels=_check_pixels(name, image))
     if _is_pillow(image):
@@ -183,7 +181,7 @@ def prepare(name: str, image: Any) -> PreparedImage:
 
 def _as_array(image: Any) -> Any:
     """Give another library's array as numpy's, and other bytes in memory as a memoryview; anything else as it is."""
-    if isinstance(image, (np.ndarray, str, *_BYTES)) or _is_pillow(image):
+    if isinstance(image, (np.ndarray, str, *BYTES)) or _is_pillow(image):
         return image
     if not (hasattr(image, "__array__") or hasattr(image, "__array_interface__")):
         return image if hasattr(image, "read") else _as_bytes(image)
@@ -202,13 +200,6 @@ def _as_bytes(image: Any) -> Any:
     return view.cast("B") if view.itemsize == 1 and view.ndim == 1 and view.c_contiguous else image
 
 
-def _whole(name: str, data: bytes | bytearray | memoryview) -> bytes:
-    try:
-        return bytes(data)
-    except ValueError as error:  # of a memoryview that was released
-        raise InvalidInput(f"{name} cannot be read: {error}") from error
-
-
 def _is_encoded(array: npt.NDArray[Any]) -> bool:
     """Tell the bytes of an image file, as cv2.imencode returns them, from pixels."""
     return (
@@ -216,64 +207,6 @@ def _is_encoded(array: npt.NDArray[Any]) -> bool:
         and array.size == max(array.shape, default=0)
         and _kinds.is_read(array.ravel()[:64].tobytes())
     )
-
-
-def _read(name: str, path: str | os.PathLike[str]) -> bytes:
-    try:
-        check_size(os.stat(path).st_size)
-        with open(path, "rb") as file:
-            return file.read()
-    except MessageTooLarge as error:
-        raise MessageTooLarge(f"{name}: {error}") from None
-    except FileNotFoundError:
-        words = _kinds.name_text(os.fsdecode(os.fspath(path)))
-        raise InvalidInput(
-            f"{name} {words}" if words else f"{name}: there is no such file{_about_home(path)}"
-        ) from None
-    except IsADirectoryError:
-        raise InvalidInput(f"{name} is a folder: pass the images in it") from None
-    except (OSError, ValueError) as error:
-        words = _kinds.name_text(os.fsdecode(os.fspath(path)))
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise InvalidInput(f"{name} {words}" if words else f"{name} cannot be read: {reason}") from error
-
-
-def _about_home(path: str | os.PathLike[str]) -> str:
-    """What to say of a path that only a shell would find."""
-    return "; ~ is no folder here, use os.path.expanduser" if os.fsdecode(path)[:1] == "~" else ""
-
-
-def _read_open(name: str, file: Any) -> bytes:
-    try:
-        begun = file.tell() if hasattr(file, "tell") and not inspect.iscoroutinefunction(file.tell) else 0
-    except Exception:  # of a pipe, which has no places
-        begun = 0
-    try:
-        data = file.read()
-    except Exception as error:  # it is the application's object, and may raise anything
-        raise InvalidInput(f"{name} cannot be read: {error}") from error
-    if isinstance(data, str):
-        raise InvalidInput(f"{name} is a file opened as text: open it with open(path, 'rb')")
-    if not isinstance(data, _BYTES):
-        if inspect.iscoroutine(data):
-            data.close()
-            raise InvalidInput(f"{name} is read by a coroutine: pass `await image.read()`")
-        raise InvalidInput(f"{name} has a read() that returns a {type(data).__name__}, not bytes")
-    if not data:
-        raise InvalidInput(f"{name} is empty, or was read to its end before: call its seek(0)")
-    whole = _whole(name, data)
-    if begun and not _kinds.is_read(whole):
-        raise InvalidInput(
-            f"{name} was read up to byte {begun} before, and no image begins there: call its seek(0)"
-        )
-    return whole
-
-
-def _read_inside(name: str, path: Any) -> bytes:
-    try:
-        return _whole(name, path.read_bytes())
-    except Exception as error:  # of any kind of archive
-        raise InvalidInput(f"{name} cannot be read: {error}") from error
 
 
 def _prepare_encoded(name: str, data: bytes) -> PreparedImage:

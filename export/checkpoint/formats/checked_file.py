@@ -17,9 +17,8 @@ import numpy.typing as npt
 Bytes = npt.NDArray[np.uint8]
 Sink = Callable[[Bytes], None]  # takes bytes piece after piece, each before it returns
 
-COPY_IT = (
-    "copy it too"  # said of a file that is missing; of one in an archive, something else is said instead
-)
+# Said of a file that is missing; of one in an archive, something else is said instead.
+COPY_IT = "copy it too"
 CHUNK = 1 << 20  # bytes: still in the processor's cache when its checksum is taken
 
 
