@@ -106,7 +106,7 @@ class _Patches:
 
         shapes = ([None, _TERMS, 3, 3], [None, _COLOURS], [None, _COLOURS])
         sums, self.least, self.most = tf.map_fn(
-            of_band,
+            tf.autograph.experimental.do_not_convert(of_band),
             tf.range(tf.size(rows.lower)),
             fn_output_signature=tuple(tf.TensorSpec(shape) for shape in shapes),
             parallel_iterations=1,

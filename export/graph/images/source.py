@@ -94,7 +94,10 @@ class ImageSource:
         with tf.control_dependencies([self._bounds.check_count(tf.size(encoded))]):
             encoded = tf.identity(encoded)
         files = tf.map_fn(
-            lambda index: self._decoder.judge(encoded[index], _name(index)),
+            # Autograph would write what it makes of the function into the temporary folder.
+            tf.autograph.experimental.do_not_convert(
+                lambda index: self._decoder.judge(encoded[index], _name(index))
+            ),
             tf.range(tf.size(encoded)),
             fn_output_signature=JUDGED_SPECS,
             parallel_iterations=1,
