@@ -88,19 +88,29 @@ def look_up(host: str, port: str) -> list[str]:
 
 def is_name(host: str) -> bool:
     """Tell whether a host is a name whose addresses may change: not an address, not this machine."""
-    return host != "localhost" and not _is_numeric(host)
+    return _numeric(host) is None and not _is_this_machine(host)
 
 
 def is_loopback(target: str) -> bool:
     """Tell whether calls to a gRPC name stay on this machine."""
-    if target.startswith("unix"):
-        return True
-    hosts = [re.sub(r":\d+$", "", shown(address)).strip("[]") for address in split(target)]
-    return all(host == "localhost" or _is_numeric(host, loopback=True) for host in hosts)
+    return target.startswith("unix") or all(map(_is_this_machine, hosts(target)))
 
 
-def _is_numeric(host: str, loopback: bool = False) -> bool:
+def hosts(target: str) -> list[str]:
+    """Give the host of each address of a gRPC name, without its port."""
+    return [re.sub(r":\d+$", "", shown(address)).strip("[]") for address in split(target)]
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether a host is the loopback, by its name or by an address of it."""
+    numeric = _numeric(host)
+    if numeric is None:
+        return host.lower() == "localhost"
+    return numeric.is_loopback or numeric.is_unspecified  # to which a connection is one to this machine
+
+
+def _numeric(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host).is_loopback or not loopback
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return None

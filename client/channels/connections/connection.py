@@ -13,7 +13,7 @@ import grpc
 from ...errors import InvalidInput
 from ...limits import LARGEST_MESSAGE, brief
 from ...wire.messages import GET_MODEL_STATUS
-from ..addresses import host_and_port, is_loopback, is_name, look_up, parse_addresses, shown
+from ..addresses import hosts, is_loopback, look_up, parse_addresses, shown
 from ..failures import Failure, failure_of
 from ..replicas.following import Following
 from ..replicas.replica import Replica
@@ -74,11 +74,11 @@ class Connection(NamedTuple):
 
     def note(self) -> str:
         """Say which proxy is between, for an error."""
-        hosts = [found[0] for found in map(host_and_port, self.targets) if found]
-        variables = {environment_proxy(host) for host in hosts if is_name(host)} - {""}
+        away = [host for target in self.targets if not is_loopback(target) for host in hosts(target)]
+        variables = set(map(environment_proxy, away)) - {""}
         if isinstance(self.proxy, str):
             return " through proxy="
-        if variables and self.proxy is None:
+        if variables and self.proxy is not False:
             return (
                 f" through the proxy that {variables.pop()} names (no_proxy excepts hosts, proxy=False all)"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from typing import Any
@@ -27,10 +28,18 @@ def environment_proxy(host: str) -> str:
     """Give the variable that makes gRPC reach a host through a proxy; empty where none does."""
     variable = next((name for name in _VARIABLES if os.environ.get(name)), "")
     exceptions = next((os.environ[name] for name in _EXCEPTIONS if os.environ.get(name)), "")
-    excepted = any(
-        entry and host.endswith(entry.lstrip(".")) for entry in map(str.strip, exceptions.split(","))
-    )
+    excepted = any(_excepts(entry, host) for entry in map(str.strip, exceptions.split(",")) if entry)
     return "" if excepted else variable
+
+
+def _excepts(entry: str, host: str) -> bool:
+    """Whether an entry of `no_proxy`, the end of names or a network of addresses, excepts a host."""
+    if host.endswith(entry.lstrip(".")):
+        return True
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
+    except ValueError:  # one of them is a name
+        return False
 
 
 def goes_direct(host: str, proxy: str | bool | None) -> bool:

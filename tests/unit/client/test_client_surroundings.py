@@ -176,7 +176,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingProxy]:
 
 @both
 @pytest.mark.parametrize("variable", ["grpc_proxy", "https_proxy", "http_proxy"])
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "ipv4:127.0.0.1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "ipv4:127.0.0.1", "LocalHost", "0.0.0.0"])
 async def test_nothing_for_this_machine_goes_through_a_proxy_of_the_environment(
     kind: type[Client],
     variable: str,
@@ -200,12 +200,13 @@ def test_a_proxy_that_is_named_is_used(server: Server, recording: RecordingProxy
     assert recording.received.startswith(b"CONNECT vgg.test:8500")
 
 
+@pytest.mark.parametrize("host", ["vgg.test", "192.0.2.1", "ipv4:192.0.2.1", "[2001:db8::1]"])
 def test_an_error_names_the_proxy_of_the_environment(
-    recording: RecordingProxy, monkeypatch: pytest.MonkeyPatch
+    host: str, recording: RecordingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("https_proxy", recording.address)
     with (
-        Client("vgg.test:8500", model="m", connect_timeout=0.3) as client,
+        Client(f"{host}:8500", model="m", connect_timeout=0.3) as client,
         pytest.raises(ServingError, match=r"https_proxy.*no_proxy"),
     ):
         client.classify(PIXELS)
@@ -225,6 +226,8 @@ def test_a_proxy_that_cannot_be_is_refused(arguments: dict[str, Any]) -> None:
         ({"http_proxy": "http://p", "no_proxy": "a.b, .test"}, "vgg.test", ""),
         ({"http_proxy": "http://p", "no_proxy": "test.org"}, "vgg.test", "http_proxy"),
         ({"http_proxy": "http://p", "no_grpc_proxy": "vgg.test", "no_proxy": "other"}, "vgg.test", ""),
+        ({"http_proxy": "http://p", "no_proxy": "a.b,192.0.2.0/24"}, "192.0.2.7", ""),
+        ({"http_proxy": "http://p", "no_proxy": "a.b,192.0.2.0/24"}, "192.0.3.7", "http_proxy"),
     ],
 )
 def test_which_hosts_are_reached_through_a_proxy(
