@@ -127,7 +127,7 @@ class AsyncClient(BaseClient):
     ) -> Items[Any]:
         """Do as `Client.stream`: an asynchronous iterator, and the images may come from one too.
 
-        An iterator that is not asynchronous is read in threads, a step at a time. Leave early by
+        An iterator that is not asynchronous is read in a thread of its own. Leave early by
         `contextlib.aclosing`, or cancel the task: no task is left then.
         """
         chosen, at_once = self._task(task, concurrency, tile, overlap, classes, groups, timeout, metadata)

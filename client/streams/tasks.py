@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
+import functools
 import itertools
+import threading
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Callable,
     Coroutine,
     Iterable,
+    Iterator,
     Sequence,
 )
+from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar, cast
 
 from .ahead import Ahead
+from .threads import before_ctrl_c
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -100,7 +106,7 @@ async def _feed(
 
 
 class _Reader(Generic[T]):
-    """Reads groups of items without blocking the event loop: an iterator, which may block, in a thread."""
+    """Reads groups of items without blocking the event loop: an iterator, which may block, in a thread of its own."""
 
     def __init__(self, items: Iterable[T] | AsyncIterable[T]) -> None:
         self._there = iter(items) if isinstance(items, Sequence) else None
@@ -132,13 +138,37 @@ class _Reader(Generic[T]):
         if self._next:
             self._next.cancel()
             await asyncio.gather(self._next, return_exceptions=True)
+        await self._items.aclose()
 
 
-async def _read(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+async def _read(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, None]:
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item
-    else:
-        iterator = iter(items)
-        while (item := await asyncio.to_thread(next, iterator, _END)) is not _END:  # type: ignore[arg-type]
+        return
+    steps: SimpleQueue[Future[T] | None] = SimpleQueue()
+    # Not of the event loop's threads: an iterator that waits, as for a camera, would keep them from the calls and
+    # the event loop from its end.
+    run = functools.partial(contextvars.copy_context().run, _step, iter(items), steps)
+    before_ctrl_c(threading.Thread(target=run, name="slimserve reader", daemon=True).start)
+    try:
+        while True:
+            step: Future[T] = Future()
+            steps.put(step)
+            item = await asyncio.wrap_future(step)
+            if item is _END:
+                return
             yield item
+    finally:
+        steps.put(None)
+
+
+def _step(iterator: Iterator[T], steps: SimpleQueue[Future[T] | None]) -> None:
+    """Read an item for each step that is wanted."""
+    while step := steps.get():
+        if step.set_running_or_notify_cancel():
+            try:
+                step.set_result(next(iterator, cast("T", _END)))
+            except BaseException as error:
+                step.set_exception(error)
+        del step  # whose item nobody may want any more

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -141,3 +142,43 @@ async def test_a_task_that_is_cancelled_leaves_no_task_and_no_call(numbered: Ser
         for _ in range(3):
             assert await asyncio.to_thread(ended.acquire, timeout=20)
         assert asyncio.all_tasks() == before
+
+
+async def test_iterators_that_wait_for_images_keep_no_call_waiting(numbered: Server) -> None:
+    async with AsyncClient(numbered.address, model="model") as client:
+        queues: list[SimpleQueue[Any]] = [
+            SimpleQueue() for _ in range(40)
+        ]  # an event loop has 32 threads at most
+
+        def images(queue: SimpleQueue[Any]) -> Iterator[np.ndarray]:
+            while (image := queue.get()) is not None:
+                yield image
+
+        async def consume(queue: SimpleQueue[Any]) -> list[int]:
+            return [item.answer.top.id async for item in client.stream(images(queue))]
+
+        streams = [asyncio.create_task(consume(queue)) for queue in queues]
+        try:
+            await asyncio.sleep(0.1)
+            assert (await asyncio.wait_for(client.classify(picture(7)), 20)).top.id == 7
+        finally:
+            for number, queue in enumerate(queues):
+                queue.put(picture(number))
+                queue.put(None)
+        assert await asyncio.gather(*streams) == [[number] for number in range(40)]
+
+
+def test_a_process_does_not_wait_for_an_iterator_whose_stream_was_left(numbered: Server) -> None:
+    program = """
+import asyncio, queue, sys, slimserve
+async def consume(client):
+    async for item in client.stream(iter(queue.SimpleQueue().get, None)):
+        pass
+async def main():
+    async with slimserve.AsyncClient(sys.argv[1], model="model") as client:
+        await asyncio.wait_for(consume(client), 0.2)
+asyncio.run(main())
+"""
+    command = [sys.executable, "-c", program, numbered.address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=40)
+    assert done.stderr.endswith("TimeoutError\n")
