@@ -47,8 +47,8 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """Print a table; the last column is aligned to the right where it holds numbers."""
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *title: str) -> None:
+    """Print a table under the lines of its title; a column is aligned to the right where it holds numbers."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -56,7 +56,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str
 
     listed = [list(row) for row in rows]
     table = Table(
-        title=title and Text(_printable(title)),
+        title=Text("\n".join(map(_printable, title))) if title else None,
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE,

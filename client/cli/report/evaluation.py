@@ -48,7 +48,7 @@ class Page(NamedTuple):
     """What the page shows.
 
     Attributes:
-        title: of the table.
+        title: the lines above the table.
         heads: of its columns.
         table: its rows.
         notes: below the table, a line each.
@@ -60,7 +60,7 @@ class Page(NamedTuple):
         draw: a card of a row, with pictures of at most so many bytes; may raise InvalidInput or OSError.
     """
 
-    title: str
+    title: Sequence[str]
     heads: Sequence[str]
     table: Sequence[Sequence[str]]
     notes: Sequence[str]
@@ -102,7 +102,7 @@ def _write(file: TextIO, page: Page, shown: Sequence[Row], cards: Sequence[Card]
 
 
 def _header(page: Page, shown: int) -> Iterator[str]:
-    lines = "<br>".join(text(line) for line in page.title.splitlines())
+    lines = "<br>".join(text(line) for line in page.title)
     yield f"<header>\n<h1>Evaluation</h1>\n<p>{lines}<br>{now()}</p>\n<table>\n<tr>"
     yield "".join(f"<th>{escape(each)}</th>" for each in page.heads)
     for row in page.table:

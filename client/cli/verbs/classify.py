@@ -31,7 +31,7 @@ def classify(client: Client, options: argparse.Namespace) -> int:
     def show(row: Row) -> None:
         if len(images) == 1:
             rows = ([p["name"], str(p["id"]), f"{100 * p['score']:.2f} %"] for p in row["predictions"])
-            display.show_table(["class", "id", "score"], rows, title=row["image"])
+            display.show_table(["class", "id", "score"], rows, row["image"])
             return
         classes = ", ".join(f"{p['name']} {100 * p['score']:.1f} %" for p in row["predictions"])
         display.show_line(f"{row['image']}: {classes}")

@@ -186,7 +186,7 @@ def _segment_each(
 
 def _show_table(row: Row) -> None:
     rows = ([area["name"], str(area["id"]), f"{100 * area['fraction']:.2f} %"] for area in row["areas"])
-    display.show_table(["class", "id", "area"], rows, title=row["image"])
+    display.show_table(["class", "id", "area"], rows, row["image"])
     for kind in ("overlay", "labels"):
         if kind in row:
             display.show_line(row[kind])

@@ -25,7 +25,7 @@ def status(client: Client, options: argparse.Namespace) -> int:
             display.show_json(dataclasses.asdict(version))
     else:
         rows = ([str(version.version), version.state, version.error_message] for version in versions)
-        display.show_table(["version", "state", "error"], rows, title=options.model)
+        display.show_table(["version", "state", "error"], rows, options.model)
     return 0 if any(version.state == "AVAILABLE" for version in versions) else 1
 
 

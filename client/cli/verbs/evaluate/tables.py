@@ -20,7 +20,8 @@ _COLUMNS = {
 def show(result: Row, figures: Mapping[str, str], columns: Sequence[str]) -> None:
     """Print what `summarize` found; `figures` and `columns` name those of the task."""
     against = result.get("against")
-    display.show_table(*figure_table(result, figures))
+    heads, rows, title = figure_table(result, figures)
+    display.show_table(heads, rows, *title)
     classes = result["classes"]
     key = "id" if result["task"] == "segment" else "name"  # what the truth says, whatever a side makes of it
     others = {each[key]: each for each in against["classes"]} if against else {}
@@ -32,23 +33,24 @@ def show(result: Row, figures: Mapping[str, str], columns: Sequence[str]) -> Non
         if against:
             row.append(_cell(others[each[key]][compared]) if each[key] in others else "")
         rows.append(row)
-    title = (
+    words = (
         "classes" if len(classes) <= _MOST_CLASSES else f"the {_MOST_CLASSES} worst of {len(classes)} classes"
     )
-    display.show_table([*heads, *([f"{_COLUMNS[compared]}, second"] if against else [])], rows, title)
+    display.show_table([*heads, *([f"{_COLUMNS[compared]}, second"] if against else [])], rows, words)
     if confused := result["confused"]:
         unit = "pixels" if result["task"] == "segment" else "images"
         rows = [[each["truth"], each["found"], str(each[unit])] for each in confused[:_MOST_CONFUSED]]
         display.show_table(["truth", "found", unit], rows, "taken for another")
-    print("\n".join(result["notes"]))
+    for note in result["notes"]:
+        display.show_line(note)
 
 
-def figure_table(result: Row, figures: Mapping[str, str]) -> tuple[list[str], list[list[str]], str]:
-    """Give head, rows and title of the table of figures, those of a second side and their differences too."""
-    against, title = result.get("against"), _title(result)
+def figure_table(result: Row, figures: Mapping[str, str]) -> tuple[list[str], list[list[str]], list[str]]:
+    """Give head, rows and the lines above the table of figures, those of a second side and their differences too."""
+    against, title = result.get("against"), [_title(result)]
     heads = ["", "value", "95 % interval"]
     if against:
-        title = f"first: {title}\nsecond: {_title(against)}"
+        title = [f"first: {_title(result)}", f"second: {_title(against)}"]
         heads = ["", "first", "second", "difference", "95 % interval"]
         heads += ["p"] if result["task"] == "classify" else []
     rows = []
@@ -62,7 +64,7 @@ def figure_table(result: Row, figures: Mapping[str, str]) -> tuple[list[str], li
             rows.append(
                 row + ([f"{difference['p']:.2g}" if "p" in difference else ""] if len(heads) == 6 else [])
             )
-    return heads, rows, f"{title}\n{result['images']} images"
+    return heads, rows, [*title, f"{result['images']} images"]
 
 
 def _title(side: Row) -> str:

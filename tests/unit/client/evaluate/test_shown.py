@@ -30,6 +30,11 @@ def test_the_tables_name_what_they_show(
     assert main(words) == 0
     output = capsys.readouterr()
     top_1 = next(line.split() for line in output.out.splitlines() if line.strip().startswith("top-1"))
+    assert [line.strip() for line in output.out.splitlines()[:3]] == [
+        f"first: vgg_16 version 1 on {model.address}",
+        f"second: vgg_16 version 2 on {model.address}",
+        "6 images",
+    ]
     assert " ".join(top_1[:7]) == "top-1 100.00 % 83.33 % -16.67 %"
     assert "percentile bootstrap" in output.out
     assert "McNemar's exact test" in output.out
