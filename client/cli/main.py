@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m client") -> i
         with connect(options) as client:
             return int(options.run(client, options))
     except KeyboardInterrupt as stop:
-        print(str(stop) or "stopped", file=sys.stderr)
+        display.show_notes(str(stop) or "stopped")
         return 130
     except BrokenPipeError:  # as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m client") -> i
         if options.debug:
             raise
         hint = "; is the server running, and --server right?" if isinstance(error, Unavailable) else ""
-        print(f"error: {error}{hint}", file=sys.stderr)
+        display.show_notes(f"error: {error}{hint}")
         return 1
 
 

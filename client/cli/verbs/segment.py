@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -96,7 +95,7 @@ def segment(client: Client, options: argparse.Namespace) -> int:
 
             write_report(options.report, rows, options.model, bars)
     if options.report and not options.json:
-        print(options.report)
+        display.show_line(str(options.report))
     display.show_notes(files.describe_left_out(left_out))
     return exit_code(rows)
 
@@ -177,9 +176,8 @@ def _segment_each(
     rows = answer_each(client, images, draw, show, bars, options, images_at_once)
     unchanged = sum("unchanged" in row for row in rows)
     if unchanged:
-        print(
-            f"{unchanged} of {len(images)} images were done before (--overwrite does them again)",
-            file=sys.stderr,
+        display.show_notes(
+            f"{unchanged} of {len(images)} images were done before (--overwrite does them again)"
         )
     return rows
 

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
 from PIL import Image
 from slimserve.cli.main import main
+from slimserve.wire.messages import GET_MODEL_STATUS
 
 from tests.unit.client.conftest import PREDICT, ScriptedServer, predict_answer
 
@@ -76,6 +78,28 @@ def test_names_do_not_command_the_terminal(scripted: Start, photos: Path, capsys
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
     assert r"red\x1b[31m.jpg: cat\x1b[2J 50.0 %" in shown
+
+
+def test_errors_do_not_command_the_terminal(scripted: Start, photos: Path, capsys: Output) -> None:
+    server = scripted()
+
+    def refuse(request: object, context: grpc.ServicerContext) -> bytes:
+        context.abort(grpc.StatusCode.FAILED_PRECONDITION, "full\x1b]0;title\x07\rdone")
+
+    server.answers[GET_MODEL_STATUS] = refuse
+    assert main(["status", "--server", server.address]) == 1
+    assert error_line(capsys).endswith(r"FAILED_PRECONDITION: full\x1b]0;title\x07\rdone")
+    assert main(["classify", str(photos / "a\x1b[2Jb")]) == 1
+    assert error_line(capsys).endswith(r"there is no file or folder " + str(photos) + r"/a\x1b[2Jb")
+
+
+def test_what_evaluate_leaves_out_does_not_command_the_terminal(photos: Path, capsys: Output) -> None:
+    (photos / "red\x1b[31m.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    (photos / "truth.csv").write_text("a.jpg,cat\n")
+    main(["evaluate", str(photos), "--truth", str(photos / "truth.csv"), "--server", "localhost:1"])
+    shown = capsys.readouterr().err
+    assert "\x1b" not in shown
+    assert r"left out: " + str(photos) + r"/red\x1b[31m.jpg" in shown
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows' shell closes no stdout")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,9 +85,11 @@ def evaluate(client: Client, options: argparse.Namespace) -> int:
         display.show_json(result)
     else:
         show(result, judge.figures, judge.columns)
-        print(f"the answers are in {options.out}: the same command asks for what is new or has changed")
+        display.show_line(
+            f"the answers are in {options.out}: the same command asks for what is new or has changed"
+        )
         if options.report:
-            print(options.report)
+            display.show_line(str(options.report))
     return 1 if result["without_answer"] else 0
 
 
@@ -104,9 +105,7 @@ def _find(options: argparse.Namespace) -> tuple[list[Path], Truth, list[str]]:
     truth = find_truth(folder, images, options.truth, options.task)
     known = [(image, of) for image, of in zip(images, truth.of, strict=True) if of is not None]
     without = [str(image) for image, of in zip(images, truth.of, strict=True) if of is None]
-    print(f"{truth.task}: {truth.reason}", file=sys.stderr)
-    if left_out:
-        print(files.describe_left_out(left_out), file=sys.stderr)
+    display.show_notes(f"{truth.task}: {truth.reason}", files.describe_left_out(left_out))
     _say(without, f"of {len(images)} images have no truth and are left out")
     _say(truth.unused, "in the truth have no image")
     return [image for image, _ in known], truth._replace(of=[of for _, of in known]), without
@@ -138,10 +137,10 @@ def _warn(result: Row) -> None:
     for side in (result, *([result["against"]] if "against" in result else [])):
         for text, count in side["unknown_classes"].items():
             lacks = f"version {side['model_version']} on {side['server']} lacks the class {text!r}"
-            print(f"warning: {lacks} of the truth: wrong in {count} images", file=sys.stderr)
+            display.show_notes(f"warning: {lacks} of the truth: wrong in {count} images")
 
 
 def _say(names: Sequence[str], what: str) -> None:
     if names:
         shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-        print(f"warning: {len(names)} {what}: {shown}", file=sys.stderr)
+        display.show_notes(f"warning: {len(names)} {what}: {shown}")
