@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import os
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import grpc
@@ -38,6 +40,8 @@ class NonBlocking:
         self._asking: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
+        # Not the event loop's, where a call would wait, beyond its deadline too, for what the application does there.
+        self._threads = ThreadPoolExecutor(thread_name_prefix="slimserve call")
         _note_process()
         begin_anew_after_fork(self)
 
@@ -82,8 +86,10 @@ class NonBlocking:
                     flow.close()
 
         resume = functools.partial(flow.send, None)  # type: ignore[arg-type]
+        in_thread = functools.partial(self._loop.run_in_executor, self._threads)
+        context = contextvars.copy_context()
         try:
-            while step := await asyncio.to_thread(advance, resume):
+            while step := await in_thread(context.run, advance, resume):
                 try:
                     resume = functools.partial(flow.send, await self._do(step))
                 except (grpc.RpcError, ServingError) as error:

@@ -1,13 +1,15 @@
-"""What surrounds a call: metadata, tokens that change, interceptors, proxies, the log."""
+"""What surrounds a call: metadata, tokens that change, interceptors, proxies, the log, threads."""
 
 from __future__ import annotations
 
 import asyncio
 import collections
+import gc
 import itertools
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -255,3 +257,30 @@ def test_the_log_has_a_line_for_each_request_sent_again_and_no_secret(
 
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
+
+
+async def test_a_call_does_not_wait_for_what_the_application_does_in_the_threads_of_its_event_loop(
+    server: Server,
+) -> None:
+    finish = threading.Event()
+    jobs = [
+        asyncio.create_task(asyncio.to_thread(finish.wait, 60)) for _ in range(40)
+    ]  # there are 32 at most
+    try:
+        async with AsyncClient(server.address, model="model") as client:
+            assert (await asyncio.wait_for(client.classify(PIXELS), 20)).top.name == "cat"
+    finally:
+        finish.set()
+        await asyncio.gather(*jobs)
+
+
+async def test_an_async_client_that_is_closed_leaves_no_thread(server: Server) -> None:
+    async with AsyncClient(server.address, model="model") as client:
+        await asyncio.gather(*(client.classify(PIXELS) for _ in range(10)))
+    gc.collect()
+    end = time.monotonic() + 20
+    while (
+        left := [each.name for each in threading.enumerate() if each.name.startswith("slimserve call")]
+    ) and (time.monotonic() < end):
+        await asyncio.sleep(0.01)
+    assert left == []
