@@ -74,7 +74,7 @@ def checked(classes: Classes | None) -> list[int | str] | None:
     """Give ids and names as Python's; None for all classes. Raises InvalidInput for what cannot be classes."""
     if classes is None:
         return None
-    if isinstance(classes, str):
+    if isinstance(classes, (str, bytes, bytearray)):  # of bytes each would be an id
         raise InvalidInput(f"classes must be a list of ids or names, not the text {brief(classes)}")
     try:
         wanted = [each if isinstance(each, (str, bool)) else operator.index(each) for each in classes]

@@ -123,6 +123,7 @@ def test_tiles_are_asked_for_the_same_classes(scripted: Start) -> None:
     [
         ([], "classes is empty"),
         ("sky", "a list of ids or names, not the text 'sky'"),
+        (b"sky", "a list of ids or names, not the text b'sky'"),
         ([1.5], "a list of ids or names"),
         ([-1], "a number from 0"),
         (["snad"], "no class named 'snad': did you mean 'sand'"),
