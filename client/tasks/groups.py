@@ -48,6 +48,17 @@ def read_groups(given: GivenGroups) -> dict[str, str]:
     return groups
 
 
+def check_groups(names: Sequence[str], groups: Mapping[str, str]) -> None:
+    """Raise InvalidInput where no class is called as one that is put in a group; `names` are of all classes."""
+    known = set(names)
+    for name in groups:
+        if name not in known:
+            near = did_you_mean(name, names)
+            raise InvalidInput(
+                f"the model has no class named {brief(name)} to put in the group {brief(groups[name])}{near}"
+            )
+
+
 def merge(
     label_map: npt.NDArray[Any], names: Sequence[str], groups: Mapping[str, str]
 ) -> tuple[npt.NDArray[Any], list[str]]:
@@ -58,21 +69,14 @@ def merge(
     Args:
         label_map: uint8 or uint16 [H,W].
         names: of all classes, by id.
-        groups: by name of the class.
+        groups: by name of the class, as `check_groups` takes them.
 
     Returns:
         The label map, and the names of all classes by id.
 
     Raises:
-        InvalidInput: no class is called so.
         ServerError: a label has no name.
     """
-    for name in groups:
-        if name not in names:
-            near = did_you_mean(name, names)
-            raise InvalidInput(
-                f"the model has no class named {brief(name)} to put in the group {brief(groups[name])}{near}"
-            )
     if label_map.max() >= len(names):
         raise ServerError(
             f"the label map holds class {label_map.max()}, and the answer names {len(names)} classes"

@@ -130,16 +130,32 @@ class Segment(Task[Segmentation]):
     ) -> Flow[tuple[Labels, Answer]]:
         chosen = Chosen(self.model, classes)
         if tiling is None:
-            return (yield from _segment_whole(chosen, image, self.model.deadline(self.timeout), version))
+            deadline = self.model.deadline(self.timeout)
+            label_map, answer = yield from _segment_whole(chosen, image, deadline, version)
+            self._check_groups(answer)
+            return label_map, answer
         from .stitching import segment_tiles
 
         def ask(pixels: npt.NDArray[np.uint8], version: int) -> Flow[tuple[Labels, Answer]]:
             inputs = {"images": tensor_of_images([pixels])}
             deadline = self.model.deadline(self.timeout)
             answer = yield from chosen.answer("segment", inputs, deadline, version)
+            self._check_groups(answer)
             return _read_map(answer, pixels), answer
 
         return (yield from segment_tiles(image, tiling, ask, version))
+
+    def _check_groups(self, answer: Answer) -> None:
+        """Raise InvalidInput where the groups are not of an answer's classes: of tiles, at the first one."""
+        if self._group_of:
+            from .groups import check_groups
+
+            names = read_names(answer)
+            if names is None:
+                raise InvalidInput(
+                    "this model does not name its classes with a label map: for groups, export it anew"
+                )
+            check_groups(names, self._group_of)
 
     def _advice(self, refusal: str) -> Flow[str]:
         """Say what helps an image that the model refused, if anything does."""
@@ -201,13 +217,9 @@ def _segmentation(
     group_of: Mapping[str, str] = MappingProxyType({}),
 ) -> Flow[Segmentation]:
     names = read_names(answer, output)
-    if group_of:
+    if names and group_of:
         from .groups import merge
 
-        if names is None:
-            raise InvalidInput(
-                "this model does not name its classes with a label map: for groups, export it anew"
-            )
         label_map, names = merge(label_map, names, group_of)
     ids = np.flatnonzero(count_pixels(label_map)).tolist()
     if names is None:

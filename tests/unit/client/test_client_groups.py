@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from slimserve import InvalidInput
-from slimserve.tasks.groups import merge, read_groups
+from slimserve import Client, InvalidInput
+from slimserve.tasks.groups import check_groups, merge, read_groups
+from slimserve.testing import Model, Server
 
 NAMES = ["tabby", "sky", "cat", "lynx", "crane", "crane"]
 LABELS = np.random.default_rng(0).integers(0, len(NAMES), (9, 11)).astype(np.uint8)
@@ -44,7 +45,15 @@ def test_a_class_that_the_model_lacks_is_named() -> None:
     with pytest.raises(
         InvalidInput, match="no class named 'tabbi' to put in the group 'cat': did you mean 'tabby'"
     ):
-        merge(LABELS, NAMES, {"tabbi": "cat"})
+        check_groups(NAMES, {"lynx": "cat", "tabbi": "cat"})
+
+
+def test_groups_that_the_model_lacks_are_refused_at_the_first_tile() -> None:
+    image = np.zeros((64, 2000, 3), np.uint8)
+    with Server(Model(NAMES)) as server, Client(server.address, model="model") as client:
+        with pytest.raises(InvalidInput, match="the image: the model has no class named 'tabbi'"):
+            client.segment(image, tile=640, groups={"tabbi": "cat"})
+        assert [call.signature for call in server.calls].count("segment") == 1
 
 
 def test_a_file_says_the_groups(tmp_path: Path) -> None:
