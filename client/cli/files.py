@@ -138,9 +138,10 @@ def name_results(images: Sequence[Path], out: Path, kinds: Sequence[str]) -> lis
 
 def check_report(report: Path, others: Iterable[Path]) -> None:
     """Raise InvalidInput where a report would take the place of another file of the run, or be taken for an image."""
-    if report.is_dir():
-        raise InvalidInput(f"the report {report} is a folder: name a file")
-    if is_image_name(report.name) or report.resolve() in {path.resolve() for path in others}:
+    own, files = report.resolve(), {path.resolve() for path in others}
+    if report.is_dir() or any(own in (folder, *folder.parents) for folder in {file.parent for file in files}):
+        raise InvalidInput(f"the report {report} is a folder, or will be one: name a file")
+    if is_image_name(report.name) or own in files:
         raise InvalidInput(
             f"the report {report} would overwrite an image or the journal, or be taken for an image: "
             "name it as in --report report.html"

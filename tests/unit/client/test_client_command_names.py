@@ -69,6 +69,15 @@ def test_results_are_not_written_into_a_file(photos: Path, capsys: Output) -> No
     assert f"{out} is a file, not a folder" in error_line(capsys)
 
 
+@pytest.mark.parametrize("report", [".", "new", "new/out"])
+def test_a_report_that_is_a_folder_or_will_be_one_is_one_clear_line(
+    photos: Path, capsys: Output, report: str
+) -> None:
+    words = ["segment", str(photos), "-o", str(photos / "new" / "out"), "--server", "localhost:1"]
+    assert main([*words, "--report", str(photos / report)]) == 1
+    assert "name a file" in capsys.readouterr().err
+
+
 def test_names_do_not_command_the_terminal(scripted: Start, photos: Path, capsys: Output) -> None:
     server = scripted()
     answer = {"class_ids": [[1]], "scores": [[0.5]], "class_names": [["cat\x1b[2J"]]}

@@ -330,11 +330,6 @@ def test_a_file_name_that_is_not_text_is_no_obstacle(
     assert r"\udcff.png" in capsys.readouterr().out
 
 
-def test_a_report_that_is_a_folder_is_one_clear_line(photos: Path, tmp_path: Path, capsys: Output) -> None:
-    assert main(["segment", str(photos), "-o", str(tmp_path / "out"), "--report", str(tmp_path)]) == 1
-    assert "name a file" in capsys.readouterr().err
-
-
 def test_a_report_without_any_picture_is_a_page(
     run: Callable[..., list[dict[str, object]]], photos: Path, tmp_path: Path
 ) -> None:
