@@ -113,6 +113,8 @@ def _find(options: argparse.Namespace) -> tuple[list[Path], Truth, list[str]]:
 
 def _judge(images: Sequence[Path], truth: Truth, options: argparse.Namespace) -> Judge:
     if truth.task == "classify":
+        if options.tile or options.ignore is not None:
+            raise InvalidInput(f"--tile and --ignore are of label maps: leave them out, {truth.reason}")
         return Classification(images, [str(text) for text in truth.of])
     pillow.require("reading label maps")
     return Segmentation(images, [Path(str(path)) for path in truth.of], options.ignore, options.tile)

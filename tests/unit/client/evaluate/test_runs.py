@@ -135,3 +135,14 @@ def test_a_new_version_does_not_mix_into_a_run(colours: Path, run: Run, model: M
     model.server.answers[PREDICT] = rolled_out
     assert run("truth.csv")["figures"]["top_1"]["value"] == 1
     assert run("truth.csv")["figures"]["top_1"]["value"] == 1 / 6
+
+
+@pytest.mark.parametrize("option", ["--tile", "--ignore"])
+def test_what_is_of_label_maps_is_refused_for_a_table_of_classes(
+    colours: Path, run: Run, model: Model, option: str
+) -> None:
+    said = run("truth.csv", option, "512", status=1)["said"]
+    assert said.splitlines()[-1] == (
+        "error: --tile and --ignore are of label maps: leave them out, truth.csv is a table of classes"
+    )
+    assert model.images == 0
