@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..channels.steps import Flow
-from ..errors import InvalidInput, ServerError, SignatureNotFound
+from ..errors import InvalidInput, ModelNotFound, ServerError, SignatureNotFound
 from ..limits import brief
 from ..wire.encoding import TensorParts, tensor_of_array
 from ..wire.messages import Answer
@@ -18,6 +18,8 @@ from .task import MOST_VERSIONS
 from .tensors import did_you_mean, read_names
 
 Classes = Sequence[int | str]
+
+_TOO_LARGE = "classes must be class ids"  # an export's words for an id that it does not have
 
 
 class Chosen:
@@ -35,26 +37,39 @@ class Chosen:
     ) -> Flow[Answer]:
         """Call a signature that makes label maps.
 
-        A name stands for what the version that answers calls so: where another version answered than was asked for the
-        names, the call is repeated with that version's ids.
+        A name stands for what the version that answers calls so: where another version answered than the one whose
+        names were known, the call is repeated with the ids of the one that did, to that one. Of two replicas in the
+        middle of an update, the next answer would be the other's.
         """
         if self._wanted is None:
             return (yield from self._model.answer(signature, inputs, deadline, version=version))
-        ids = self._ids
+        ids, asked_of = self._ids, version
+        wanted_names = {each for each in self._wanted if isinstance(each, str)}
         if ids is None:
             names = list(self._model.names)
-            if not {each for each in self._wanted if isinstance(each, str)} <= set(names):
-                names = yield from self._ask_for_names(deadline)
+            if not wanted_names <= set(names):
+                names, asked_of = yield from self._ask_for_names(deadline, version)
             ids = _ids(self._wanted, names)
         for _ in range(MOST_VERSIONS):
             chosen = {**inputs, "classes": tensor_of_array(ids)}
             try:
-                answer = yield from self._model.answer(signature, chosen, deadline, version=version)
+                answer = yield from self._model.answer(signature, chosen, deadline, version=asked_of)
+            except ModelNotFound:
+                if asked_of == version:
+                    raise
+                asked_of = version  # any: that one has gone since
+                continue
             except InvalidInput as error:
-                raise _older(error) from error
+                if not wanted_names or _TOO_LARGE not in error.details:
+                    raise _older(error) from error
+                names, asked_of = yield from self._ask_for_names(deadline, version)
+                asked, ids = ids, _ids(self._wanted, names)
+                if np.array_equal(asked, ids):  # one of them was given as a number
+                    raise
+                continue
             # Not read again: another thread may put the names of another version there.
             self._model.names[:] = names = read_names(answer) or []
-            asked, ids = ids, _ids(self._wanted, names)
+            asked, ids, asked_of = ids, _ids(self._wanted, names), version or answer.version
             self._ids = ids
             if np.array_equal(asked, ids):
                 return answer
@@ -62,12 +77,13 @@ class Chosen:
             "the classes were chosen by name, and each answer came from another version of the model"
         )
 
-    def _ask_for_names(self, deadline: float) -> Flow[list[str]]:
+    def _ask_for_names(self, deadline: float, version: int) -> Flow[tuple[list[str], int]]:
+        """Ask for the names of all classes, and give the version that calls them so."""
         try:
-            answer = yield from self._model.constant("segment", "class_names", deadline)
+            answer = yield from self._model.constant("segment", "class_names", deadline, version)
         except (SignatureNotFound, InvalidInput) as error:
             raise _older(error) from error
-        return read_names(answer) or []
+        return read_names(answer) or [], version or answer.version
 
 
 def checked(classes: Classes | None) -> list[int | str] | None:

@@ -119,10 +119,10 @@ class Model:
                 )
         return (yield from self.answer(signature, tensors, self.deadline(timeout), outputs)).outputs
 
-    def constant(self, signature: str, output: str, deadline: float) -> Flow[Answer]:
+    def constant(self, signature: str, output: str, deadline: float, version: int = 0) -> Flow[Answer]:
         """Ask for a constant of the model; its network does not run, and the image is nothing but required."""
         image = {"images": tensor_of_array(np.zeros((1, 1, 1, 3), np.uint8))}
-        return (yield from self.answer(signature, image, deadline, (output,)))
+        return (yield from self.answer(signature, image, deadline, (output,), version))
 
     def receptive_field(self, timeout: float | None) -> Flow[int | None]:
         """Ask how many pixels a side decide a cell of a label map; None where the model lacks the signature."""

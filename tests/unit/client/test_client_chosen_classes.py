@@ -109,6 +109,44 @@ def test_versions_that_change_with_every_answer_are_given_up(scripted: Start) ->
         client.segment(IMAGE, classes=["sea"])
 
 
+def test_names_are_found_in_the_middle_of_an_update_of_the_replicas() -> None:
+    """Each replica has its own version, which has other ids, and the next call goes to the other one."""
+    older = testing.Model(["sky", "sea", "sand"], label_map=[[2]])
+    newer = testing.Model(["new", "sand", "sky", "sea"], label_map=[[1]])
+    with (
+        testing.Server({"m": {1: older}}) as one,
+        testing.Server({"m": {2: newer}}) as other,
+        Client([one.address, other.address], model="m") as client,
+    ):
+        scenes = [client.segment(IMAGE, classes=["sand", "sky"]) for _ in range(10)]
+    assert [scene.areas()[0].name for scene in scenes] == ["sand"] * 10
+    assert {scene.model_version for scene in scenes} == {1, 2}
+
+
+def test_a_version_of_fewer_classes_is_asked_by_its_own_ids() -> None:
+    many = testing.Model([*(f"class {id}" for id in range(20)), "sky"], label_map=[[20]])
+    with testing.Server({"m": {1: many}}) as server, Client(server.address, model="m") as client:
+        client.segment(IMAGE, classes=["sky"])
+        server.serve("m", 2, testing.Model(["sea", "sky"], label_map=[[1]]))
+        assert client.segment(IMAGE, classes=["sky"]).areas()[0].name == "sky"
+        with pytest.raises(InvalidInput, match="classes must be class ids, from 0 to 1"):
+            client.segment(IMAGE, classes=["sky", 5])
+
+
+def test_names_are_asked_of_another_version_where_the_first_has_gone() -> None:
+    older, newer = (testing.Model(names, label_map=[[0]]) for names in (["sky", "sea"], ["sea", "sky"]))
+    with testing.Server({"m": {1: older}}) as server, Client(server.address, model="m") as client:
+
+        def replace(call: testing.Call) -> None:
+            if len(server.calls) == 2:  # behind the question for the names
+                server.serve("m", 2, newer)
+                server.withdraw("m", 1)
+
+        server.fail(replace, method="Predict")
+        scene = client.segment(IMAGE, classes=["sea"])
+    assert (scene.model_version, scene.areas()[0].name) == (2, "sea")
+
+
 def test_tiles_are_asked_for_the_same_classes(scripted: Start) -> None:
     server = scripted()
     model = Model(server)
