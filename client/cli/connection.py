@@ -27,6 +27,8 @@ def connect(options: argparse.Namespace) -> Client:
 def _read_token(path: Path) -> str:
     try:
         token = path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise InvalidInput(f"the token file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:  # not as the cause: it holds the token
         raise InvalidInput(f"the token file {path} holds bytes that cannot be sent in a header") from None
     if not token:

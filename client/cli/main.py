@@ -56,8 +56,14 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m client") -> i
     except (ServingError, OSError) as error:
         if options.debug:
             raise
-        hint = "; is the server running, and --server right?" if isinstance(error, Unavailable) else ""
-        display.show_notes(f"error: {error}{hint}")
+        words = str(error)
+        if isinstance(error, Unavailable):
+            words += "; is the server running, and --server right?"
+        elif (
+            isinstance(error, OSError) and error.filename is not None
+        ):  # which puts a number before its words
+            words = f"{error.filename}: {error.strerror}"
+        display.show_notes(f"error: {words}")
         return 1
 
 

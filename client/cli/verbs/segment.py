@@ -56,8 +56,9 @@ def _classes(text: str) -> Literal["top"] | list[int | str]:
         return "top"
     try:
         lines = Path(text).read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise argparse.ArgumentTypeError(f"{text} cannot be read: {error}") from error
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a name that no file can have
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise argparse.ArgumentTypeError(f"{text} cannot be read: {reason}") from error
     return [int(line) if line.strip().isdecimal() else line.strip() for line in lines if line.strip()]
 
 

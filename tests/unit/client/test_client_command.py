@@ -20,6 +20,7 @@ from PIL import Image
 from slimserve import Client
 from slimserve.cli.files import find_images
 from slimserve.cli.main import main
+from slimserve.testing import Server
 
 from tests.unit.client.conftest import GET_MODEL_STATUS, PREDICT, ScriptedServer, predict_answer, refusing
 
@@ -156,7 +157,18 @@ def test_what_is_not_served_is_one_clear_line(
 
 def test_a_token_file_that_is_missing_is_one_clear_line(photos: Path, capsys: Output) -> None:
     assert main(["classify", str(photos), "--token-file", "nowhere.txt"]) == 1
-    assert "nowhere.txt" in error_line(capsys)
+    assert error_line(capsys) == "error: the token file nowhere.txt cannot be read: No such file or directory"
+
+
+def test_a_file_that_is_missing_is_told_in_words_alone(tmp_path: Path, capsys: Output) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "truth.csv").write_text("a.png,cat\n")
+    words = ["evaluate", str(tmp_path), "--truth", str(tmp_path / "truth.csv"), "--labels", "nowhere.tsv"]
+    with Server() as server:
+        assert (
+            main([*words, "--server", server.address, "--model", "model", "-o", str(tmp_path / "out")]) == 1
+        )
+    assert capsys.readouterr().err.splitlines()[-1] == "error: nowhere.tsv: No such file or directory"
 
 
 @pytest.mark.parametrize(
