@@ -81,7 +81,8 @@ class Segmentation:
     """The class of every pixel of an image.
 
     `label_map` is uint8 or uint16 [H,W] of class ids, at the image's own size as it is displayed (upright, where
-    EXIF turns it). `class_names` names the classes that occur in it. `model_version` is the version that answered.
+    EXIF turns it); it may be read-only, so copy it to change it. `class_names` names the classes that occur in it.
+    `model_version` is the version that answered.
     """
 
     label_map: npt.NDArray[Any]
@@ -103,8 +104,8 @@ class Segmentation:
     def label_image(self) -> PIL.Image.Image:
         """Draw the label map as an image whose pixel values are the class ids.
 
-        A palette image in the colours of `overlay()` when every id is below 256, 16-bit grayscale otherwise.
-        Needs Pillow.
+        A palette image in the colours of `overlay()` when every id is below 256, 16-bit grayscale otherwise. Save it
+        as a PNG: other formats may write other ids. Needs Pillow.
         """
         pillow.require("label_image()")
         from .pictures.overlay import draw_labels
