@@ -6,6 +6,7 @@ Nothing here draws. A result that is asked for a picture imports what draws it.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InvalidInput, ServingError
-from .images import pillow
+from .images import kinds, pillow
 from .limits import brief, is_number
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class Analysis:
         return self.segmentation._repr_png_()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)  # an image's bytes are no line
 class StreamItem(Generic[A]):
     """One image of a stream and what became of it.
 
@@ -180,6 +181,11 @@ class StreamItem(Generic[A]):
         if self.error is not None:
             raise self.error
         return self._answer  # type: ignore[return-value]
+
+    def __repr__(self) -> str:
+        is_path = isinstance(self.image, (str, os.PathLike))
+        image = kinds.shown(os.fsdecode(self.image)) if is_path else type(self.image).__name__
+        return f"<StreamItem {self.index}: {image}, {self.error or self._answer!r}>"
 
 
 def count_pixels(label_map: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

@@ -1,15 +1,19 @@
 """What results and answers look like where they are printed: one line in a list, a table where there is much."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
+import pytest
 from slimserve import (
     Analysis,
     Classification,
+    InvalidInput,
     ModelMetadata,
     Prediction,
     Segmentation,
     Signature,
+    StreamItem,
     TensorSpec,
     VersionStatus,
 )
@@ -34,6 +38,16 @@ def test_a_label_map_is_shown_by_its_size_and_its_largest_areas() -> None:
 
 def test_both_answers_are_shown_on_one_line() -> None:
     assert "\n" not in repr(Analysis(RANKING, SCENE))
+
+
+@pytest.mark.parametrize(
+    ("image", "shown"),
+    [(Path("photos/cat.jpg"), "photos/cat.jpg"), (b"\xff\xd8" * 10_000, "bytes"), (IMAGE.pixels, "ndarray")],
+)
+def test_an_item_of_a_stream_is_shown_without_the_bytes_of_its_image(image: object, shown: str) -> None:
+    assert repr([StreamItem(3, image, None, RANKING)]) == f"[<StreamItem 3: {shown}, {RANKING!r}>]"
+    failed = StreamItem(4, image, InvalidInput("no image"), None)
+    assert repr(failed) == f"<StreamItem 4: {shown}, InvalidInput('no image')>"
 
 
 def test_a_version_says_its_state_and_its_error() -> None:
