@@ -89,6 +89,12 @@ _CAUSES = (  # pattern, cause, whether it lasts
     ),
     (r"(?i)handshake failed", "the TLS handshake failed", True),
     (
+        r"Failed to create security handshaker",
+        "the TLS files cannot be used: one is damaged, the key is not that of the certificate, or it is encrypted: see "
+        "tls= (--tls-ca, --tls-cert, --tls-key)",
+        True,
+    ),
+    (
         r"Failed parsing HTTP/2",
         "this is not a gRPC port (TensorFlow Serving's REST port is 8501, its gRPC port 8500)",
         True,

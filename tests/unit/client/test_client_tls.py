@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 from slimserve import TLS, AsyncClient, Client, Unavailable
 
 from tests.unit.client.conftest import PREDICT, ScriptedServer, predict_answer
@@ -120,6 +121,32 @@ def test_a_missing_client_certificate_is_named(
 ) -> None:
     server = answering(scripted(credentials=server_credentials(authority.issue_cert("localhost"), authority)))
     assert "client certificate" in failure(server, files["ca"])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("damaged", ["other", "encrypted", "ca"])
+def test_files_that_cannot_be_used_are_named(
+    server: ScriptedServer, files: dict[str, Path], host: str, damaged: str
+) -> None:
+    if damaged == "ca":
+        files["ca"].write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    key = serialization.load_pem_private_key(files["key"].read_bytes(), None)
+    if damaged == "other":
+        trustme.CA().issue_cert("another@example.org").private_key_pem.write_to_path(files["key"])
+    if damaged == "encrypted":
+        kind = serialization.PrivateFormat.PKCS8
+        secret = serialization.BestAvailableEncryption(b"secret")
+        files["key"].write_bytes(key.private_bytes(serialization.Encoding.PEM, kind, secret))
+    tls = TLS(files["ca"], files["certificate"], files["key"])
+    begun = time.monotonic()
+    with (
+        Client(f"{host}:{server.port}", model="m", tls=tls, connect_timeout=30) as client,
+        pytest.raises(
+            Unavailable, match=r"the TLS files cannot be used: .* \(--tls-ca, --tls-cert, --tls-key\)"
+        ),
+    ):
+        client.predict(INPUTS)
+    assert time.monotonic() - begun < 15
 
 
 def test_a_call_without_tls_to_a_server_with_it_is_named(server: ScriptedServer) -> None:
