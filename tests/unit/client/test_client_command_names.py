@@ -105,7 +105,8 @@ def test_errors_do_not_command_the_terminal(scripted: Start, photos: Path, capsy
 def test_what_evaluate_leaves_out_does_not_command_the_terminal(photos: Path, capsys: Output) -> None:
     (photos / "red\x1b[31m.jpg").write_bytes((photos / "a.jpg").read_bytes())
     (photos / "truth.csv").write_text("a.jpg,cat\n")
-    main(["evaluate", str(photos), "--truth", str(photos / "truth.csv"), "--server", "localhost:1"])
+    unreachable = ["--server", "localhost:1", "--connect-timeout", "0.1"]
+    main(["evaluate", str(photos), "--truth", str(photos / "truth.csv"), *unreachable])
     shown = capsys.readouterr().err
     assert "\x1b" not in shown
     assert r"left out: " + str(photos) + r"/red\x1b[31m.jpg" in shown
