@@ -71,7 +71,7 @@ def always_the_first(right: Any) -> Any:
 
 
 def mean_of_all(right: Any) -> Any:
-    return lambda self, index: (tf.reduce_mean(self._cells.read(index), axis=[0, 1]),)
+    return lambda self, index: tf.reduce_mean(self._cells.read(index), axis=[0, 1])
 
 
 def names_backwards(right: Any) -> Any:

@@ -129,14 +129,13 @@ class WholeImages:
                 [source.count], options.receptive_field(network), "receptive_field"
             )
         with tf.name_scope("dense"):
-            (means,) = source.map(self._dense_logits, tf.TensorSpec([classes]))
-            self.means = means.stack()
+            self.means = source.map(self._dense_logits, tf.TensorSpec([classes])).stack()
         with tf.name_scope("segment"):
             self.chosen = ChosenClasses(classes)
-            (label_maps,) = source.map(self._label_map, tf.TensorSpec([None, None], label_dtype(classes)))
+            label_maps = source.map(self._label_map, tf.TensorSpec([None, None], label_dtype(classes)))
             self.label_map = tf.identity(label_maps.stack(), "label_map")
-            (label_pngs,) = source.map(
-                lambda index: (tf.io.encode_png(label_maps.read(index)[..., None]),),
+            label_pngs = source.map(
+                lambda index: tf.io.encode_png(label_maps.read(index)[..., None]),
                 tf.TensorSpec([], tf.string),
             )
             self.label_png = tf.identity(label_pngs.stack(), "label_png")
@@ -158,16 +157,16 @@ class WholeImages:
             f"--geometry valid and takes images of at least {side}x{side}",
         )  # fmt: skip
 
-    def _label_map(self, index: Tensor) -> tuple[Tensor]:
+    def _label_map(self, index: Tensor) -> Tensor:
         logits, size = self._cells.read(index), self._source.sizes[index]
         logits = tf.ensure_shape(logits, [None, None, self._classes])
 
         def image() -> Tensor:
             return self._source.batch(index, index + 1, tf.TensorSpec([None, None, 3], tf.uint8))[0]
 
-        return (full_size_labels(logits, size, image, self._network, self._options, self.chosen),)
+        return full_size_labels(logits, size, image, self._network, self._options, self.chosen)
 
-    def _dense_logits(self, index: Tensor) -> tuple[Tensor]:
+    def _dense_logits(self, index: Tensor) -> Tensor:
         """Mean of the logits whose fc6 window lies inside the feature map, of all where there are none: [C].
 
         Dense evaluation of arXiv:1409.1556, section 3.2. Without such a window, it is what pooling the features of all
@@ -180,4 +179,4 @@ class WholeImages:
             fits = tf.reduce_all(size[:2] > outside)
             before, behind = (tf.where(fits, cells, 0) for cells in (outside // 2, outside - outside // 2))
             logits = logits[before : size[0] - behind, before : size[1] - behind]
-        return (tf.reduce_mean(logits, axis=[0, 1]),)
+        return tf.reduce_mean(logits, axis=[0, 1])

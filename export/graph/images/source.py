@@ -141,10 +141,7 @@ class ImageSource:
         """
 
         def of_files() -> Tensor:
-            (made,) = self.map(
-                lambda index: (function(self.image(index)[None])[0],), result, start=start, stop=stop
-            )
-            return made.stack()
+            return self.map(lambda index: function(self.image(index)[None])[0], result, start, stop).stack()
 
         def of_pixels() -> Tensor:
             with _on_the_host():
@@ -180,31 +177,25 @@ class ImageSource:
 
     def map(
         self,
-        function: Callable[[Tensor], tuple[Tensor, ...]],
-        *results: tf.TensorSpec,
+        function: Callable[[Tensor], Tensor],
+        result: tf.TensorSpec,
         start: Tensor | int = 0,
         stop: Tensor | None = None,
-    ) -> list[tf.TensorArray]:
+    ) -> tf.TensorArray:
         """Collect what `function(index)` returns for each image, one after the other: memory is bounded by one image.
 
-        `results` give the dtype and, as far as it is known, the shape of each tensor that `function` returns. With
-        `start` and `stop` only the images from the one to before the other are taken.
+        `result` is its dtype and, as far as it is known, its shape. With `start` and `stop` only the images from the
+        one to before the other are taken.
         """
         start = tf.convert_to_tensor(start)
         stop = self.count if stop is None else stop
 
-        def step(index: Tensor, arrays: list[tf.TensorArray]) -> tuple[Tensor, list[tf.TensorArray]]:
-            pairs = zip(arrays, function(index), strict=True)
-            return index + 1, [array.write(index - start, value) for array, value in pairs]
+        def step(index: Tensor, array: tf.TensorArray) -> tuple[Tensor, tf.TensorArray]:
+            return index + 1, array.write(index - start, function(index))
 
-        arrays = [
-            tf.TensorArray(result.dtype, stop - start, infer_shape=False, element_shape=result.shape)
-            for result in results
-        ]
-        loop: tuple[Tensor, list[tf.TensorArray]] = tf.while_loop(
-            lambda index, _: index < stop, step, (start, arrays), parallel_iterations=1
-        )
-        return loop[1]
+        array = tf.TensorArray(result.dtype, stop - start, infer_shape=False, element_shape=result.shape)
+        _, array = tf.while_loop(lambda index, _: index < stop, step, (start, array), parallel_iterations=1)
+        return array
 
 
 def _on_the_host() -> AbstractContextManager[None]:
