@@ -21,21 +21,13 @@ PRUNED = re.compile(r"(^|/)(\w*_)?(mask|threshold)$")  # what model_pruning keep
 
 @dataclass(frozen=True)
 class Outside:
-    """What means something of the tensors outside.
+    """What means something of the tensors outside."""
 
-    Attributes:
-        networks: that are whole.
-        averages: moving averages by TensorFlow's name, of no such network.
-        copies: named after variables of the exported network, and of their shapes.
-        masks: of the shapes of its filters.
-        weights: of none of these, such as another last layer.
-    """
-
-    networks: tuple[Place, ...]
-    averages: tuple[str, ...]
-    copies: tuple[str, ...]
-    masks: tuple[str, ...]
-    weights: tuple[str, ...]
+    networks: tuple[Place, ...]  # that are whole
+    averages: tuple[str, ...]  # moving averages by TensorFlow's name, of no such network
+    copies: tuple[str, ...]  # named after variables of the exported network, and of their shapes
+    masks: tuple[str, ...]  # of the shapes of its filters
+    weights: tuple[str, ...]  # of none of these, such as another last layer
 
     def notes(self, weights: NetworkWeights) -> tuple[str, ...]:
         """What is said of it, a sentence each."""

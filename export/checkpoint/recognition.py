@@ -18,17 +18,11 @@ OBJECT_BASED = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 @dataclass(frozen=True)
 class Place:
-    """A network in a checkpoint.
-
-    Attributes:
-        network: which.
-        prefix: of its variables' names, in place of its own scope: "tower_0/vgg_16/".
-        notes: what was guessed or left out, a sentence each.
-    """
+    """A network in a checkpoint."""
 
     network: Network
-    prefix: str
-    notes: tuple[str, ...] = ()
+    prefix: str  # of its variables' names, in place of its own scope: "tower_0/vgg_16/"
+    notes: tuple[str, ...] = ()  # what was guessed or left out, a sentence each
 
     def tensor(self, variable: str) -> str:
         """Return the name that a variable of the network has in the checkpoint."""

@@ -36,15 +36,10 @@ _MOST_CLASSES = 1 << 16  # labels are uint16
 
 @dataclass(frozen=True)
 class Found:
-    """What a checkpoint has of one set of weights.
+    """What a checkpoint has of one set of weights."""
 
-    Attributes:
-        tensors: names of the tensors by the network's variables, of those that are there.
-        missing: variables that are not there.
-    """
-
-    tensors: Mapping[str, str]
-    missing: tuple[str, ...]
+    tensors: Mapping[str, str]  # names of the tensors by the network's variables, of those that are there
+    missing: tuple[str, ...]  # variables that are not there
 
 
 def weight_sets(checkpoint: Checkpoint, place: Place) -> dict[WeightSet, Found]:

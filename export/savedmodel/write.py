@@ -28,19 +28,12 @@ SERVE_TAG = "serve"
 
 @dataclass(frozen=True)
 class Model:
-    """A SavedModel before its variables have values.
+    """A SavedModel before its variables have values."""
 
-    Attributes:
-        proto: the graph and its signatures.
-        stored: how its variables are made of the checkpoint's tensors, by name.
-        bytes: of all variables.
-        kept_bytes: of the filters that a server keeps once for each signature, in an order of their own.
-    """
-
-    proto: saved_model_pb2.SavedModel
-    stored: Mapping[str, Recipe]
-    bytes: int
-    kept_bytes: int
+    proto: saved_model_pb2.SavedModel  # the graph and its signatures
+    stored: Mapping[str, Recipe]  # how its variables are made of the checkpoint's tensors, by name
+    bytes: int  # of all variables
+    kept_bytes: int  # of the filters that a server keeps once for each signature, in an order of their own
 
     @property
     def memory_bytes(self) -> int:

@@ -39,17 +39,11 @@ _BINS = (_HIGHEST - _LOWEST) * _BINS_IN_OCTAVE
 
 
 class Images(NamedTuple):
-    """The images of a folder.
+    """The images of a folder."""
 
-    Attributes:
-        calibrating: those that ranges come from.
-        held_out: those for the comparison.
-        left_out: how many files are no images.
-    """
-
-    calibrating: tuple[Path, ...]
-    held_out: tuple[Path, ...]
-    left_out: int
+    calibrating: tuple[Path, ...]  # those that ranges come from
+    held_out: tuple[Path, ...]  # those for the comparison
+    left_out: int  # how many files are no images
 
     @property
     def all(self) -> tuple[Path, ...]:
@@ -69,17 +63,11 @@ def find_images(folder: Path) -> Images:
 
 
 class Recorded(NamedTuple):
-    """What was counted of a convolution, over one or more images; tensors or arrays.
+    """What was counted of a convolution, over one or more images; tensors or arrays."""
 
-    Attributes:
-        histogram: of what it returns, int [bins].
-        inputs: sum of each input channel, float [inputs].
-        positions: how many were added.
-    """
-
-    histogram: Tensor
-    inputs: Tensor
-    positions: Tensor
+    histogram: Tensor  # of what it returns, int [bins]
+    inputs: Tensor  # sum of each input channel, float [inputs]
+    positions: Tensor  # how many were added
 
     def plus(self, other: Recorded) -> Recorded:
         """Both."""
@@ -135,17 +123,11 @@ def percentile(histogram: Array, percent: float) -> float:
 
 
 class Answer(NamedTuple):
-    """What a model says of one image.
+    """What a model says of one image."""
 
-    Attributes:
-        class_id: the best class of its crop.
-        label_map: [H, W].
-        logits: float32 [h, w, C] of its cells.
-    """
-
-    class_id: int
-    label_map: Array
-    logits: Array
+    class_id: int  # the best class of its crop
+    label_map: Array  # [H, W]
+    logits: Array  # float32 [h, w, C] of its cells
 
 
 class FloatModel(AbstractContextManager["FloatModel"]):

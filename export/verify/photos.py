@@ -28,19 +28,12 @@ from .reference.slim_reference import SlimReference
 
 @dataclass(frozen=True)
 class Photos:
-    """What was found on the user's images.
+    """What was found on the user's images."""
 
-    Attributes:
-        agreement: of all classes and labels, ties included.
-        labels: the same, ties within rounding left out.
-        difference: largest difference of two logits of a crop, as a fraction of the image's largest.
-        tolerance: what rounding explains.
-    """
-
-    agreement: Agreement
-    labels: Labels
-    difference: float
-    tolerance: float
+    agreement: Agreement  # of all classes and labels, ties included
+    labels: Labels  # the same, ties within rounding left out
+    difference: float  # largest difference of two logits of a crop, as a fraction of the image's largest
+    tolerance: float  # what rounding explains
 
     def require(self, precision: str, percent: float) -> None:
         """Raise ExportError where they differ by more than the precision may; `percent` is what int8 must agree in.

@@ -16,13 +16,9 @@ from ..types import Array, Shape, VariableShape
 
 
 class StoredFilter:
-    """How a checkpoint stores the filter of a convolution: here `weights` is the filter.
+    """How a checkpoint stores the filter of a convolution: here `weights` is the filter."""
 
-    Attributes:
-        names: of the variables, below the layer's scope.
-    """
-
-    names: ClassVar[tuple[str, ...]] = ("weights",)
+    names: ClassVar[tuple[str, ...]] = ("weights",)  # of the variables, below the layer's scope
 
     def variables(
         self, kernel: tuple[int, int], inputs: int, channels: int | None
@@ -83,13 +79,10 @@ class Separable(StoredFilter):
     """A separable convolution: each input channel has filters of its own, and a 1x1 convolution mixes what they give.
 
     Nothing lies between the two, so they are one convolution.
-
-    Attributes:
-        multiplier: filters of each input channel.
     """
 
     names: ClassVar[tuple[str, ...]] = ("depthwise_weights", "pointwise_weights")
-    multiplier: int
+    multiplier: int  # filters of each input channel
 
     def variables(
         self, kernel: tuple[int, int], inputs: int, channels: int | None
@@ -111,15 +104,10 @@ class Separable(StoredFilter):
 
 @dataclass(frozen=True)
 class BatchNorm:
-    """Batch normalization with fixed statistics (Ioffe and Szegedy, arXiv:1502.03167, algorithm 2), as slim stores it.
+    """Batch normalization with fixed statistics (Ioffe and Szegedy, arXiv:1502.03167, algorithm 2), as slim has it."""
 
-    Attributes:
-        epsilon: added to the variance.
-        scaled: whether there is a factor `gamma`.
-    """
-
-    epsilon: float
-    scaled: bool
+    epsilon: float  # added to the variance
+    scaled: bool  # whether there is a factor `gamma`
 
     @property
     def names(self) -> tuple[str, ...]:

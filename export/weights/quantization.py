@@ -19,15 +19,10 @@ _BELOW_SUM = LARGEST_SUM - 0.01  # what the sum is scaled to: both values may be
 
 
 class Statistics(NamedTuple):
-    """What calibration finds of a convolution.
+    """What calibration finds of a convolution."""
 
-    Attributes:
-        range: of its results, which begins at 0: what 255 stands for.
-        inputs: mean of each input channel, float64 [inputs].
-    """
-
-    range: float
-    inputs: Array
+    range: float  # of its results, which begins at 0: what 255 stands for
+    inputs: Array  # mean of each input channel, float64 [inputs]
 
 
 def filter_range(filter_values: Array) -> Array:

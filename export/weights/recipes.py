@@ -17,17 +17,11 @@ _AT_ONCE = 32 * 2**20  # bytes
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a value is made of the checkpoint's tensors.
+    """How a value is made of the checkpoint's tensors."""
 
-    Attributes:
-        shape: of the value.
-        sources: names of the tensors it is made of.
-        make: takes their values in that order; `np.asarray` for a copy of the only source.
-    """
-
-    shape: Shape
-    sources: tuple[str, ...]
-    make: Callable[..., Array]
+    shape: Shape  # of the value
+    sources: tuple[str, ...]  # names of the tensors it is made of
+    make: Callable[..., Array]  # takes their values in that order; `np.asarray` for a copy of the only source
 
     def then(self, change: Callable[[Array], Array]) -> Recipe:
         """Return the recipe that also applies `change`, which keeps the shape."""

@@ -24,21 +24,13 @@ _MOST_NAMES = 5
 
 
 class Located(NamedTuple):
-    """Where a checkpoint lies.
-
-    Attributes:
-        format: see above.
-        file: the V1 file, or what the names of its files start with.
-        shards: the V1 files; none for V2.
-        notes: what was chosen or passed over on the way, a sentence each.
-        shown: `file` for people, where it lies in an archive.
-    """
+    """Where a checkpoint lies."""
 
     format: Format
-    file: Path
-    shards: tuple[Path, ...] = ()
-    notes: tuple[str, ...] = ()
-    shown: Path | None = None
+    file: Path  # the V1 file, or what the names of its files start with
+    shards: tuple[Path, ...] = ()  # the V1 files; none for V2
+    notes: tuple[str, ...] = ()  # what was chosen or passed over on the way, a sentence each
+    shown: Path | None = None  # `file` for people, where it lies in an archive
 
 
 def locate(path: Path, *, unpacked: bool = False) -> Located:

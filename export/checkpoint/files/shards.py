@@ -14,15 +14,10 @@ _SHARD = re.compile(r"(.+)(?<!\.data)-(?:\d{5}|\?{5})-of-(\d{5})")
 
 
 class Shard(NamedTuple):
-    """What the name of a shard, or TensorFlow's pattern of all (`model.ckpt-?????-of-00002`), says.
+    """What the name of a shard, or TensorFlow's pattern of all (`model.ckpt-?????-of-00002`), says."""
 
-    Attributes:
-        prefix: the name of the checkpoint.
-        total: how many shards it has.
-    """
-
-    prefix: str
-    total: int
+    prefix: str  # the name of the checkpoint
+    total: int  # how many shards it has
 
 
 def shard_named(name: str) -> Shard | None:

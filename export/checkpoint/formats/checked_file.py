@@ -81,17 +81,11 @@ def pieces(data: Bytes) -> Iterator[Bytes]:
 
 
 class Target(NamedTuple):
-    """Where a range of a file goes.
+    """Where a range of a file goes."""
 
-    Attributes:
-        offset: first byte of the range.
-        size: of the range.
-        buffers: as many bytes in all; each is filled before the next one is asked for.
-    """
-
-    offset: int
-    size: int
-    buffers: Iterator[Bytes]
+    offset: int  # first byte of the range
+    size: int  # of the range
+    buffers: Iterator[Bytes]  # as many bytes in all; each is filled before the next one is asked for
 
     @classmethod
     def array(cls, offset: int, array: Bytes) -> Target:

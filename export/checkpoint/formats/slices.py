@@ -19,17 +19,11 @@ MOST_SLICES = 1024  # of one tensor; partitioners make tens
 
 
 class Piece(NamedTuple):
-    """A box of a tensor.
+    """A box of a tensor."""
 
-    Attributes:
-        key: under which the checkpoint has it.
-        start: its first index along each axis.
-        shape: of it.
-    """
-
-    key: bytes
-    start: tuple[int, ...]
-    shape: tuple[int, ...]
+    key: bytes  # under which the checkpoint has it
+    start: tuple[int, ...]  # its first index along each axis
+    shape: tuple[int, ...]  # of it
 
     def of(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the view of the whole tensor that this piece fills."""

@@ -18,19 +18,12 @@ _MOBILENET_V2 = "mobilenet_v2/checkpoints"
 
 @dataclass(frozen=True)
 class Published:
-    """A checkpoint that can be fetched by its name.
+    """A checkpoint that can be fetched by its name."""
 
-    Attributes:
-        name: to ask for it.
-        path: below ARCHIVE.
-        network: what it holds: the name of an exportable network, or what those names start with.
-        data: what it was trained on.
-    """
-
-    name: str
-    path: str
-    network: str
-    data: str = "ImageNet"
+    name: str  # to ask for it
+    path: str  # below ARCHIVE
+    network: str  # what it holds: the name of an exportable network, or what those names start with
+    data: str = "ImageNet"  # what it was trained on
 
     @property
     def file(self) -> str:

@@ -13,19 +13,12 @@ from ..images.checks import refuse_unless
 
 @dataclass(frozen=True)
 class Ranking:
-    """The k best classes of each image, best first.
+    """The k best classes of each image, best first."""
 
-    Attributes:
-        ids: int32 [N, k].
-        names: string [N, k].
-        scores: float32 [N, k], the probabilities of these classes.
-        probabilities: float32 [N, C] of all classes.
-    """
-
-    ids: Tensor
-    names: Tensor
-    scores: Tensor
-    probabilities: Tensor
+    ids: Tensor  # int32 [N, k]
+    names: Tensor  # string [N, k]
+    scores: Tensor  # float32 [N, k], the probabilities of these classes
+    probabilities: Tensor  # float32 [N, C] of all classes
 
 
 class ClassNames:

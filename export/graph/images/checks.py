@@ -31,19 +31,12 @@ def _is_number(part: Tensor | str) -> bool:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one request may ask for.
+    """What one request may ask for."""
 
-    Attributes:
-        max_images: in a request.
-        max_pixels: of an image.
-        max_request_pixels: of all images of a request together.
-        least_pixels: what an image counts as at least: a crop costs the same however small its image is.
-    """
-
-    max_images: int
-    max_pixels: int
-    max_request_pixels: int
-    least_pixels: int
+    max_images: int  # in a request
+    max_pixels: int  # of an image
+    max_request_pixels: int  # of all images of a request together
+    least_pixels: int  # what an image counts as at least: a crop costs the same however small its image is
 
     @classmethod
     def of(cls, options: GraphOptions, network: Network) -> Bounds:

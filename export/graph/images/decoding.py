@@ -26,19 +26,12 @@ _INLINED = "_lower_using_switch_merge"  # control_flow_util_v2.py of TensorFlow
 
 
 class JudgedFile(NamedTuple):
-    """An encoded image that may be decoded: tensors, or arrays of them.
+    """An encoded image that may be decoded: tensors, or arrays of them."""
 
-    Attributes:
-        kind: int32, index of its format.
-        data: string, what its decoder is handed.
-        size: int64 [2], height and width in pixels.
-        numbers: int64 [7], what else the decoder has to know.
-    """
-
-    kind: Tensor
-    data: Tensor
-    size: Tensor
-    numbers: Tensor
+    kind: Tensor  # int32, index of its format
+    data: Tensor  # string, what its decoder is handed
+    size: Tensor  # int64 [2], height and width in pixels
+    numbers: Tensor  # int64 [7], what else the decoder has to know
 
 
 JUDGED_SPECS = JudgedFile(

@@ -101,16 +101,11 @@ def lerp(lower: Tensor, upper: Tensor, share: Tensor) -> Tensor:
 
 
 class _Samples(NamedTuple):
-    """For each row and column of the output two rows or columns of the input, and the share of the latter.
+    """For each row and column of the output two rows or columns of the input, and the share of the latter."""
 
-    Attributes:
-        lower, upper: int32 [2, side], rows first.
-        share: of the upper one, float32 [2, side].
-    """
-
-    lower: Tensor
+    lower: Tensor  # int32 [2, side], rows first
     upper: Tensor
-    share: Tensor
+    share: Tensor  # of the upper one, float32 [2, side]
 
 
 def _samples(positions: Tensor, scale: Tensor, size: Tensor) -> _Samples:

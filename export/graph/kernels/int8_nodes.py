@@ -13,15 +13,10 @@ from .node import convolution_attributes, node
 
 
 class Activations(NamedTuple):
-    """Values between layers: `values` times `range` / 255.
+    """Values between layers: `values` times `range` / 255."""
 
-    Attributes:
-        values: quint8 [N, H, W, C].
-        range: what 255 stands for.
-    """
-
-    values: Tensor
-    range: float
+    values: Tensor  # quint8 [N, H, W, C]
+    range: float  # what 255 stands for
 
 
 def quantized_convolution(

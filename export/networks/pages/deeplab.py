@@ -72,17 +72,11 @@ class _Backbone:
 
 @dataclass(frozen=True)
 class _Parts:
-    """What a checkpoint has behind the backbone, besides the convolution `aspp0`.
+    """What a checkpoint has behind the backbone, besides the convolution `aspp0`."""
 
-    Attributes:
-        pooling: the mean over the image.
-        branches: atrous convolutions at three rates.
-        decoder: which refines the cells to a stride of 4.
-    """
-
-    pooling: bool
-    branches: bool
-    decoder: bool
+    pooling: bool  # the mean over the image
+    branches: bool  # atrous convolutions at three rates
+    decoder: bool  # which refines the cells to a stride of 4
 
     @classmethod
     def of(cls, variables: Mapping[str, Shape]) -> _Parts:

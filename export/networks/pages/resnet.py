@@ -39,20 +39,13 @@ _RECEPTIVE_FIELDS = {50: 483, 101: 1027, 152: 1507, 200: 1763}
 
 @dataclass(frozen=True)
 class _Unit:
-    """A bottleneck unit: 1x1, 3x3 and 1x1 convolutions beside a shortcut.
+    """A bottleneck unit: 1x1, 3x3 and 1x1 convolutions beside a shortcut."""
 
-    Attributes:
-        scope: of its variables.
-        channels: of the 3x3 convolution; the unit returns four times as many.
-        stride: of the result, rate: of the 3x3 convolution.
-        projected: whether the shortcut is a convolution, as the number of channels changes.
-    """
-
-    scope: str
-    channels: int
-    stride: int
-    rate: int
-    projected: bool
+    scope: str  # of its variables
+    channels: int  # of the 3x3 convolution; the unit returns four times as many
+    stride: int  # of the result
+    rate: int  # of the 3x3 convolution
+    projected: bool  # whether the shortcut is a convolution, as the number of channels changes
 
 
 def _units(

@@ -29,21 +29,13 @@ _FINE = {41: 2, 65: 2, 71: 3}  # the block of the entry flow whose second convol
 
 @dataclass(frozen=True)
 class _Module:
-    """Three separable convolutions, the last with the stride, beside a shortcut.
+    """Three separable convolutions, the last with the stride, beside a shortcut."""
 
-    Attributes:
-        scope: of its variables.
-        channels: of each convolution.
-        stride: of the result.
-        shortcut: a convolution, the module's input itself, or none.
-        activated: whether ReLU follows both parts of each convolution; else it comes before.
-    """
-
-    scope: str
-    channels: tuple[int, int, int]
-    stride: int = 1
-    shortcut: str = "convolution"
-    activated: bool = False
+    scope: str  # of its variables
+    channels: tuple[int, int, int]  # of each convolution
+    stride: int = 1  # of the result
+    shortcut: str = "convolution"  # a convolution, the module's input itself, or none
+    activated: bool = False  # whether ReLU follows both parts of each convolution; else it comes before
 
 
 def _modules(depth: int) -> Iterator[_Module]:

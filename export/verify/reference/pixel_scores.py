@@ -12,15 +12,10 @@ NEVER = -np.inf  # the score of a class that does not compete
 
 
 class PixelScores(NamedTuple):
-    """Scores float64 [W, C] of a row of pixels.
+    """Scores float64 [W, C] of a row of pixels."""
 
-    Attributes:
-        sure: of the classes that compete in any case; NEVER for others.
-        possible: of those that compete or do not, by rounding, too.
-    """
-
-    sure: Array
-    possible: Array
+    sure: Array  # of the classes that compete in any case; NEVER for others
+    possible: Array  # of those that compete or do not, by rounding, too
 
     @classmethod
     def of_all(cls, scores: Array) -> PixelScores:

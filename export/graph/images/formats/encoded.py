@@ -67,18 +67,12 @@ class Encoded:
 
 
 class Judged(NamedTuple):
-    """A file that may be decoded.
+    """A file that may be decoded."""
 
-    Attributes:
-        data: what the decoder is handed, scalar string: never more than its pixels need.
-        height, width: in pixels, int64 scalars.
-        numbers: what else the decoder has to know, int64 scalars.
-    """
-
-    data: Tensor
-    height: Tensor
+    data: Tensor  # what the decoder is handed, scalar string: never more than its pixels need
+    height: Tensor  # in pixels, int64 scalar, as is the width
     width: Tensor
-    numbers: Sequence[Tensor] = ()
+    numbers: Sequence[Tensor] = ()  # what else the decoder has to know, int64 scalars
 
 
 def decode_guarded(decoder: Callable[[Tensor], Tensor], data: Tensor, what: Tensor, kind: str) -> Tensor:
