@@ -20,9 +20,7 @@ class StoredFilter:
 
     names: ClassVar[tuple[str, ...]] = ("weights",)  # of the variables, below the layer's scope
 
-    def variables(
-        self, kernel: tuple[int, int], inputs: int, channels: int | None
-    ) -> dict[str, VariableShape]:
+    def variables(self, kernel: Shape, inputs: int, channels: int | None) -> dict[str, VariableShape]:
         """Shapes by name, for a filter of that height and width, input channels and output channels."""
         return {"weights": (*kernel, inputs, channels)}
 
@@ -42,9 +40,7 @@ class StoredFilter:
 class Matrix(StoredFilter):
     """`weights` is the matrix [inputs, channels] of a fully connected layer, which sees one position at a time."""
 
-    def variables(
-        self, kernel: tuple[int, int], inputs: int, channels: int | None
-    ) -> dict[str, VariableShape]:
+    def variables(self, kernel: Shape, inputs: int, channels: int | None) -> dict[str, VariableShape]:
         return {"weights": (inputs, channels)}
 
     def shape(self, *shapes: Shape) -> Shape:
@@ -59,9 +55,7 @@ class Depthwise(StoredFilter):
 
     names: ClassVar[tuple[str, ...]] = ("depthwise_weights",)
 
-    def variables(
-        self, kernel: tuple[int, int], inputs: int, channels: int | None
-    ) -> dict[str, VariableShape]:
+    def variables(self, kernel: Shape, inputs: int, channels: int | None) -> dict[str, VariableShape]:
         return {"depthwise_weights": (*kernel, inputs, 1)}
 
     def scaled(self, filter_values: Array, factor: Array) -> Array:
@@ -84,9 +78,7 @@ class Separable(StoredFilter):
     names: ClassVar[tuple[str, ...]] = ("depthwise_weights", "pointwise_weights")
     multiplier: int  # filters of each input channel
 
-    def variables(
-        self, kernel: tuple[int, int], inputs: int, channels: int | None
-    ) -> dict[str, VariableShape]:
+    def variables(self, kernel: Shape, inputs: int, channels: int | None) -> dict[str, VariableShape]:
         return {
             "depthwise_weights": (*kernel, inputs, self.multiplier),
             "pointwise_weights": (1, 1, inputs * self.multiplier, channels),

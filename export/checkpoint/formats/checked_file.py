@@ -23,15 +23,9 @@ CHUNK = 1 << 20  # bytes: still in the processor's cache when its checksum is ta
 
 
 class FormatError(Exception):
-    """The bytes contradict the format or their checksum.
+    """The bytes contradict the format or their checksum."""
 
-    Attributes:
-        tensor: the tensor that it happened to, if any.
-    """
-
-    def __init__(self, message: str, tensor: str | None = None) -> None:
-        super().__init__(message)
-        self.tensor = tensor
+    tensor: str | None = None  # that it happened to, if any
 
 
 class UnsupportedError(FormatError):
