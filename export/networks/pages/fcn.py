@@ -8,10 +8,8 @@ learn, but for the last (section 4.3).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ...types import Padding, Tensor
-from ..layers import BuildLogits, Convolution, Layers
+from ..layers import Convolution, Layers
 from ..network import Network
 from ..preprocessing import VGG_PREPROCESSING
 from .vgg import AVERAGED_STRIDES, CONFIGURATION_D, class_scores, pooled_blocks
@@ -20,27 +18,20 @@ _VGG_16 = "vgg_16/"
 _RECEPTIVE_FIELDS = {32: 404, 16: 452, 8: 476}  # by stride
 
 
-def _fcn_32s(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
-    """VGG-16 whose fc6 is always padded, as it was fine-tuned."""
-    pools, rate = pooled_blocks(images, layers, CONFIGURATION_D, output_stride, _VGG_16)
-    return class_scores(pools[5], layers, rate, "SAME", _VGG_16)
+def _network(stride: int, skips: tuple[int, ...], output_strides: tuple[int, ...]) -> Network:
+    """VGG-16 whose fc6 is always padded, as it was fine-tuned.
 
-
-def _with_skips(blocks: Iterable[int]) -> BuildLogits:
-    """Scores of the last block, doubled and added to those of each of `blocks` in turn."""
+    Its scores are doubled, so that their stride is halved, and added to those of each of the blocks `skips` in turn.
+    """
 
     def logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
-        pools, rate = pooled_blocks(images, layers, CONFIGURATION_D, scope=_VGG_16)
+        pools, rate = pooled_blocks(images, layers, CONFIGURATION_D, output_stride << len(skips), _VGG_16)
         scores = class_scores(pools[5], layers, rate, "SAME", _VGG_16)
-        for block in blocks:
+        for block in skips:
             skip = layers.conv(pools[block], Convolution(f"pool{block}_fc", None, 1, relu=False))
             scores = layers.add(layers.upsample(scores), skip)
         return scores
 
-    return logits
-
-
-def _network(stride: int, logits: BuildLogits, output_strides: tuple[int, ...]) -> Network:
     name = f"fcn_{stride}s"
     return Network(
         name=name,
@@ -58,7 +49,7 @@ def _network(stride: int, logits: BuildLogits, output_strides: tuple[int, ...]) 
     )
 
 
-FCN_32S = _network(32, _fcn_32s, (32, 16, 8))
-FCN_16S = _network(16, _with_skips((4,)), (16,))
-FCN_8S = _network(8, _with_skips((4, 3)), (8,))
+FCN_32S = _network(32, (), (32, 16, 8))
+FCN_16S = _network(16, (4,), (16,))
+FCN_8S = _network(8, (4, 3), (8,))
 NETWORKS = (FCN_32S, FCN_16S, FCN_8S)
