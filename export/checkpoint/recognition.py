@@ -170,7 +170,9 @@ def _below(checkpoint: Checkpoint, names: Collection[str], networks: list[Networ
         for place in _places(checkpoint, names, networks)
         if place.prefix in (above, f"{above}{place.network.prefix}")
     ]
-    begun = [network for network in networks if _any_below(names, f"{above}{network.scope}/")]
+    begun = [
+        network for network in networks if any(name.startswith(f"{above}{network.scope}/") for name in names)
+    ]
     if places or begun:
         return places[0] if places else Place(begun[0], f"{above}{begun[0].scope}/")
     known = _places(checkpoint, names, networks)
@@ -219,10 +221,6 @@ def _choices(places: Iterable[Place]) -> str:
     return "say " + " or ".join(
         f"--scope {place.scope or repr('')} for {place.network.name}" for place in places
     )
-
-
-def _any_below(names: Iterable[str], prefix: str) -> bool:
-    return any(name.startswith(prefix) for name in names)
 
 
 def _places(checkpoint: Checkpoint, names: Collection[str], networks: Iterable[Network]) -> list[Place]:

@@ -40,7 +40,8 @@ class Draft:
         Raises:
             ExportError: the version asked for has appeared meanwhile, or there is no number above the highest.
         """
-        _sync_tree(self.folder)
+        for path in (*self.folder.rglob("*"), self.folder):
+            _sync(path)
         parent = self.folder.parent
         while True:
             target = parent / str(_free_version(parent, self._version))
@@ -145,11 +146,6 @@ def _require_space(out: Path, size: int) -> None:
             f"{out} has {free / 1e6:.0f} MB free and the export needs {size / 1e6:.0f} MB: "
             "make room or choose another --out"
         )
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in (*folder.rglob("*"), folder):
-        _sync(path)
 
 
 def _sync(path: Path) -> None:

@@ -17,7 +17,7 @@ from .foreign import described, is_of_another_tool, what_it_is
 from .shards import pattern_of, shard_counts, shard_named, shards_of
 from .state_file import STATE_FILE, candidates, is_state, paths_in
 from .tables import is_table, is_v1, require_table
-from .unfinished import is_unfinished, left_unfinished, refuse_unfinished
+from .unfinished import is_unfinished, left_unfinished
 
 Format = Literal["V1", "V2"]
 _MOST_NAMES = 5
@@ -61,7 +61,8 @@ def _named(path: Path) -> Located:
         raise ExportError(broken_link(path) or f"{path} does not exist{_similar(path)}")
     if not stat.S_ISREG(path.stat().st_mode):
         raise ExportError(f"{path} is neither a file nor a folder")
-    refuse_unfinished(path)
+    if is_unfinished(path):  # its data may be a part of what it lists
+        raise ExportError(f"{path} was left behind by a save that did not end: give another checkpoint")
     if part := DATA_FILE.fullmatch(path.name):
         return _bundle_of(path, part[1])
     if not is_table(path):

@@ -5,20 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ...errors import ExportError
-
 _TEMPORARY = re.compile(r".+\.tempstate\d+")
 
 
 def is_unfinished(path: Path) -> bool:
     """Tell by the name, as its bytes may begin like a checkpoint's."""
     return bool(_TEMPORARY.fullmatch(path.name))
-
-
-def refuse_unfinished(path: Path) -> None:
-    """Raise ExportError where a file is such a one: its data may be a part of what it lists."""
-    if is_unfinished(path):
-        raise ExportError(f"{path} was left behind by a save that did not end: give another checkpoint")
 
 
 def left_unfinished(folder: Path) -> str:

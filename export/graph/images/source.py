@@ -67,7 +67,7 @@ class ImageSource:
         shape = tf.cond(allowed, lambda: tf.identity(shape), lambda: self._refused_unless_allowed(shape))
         size = tf.cast(shape[1:3], tf.int32)
         sizes = tf.tile(size[None], [tf.cast(shape[0], tf.int32), 1])
-        return [sizes, *(_none_of(spec) for spec in JUDGED_SPECS)]
+        return [sizes, *(tf.constant([], spec.dtype, [0, *spec.shape]) for spec in JUDGED_SPECS)]
 
     def _refused_unless_allowed(self, shape: Tensor) -> Tensor:
         text = tf.strings.reduce_join(tf.strings.as_string(shape), separator=", ")
@@ -215,10 +215,6 @@ def _checked_vector(strings: Tensor, name: str) -> Tensor:
         strings = tf.identity(strings)
     strings.set_shape([None])
     return strings
-
-
-def _none_of(spec: tf.TensorSpec) -> Tensor:
-    return tf.constant([], spec.dtype, [0, *spec.shape])
 
 
 def _name(index: Tensor) -> Tensor:
