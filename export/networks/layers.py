@@ -10,6 +10,7 @@ from ..types import Kernel, Padding, Tensor
 from ..weights.folding import PLAIN_FILTER, BatchNorm, Depthwise, Pointwise, Separable, StoredFilter
 
 Activation = Literal["Relu", "Relu6"]  # as nodes of TensorFlow name them
+KEPT = 0  # the channels of a depthwise convolution: those that come in
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Convolution:
 
     Attributes:
         scope: of its variables, below the network's, such as "conv1/conv1_1".
-        channels: of the result; None stands for the number of classes. A depthwise convolution keeps those it gets.
+        channels: of the result; None stands for the number of classes.
         kernel: size of the filter.
         stride: distance of the result's positions.
         rate: distance of the filter's taps (dilation).

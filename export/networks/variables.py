@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..types import Shape, Tensor, VariableShape
+from ..types import Shape, VariableShape
 from ..weights.folding import BatchNorm
 from .layers import BuildLogits, Convolution
-
-
-class Features(NamedTuple):
-    """A feature map, and how many channels it has."""
-
-    net: Tensor
-    channels: int
-
 
 Channels = Mapping[str, int]  # by the scope of a convolution
 
@@ -54,7 +46,7 @@ class _NotedVariables:
         self.shapes |= {f"{within}/{name}": shape for name, shape in variables.items()}
 
     def conv(self, inputs: Any, convolution: Convolution) -> Any:
-        scope, channels = convolution.scope, convolution.channels
+        scope, channels = convolution.scope, inputs if convolution.depthwise else convolution.channels
         self._note(scope, convolution.stored.variables(convolution.sides, inputs, channels))
         if convolution.norm:
             self._note(convolution.batch_norm_scope, dict.fromkeys(convolution.norm.names, (channels,)))

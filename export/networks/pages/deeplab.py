@@ -12,7 +12,7 @@ the next 16k+1.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -20,10 +20,10 @@ from types import MappingProxyType
 from ...errors import ExportError
 from ...types import Padding, Shape, Tensor
 from ...weights.folding import BatchNorm, Depthwise
-from ..layers import Convolution, Layers
+from ..layers import KEPT, Convolution, Layers
 from ..network import Network
 from ..preprocessing import INCEPTION_PREPROCESSING
-from ..variables import Channels, Features, channels_of
+from ..variables import Channels, channels_of
 from . import xception
 from .mobilenet import version_2_features
 from .resnet import beta_features
@@ -65,7 +65,7 @@ class _Backbone:
     name: str
     scope: str
     first: str
-    features: Callable[[Tensor, Layers, int, Channels, str], tuple[Features, Features]]
+    features: Callable[[Tensor, Layers, int, Channels, str], tuple[Tensor, Tensor]]
     receptive_field: int
     assumed: str = ""
 
@@ -125,40 +125,32 @@ class _Head:
         self._channels = channels
         self._rates = [rate * 16 // output_stride for rate in _RATES]
 
-    def pyramid(self, features: Features, parts: _Parts) -> Features:
+    def pyramid(self, net: Tensor, parts: _Parts) -> Tensor:
         """Atrous spatial pyramid pooling."""
         layers, beside = self._layers, []
         if parts.pooling:
-            mean = self._conv(Features(layers.global_pool(features.net), features.channels), "image_pooling")
-            beside.append(Features(layers.resize(mean.net, features.net), mean.channels))
-        beside.append(self._conv(features, "aspp0"))
+            beside.append(layers.resize(self._conv(layers.global_pool(net), "image_pooling"), net))
+        beside.append(self._conv(net, "aspp0"))
         if parts.branches:
             beside += [
-                self._separable(features, f"aspp{number}", rate) for number, rate in enumerate(self._rates, 1)
+                self._separable(net, f"aspp{number}", rate) for number, rate in enumerate(self._rates, 1)
             ]
-        return self._conv(self._concat(beside), _PROJECTION)
+        return self._conv(layers.concat(beside), _PROJECTION)
 
-    def decoder(self, features: Features, fine: Features) -> Features:
+    def decoder(self, net: Tensor, fine: Tensor) -> Tensor:
         """Scores' features at the positions of `fine`, which has seen less and knows better where edges are."""
         fine = self._conv(fine, "decoder/feature_projection0", 48)
-        features = Features(self._layers.resize(features.net, fine.net), features.channels)
-        features = self._concat([features, fine])
+        net = self._layers.concat([self._layers.resize(net, fine), fine])
         for number in (0, 1):
-            features = self._separable(features, f"decoder/decoder_conv{number}")
-        return features
+            net = self._separable(net, f"decoder/decoder_conv{number}")
+        return net
 
-    def _conv(self, features: Features, scope: str, published: int = 256) -> Features:
-        channels = self._channels.get(scope, published)
-        return Features(self._layers.conv(features.net, _Conv(scope, channels, 1)), channels)
+    def _conv(self, net: Tensor, scope: str, published: int = 256) -> Tensor:
+        return self._layers.conv(net, _Conv(scope, self._channels.get(scope, published), 1))
 
-    def _separable(self, features: Features, scope: str, rate: int = 1) -> Features:
-        depthwise = _Conv(f"{scope}_depthwise", features.channels, 3, 1, rate, stored=Depthwise())
-        net = self._layers.conv(features.net, depthwise)
-        return self._conv(Features(net, features.channels), f"{scope}_pointwise")
-
-    def _concat(self, maps: Sequence[Features]) -> Features:
-        nets = [features.net for features in maps]
-        return Features(self._layers.concat(nets), sum(features.channels for features in maps))
+    def _separable(self, net: Tensor, scope: str, rate: int = 1) -> Tensor:
+        depthwise = _Conv(f"{scope}_depthwise", KEPT, 3, 1, rate, stored=Depthwise())
+        return self._conv(self._layers.conv(net, depthwise), f"{scope}_pointwise")
 
 
 def _network(
@@ -170,12 +162,12 @@ def _network(
     """
 
     def logits(images: Tensor, layers: Layers, head_padding: Padding, output_stride: int) -> Tensor:
-        features, fine = backbone.features(images, layers, output_stride, channels, f"{backbone.scope}/")
+        net, fine = backbone.features(images, layers, output_stride, channels, f"{backbone.scope}/")
         head = _Head(layers, channels, output_stride)
-        features = head.pyramid(features, parts)
+        net = head.pyramid(net, parts)
         if parts.decoder:
-            features = head.decoder(features, fine)
-        return layers.conv(features.net, Convolution(_LOGITS, None, 1, relu=False))
+            net = head.decoder(net, fine)
+        return layers.conv(net, Convolution(_LOGITS, None, 1, relu=False))
 
     def as_stored(shapes: Mapping[str, Shape]) -> Network:
         return _network(backbone, _Parts.of(shapes), channels_of(shapes), stride)

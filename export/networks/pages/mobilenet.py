@@ -12,11 +12,11 @@ from types import MappingProxyType
 
 from ...types import Padding, Shape, Tensor
 from ...weights.folding import BatchNorm, Depthwise
-from ..layers import Convolution, Layers
+from ..layers import KEPT, Convolution, Layers
 from ..network import Network
 from ..preprocessing import INCEPTION_PREPROCESSING
 from ..strides import Strides
-from ..variables import Channels, Features, channels_of
+from ..variables import Channels, channels_of
 
 _Conv = partial(Convolution, relu6=True, norm=BatchNorm(epsilon=0.001, scaled=True))
 _WIDTH_1: Channels = MappingProxyType({})
@@ -40,18 +40,16 @@ _BOTTLENECKS = (
 _LAST_AT_4 = 2  # the number of a bottleneck
 
 
-def _depthwise(net: Tensor, layers: Layers, scope: str, channels: int, strides: tuple[int, int]) -> Tensor:
-    stride, rate = strides
-    return layers.conv(net, _Conv(scope, channels, 3, stride, rate, stored=Depthwise()))
+def _depthwise(net: Tensor, layers: Layers, scope: str, strides: tuple[int, int]) -> Tensor:
+    return layers.conv(net, _Conv(scope, KEPT, 3, *strides, stored=Depthwise()))
 
 
 def _version_1(images: Tensor, layers: Layers, output_stride: int, width: Channels) -> Tensor:
     strides = Strides(output_stride)
-    channels = width.get("Conv2d_0", 32)
-    net = layers.conv(images, _Conv("Conv2d_0", channels, 3, *strides.next(2)))
+    net = layers.conv(images, _Conv("Conv2d_0", width.get("Conv2d_0", 32), 3, *strides.next(2)))
     for number, (stride, published) in enumerate(_SEPARABLE, 1):
         scope = f"Conv2d_{number}"
-        net = _depthwise(net, layers, f"{scope}_depthwise", channels, strides.next(stride))
+        net = _depthwise(net, layers, f"{scope}_depthwise", strides.next(stride))
         channels = width.get(f"{scope}_pointwise", published)
         net = layers.conv(net, _Conv(f"{scope}_pointwise", channels, 1))
     return layers.conv(net, Convolution(_HEAD, None, 1, relu=False))
@@ -59,7 +57,7 @@ def _version_1(images: Tensor, layers: Layers, output_stride: int, width: Channe
 
 def version_2_features(
     images: Tensor, layers: Layers, output_stride: int, width: Channels, within: str = ""
-) -> tuple[Features, Features]:
+) -> tuple[Tensor, Tensor]:
     """What the bottlenecks of version 2 give, and the last of their depthwise convolutions at a stride of 4.
 
     Their variables are below `within`, in `width` too.
@@ -74,22 +72,22 @@ def version_2_features(
     ]
     for number, (expansion, published, stride) in enumerate(blocks):
         scope = f"{within}expanded_conv{f'_{number}' if number else ''}"
-        inside, inner = net, channels
+        inside = net
         if expansion > 1:
             inner = width.get(f"{scope}/expand", expansion * channels)
             inside = layers.conv(net, _Conv(f"{scope}/expand", inner, 1))
-        inside = _depthwise(inside, layers, f"{scope}/depthwise", inner, strides.next(stride))
+        inside = _depthwise(inside, layers, f"{scope}/depthwise", strides.next(stride))
         if number == _LAST_AT_4:
-            fine = Features(inside, inner)
+            fine = inside
         before, channels = channels, width.get(f"{scope}/project", published)
         inside = layers.conv(inside, _Conv(f"{scope}/project", channels, 1, relu=False))
         net = layers.add(net, inside) if stride == 1 and before == channels else inside
-    return Features(net, channels), fine
+    return net, fine
 
 
 def _version_2(images: Tensor, layers: Layers, output_stride: int, width: Channels) -> Tensor:
-    features, _ = version_2_features(images, layers, output_stride, width)
-    net = layers.conv(features.net, _Conv("Conv_1", width.get("Conv_1", 1280), 1))
+    net, _ = version_2_features(images, layers, output_stride, width)
+    net = layers.conv(net, _Conv("Conv_1", width.get("Conv_1", 1280), 1))
     return layers.conv(net, Convolution(_HEAD, None, 1, relu=False))
 
 

@@ -18,7 +18,7 @@ from ..layers import Convolution, Layers
 from ..network import Network, SlimReference
 from ..preprocessing import INCEPTION_PREPROCESSING, VGG_PREPROCESSING, Evaluation
 from ..strides import Strides
-from ..variables import Channels, Features
+from ..variables import Channels
 
 _NORM = BatchNorm(epsilon=1e-5, scaled=True)
 _CHANNELS = (64, 128, 256, 512)  # of the bottleneck in each block
@@ -66,7 +66,7 @@ def _units(
 
 def _unit(
     net: Tensor, layers: Layers, unit: _Unit, version: int, published: Channels = _PUBLISHED
-) -> tuple[Tensor, Features]:
+) -> tuple[Tensor, Tensor]:
     """What the unit gives, and what its last convolution does.
 
     Version 1 normalizes what each convolution gives, version 2 what the unit takes and its inner ones give.
@@ -85,29 +85,28 @@ def _unit(
     inside = layers.conv(inside, Convolution(f"{scope}/conv1", channels, 1, norm=_NORM))
     inside = layers.conv(inside, middle)
     residual = layers.conv(inside, Convolution(f"{scope}/conv3", outputs, 1, relu=False, norm=norm))
-    return layers.add(shortcut, residual, relu=version == 1), Features(residual, outputs)
+    return layers.add(shortcut, residual, relu=version == 1), residual
 
 
 def beta_features(
     depth: int, images: Tensor, layers: Layers, output_stride: int, published: Channels, within: str
-) -> tuple[Features, Features]:
+) -> tuple[Tensor, Tensor]:
     """What the last unit of the beta variant gives, and the last convolution of a unit at a stride of 4.
 
     Three convolutions take the place of the first. Their variables are below `within`, in `published` too: the channels
     that are not the published ones.
     """
-    net, fine = images, Features(images, 3)
+    net = images
     for number, (channels, stride) in enumerate(((64, 2), (64, 1), (128, 1)), 1):
         scope = f"{within}conv1_{number}"
         channels = published.get(scope, channels)
         net = layers.conv(net, Convolution(scope, channels, 3, stride, padding="FIXED", norm=_NORM))
     net = layers.max_pool(net, 3, stride=2, padding="SAME")
-    last = fine
     for unit in _units(depth, 1, output_stride, _BETA_MULTI_GRID, within):
         net, last = _unit(net, layers, unit, 1, published)
         if unit.scope.startswith(f"{within}block1/unit_2/"):
             fine = last
-    return Features(net, last.channels), fine
+    return net, fine
 
 
 def _network(version: int, depth: int) -> Network:

@@ -12,9 +12,9 @@ from functools import partial
 
 from ...types import Tensor
 from ...weights.folding import BatchNorm, Depthwise
-from ..layers import Convolution, Layers
+from ..layers import KEPT, Convolution, Layers
 from ..strides import Strides
-from ..variables import Channels, Features
+from ..variables import Channels
 
 _Conv = partial(Convolution, norm=BatchNorm(epsilon=0.001, scaled=True))
 # Of the entry flow's blocks, by depth: channels and stride.
@@ -49,44 +49,43 @@ def _modules(depth: int) -> Iterator[_Module]:
 
 def features(
     depth: int, images: Tensor, layers: Layers, output_stride: int, published: Channels, within: str
-) -> tuple[Features, Features]:
+) -> tuple[Tensor, Tensor]:
     """What the exit flow gives, and the second convolution of a module of the entry flow, at a stride of 4.
 
     Their variables are below `within`, in `published` too: the channels that are not the published ones.
     """
     strides = Strides(output_stride)
-    net, channels = images, 3
-    for scope, number, stride in (("conv1_1", 32, 2), ("conv1_2", 64, 1)):
+    net = images
+    for scope, channels, stride in (("conv1_1", 32, 2), ("conv1_2", 64, 1)):
         scope = f"{within}entry_flow/{scope}"
-        channels = published.get(scope, number)
-        stride, rate = strides.next(stride)
-        net = layers.conv(net, _Conv(scope, channels, 3, stride, rate, "FIXED"))
-    fine = last = Features(net, channels)
+        net = layers.conv(
+            net, _Conv(scope, published.get(scope, channels), 3, *strides.next(stride), "FIXED")
+        )
     for module in _modules(depth):
-        last, second = _module(last, layers, module, strides.next(module.stride), published, within)
+        net, second = _module(net, layers, module, strides.next(module.stride), published, within)
         if module.scope.startswith(f"entry_flow/block{_FINE[depth]}/"):
             fine = second
-    return last, fine
+    return net, fine
 
 
 def _module(
-    features: Features,
+    net: Tensor,
     layers: Layers,
     module: _Module,
     strides: tuple[int, int],
     published: Channels,
     within: str,
-) -> tuple[Features, Features]:
+) -> tuple[Tensor, Tensor]:
     """What a module gives, and what its second convolution does, before ReLU."""
     stride, rate = strides
     scope = f"{within}{module.scope}/xception_module"
-    inside = second = features
+    inside = second = net
     for number, channels in enumerate(module.channels, 1):
         part = f"{scope}/separable_conv{number}"
-        net = inside.net if module.activated else layers.relu(inside.net)
+        taken = inside if module.activated else layers.relu(inside)
         depthwise = _Conv(
             f"{part}_depthwise",
-            inside.channels,
+            KEPT,
             3,
             stride if number == 3 else 1,
             rate,
@@ -94,15 +93,13 @@ def _module(
             relu=module.activated,
             stored=Depthwise(),
         )
-        mixed = _Conv(
-            f"{part}_pointwise", published.get(f"{part}_pointwise", channels), 1, relu=module.activated
-        )
-        inside = Features(layers.conv(layers.conv(net, depthwise), mixed), mixed.channels or 0)
+        outputs = published.get(f"{part}_pointwise", channels)
+        mixed = _Conv(f"{part}_pointwise", outputs, 1, relu=module.activated)
+        inside = layers.conv(layers.conv(taken, depthwise), mixed)
         if number == 2:
             second = inside
     if module.shortcut == "none":
         return inside, second
-    shortcut = features.net
     if module.shortcut == "convolution":
-        shortcut = layers.conv(shortcut, _Conv(f"{scope}/shortcut", inside.channels, 1, stride, relu=False))
-    return Features(layers.add(inside.net, shortcut), inside.channels), second
+        net = layers.conv(net, _Conv(f"{scope}/shortcut", outputs, 1, stride, relu=False))
+    return layers.add(inside, net), second
