@@ -26,9 +26,9 @@ def _image(colour: ArrayLike, light: ArrayLike = 1.0) -> Image:
     return np.asarray(np.clip(lit + 0.5, 0, 255), np.uint8)
 
 
-def _tint(rng: np.random.Generator, *colours: tuple[int, int, int], spread: float) -> Field:
+def _tint(rng: np.random.Generator, *colours: tuple[int, int, int]) -> Field:
     """One of the `colours`, moved a little: float32 [3]."""
-    return np.asarray(colours[rng.integers(len(colours))] + rng.normal(0, spread, 3), np.float32)
+    return np.asarray(colours[rng.integers(len(colours))] + rng.normal(0, 2, 3), np.float32)
 
 
 def _grid(rng: np.random.Generator, height: int, width: int) -> tuple[Field, Field]:
@@ -47,7 +47,7 @@ def _bevel(inset: Field, width: float) -> Field:
 
 def sky(rng: np.random.Generator, height: int, width: int) -> Image:
     """Blue, paler towards the bottom, with drifting clouds."""
-    blue = _tint(rng, (96, 162, 228), (106, 168, 230), (88, 152, 222), spread=2)
+    blue = _tint(rng, (96, 162, 228), (106, 168, 230), (88, 152, 222))
     scale = rng.uniform(70, 110)
     fade = np.linspace(0, rng.uniform(0.3, 0.6), height, dtype=np.float32)[:, None]
     clouds = fractal_noise(rng, height, width, scale * 0.55, scale, octaves=5)
@@ -60,7 +60,7 @@ def sky(rng: np.random.Generator, height: int, width: int) -> Image:
 
 def water(rng: np.random.Generator, height: int, width: int) -> Image:
     """Teal waves, long across, with glints on the crests."""
-    deep = _tint(rng, (12, 82, 112), (13, 90, 112), (14, 76, 114), spread=2)
+    deep = _tint(rng, (12, 82, 112), (13, 90, 112), (14, 76, 114))
     scale = rng.uniform(0.8, 1.3)
     y, _ = _grid(rng, height, width)
     drift = fractal_noise(rng, height, width, 26 * scale, 80 * scale, octaves=3)
@@ -74,7 +74,7 @@ def water(rng: np.random.Generator, height: int, width: int) -> Image:
 
 def grass(rng: np.random.Generator, height: int, width: int) -> Image:
     """Blades of grass, drawn one over the other from the top of the picture down."""
-    green = _tint(rng, (104, 160, 54), (112, 164, 56), (96, 156, 56), spread=2)
+    green = _tint(rng, (104, 160, 54), (112, 164, 56), (96, 156, 56))
     length = rng.uniform(18, 28)
     margin = int(length) + 8
     tall, wide = height + 2 * margin, width + 2 * margin
@@ -100,7 +100,7 @@ def grass(rng: np.random.Generator, height: int, width: int) -> Image:
 
 def sand(rng: np.random.Generator, height: int, width: int) -> Image:
     """Fine grains, blown into low ripples."""
-    light = _tint(rng, (232, 208, 160), (236, 214, 168), (228, 202, 152), spread=2)
+    light = _tint(rng, (232, 208, 160), (236, 214, 168), (228, 202, 152))
     scale = rng.uniform(0.85, 1.3)
     y, x = _grid(rng, height, width)
     warp = fractal_noise(rng, height, width, 50 * scale, 90 * scale, octaves=3)
@@ -127,10 +127,10 @@ def brick(rng: np.random.Generator, height: int, width: int) -> Image:
     key = (row * 131 + column * 57).astype(np.intp) % 997
     tone = rng.normal(0, 1, 997).astype(np.float32)[key]
     rough = fractal_noise(rng, height, width, 5, 7, octaves=3)
-    clay = _tint(rng, (172, 74, 56), (166, 68, 54), (178, 80, 60), spread=2)
+    clay = _tint(rng, (172, 74, 56), (166, 68, 54), (178, 80, 60))
     face = _blend(clay * 0.78, clay * 1.16 + (6, 8, 4), 0.5 + 0.24 * tone + 0.16 * rough)
     slope = (y - (row + 0.5) * course) / course
-    mortar = _tint(rng, (200, 190, 176), (186, 178, 168), spread=2) * (1 + 0.05 * rough[..., None])
+    mortar = _tint(rng, (200, 190, 176), (186, 178, 168)) * (1 + 0.05 * rough[..., None])
     edge = _bevel(inset, 1.5)[..., None]
     return _image(mortar * (1 - edge) + face * edge, 1 - 0.18 * slope * edge[..., 0] - 0.1 * (inset < 0))
 
@@ -147,7 +147,7 @@ def wood(rng: np.random.Generator, height: int, width: int) -> Image:
     swirl = fractal_noise(rng, height, width, 24, 200, octaves=3)
     ring = np.sin((y + 40 * own + 10 * swirl) * np.float32(2 * np.pi / 9))
     fibre = fractal_noise(rng, height, width, 3, 70, octaves=2)
-    oak = _tint(rng, (176, 122, 66), (168, 114, 60), (184, 130, 74), spread=2)
+    oak = _tint(rng, (176, 122, 66), (168, 114, 60), (184, 130, 74))
     grain = 0.5 + 0.26 * ring + 0.2 * fibre + 0.5 * (own - 0.5)
     colour = _blend(oak * 0.74, oak * 1.18 + (10, 8, 4), grain)
     gap = np.minimum(_bevel(inset, 2.2), _bevel(end, 1.8))
@@ -162,7 +162,7 @@ def cobblestone(rng: np.random.Generator, height: int, width: int) -> Image:
     dome = np.clip(gap * 2.6, 0, 1) ** 0.6 * (1.08 - 0.45 * nearest**2)
     tone = rng.normal(0, 1, stone.max() + 1).astype(np.float32)[stone]
     warm = rng.normal(0, 1, stone.max() + 1).astype(np.float32)[stone]
-    grey = _tint(rng, (152, 150, 144), (144, 142, 140), (162, 158, 150), spread=2)
+    grey = _tint(rng, (152, 150, 144), (144, 142, 140), (162, 158, 150))
     rough = fractal_noise(rng, height, width, 6, 6, octaves=3)
     slope = np.diff(dome, axis=0, prepend=dome[:1]) + np.diff(dome, axis=1, prepend=dome[:, :1])
     light = dome * (1 + 0.13 * tone + 0.06 * rough) - 0.9 * slope
@@ -172,8 +172,8 @@ def cobblestone(rng: np.random.Generator, height: int, width: int) -> Image:
 
 def checkerboard(rng: np.random.Generator, height: int, width: int) -> Image:
     """Squares of two colours, slightly worn."""
-    dark = _tint(rng, (34, 34, 40), (40, 30, 34), (28, 34, 48), spread=2)
-    pale = _tint(rng, (240, 236, 226), (236, 236, 234), spread=2)
+    dark = _tint(rng, (34, 34, 40), (40, 30, 34), (28, 34, 48))
+    pale = _tint(rng, (240, 236, 226), (236, 236, 234))
     size = rng.uniform(14, 30)
     angle = rng.normal(0, 0.04)
     y, x = _grid(rng, height, width)
@@ -222,7 +222,7 @@ def roof_tiles(rng: np.random.Generator, height: int, width: int) -> Image:
     rim = np.hypot(offset, np.maximum(reach - 0.62, 0) / 0.85)
     key = (owner * 113 + column * 71).astype(np.intp) % 997
     tone = rng.normal(0, 1, 997).astype(np.float32)[key]
-    slate = _tint(rng, (98, 88, 134), (92, 84, 128), (104, 90, 136), spread=2)
+    slate = _tint(rng, (98, 88, 134), (92, 84, 128), (104, 90, 136))
     rough = fractal_noise(rng, height, width, 8, 5, octaves=3)
     colour = _blend(slate * 0.82, slate * 1.2 + 8, 0.5 + 0.25 * tone + 0.14 * rough)
     light = 0.62 + 0.5 * reach - 0.45 * _bevel(rim - 0.4, 0.1)
