@@ -54,10 +54,10 @@ class Network:
     Attributes:
         name: what it is called in slim, and the user calls it.
         scope: of its variables.
-        reference: what exports are compared with; None for the page itself over tf-slim's layers, as tf-slim lacks it.
         logits: builds the network.
         preprocessing: of its images, as slim's preprocessing_factory.py chooses it.
         crop: side of the crop for classification, pixels: slim's default_image_size.
+        reference: what exports are compared with; None for the page itself over tf-slim's layers, as tf-slim lacks it.
         published: how checkpoints of so many classes were published to be evaluated, where that is otherwise.
         guessed: why the preprocessing is a guess, unless it is one of `published`; "" where it is none.
         least_side: pixels a side that it needs at least where nothing is padded.
@@ -93,10 +93,10 @@ class Network:
 
     name: str
     scope: str
-    reference: SlimReference | None
     logits: BuildLogits
     preprocessing: Preprocessing
     crop: int
+    reference: SlimReference | None = None
     published: Mapping[int, Evaluation] = field(default_factory=dict)
     guessed: str = ""
     least_side: int = 1

@@ -180,7 +180,6 @@ def _network(
     return Network(
         name=f"deeplab_{backbone.name}",
         scope="",
-        reference=None,
         logits=logits,
         preprocessing=INCEPTION_PREPROCESSING,
         crop=513,

@@ -36,7 +36,6 @@ def _network(stride: int, skips: tuple[int, ...], output_strides: tuple[int, ...
     return Network(
         name=name,
         scope=name,
-        reference=None,
         logits=logits,
         preprocessing=VGG_PREPROCESSING,
         crop=224,

@@ -112,7 +112,6 @@ def _network(
     return Network(
         name=name,
         scope=name.title().replace("_", ""),  # MobilenetV1
-        reference=None,
         logits=logits,
         preprocessing=INCEPTION_PREPROCESSING,
         crop=224,

@@ -173,7 +173,6 @@ def classifier(
     return Network(
         name=name,
         scope="",
-        reference=None,
         logits=build,
         preprocessing=INCEPTION_PREPROCESSING,
         crop=crop,
