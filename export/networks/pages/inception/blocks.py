@@ -50,6 +50,7 @@ class Fork:
 POOL = MaxPool(stride=2, padding="VALID")
 Step = Convolution | MaxPool | AvgPool | Fork
 Branch = Sequence[Step]
+Block = Sequence[Branch] | MaxPool
 
 
 # Of Inception v3 and Inception-ResNet v2.
@@ -89,14 +90,18 @@ def mixed(net: Tensor, layers: Layers, scope: str, *branches: Branch) -> Tensor:
 
 
 def blocks(
-    stem: Branch, mixed_blocks: Mapping[str, Sequence[Branch]], last: str, stored: StoredFilter = PLAIN_FILTER
+    stem: Branch, body: Mapping[str, Block], last: str, stored: StoredFilter = PLAIN_FILTER
 ) -> Callable[[Tensor, Layers], Tensor]:
-    """The logits of a stem and of blocks by scope, pooled; `last` is the scope of the last layer."""
+    """The logits of a stem and of a body of blocks by scope, pooled; `last` is the scope of the last layer."""
 
     def logits(images: Tensor, layers: Layers) -> Tensor:
         net = chain(images, layers, stem)
-        for scope, branches in mixed_blocks.items():
-            net = mixed(net, layers, scope, *branches)
+        for scope, block in body.items():
+            net = (
+                chain(net, layers, [block])
+                if isinstance(block, MaxPool)
+                else mixed(net, layers, scope, *block)
+            )
         return layers.conv(layers.global_pool(net), Convolution(last, None, 1, relu=False, stored=stored))
 
     return logits
@@ -113,5 +118,5 @@ def classifier(
         preprocessing=INCEPTION_PREPROCESSING,
         crop=crop,
         segments=False,
-        **{"reference": None, **facts},
+        **facts,
     )
