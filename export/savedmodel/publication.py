@@ -22,11 +22,7 @@ _PREFIX = ".exporting-"
 
 
 class Draft:
-    """A version folder being written.
-
-    Attributes:
-        folder: where to write it.
-    """
+    """A version folder being written, in `folder`."""
 
     def __init__(self, folder: Path, version: int | None) -> None:
         self.folder = folder

@@ -75,16 +75,12 @@ class Recorded(NamedTuple):
 
 
 class RecordingLayers(VariableLayers):
-    """Layers that count what each convolution with ReLU takes and returns.
-
-    Attributes:
-        recorded: of one run, by full scope.
-    """
+    """Layers that count what each convolution with ReLU takes and returns."""
 
     def __init__(self, variables: Variables, scope: str) -> None:
         """See `VariableLayers`."""
         super().__init__(variables, scope)
-        self.recorded: dict[str, Recorded] = {}
+        self.recorded: dict[str, Recorded] = {}  # of one run, by full scope
 
     def in_strips(self, net: Tensor, blocks: Callable[[Tensor], Tensor], stride: int, margin: int) -> Tensor:
         """See `Layers.in_strips`; what is made in a loop could not be counted."""

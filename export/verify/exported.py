@@ -15,11 +15,7 @@ from ..types import Array
 
 
 class Exported(AbstractContextManager["Exported"]):
-    """A SavedModel in a session; a context manager.
-
-    Attributes:
-        signatures: by name.
-    """
+    """A SavedModel in a session; a context manager."""
 
     def __init__(self, folder: Path) -> None:
         # Optimizing the graph would take longer than the few runs that it is for.
@@ -28,7 +24,7 @@ class Exported(AbstractContextManager["Exported"]):
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         with self._session.graph.as_default():
             loaded = tf.compat.v1.saved_model.load(self._session, [SERVE_TAG], str(folder))
-        self.signatures = dict(loaded.signature_def)
+        self.signatures = dict(loaded.signature_def)  # by name
 
     def __call__(self, *names: str, tensor: str | None = None, **inputs: Any) -> dict[str, dict[str, Array]]:
         """Run signatures that take the same inputs, in one pass.

@@ -22,15 +22,11 @@ class Ranking:
 
 
 class ClassNames:
-    """The names of all classes in the current graph.
-
-    Attributes:
-        all: string [C].
-    """
+    """The names of all classes in the current graph."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._count = len(names)
-        self.all = tf.constant(names, tf.string, name="class_names")
+        self.all = tf.constant(names, tf.string, name="class_names")  # [C]
 
     def rank(self, logits: Tensor, k: int) -> Ranking:
         """Return the `k` best classes, or all if there are fewer, of logits [N, C]."""
