@@ -53,12 +53,7 @@ class Photos:
 
     def record(self) -> dict[str, Any]:
         """All of it as JSON can carry it."""
-        return {
-            "agreement": self.agreement.record(),
-            "labels": asdict(self.labels),
-            "difference": self.difference,
-            "tolerance": self.tolerance,
-        }
+        return asdict(self) | {"agreement": self.agreement.record()}
 
 
 def compare_on_photos(folder: Path, plan: Plan, files: Sequence[Path], progress: StepProgress) -> Photos:
