@@ -23,9 +23,19 @@ class Recipe:
     sources: tuple[str, ...]  # names of the tensors it is made of
     make: Callable[..., Array]  # takes their values in that order; `np.asarray` for a copy of the only source
 
-    def then(self, change: Callable[[Array], Array]) -> Recipe:
-        """Return the recipe that also applies `change`, which keeps the shape."""
-        return Recipe(self.shape, self.sources, lambda *values: change(self.make(*values)))
+    def then(self, change: Callable[[Array], Array], shape: Shape | None = None) -> Recipe:
+        """Return the recipe that also applies `change`, which keeps the shape unless another is given."""
+        shape = self.shape if shape is None else shape
+        return Recipe(shape, self.sources, lambda *values: change(self.make(*values)))
+
+    def combined(self, other: Recipe, combine: Callable[[Array, Array], Array]) -> Recipe:
+        """Return the recipe of what `combine` makes, in this one's shape, of what both make."""
+        count = len(self.sources)
+
+        def make(*values: Array) -> Array:
+            return combine(self.make(*values[:count]), other.make(*values[count:]))
+
+        return Recipe(self.shape, self.sources + other.sources, make)
 
 
 class Variables(Protocol):
@@ -39,16 +49,11 @@ class Variables(Protocol):
 
 
 class ModelVariables:
-    """The variables that the layers of the current graph ask for, each once however many layers share it.
-
-    Attributes:
-        stored: how to make the variables asked for so far, by name.
-        variables: the variables themselves, by name.
-    """
+    """The variables that the layers of the current graph ask for, each once however many layers share it."""
 
     def __init__(self, shapes: Mapping[str, Shape]) -> None:
         """Make variables of checkpoint tensors of these shapes."""
-        self.stored: dict[str, Recipe] = {}
+        self.stored: dict[str, Recipe] = {}  # how to make those asked for so far, by name
         self.variables: dict[str, tf.Variable] = {}
         self._shapes = shapes
 

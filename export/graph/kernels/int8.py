@@ -83,31 +83,29 @@ class QuantizedLayers(FusedLayers):
         """The biases less what the filter makes of the mean colour."""
         preprocessing = self._network.preprocessing
         mean = np.array(preprocessing.mean_rgb) / preprocessing.scale
-        count = len(biases.sources)
 
-        def less_mean(*values: Array) -> Array:
-            of_mean = np.einsum(
-                "hwio,i->o", dequantized(weights.make(*values[count:])).astype(np.float64), mean
-            )
-            return np.asarray(biases.make(*values[:count]) - of_mean, np.float32)
+        def less_mean(values: Array, filter_values: Array) -> Array:
+            of_mean = np.einsum("hwio,i->o", dequantized(filter_values).astype(np.float64), mean)
+            return np.asarray(values - of_mean, np.float32)
 
-        return Recipe(biases.shape, biases.sources + weights.sources, less_mean)
+        return biases.combined(weights, less_mean)
 
     def _quantized(
         self, net: Activations, convolution: Convolution, recipes: tuple[Recipe, Recipe]
     ) -> Activations:
         weights, biases = recipes
         if convolution.depthwise:
-            weights = _with_channels_last(weights)
+            # As [h, w, 1, channels], so that each channel has a scale of its own.
+            height, width, channels, _ = weights.shape
+            weights = weights.then(lambda values: values.transpose(0, 1, 3, 2), (height, width, 1, channels))
         scope = full_name(self._scope, convolution.scope)
         statistics = self._statistics[scope]
         range_ = min(statistics.range, 6.0) if convolution.relu6 else statistics.range
-        ranges = Recipe(biases.shape, weights.sources, lambda *values: filter_range(weights.make(*values)))
         get = self._variables.get
         ranges_, biases_ = (
             tf.convert_to_tensor(get(f"{scope}/{name}", recipe))
             for name, recipe in (
-                ("ranges", ranges),
+                ("ranges", weights.then(filter_range, biases.shape)),
                 ("biases", _corrected(weights, biases, statistics.inputs)),
             )
         )
@@ -179,27 +177,16 @@ def require_layers_in_8_bits(network: Network, variables: Variables, options: Gr
         network.logits(images, QuantizedLayers(variables, network, unknown), padding, options.output_stride)
 
 
-def _with_channels_last(weights: Recipe) -> Recipe:
-    """The filter [h, w, channels, 1] as [h, w, 1, channels], so that each channel has a scale of its own."""
-    height, width, channels, _ = weights.shape
-
-    def moved(*values: Array) -> Array:
-        return weights.make(*values).transpose(0, 1, 3, 2)
-
-    return Recipe((height, width, 1, channels), weights.sources, moved)
-
-
 def _corrected(weights: Recipe, biases: Recipe, inputs: Array) -> Recipe:
     """The biases less what rounding the filter adds where it meets the mean of its inputs.
 
     Nagel et al., arXiv:1906.04721, section 4.2. ReLU leaves inputs whose mean is far from 0: without this, rounding
     shifts every channel's results.
     """
-    count = len(biases.sources)
 
-    def corrected(*values: Array) -> Array:
-        error = rounding_error(weights.make(*values[count:]))
+    def corrected(values: Array, filter_values: Array) -> Array:
+        error = rounding_error(filter_values)
         added = inputs @ error if len(error) == len(inputs) else inputs * error[0]  # of depthwise filters
-        return np.asarray(biases.make(*values[:count]) - added, np.float32)
+        return np.asarray(values - added, np.float32)
 
-    return Recipe(biases.shape, biases.sources + weights.sources, corrected)
+    return biases.combined(weights, corrected)

@@ -45,12 +45,9 @@ class VariableLayers(FinerCells):
     layers that give scores store and work in float32 whatever the others do: bfloat16 has 8 significant bits, and of
     1000 scores rounded to them the best two are often equal. A convolution with a large filter is a product of
     matrices, see `products`.
-
-    Attributes:
-        takes_pixels: whether images go in as uint8, not prepared.
     """
 
-    takes_pixels = False
+    takes_pixels = False  # whether images go in as uint8, not prepared
     _in_strips = True
     _transposed: tf.DType | None = None  # the dtype in which products take their matrix transposed
 
@@ -72,7 +69,8 @@ class VariableLayers(FinerCells):
         names, shapes = self._tensors(scope, stored.names)
         shape = stored.shape(*shapes)
         if norm is None:
-            biases = _zeros(shape[2] if convolution.depthwise else shape[3])
+            channels = shape[2] if convolution.depthwise else shape[3]
+            biases = Recipe((channels,), (), lambda: np.zeros(channels, np.float32))  # the nodes take some
             if convolution.biases:
                 (name,), _ = self._tensors(scope, ["biases"])
                 biases = self._variables.copy_of(name)
@@ -80,12 +78,8 @@ class VariableLayers(FinerCells):
                 return self._variables.copy_of(*names), biases
             return Recipe(shape, names, stored.filter), biases
         factor, offset = self._factor_and_offset(convolution.batch_norm_scope, norm)
-
-        def folded(*values: Array) -> Array:
-            filter_values, statistics = values[: len(names)], values[len(names) :]
-            return stored.scaled(stored.filter(*filter_values), factor.make(*statistics))
-
-        return Recipe(shape, names + factor.sources, folded).then(_to_float32), offset.then(_to_float32)
+        weights = Recipe(shape, names, stored.filter).combined(factor, stored.scaled)
+        return weights.then(_to_float32), offset.then(_to_float32)
 
     def _factor_and_offset(self, scope: str, norm: BatchNorm) -> tuple[Recipe, Recipe]:
         """Of a normalization, each float64 [channels]."""
@@ -225,11 +219,6 @@ def _doubled(net: Tensor, axis: int) -> Tensor:
     pairs = tf.stack([0.75 * net + 0.25 * before, 0.75 * net + 0.25 * behind], axis + 1)
     shape[axis] *= 2
     return tf.reshape(pairs, shape)
-
-
-def _zeros(channels: int) -> Recipe:
-    """Biases of a convolution that has none: the nodes take some."""
-    return Recipe((channels,), (), lambda: np.zeros(channels, np.float32))
 
 
 def _rounded(recipe: Recipe, dtype: tf.DType) -> Recipe:

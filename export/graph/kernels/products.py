@@ -46,14 +46,14 @@ def transposed(weights: Recipe) -> Recipe:
     """The filter [h, w, inputs, channels] as the matrix [channels, h * w * inputs]."""
     *window, channels = weights.shape
 
-    def matrix(*values: Array) -> Array:
-        rows = weights.make(*values).reshape(-1, channels)
+    def matrix(values: Array) -> Array:
+        rows = values.reshape(-1, channels)
         columns = np.empty(rows.shape[::-1], rows.dtype)
         for start in range(0, len(rows), 16):  # NumPy takes longer for the whole at once
             columns[:, start : start + 16] = rows[start : start + 16].T
         return columns
 
-    return Recipe((channels, math.prod(window)), weights.sources, matrix)
+    return weights.then(matrix, (channels, math.prod(window)))
 
 
 def as_product(
