@@ -18,7 +18,7 @@ from slimserve.export.networks import NETWORKS
 from tests.conftest import Keep
 from tests.support.saved_model import SavedModel
 from tests.support.scenes import random_scene
-from tests.support.slim_checkpoints import random_values
+from tests.support.slim_checkpoints import random_weights
 
 
 def export_here(*arguments: str | Path) -> None:
@@ -89,14 +89,8 @@ def int8(export_demo: Callable[..., Path], tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="session")
 def mobilenet_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A MobileNet v1 of seven classes with random weights."""
-    network = NETWORKS["mobilenet_v1"]
     path = tmp_path_factory.mktemp("mobilenet") / "mobilenet.ckpt"
-    rng = np.random.Generator(np.random.SFC64(4))
-    shapes = {
-        name: tuple(7 if size is None else size for size in shape)
-        for name, shape in network.expected_variables().items()
-    }
-    write_checkpoint(path, {name: random_values(name, shape, network, rng) for name, shape in shapes.items()})
+    write_checkpoint(path, random_weights(NETWORKS["mobilenet_v1"], 7))
     return path
 
 

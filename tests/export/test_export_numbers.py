@@ -15,16 +15,10 @@ from slimserve.export.plan.options import GraphOptions
 from tests.support import numpy_reference as reference
 from tests.support.narrow import export_narrow, narrow_weights
 from tests.support.saved_model import SavedModel
+from tests.support.slim_exports import noise
 from tests.support.slim_preprocessing import untouched_side
 
 LARGER = [(333, 517), (640, 480)]  # behind `make soak`
-
-
-def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Coarse blobs under noise, uint8 [H, W, 3]."""
-    rng = np.random.default_rng(seed)
-    blobs = np.kron(rng.integers(0, 256, (height // 40 + 1, width // 40 + 1, 3)), np.ones((40, 40, 1)))
-    return np.clip(blobs[:height, :width] + rng.normal(0, 20, (height, width, 3)), 0, 255).astype(np.uint8)
 
 
 def slim_logits(checkpoint: Path, classes: int, images: np.ndarray) -> np.ndarray:

@@ -19,18 +19,10 @@ from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.rounding import tolerance
 
 from tests.support.paper_networks import InceptionV4
-from tests.support.slim_checkpoints import random_values
+from tests.support.slim_checkpoints import random_weights
 
 CLASSES = 11
 Weights = dict[str, np.ndarray]
-
-
-def weights_of(network: Network) -> Weights:
-    rng = np.random.Generator(np.random.SFC64(4))
-    return {
-        name: random_values(name, [size or CLASSES for size in shape], network, rng)
-        for name, shape in network.expected_variables().items()
-    }
 
 
 def image(side: int, seed: int = 0) -> np.ndarray:
@@ -143,7 +135,7 @@ REFERENCES: dict[str, Callable[[Weights, np.ndarray], np.ndarray]] = {
 def difference(name: str, side: int, change: Callable[[Network], Network] = lambda network: network) -> float:
     """Of the page, changed, and the reference, as a fraction of the largest logit."""
     network = NETWORKS[name]
-    weights, pixels = weights_of(network), image(side)
+    weights, pixels = random_weights(network, CLASSES), image(side)
     expected = REFERENCES[name](weights, pixels)
     ours = of_the_page(change(network), weights, pixels)
     spread = np.abs(expected - expected.mean()).max()

@@ -17,7 +17,7 @@ from slimserve.export.weights.recipes import load_variables
 
 from tests.support.keras_nasnets import KerasNASNet
 from tests.support.paper_nasnets import NASNetA
-from tests.support.slim_checkpoints import random_values
+from tests.support.slim_checkpoints import random_weights
 
 CLASSES = 11
 Weights = dict[str, np.ndarray]
@@ -34,14 +34,6 @@ ODD, EVEN = (75, 102), (96, 64)
 def small(**changed: int) -> Network:
     """NASNet-A with few channels and cells."""
     return classifier("small", 224, lambda images, build: nasnet_a(images, build, **(SMALL | changed)), ())
-
-
-def weights_of(network: Network) -> Weights:
-    rng = np.random.Generator(np.random.SFC64(4))
-    return {
-        name: random_values(name, [size or CLASSES for size in shape], network, rng)
-        for name, shape in network.expected_variables().items()
-    }
 
 
 def image(height: int, width: int) -> np.ndarray:
@@ -77,7 +69,7 @@ def assert_alike(network: Network, found: np.ndarray, expected: np.ndarray) -> N
 @pytest.mark.parametrize(("skips", "size"), [(False, ODD), (True, EVEN)])
 def test_a_small_nasnet_is_that_of_its_figure(skips: bool, size: tuple[int, int]) -> None:
     network, pixels = small(skips=skips), image(*size)
-    weights = weights_of(network)
+    weights = random_weights(network, CLASSES)
     expected = NASNetA(weights)(pixels, 1, skips)
     assert_alike(network, of_layers(network, weights, pixels), expected)
 
@@ -87,7 +79,7 @@ def test_tensorflow_can_optimize_the_graph(capfd: pytest.CaptureFixture[str]) ->
     network = classifier(
         "stem", 224, lambda images, build: build.logits(build.stem(images, 32, REDUCTION, 44)[-1]), ()
     )
-    of_layers(network, weights_of(network), image(97, 130))
+    of_layers(network, random_weights(network, CLASSES), image(97, 130))
     assert "remapper failed" not in capfd.readouterr().err
 
 
@@ -95,7 +87,7 @@ def test_tensorflow_can_optimize_the_graph(capfd: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(("skips", "size"), [(False, ODD), (True, EVEN)])
 def test_a_small_nasnet_is_that_of_keras(skips: bool, size: tuple[int, int]) -> None:
     network, pixels = small(skips=skips), image(*size)
-    weights = weights_of(network)
+    weights = random_weights(network, CLASSES)
     keras = KerasNASNet(size, CLASSES, **(SMALL | {"skips": skips}))
     assert keras.shapes == {name: value.shape for name, value in weights.items()}
     expected = keras(weights, pixels)
@@ -108,7 +100,7 @@ def test_a_small_nasnet_is_that_of_keras(skips: bool, size: tuple[int, int]) -> 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_nasnets_are_those_of_keras(name: str) -> None:
     network = NETWORKS[name]
-    weights = weights_of(network)
+    weights = random_weights(network, CLASSES)
     for size in ((network.crop, network.crop), ODD):
         keras = KerasNASNet(size, CLASSES, **PUBLISHED[name])
         assert keras.shapes == {variable: value.shape for variable, value in weights.items()}
@@ -119,7 +111,7 @@ def test_nasnets_are_those_of_keras(name: str) -> None:
 def test_keras_own_pools_are_other_ones() -> None:
     """Else nothing would show that slim's are what the page has."""
     network, pixels = small(), image(*ODD)
-    weights = weights_of(network)
+    weights = random_weights(network, CLASSES)
     expected = KerasNASNet(ODD, CLASSES, **SMALL, as_slim=False)(weights, pixels)
     difference = np.abs(of_layers(network, weights, pixels) - expected).max()
     assert difference > 10 * tolerance(network, "float32") * np.abs(expected).max()

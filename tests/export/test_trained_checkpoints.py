@@ -21,7 +21,7 @@ from slimserve.export.types import WeightSet
 
 from tests.support.checkpoints import tensorflow_v2
 from tests.support.saved_model import SavedModel
-from tests.support.slim_checkpoints import random_values
+from tests.support.slim_checkpoints import random_weights
 from tests.support.slim_training import TRAINED, Training, evaluated, train
 
 v1 = tf.compat.v1
@@ -161,11 +161,7 @@ def test_fine_tuning_with_excluded_scopes_is_exported_as_it_is_evaluated(tmp_pat
 
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_training_that_never_updated_the_statistics_is_warned_of(moved: bool, tmp_path: Path) -> None:
-    rng = np.random.default_rng(5)
-    shapes = {
-        name: [size or CLASSES for size in shape] for name, shape in TRAINED.expected_variables().items()
-    }
-    weights = {name: random_values(name, shape, TRAINED, rng) for name, shape in shapes.items()}
+    weights = random_weights(TRAINED, CLASSES)
     if not moved:
         weights |= {name: np.zeros_like(value) for name, value in weights.items() if "moving_mean" in name}
         weights |= {name: np.ones_like(value) for name, value in weights.items() if "variance" in name}

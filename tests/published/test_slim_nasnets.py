@@ -10,14 +10,14 @@ import tensorflow as tf
 from slimserve.export.checkpoint.selection import AUXILIARY, STEP
 from slimserve.export.demo.constants import Constants
 from slimserve.export.graph.kernels.portable import VariableLayers
-from slimserve.export.networks import NETWORKS, Network
+from slimserve.export.networks import NETWORKS
 from slimserve.export.networks.rounding import tolerance
 from slimserve.export.weights.recipes import load_variables
 
 from tests.published import slim_source
 from tests.support.checkpoints import tensorflow_v2
 from tests.support.selected import Selected
-from tests.support.slim_checkpoints import random_values
+from tests.support.slim_checkpoints import random_weights
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 
@@ -25,19 +25,11 @@ CLASSES = 11
 NASNETS = [name for name in NETWORKS if "nasnet" in name]
 
 
-def weights_of(network: Network) -> dict[str, np.ndarray]:
-    rng = np.random.Generator(np.random.SFC64(4))
-    return {
-        name: random_values(name, [size or CLASSES for size in shape], network, rng)
-        for name, shape in network.expected_variables().items()
-    }
-
-
 @pytest.mark.parametrize("size", ["crop", "odd"])
 @pytest.mark.parametrize("name", NASNETS)
 def test_variables_and_logits_are_those_of_slims_code(name: str, size: str) -> None:
     network = NETWORKS[name]
-    weights = weights_of(network)
+    weights = random_weights(network, CLASSES)
     height, width = (network.crop, network.crop) if size == "crop" else (97, 130)
     pixels = np.random.default_rng(1).uniform(-1, 1, (1, height, width, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:

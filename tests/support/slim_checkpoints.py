@@ -76,6 +76,15 @@ class SlimNetwork:
         self._session.close()
 
 
+def random_weights(network: Network, classes: int) -> dict[str, np.ndarray]:
+    """All variables of a network by name."""
+    rng = np.random.Generator(np.random.SFC64(4))
+    return {
+        name: random_values(name, [size or classes for size in shape], network, rng)
+        for name, shape in network.expected_variables().items()
+    }
+
+
 def random_values(name: str, shape: Sequence[int], network: Network, rng: np.random.Generator) -> np.ndarray:
     """Values that keep the spread of activations, layer by layer, so that every variable matters in the logits.
 

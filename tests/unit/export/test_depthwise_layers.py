@@ -15,6 +15,7 @@ from slimserve.export.weights.folding import Depthwise
 from slimserve.export.weights.quantization import Statistics, quantized
 
 from tests.support.small_network import SMALL
+from tests.support.tensors import run
 
 RANDOM = np.random.default_rng(17)
 CHANNELS = 20
@@ -22,11 +23,6 @@ FILTER = RANDOM.normal(0, 0.5, (3, 3, CHANNELS, 1)).astype(np.float32)
 BIASES = RANDOM.normal(0, 1, CHANNELS).astype(np.float32)
 TENSORS = {"small/deep/depthwise_weights": FILTER, "small/deep/biases": BIASES}
 CASES = [(1, 1), (2, 1), (1, 2), (1, 4)]
-
-
-def run(tensor: tf.Tensor) -> np.ndarray:
-    with tf.compat.v1.Session(graph=tensor.graph) as session:
-        return np.asarray(session.run(tensor))
 
 
 def padded(net: np.ndarray, stride: int, rate: int) -> np.ndarray:

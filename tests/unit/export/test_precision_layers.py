@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve.export.demo.constants import Constants
 from slimserve.export.errors import ExportError
 from slimserve.export.graph.kernels import choice
 from slimserve.export.graph.kernels import x86 as fused_layers
@@ -29,35 +30,17 @@ from slimserve.export.weights.quantization import (
     quantized,
     rounding_error,
 )
-from slimserve.export.weights.recipes import Recipe
 
 from tests.support.processor import has_bfloat16
 from tests.support.small_network import SMALL
+from tests.support.tensors import run
 
 RANDOM = np.random.default_rng(11)
 FILTER = RANDOM.normal(0, 0.2, (3, 3, 3, 8)).astype(np.float32)
 BIASES = RANDOM.normal(0, 1, 8).astype(np.float32)
 
 
-class Constants:
-    """Variables that are constants, made of `tensors`."""
-
-    def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
-        self._tensors = tensors
-
-    def copy_of(self, tensor: str) -> Recipe:
-        return Recipe(self._tensors[tensor].shape, (tensor,), np.asarray)
-
-    def get(self, name: str, recipe: Recipe, dtype: tf.DType = tf.float32) -> tf.Tensor:
-        return tf.constant(recipe.make(*(self._tensors[source] for source in recipe.sources)), dtype)
-
-
 VARIABLES = Constants({"small/conv1/weights": FILTER, "small/conv1/biases": BIASES})
-
-
-def run(tensor: tf.Tensor) -> np.ndarray:
-    with tf.compat.v1.Session(graph=tensor.graph) as session:
-        return session.run(tensor)
 
 
 def convolve(net: np.ndarray, weights: np.ndarray, stride: int = 1, rate: int = 1) -> np.ndarray:

@@ -28,16 +28,12 @@ from slimserve.export.weights.recipes import ModelVariables
 from tests.support.numpy_reference import float32_rounding
 from tests.support.processor import NEEDS_BFLOAT16
 from tests.support.small_network import SMALL
+from tests.support.tensors import run
 
 RANDOM = np.random.default_rng(3)
 INPUTS, CHANNELS = 6, 16
 BIASES = RANDOM.normal(0, 1, CHANNELS).astype(np.float32)
 Product = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, Activation | None], tf.Tensor]
-
-
-def run(tensor: tf.Tensor, feed: dict[tf.Tensor, np.ndarray]) -> np.ndarray:
-    with tf.compat.v1.Session(graph=tensor.graph) as session:
-        return session.run(tensor, feed)
 
 
 def numpy_convolution(net: np.ndarray, weights: np.ndarray, rate: int, padding: str) -> np.ndarray:
