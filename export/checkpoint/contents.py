@@ -28,6 +28,8 @@ from .formats.checked_file import (
     ReadError,
     Sink,
     UnsupportedError,
+    as_bytes,
+    pieces,
 )
 from .formats.tensor_spec import TensorSpec
 from .formats.v1 import V1Files
@@ -125,7 +127,13 @@ class Checkpoint(AbstractContextManager["Checkpoint"]):
                 progress(done)
 
         with _damage_explained(self.path):
-            yield from self.reader.read(wanted, step, sinks)
+            for name, array in self.reader.read(wanted, step, sinks):
+                if name not in sinks:
+                    yield name, array
+                else:
+                    for piece in pieces(as_bytes(array)):
+                        sinks[name](piece)
+                del array  # before the next one is read
 
 
 def open_checkpoint(path: str | Path, progress: Callable[[int, int], None] | None = None) -> Checkpoint:

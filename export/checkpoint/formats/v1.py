@@ -25,7 +25,6 @@ from .checked_file import (
     UnsupportedError,
     as_bytes,
     naming,
-    pieces,
 )
 from .slices import Piece, pieces_of, require_whole
 from .sstable import Handle, Table, varint
@@ -90,7 +89,7 @@ class V1Files:
     def read(
         self, names: Iterable[str], progress: Callable[[int], None] | None, sinks: Mapping[str, Sink]
     ) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Yield the named tensors in the files' order, but for those that go to `sinks`, which are of floats.
+        """Yield the named tensors in the files' order, but for those of `sinks` that are floats in one piece.
 
         Every block is read once, however many tensors it has pieces of. `progress` gets each step's bytes.
 
@@ -114,12 +113,7 @@ class V1Files:
             for stored in wanted:
                 name = stored.name
                 left[name] -= 1
-                if left[name] or name not in arrays:
-                    continue
-                if name in sinks:
-                    for part in pieces(as_bytes(arrays.pop(name))):
-                        sinks[name](part)
-                else:
+                if not left[name] and name in arrays:
                     yield name, arrays.pop(name)
 
 

@@ -26,7 +26,6 @@ from .checked_file import (
     as_bytes,
     masked_crc,
     naming,
-    pieces,
 )
 from .links import broken_link
 from .slices import Piece, pieces_of, require_whole, tensor_key
@@ -83,7 +82,7 @@ class V2Bundle:
     def read(
         self, names: Iterable[str], progress: Callable[[int], None] | None, sinks: Mapping[str, Sink]
     ) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Yield the named tensors in the files' order, but for those that go to `sinks`.
+        """Yield the named tensors in the files' order, but for those of `sinks` that are in one piece.
 
         `progress` gets each step's bytes.
 
@@ -106,11 +105,7 @@ class V2Bundle:
                     self._fill(entry, Target.array(entry.offset, as_bytes(into)), progress)
                     if into is not view:
                         view[...] = into
-            if name in sinks:
-                for part in pieces(as_bytes(array)):
-                    sinks[name](part)
-            else:
-                yield name, array
+            yield name, array
             del array, view, into
 
     def _place(self, name: str) -> tuple[int, int]:
