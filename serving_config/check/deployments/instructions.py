@@ -37,14 +37,18 @@ class Instruction:
         """Whether it is of the exec form, and not a line of shell."""
         return self._exec_form() is not None
 
-    def paths(self) -> list[str]:
-        """The words of COPY and ADD, whose quotes are no shell's."""
-        options = list(itertools.takewhile(lambda word: word.startswith("--"), self.rest.split()))
+    @property
+    def options(self) -> list[str]:
+        """Such as --from=build; they stand before the words."""
+        return list(itertools.takewhile(lambda word: word.startswith("--"), self.rest.split()))
+
+    def plain(self) -> list[str]:
+        """The words behind the options, whose quotes are no shell's."""
         behind = self.rest
-        for option in options:
+        for option in self.options:
             behind = behind.partition(option)[2].strip()
         words = replace(self, rest=behind)._exec_form()
-        return options + (behind.split() if words is None else words)
+        return behind.split() if words is None else words
 
     def _exec_form(self) -> list[str] | None:
         try:
@@ -52,10 +56,6 @@ class Instruction:
         except ValueError:
             return None
         return [str(word) for word in words] if isinstance(words, list) else None
-
-    def plain(self) -> list[str]:
-        """The words behind its options."""
-        return [word for word in self.rest.split() if not word.startswith("--")]
 
     def line_of(self, word: str) -> int:
         """The line on which a word stands."""

@@ -95,5 +95,5 @@ def _unreadable(steps: list[Instruction], path: Path) -> Iterator[Finding]:
             except ValueError as error:
                 advice = 'write it as a list, ["word", "word"]'
                 yield Finding(path, step.line, f"{step.keyword} cannot be split into words, {error}", advice)
-        elif step.keyword in ("COPY", "ADD") and sum(not word.startswith("--") for word in step.paths()) < 2:
+        elif step.keyword in ("COPY", "ADD") and len(step.plain()) < 2:
             yield Finding(path, step.line, f"{step.keyword} lacks a source or a target", "name both")

@@ -69,8 +69,8 @@ class Image:
     @property
     def reader(self) -> int | None:
         """The user who reads its files, by number, None where only a name is known; 0 where COPY sets rights."""
-        copies = [word for step in self.steps if step.keyword == "COPY" for word in step.paths()]
-        if any(word.startswith(("--chown=", "--chmod=")) for word in copies):
+        options = [option for step in self.steps if step.keyword == "COPY" for option in step.options]
+        if any(option.startswith(("--chown=", "--chmod=")) for option in options):
             return 0
         step = self.last("USER")
         return user_number("" if step is None else step.rest)
@@ -90,14 +90,13 @@ class Image:
             if step.keyword == "WORKDIR":
                 workdir /= step.rest
             if step.keyword == "VOLUME":
-                yield from (Mount(word, None, step.line) for word in step.paths())
+                yield from (Mount(word, None, step.line) for word in step.plain())
             if step.keyword in ("COPY", "ADD"):
                 yield from self._copies(step, workdir)
 
     def _copies(self, step: Instruction, workdir: PurePosixPath) -> Iterator[Mount]:
-        words = step.paths()
-        *sources, target = _without_options(words)
-        foreign = any(word.startswith("--from=") for word in words)
+        *sources, target = step.plain()
+        foreign = any(option.startswith("--from=") for option in step.options)
         for source in sources:
             into, here = workdir / target, self.context / source.lstrip("/")
             if foreign or not here.exists():  # a file or a folder, and which cannot be seen
@@ -135,8 +134,8 @@ def guessed_context(steps: list[Instruction], folder: Path) -> Path:
     sources = [
         word.lstrip("/")
         for step in steps
-        if step.keyword == "COPY" and not any(word.startswith("--from=") for word in step.paths())
-        for word in _without_options(step.paths())[:-1]
+        if step.keyword == "COPY" and not any(option.startswith("--from=") for option in step.options)
+        for word in step.plain()[:-1]
     ]
     above = (folder, *folder.resolve().parents[:_LEVELS])
     return next((each for each in above if any((each / source).exists() for source in sources)), folder)
@@ -201,7 +200,3 @@ def _filled(text: str, arguments: Mapping[str, str]) -> str:
         return arguments.get(match["name"] or match["bare"]) or match["default"] or match[0]
 
     return _VARIABLE.sub(value, text)
-
-
-def _without_options(words: list[str]) -> list[str]:
-    return [word for word in words if not word.startswith("--")]

@@ -42,9 +42,7 @@ def findings(steps: Iterable[Instruction], path: Path, context: Path) -> Iterato
 
 def _options(step: Instruction, path: Path) -> Iterator[Finding]:
     known = _OPTIONS.get(step.keyword, "").split()
-    for word in step.rest.split() if known else []:
-        if not word.startswith("--"):
-            break
+    for word in step.options if known else []:
         name, _, value = word.removeprefix("--").partition("=")
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
@@ -75,12 +73,8 @@ def _base(step: Instruction, path: Path) -> Iterator[Finding]:
 
 
 def _copy(step: Instruction, path: Path, context: Path) -> Iterator[Finding]:
-    words = step.paths()
-    sources = [word for word in words if not word.startswith("--")]
-    if len(sources) < 2:
-        return
-    target = sources.pop()
-    is_local = not any(word.startswith(("--from=", "--parents")) for word in words)
+    *sources, target = step.plain() or [""]
+    is_local = not any(option.startswith(("--from=", "--parents")) for option in step.options)
     named = [source for source in sources if not source.startswith("<<")]
     if len(named) > 1 and not target.endswith("/") and target not in (".", ".."):
         advice = f"the build ends there: write {target}/"
