@@ -43,17 +43,15 @@ def batching(root: Node) -> Iterator[Finding]:
 
 
 def _last_size(root: Node, sizes: list[Node]) -> Iterator[Finding]:
-    limit = _size(root, "max_batch_size")
+    """The size of the largest batches, and what they are split into."""
+    given = root.first("max_batch_size", "value")
+    limit = 1000 if given is None else given.number
     if sizes and sizes[-1].number != limit:
         message = f"the last of allowed_batch_sizes is {sizes[-1].text} and max_batch_size is {limit}"
         yield sizes[-1].fault(message, "no model would load: make them equal")
     splitting = root.first("enable_large_batch_splitting", "value")
-    if splitting is not None and root.on("enable_large_batch_splitting", "value"):
-        yield from _parts(root, splitting, limit)
-
-
-def _parts(root: Node, splitting: Node, limit: int) -> Iterator[Finding]:
-    """What large batches are split into: max_execution_batch_size, or a max_batch_size that is given."""
+    if splitting is None or not root.on("enable_large_batch_splitting", "value"):
+        return
     execution = root.first("max_execution_batch_size", "value")
     if execution is not None and execution.number > limit:
         message = f"max_execution_batch_size is {execution.text}, above max_batch_size {limit}"
@@ -61,14 +59,9 @@ def _parts(root: Node, splitting: Node, limit: int) -> Iterator[Finding]:
     elif execution is not None and execution.number < 1:
         message = f"max_execution_batch_size is {execution.text}"
         yield execution.fault(message, "the server would refuse every call: make it 1 or more")
-    elif execution is None and root.first("max_batch_size", "value") is None:
+    elif execution is None and given is None:
         advice = "the server would refuse every call: give max_batch_size"
         yield splitting.fault("batches are split, and no size is given", advice)
-
-
-def _size(root: Node, name: str) -> int:
-    node = root.first(name, "value")
-    return 1000 if node is None else node.number
 
 
 def monitoring(root: Node) -> Iterator[Finding]:
