@@ -1,7 +1,6 @@
 """Values of Kubernetes objects that their schemas let pass and the API server refuses."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -117,30 +116,25 @@ def _container(
     wrong = images.fault(str(container.get("image") or ""))
     if wrong:
         yield document.fault(*wrong, *at, "image")
-    names: set[str] = set()
-    for index, port in enumerate(container.get("ports") or []):
-        name = port.get("name")
-        if name is None:
-            continue
-        if len(name) > 15 or not _OF_PORT.fullmatch(name):
+    names = [port.get("name") for port in container.get("ports") or []]
+    for index, name in enumerate(names):
+        where: Place = (*at, "ports", index, "name")
+        if name is not None and (len(name) > 15 or not _OF_PORT.fullmatch(name)):
             advice = "write at most 15 lowercase letters, digits and -"
-            yield document.fault(f"a port has the name {name}", advice, *at, "ports", index, "name")
-        if name in names:
+            yield document.fault(f"a port has the name {name}", advice, *where)
+        if name is not None and name in names[:index]:
             message = f"two ports of the container have the name {name}"
-            yield document.fault(message, "give each its own", *at, "ports", index, "name")
-        names.add(name)
-    paths: set[str] = set()
-    for index, mount in enumerate(container.get("volumeMounts") or []):
-        path = mount.get("mountPath")
-        if path in paths:
-            message = f"two volumes are mounted at {path}"
-            yield document.fault(
-                message, "give each its own mountPath", *at, "volumeMounts", index, "mountPath"
-            )
-        paths.add(path)
+            yield document.fault(message, "give each its own", *where)
+    mounts = container.get("volumeMounts") or []
+    paths = [mount.get("mountPath") for mount in mounts]
+    for index, mount in enumerate(mounts):
+        where = (*at, "volumeMounts", index)
+        if paths[index] in paths[:index]:
+            message = f"two volumes are mounted at {paths[index]}"
+            yield document.fault(message, "give each its own mountPath", *where, "mountPath")
         if mount.get("name") not in volumes:
             message = f"volumeMounts names the volume {mount.get('name')}, which is not there"
-            yield document.fault(message, f"volumes has {joined(volumes)}", *at, "volumeMounts", index)
+            yield document.fault(message, f"volumes has {joined(volumes)}", *where)
     yield from _resources(document, container.get("resources") or {}, (*at, "resources"))
     security = container.get("securityContext") or {}
     if security.get("privileged") and security.get("allowPrivilegeEscalation") is False:
@@ -150,10 +144,8 @@ def _container(
     for probe in ("startupProbe", "livenessProbe"):
         times = (container.get(probe) or {}).get("successThreshold", 1)
         if times != 1:
-            where = (*at, probe, "successThreshold")
-            yield document.fault(
-                f"successThreshold of {probe} is {times}", "the cluster takes 1 only", *where
-            )
+            message = f"successThreshold of {probe} is {times}"
+            yield document.fault(message, "the cluster takes 1 only", *at, probe, "successThreshold")
 
 
 def _resources(document: Document, resources: dict[str, Any], at: Place) -> Iterator[Finding]:
@@ -179,10 +171,8 @@ def _device(
     """What nodes offer whole, such as GPUs: the cluster takes a limit alone, or a request that equals it."""
     asked, limit = quantity(requests.get(name)), quantity(limits.get(name))
     if name in requests and name not in limits:
-        message = f"{name} is requested without a limit"
-        yield document.fault(
-            message, "the cluster refuses that: write it under limits", *at, "requests", name
-        )
+        advice = "the cluster refuses that: write it under limits"
+        yield document.fault(f"{name} is requested without a limit", advice, *at, "requests", name)
     elif None not in (asked, limit) and asked != limit:
         message = f"{requests[name]} of {name} is requested, and the limit is {limits[name]}"
         yield document.fault(message, "the cluster refuses that: make them equal", *at, "requests", name)
@@ -223,7 +213,7 @@ def _service(document: Document, spec: dict[str, Any]) -> Iterator[Finding]:
             yield document.fault(f"two ports have the name {name}", "give each its own", *where, "name")
     numbers = [(port.get("port"), port.get("protocol", "TCP")) for port in ports]
     for index, number in enumerate(numbers):
-        if Counter(numbers[:index])[number]:
+        if number in numbers[:index]:
             message = f"the port {number[0]} is there twice"
             yield document.fault(message, "keep one", "spec", "ports", index, "port")
 
