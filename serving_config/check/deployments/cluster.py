@@ -6,7 +6,7 @@ from typing import Any
 from ..finding import Finding, joined
 from ..servers.amounts import of_pods
 from ..servers.described_server import DescribedServer
-from .kubernetes import Surroundings, pod_keys
+from .kubernetes import Surroundings, pod_keys, share_a_namespace
 from .rules import autoscaler_rules
 from .rules.selectors import selects
 from .yaml_file import Document, Place, get
@@ -43,7 +43,7 @@ def _autoscaler(document: Document, deployments: list[Document]) -> Iterator[Fin
     target, kind = get(document.data, *where), get(document.data, "spec", "scaleTargetRef", "kind")
     names = [get(d.data, "metadata", "name") for d in deployments]
     named = [d for d in deployments if get(d.data, "metadata", "name") == target]
-    found = max(named, key=lambda d: _share_a_namespace(document, d), default=None)
+    found = max(named, key=lambda d: share_a_namespace(document, d), default=None)
     if found is None:
         message = f"the autoscaler's target {target} is not there"
         yield document.fault(message, f"the deployments are {joined(names)}", *where)
@@ -61,13 +61,13 @@ def _selecting(
     document: Document,
     deployments: list[Document],
     surroundings: Surroundings,
-    servers: Sequence[DescribedServer] = (),
+    servers: Sequence[DescribedServer],
 ) -> Iterator[Finding]:
     kind = document.data["kind"]
     key = "podSelector" if kind == "NetworkPolicy" else "selector"
-    selector = get(document.data, "spec", key) or {}
-    wanted = {"matchLabels": selector} if kind == "Service" else selector
-    if kind == "PodDisruptionBudget" and get(document.data, "spec", key) is None:
+    selector = get(document.data, "spec", key)
+    wanted = {"matchLabels": selector} if kind == "Service" else selector or {}
+    if kind == "PodDisruptionBudget" and selector is None:
         yield document.fault("the PodDisruptionBudget has no selector", "it selects no pods: add it", "spec")
         return
     if not selector and kind != "PodDisruptionBudget":  # it means pods that are named elsewhere, or all pods
@@ -75,7 +75,7 @@ def _selecting(
     matching = [
         deployment
         for deployment in deployments
-        if selects(wanted, labels(deployment) or {}) and _share_a_namespace(document, deployment)
+        if selects(wanted, labels(deployment) or {}) and share_a_namespace(document, deployment)
     ]
     if not matching:
         message = f"the {kind} selects no deployment's pods"
@@ -97,11 +97,6 @@ def labels(deployment: Document) -> dict[str, str] | None:
         own = [get(deployment.data, *keys, "labels") or {} for keys in (("metadata",), pod_keys(deployment))]
         return {**own[0], **own[1]}
     return get(deployment.data, *pod_keys(deployment)[:-1], "metadata", "labels")  # type: ignore[no-any-return]
-
-
-def _share_a_namespace(one: Document, other: Document) -> bool:
-    first, second = (get(document.data, "metadata", "namespace") for document in (one, other))
-    return first == second or None in (first, second)
 
 
 def _budget(document: Document, replicas: int) -> Iterator[Finding]:

@@ -145,12 +145,16 @@ def pod_keys(document: Document) -> tuple[str, ...]:
     return _OTHER_PODS.get(str(document.data["kind"]), POD)
 
 
+def share_a_namespace(one: Document, other: Document) -> bool:
+    """Whether two objects are in one namespace, or may be."""
+    first, second = (get(document.data, "metadata", "namespace") for document in (one, other))
+    return first == second or None in (first, second)
+
+
 def is_custom(document: Document) -> bool:
     """Whether the object is of a kind whose schema is not known here: a CustomResourceDefinition's, or OpenShift's."""
-    if (
-        document.data["kind"] == "Template" and "objects" in document.data
-    ):  # `oc process` makes Kubernetes' of it
-        return True
+    if document.data["kind"] == "Template" and "objects" in document.data:
+        return True  # `oc process` makes Kubernetes' of it
     group = str(document.data["apiVersion"]).rpartition("/")[0]
     own = [f"{name}.k8s.io" for name in _GROUPS.split()]
     return "." in group and group not in own and not difflib.get_close_matches(group, own, n=1, cutoff=0.92)
@@ -222,8 +226,5 @@ def _empty_items(data: Any, *keys: str | int) -> Iterator[Place]:
 def is_opaque(document: Document) -> bool:
     """Whether pods are made of an object in a way that is not known here."""
     pods = get(document.data, *pod_keys(document))
-    return (
-        is_custom(document)
-        and document.data["kind"] == "InferenceService"
-        and "containers" not in (pods or {})
-    )
+    is_service = is_custom(document) and document.data["kind"] == "InferenceService"
+    return is_service and "containers" not in (pods or {})

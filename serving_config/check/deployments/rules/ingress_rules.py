@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...finding import Finding, joined
+from ..kubernetes import share_a_namespace
 from ..yaml_file import Document, Place, get
 
 _ALIKE = 0.85
@@ -15,7 +16,9 @@ _PROTOCOL = f"{_NGINX}backend-protocol"
 def findings(document: Document, objects: list[Document]) -> Iterator[Finding]:
     """Backends that no Service here has; a Service of quite another name may be in the cluster already."""
     services = {
-        str(get(each.data, "metadata", "name")): each for each in objects if _is_beside(each, document)
+        str(get(each.data, "metadata", "name")): each
+        for each in objects
+        if each.data["kind"] == "Service" and share_a_namespace(each, document)
     }
     for where, backend in _backends(document):
         name, port = str(get(backend, "name")), get(backend, "port") or {}
@@ -26,11 +29,6 @@ def findings(document: Document, objects: list[Document]) -> Iterator[Finding]:
         elif close:
             message = f"the Ingress leads to the Service {name}, which is not there"
             yield document.fault(message, f"did you mean {close[0]}?", *where, "name")
-
-
-def _is_beside(each: Document, document: Document) -> bool:
-    one, other = (get(d.data, "metadata", "namespace") for d in (each, document))
-    return each.data["kind"] == "Service" and (one == other or None in (one, other))
 
 
 def _backends(document: Document) -> Iterator[tuple[Place, Any]]:
@@ -63,9 +61,8 @@ def _protocol(document: Document, where: Place, wanted: Any, service: Document) 
         return
     spoken = str(annotations.get(_PROTOCOL) or "HTTP").upper()
     for port in get(service.data, "spec", "ports") or []:
-        if wanted.get("name", port.get("name")) != port.get("name") or wanted.get(
-            "number", port.get("port")
-        ) != port.get("port"):
+        asked = (wanted.get("name", port.get("name")), wanted.get("number", port.get("port")))
+        if asked != (port.get("name"), port.get("port")):
             continue
         words = {
             str(port.get(key) or "").lower().partition("-")[0]
