@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ...finding import Finding, joined, meant, shorten
 from ..kubernetes import pod_keys
@@ -95,7 +94,7 @@ def _images(document: Document, mine: list[Document], renamed: list[str]) -> Ite
 
 
 def _replicas(document: Document, mine: list[Document]) -> Iterator[Finding]:
-    names = [_name(each) for each in mine if _has_pods(each)]
+    names = [_name(each) for each in mine if get(each.data, *pod_keys(each), "containers")]
     for at, entry in enumerate(document.data.get("replicas") or []):
         if entry.get("name") not in names:
             message = f"nothing of the name {entry.get('name')} has replicas"
@@ -131,7 +130,9 @@ def _left_out(document: Document, mine: list[Document], left_out: list[Document]
         path = shorten(each.path)
         if each.data["kind"] == "Deployment":
             labels = get(each.data, *pod_keys(each)[:-1], "metadata", "labels") or {}
-            meaning = [other for other in mine if other.data["kind"] == "Service" and _selects(other, labels)]
+            services = [other for other in mine if other.data["kind"] == "Service"]
+            wanted = [(other, get(other.data, "spec", "selector") or {}) for other in services]
+            meaning = [other for other, given in wanted if given and given.items() <= labels.items()]
             if meaning:
                 message = f"{path} is no resource, and the Service {_name(meaning[0])} selects its pods"
                 yield document.fault(message, "add it to resources", "resources")
@@ -140,15 +141,6 @@ def _left_out(document: Document, mine: list[Document], left_out: list[Document]
             if _name(each) in [get(volume, "persistentVolumeClaim", "claimName") for volume in volumes]:
                 message = f"{path} is no resource, and a Deployment mounts its claim"
                 yield document.fault(message, "add it, or apply it by itself first", "resources").as_note()
-
-
-def _selects(service: Document, labels: dict[str, Any]) -> bool:
-    wanted = get(service.data, "spec", "selector") or {}
-    return bool(wanted) and wanted.items() <= labels.items()
-
-
-def _has_pods(each: Document) -> bool:
-    return bool(get(each.data, *pod_keys(each), "containers"))
 
 
 def _name(each: Document) -> str:
