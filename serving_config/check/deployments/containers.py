@@ -17,7 +17,6 @@ from .yaml_file import Document, Place, get
 
 _Files = Mapping[str, "Path | Node | None"]
 
-_PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 _ALIKE = 0.85
 _LABEL = re.compile(r"metadata\.labels\['(.+)'\]")
 _OF_EVERY_NAMESPACE = ("kube-root-ca.crt",)
@@ -70,7 +69,7 @@ def _server(
     server.workdir = container.get("workingDir") or "/"
     faults.extend(_mount(server, document, pod, here, container, surroundings))
     faults.extend(_variables(document, here, container, surroundings))
-    for probe in _PROBES:
+    for probe in container_rules.PROBES:
         if get(container, probe, "grpc"):
             server.grpc_probes.append(document.line(*here, probe))
         script = get(container, probe, "exec", "command")
@@ -244,11 +243,11 @@ def _missing(
 def _environment(document: Document, container: dict[str, Any], surroundings: Surroundings) -> Environment:
     """The container's variables, as far as the ConfigMaps that they come from are at hand."""
     labels = get(document.data, *pod_keys(document)[:-1], "metadata", "labels") or {}
-    maps: dict[Any, dict[str, Any]] = {}
-    for other in surroundings.objects:
-        given = get(other.data, "data")
-        if other.data["kind"] == "ConfigMap" and isinstance(given, dict):
-            maps[str(get(other.data, "metadata", "name"))] = given
+    maps: dict[Any, dict[str, Any]] = {
+        str(get(other.data, "metadata", "name")): other.data["data"]
+        for other in surroundings.objects
+        if other.data["kind"] == "ConfigMap" and isinstance(other.data.get("data"), dict)
+    }
     found: dict[str, str] = {}
     # kustomize fills in its own `vars` by the same form.
     complete = not any(each.document.data.get("vars") for each in surroundings.kustomizations)

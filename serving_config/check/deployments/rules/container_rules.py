@@ -18,7 +18,7 @@ from ...servers.described_server import (
 from ..kubernetes import JOBS
 from ..yaml_file import Document, Place, get
 
-_PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 _IMAGE = "tensorflow/serving:2.20.0"
 _LEAST_SECONDS = 20
 """A server that has not loaded a model by then is no broken one."""
@@ -71,7 +71,7 @@ def _probes(
         "httpGet": {server.rest_port},
         "tcpSocket": {server.port, server.rest_port},
     }
-    for probe in _PROBES:
+    for probe in PROBES:
         wanted = container.get(probe)
         if not wanted:
             yield server.fault(f"no {probe}", "add it: a gRPC probe of the health service")
