@@ -56,23 +56,22 @@ def drift(document: Document) -> Iterator[Finding]:
         path = folder / name
         if not path.is_file():
             yield Finding(path, 0, "it was rendered, and is gone", "run `render` again")
-        elif text_hash(path.read_bytes().decode("utf-8", "replace")) == digest:
             continue
-        elif name == FILE:
-            if record.get("meanings", {}).get(name) != meaning(name, path.read_text("utf-8", "replace")):
-                advice = "run `render`"
-                yield Finding(path, 0, "it was changed, and the other files were not made anew", advice)
-        elif name not in EDITED:
+        text = path.read_bytes().decode("utf-8", "replace")
+        known = record.get("meanings", {}).get(name)
+        if text_hash(text) == digest:
+            continue
+        if name not in EDITED:
             advice = f"change {FILE}, or use docker-compose.override.yml or patches/"
             yield Finding(path, 0, "it is not as it was rendered", advice)
-        else:
-            known = record.get("meanings", {}).get(name)
-            if known is not None and known != meaning(name, path.read_text("utf-8", "replace")):
-                message, advice = (
-                    f"it says something else than {FILE}",
-                    "change that, for `render` writes this anew",
-                )
-                yield Finding(path, 0, message, advice)
+        elif known == meaning(name, text):
+            continue
+        elif name == FILE:
+            message = "it was changed, and the other files were not made anew"
+            yield Finding(path, 0, message, "run `render`")
+        elif known is not None:
+            advice = "change that, for `render` writes this anew"
+            yield Finding(path, 0, f"it says something else than {FILE}", advice)
     yield from _new_patches(folder, record)
 
 
@@ -110,9 +109,9 @@ def rendered(folder: Path) -> dict[str, Any]:
         found = json.loads((folder / RECORD).read_bytes())
     except (OSError, ValueError):
         return {}
-    parts = (
-        [found.get(key, {}) for key in ("files", "meanings", "plan")] if isinstance(found, dict) else [None]
-    )
+    if not isinstance(found, dict):
+        return {}
+    parts = [found.get(key, {}) for key in ("files", "meanings", "plan")]
     return found if all(isinstance(part, dict) for part in parts) else {}
 
 
