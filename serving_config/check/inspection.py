@@ -81,10 +81,8 @@ class _Inspection:
                         role = self.roles.setdefault(file.resolve(), name)
                         if role != name:
                             message = f"--{flag} names {file.name}, which is a {role} elsewhere"
-                            line = found.flags.at(flag)
-                            self.result.add(
-                                [found.fault(message, f"name the {name}, or mount it there", line)]
-                            )
+                            advice = f"name the {name}, or mount it there"
+                            self.result.add([found.fault(message, advice, found.flags.at(flag))])
                         # Whatever its suffix, where it lies among the files.
                         here = file.is_file() and file.resolve().is_relative_to(found.path.parent.resolve())
                         if here and file.resolve() not in {each.resolve() for each in self.result.files}:
@@ -132,7 +130,8 @@ class _Inspection:
 
     def text(self, path: Path) -> None:
         for flag in described_server.OTHER_FILES:
-            if any(path.resolve() == (file and file.resolve()) for file in self.files(flag)):
+            files = [found.file(flag) for found in self.servers]
+            if any(path.resolve() == (file and file.resolve()) for file in files):
                 advice = f"--{flag} names it, which is no message that is known"
                 self.result.add([Finding(path, 1, "it was not looked into", advice, is_note=True)])
                 return
@@ -142,10 +141,6 @@ class _Inspection:
         root = self.tree(path)
         if root is not None:
             self.message(root, self.roles.get(path.resolve()) or recognition.message_name(path, root))
-
-    def files(self, flag: str) -> list[Path | None]:
-        """What the servers' flags name."""
-        return [found.file(flag) for found in self.servers]
 
     def message(self, root: Node, name: str | None) -> None:
         if name is None:
