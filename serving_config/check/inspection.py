@@ -4,6 +4,7 @@ import functools
 from pathlib import Path, PurePosixPath
 
 from ..errors import ServingConfigError
+from ..server.models_config import MODELS, counterpart
 from . import files as deployment_files
 from . import recognition
 from .configs import config_rules, messages, model_rules, text_proto
@@ -14,7 +15,6 @@ from .finding import Finding, Result, shorten
 from .servers import described_models, described_server
 from .servers.described_server import DescribedServer
 
-_CONTAINER_MODELS = PurePosixPath("/models")
 _RULES = {
     "BatchingParameters": config_rules.batching,
     "MonitoringConfig": config_rules.monitoring,
@@ -162,10 +162,7 @@ class _Inspection:
         return self.below_root(base) or described_models.located(server, base)
 
     def below_root(self, base: str) -> Path | None:
-        inside = PurePosixPath(base)
-        if self.models_root is None or not inside.is_relative_to(_CONTAINER_MODELS):
-            return None
-        return self.models_root / inside.relative_to(_CONTAINER_MODELS)
+        return self.models_root and counterpart(PurePosixPath(base), self.models_root)
 
     def named_by(self, config: Node) -> list[DescribedServer]:
         """The servers that take their models from a configuration, a file or a part of a manifest."""
@@ -189,11 +186,11 @@ class _Inspection:
             return next((here for here in places if here.exists()), places[0])
         if any(found.holds_part_of(base) for found in servers):
             return None
-        in_models = PurePosixPath(base).is_relative_to(_CONTAINER_MODELS)
-        if not in_models or Path(base).exists():
+        usual = counterpart(PurePosixPath(base), MODELS)
+        if usual is None or Path(base).exists():
             return Path(base)
-        if Path("models").is_dir():
-            return Path("models") / PurePosixPath(base).relative_to(_CONTAINER_MODELS)
+        if MODELS.is_dir():
+            return usual
         self.result.notes.append(
             f"{shorten(config.path)}: {base} was not looked up; --models-root says which folder /models is"
         )

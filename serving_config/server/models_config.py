@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from google.protobuf import text_format
@@ -12,7 +12,6 @@ from .protocol import ModelConfig, ModelServerConfig
 
 PLATFORM = "tensorflow"
 MODELS = Path("models")
-_IN_CONTAINER = Path("/models")
 ModelsRoot = Path | Mapping[str, Path] | None
 """What /models stands for on this machine, or what each base path does; None where the paths are this machine's."""
 
@@ -82,6 +81,11 @@ def local_path(base_path: str) -> Path:
     return Path(urlsplit(base_path).path if base_path.startswith("file://") else base_path)
 
 
+def counterpart(path: PurePath, models_root: Path) -> Path | None:
+    """What a path below /models is below `models_root`; None of any other path."""
+    return models_root / path.relative_to("/models") if path.is_relative_to("/models") else None
+
+
 def on_this_machine(base_path: str, models_root: ModelsRoot) -> Path:
     """Where a base path lies here: itself, or its counterpart by `models_root`.
 
@@ -99,8 +103,9 @@ def on_this_machine(base_path: str, models_root: ModelsRoot) -> Path:
             return models_root[base_path]
         advice = "correct the folder of the model in slimserve.yaml"
     elif models_root is not None:
-        if path.is_relative_to(_IN_CONTAINER) and (models_root / path.relative_to(_IN_CONTAINER)).is_dir():
-            return models_root / path.relative_to(_IN_CONTAINER)
+        here = counterpart(path, models_root)
+        if here is not None and here.is_dir():
+            return here
         advice = "name the folder that the server sees as /models with --models-root"
     raise ServingConfigError(
         f"base path {base_path} does not exist here (TensorFlow Serving would wait for it without end): "
@@ -118,10 +123,9 @@ def translated(config: ModelServerConfig, models_root: Path) -> ModelServerConfi
     after.CopyFrom(config)
     for model in after.model_config_list.config:
         path = local_path(model.base_path)
-        if not path.is_dir() and path.is_relative_to(_IN_CONTAINER):
-            here = models_root / path.relative_to(_IN_CONTAINER)
-            if here.is_dir():
-                model.base_path = str(here.resolve())
+        here = counterpart(path, models_root)
+        if not path.is_dir() and here is not None and here.is_dir():
+            model.base_path = str(here.resolve())
     return after
 
 
