@@ -64,19 +64,6 @@ class Wanted:
         """The names of the models."""
         return [str(name) for name in self._tree["models"]]
 
-    def only(self, name: str | None) -> str:
-        """The model of that name, or the only one.
-
-        Raises:
-            ServingConfigError: there is none, or the choice is open.
-        """
-        names = ", ".join(sorted(self.model_names))
-        if name is None and len(self.model_names) > 1:
-            raise ServingConfigError(f"{self.path} lists {names}: say which with --model")
-        if name is not None and name not in self.model_names:
-            raise ServingConfigError(f"{self.path} lists no model {name}: it has {names}")
-        return name or self.model_names[0]
-
     def folder(self, name: str) -> Path:
         """The folder of a model's versions."""
         return self._here(self._tree["models"][name]["folder"])
@@ -186,12 +173,9 @@ class Wanted:
         documents, faults = yaml_file.read(self.path)
         for document in documents:
             faults.extend(wanted_state.findings(document))
+        nothing = f"{self.path} states nothing: bring it back, or remove it and render anew"
         if faults or len(documents) != 1:
-            raise ServingConfigError(
-                str(faults[0])
-                if faults
-                else f"{self.path} states nothing: bring it back, or remove it and render anew"
-            )
+            raise ServingConfigError(str([*faults, nothing][0]))
 
     def _seen(self, path: Path) -> str:
         """A path as slimserve.yaml names it: one that was given relative stays so, for the tree may move as a whole."""

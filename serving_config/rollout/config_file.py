@@ -33,14 +33,9 @@ class ConfigFile:
         Raises:
             ServingConfigError: there is none, or the choice is open.
         """
-        models = self.config.model_config_list.config
-        names = ", ".join(sorted(model.name for model in models))
-        if name is None and len(models) > 1:
-            raise ServingConfigError(f"{self.path} lists {names}: say which with --model")
-        for model in models:
-            if name in (None, model.name):
-                return model
-        raise ServingConfigError(f"{self.path} lists no model {name}: it has {names}")
+        models = list(self.config.model_config_list.config)
+        names = [model.name for model in models]
+        return models[names.index(models_config.only(self.path, names, name))]
 
     def check_unchanged(self) -> None:
         """Refuse to go on with a copy that is out of date.

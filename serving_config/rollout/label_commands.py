@@ -146,7 +146,7 @@ def _pass_gate(command: str, version: int) -> None:
 
 def _run_deployment(args: argparse.Namespace, wanted: Wanted, change: Callable[[_Labels], _Labels]) -> int:
     """The same for a deployment that was rendered: its wanted state and its files, and a server on one machine."""
-    name = wanted.only(args.model)
+    name = models_config.only(wanted.path, wanted.model_names, args.model)
     before = wanted.labels(name)
     after = change(before)
     kept = kept_versions(wanted.versions(name), before, after)

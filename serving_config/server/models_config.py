@@ -1,7 +1,7 @@
 """The list of models to serve: from a models.config, from NAME=DIR pairs, or from what lies in models/."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
@@ -34,6 +34,20 @@ def read(path: Path) -> ModelServerConfig:
     if not config.model_config_list.config:
         raise ServingConfigError(f"{path}: lists no model: add a model_config_list with a config for each")
     return config
+
+
+def only(path: Path, names: Sequence[str], name: str | None) -> str:
+    """The name of a model among those that a file lists; where none is given, the only one.
+
+    Raises:
+        ServingConfigError: there is none, or the choice is open.
+    """
+    listed = ", ".join(sorted(names))
+    if name is None and len(names) > 1:
+        raise ServingConfigError(f"{path} lists {listed}: say which with --model")
+    if name is not None and name not in names:
+        raise ServingConfigError(f"{path} lists no model {name}: it has {listed}")
+    return names[0] if name is None else name
 
 
 def from_folders(folders: Iterable[tuple[str, Path]]) -> ModelServerConfig:
