@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from ...server.models_config import is_remote, local_path, version_folders
 from ..finding import Finding, joined
 from . import version_files
-from .text_proto import Node
+from .text_proto import Node, integer
 
 Locate = Callable[[str], "Path | None"]
 """Where a base path, as the server sees it, lies on this machine; None where that cannot be known."""
@@ -77,7 +77,9 @@ def of_model(config: Node, locate: Locate, loader: Loader) -> Iterator[Finding]:
     if logging is not None:
         advice = 'it has no logger of requests, "No request-logger-creator provided": remove it'
         yield logging.fault("the server ends at once on logging_config", advice)
-    yield from _unnamed(config.all("version_labels"))
+    for label in config.all("version_labels"):
+        if not label.value("key"):
+            yield label.fault("a label without a name", 'give it key: "stable"')
     specific = config.first("model_version_policy", "specific")
     if specific is not None and not specific.all("versions"):
         yield specific.fault("specific names no version", "the server would load none: add versions: ...")
@@ -88,17 +90,14 @@ def of_model(config: Node, locate: Locate, loader: Loader) -> Iterator[Finding]:
     remote = base_path_fault(base.text)
     if remote:
         yield base.fault(*remote)
-    text = local_path(base.text).as_posix()
-    if remote or is_remote(base.text):
-        yield from _labels(config, specific)
-        return
-    if not PurePosixPath(text).is_absolute():
+    text, is_elsewhere = local_path(base.text).as_posix(), bool(remote) or is_remote(base.text)
+    if not is_elsewhere and not PurePosixPath(text).is_absolute():
         advice = "the server refuses it: write it from / on, as the server sees it"
         if text[:1] in "$~":
             advice = "the server expands neither variables nor ~: write it from / on"
         yield base.fault(f"base_path {base.text} is relative", advice)
         return
-    folder = locate(text)
+    folder = None if is_elsewhere else locate(text)
     if folder is None:
         yield from _labels(config, specific)
         return
@@ -115,13 +114,7 @@ def _labels(config: Node, specific: Node | None) -> Iterator[Finding]:
     yield from _repetitions(labels, "key", "the label")
     named = {node.number for node in specific.all("versions")} if specific else set()
     for label in labels if named else []:
-        yield from _label(label, named, (_version(label),))
-
-
-def _unnamed(labels: list[Node]) -> Iterator[Finding]:
-    for label in labels:
-        if not label.value("key"):
-            yield label.fault("a label without a name", 'give it key: "stable"')
+        yield from _label(label, named)
 
 
 def _platform(config: Node) -> Iterator[Finding]:
@@ -213,17 +206,12 @@ def _complete(version: Path, number: int, named: Node, loader: Loader) -> Iterat
             yield named.fault(message, "no call would be answered: copy or export it again")
 
 
-def _version(label: Node) -> int:
-    number = label.first("value")
-    return number.number if number else 0
-
-
-def _label(label: Node, served: set[int], on_disk: Container[int]) -> Iterator[Finding]:
-    version = _version(label)
+def _label(label: Node, served: set[int], on_disk: Container[int] | None = None) -> Iterator[Finding]:
+    """A label on a version that is not served; without `on_disk`, any version may be there."""
+    version = integer(label.value("value")) or 0
     if version in served:
         return
-    what, advice = "is not there", f"move it to one of {joined(sorted(served), 'or')}"
-    if version in on_disk:
-        what = "the policy does not load"
-        advice = "add the version to model_version_policy, or move the label"
+    what, advice = "the policy does not load", "add the version to model_version_policy, or move the label"
+    if on_disk is not None and version not in on_disk:
+        what, advice = "is not there", f"move it to one of {joined(sorted(served), 'or')}"
     yield label.fault(f"the label {label.value('key')} is on version {version}, which {what}", advice)
