@@ -37,10 +37,8 @@ def packed_varints(values: npt.NDArray[Any]) -> list[Chunk]:
     `values` is a flat array of any integer dtype or bool. Negative numbers take ten bytes, as int32, int64
     and enum fields store them.
     """
-    chunks: list[Chunk] = []
-    for start in range(0, len(values), _VALUES_AT_ONCE):
-        chunks.append(_packed(values[start : start + _VALUES_AT_ONCE]))
-    return chunks
+    starts = range(0, len(values), _VALUES_AT_ONCE)
+    return [_packed(values[start : start + _VALUES_AT_ONCE]) for start in starts]
 
 
 def _packed(values: npt.NDArray[Any]) -> bytes:
