@@ -52,13 +52,19 @@ def schema_findings(document: Document) -> Iterator[Finding]:
         yield from misfits.findings(document, deepest, "see the Compose Specification", known=fields)
 
 
+def _services(document: Document) -> dict[str, dict[str, Any]]:
+    """Its services by name, those left out that say nothing."""
+    given = document.data.get("services")
+    services = given if isinstance(given, dict) else {}
+    return {name: each for name, each in services.items() if isinstance(each, dict) and each}
+
+
 def extended(documents: Iterable[Document]) -> set[tuple[Path, str]]:
     """The services that others extend: the file and the name of each."""
     found = set()
     for document in documents:
-        services = document.data.get("services")
-        for service in services.values() if isinstance(services, dict) else ():
-            base = service.get("extends") if isinstance(service, dict) else None
+        for service in _services(document).values():
+            base = service.get("extends")
             base = {"service": base} if isinstance(base, str) else base
             if isinstance(base, dict) and "service" in base:
                 file = document.path.parent / str(base.get("file") or document.path.name)
@@ -70,9 +76,8 @@ def built(documents: Iterable[Document]) -> dict[Path, list[str]]:
     """The Dockerfiles that services build; of each the stages, where the service does not say who runs in it."""
     found: dict[Path, list[str]] = {}
     for document in documents:
-        services = interpolated(document)[0].data.get("services")
-        for service in services.values() if isinstance(services, dict) else ():
-            build = compose_build.build(document, service) if isinstance(service, dict) else None
+        for service in _services(interpolated(document)[0]).values():
+            build = compose_build.build(document, service)
             if build:
                 stages = found.setdefault(build.dockerfile.resolve(), [])
                 stages.extend([] if service.get("user") else [build.target])
@@ -94,18 +99,14 @@ def servers(
     malformed = [finding for finding in about_variables if not finding.is_note]
     if malformed:
         return [], malformed
-    services = document.data.get("services")
-    faults.extend(compose_references.findings(document, is_whole))
-    for name, service in services.items() if isinstance(services, dict) else ():
-        if not service:
-            continue
+    services = _services(document)
+    faults.extend(compose_references.findings(document, services, is_whole))
+    for name, service in services.items():
         faults.extend(compose_values.findings(document, name, service))
         if "extends" in service or (document.path.resolve(), name) in extended:
-            message, advice = (
-                f"{name} is made of several services",
-                "check what `docker compose config` prints",
-            )
-            faults.append(document.fault(message, advice, "services", name).as_note())
+            advice = "check what `docker compose config` prints"
+            note = document.fault(f"{name} is made of several services", advice, "services", name).as_note()
+            faults.append(note)
             continue
         if not {"image", "build", "provider"} & set(service):
             advice = "compose refuses it, unless another file gives it one"

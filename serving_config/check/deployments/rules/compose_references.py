@@ -11,13 +11,12 @@ from . import compose_entries
 _OWN = {"networks": ("default",), "volumes": (), "secrets": (), "configs": ()}
 
 
-def findings(document: Document, is_whole: bool) -> Iterator[Finding]:
+def findings(document: Document, services: dict[str, Any], is_whole: bool) -> Iterator[Finding]:
     """Names that are not there, and ports of the machine that two services publish.
 
     Args:
         is_whole: whether no other file is known to add to this one.
     """
-    services = {name: service for name, service in (document.data.get("services") or {}).items() if service}
     if is_whole:
         for name, service in services.items():
             yield from _services(document, ("services", name), service, services)
