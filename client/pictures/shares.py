@@ -19,10 +19,10 @@ class Row(NamedTuple):
     share: str
 
 
-def rows_of(shares: Sequence[Share], most: int = _MOST_ROWS) -> list[Row]:
-    """List the first `most` classes, and sum up the others in one row."""
-    rows = [Row(id, name, format_share(share)) for name, id, share in shares[:most]]
-    if rest := shares[most:]:
+def rows_of(shares: Sequence[Share]) -> list[Row]:
+    """List the first classes, and sum up the others in one row."""
+    rows = [Row(id, name, format_share(share)) for name, id, share in shares[:_MOST_ROWS]]
+    if rest := shares[_MOST_ROWS:]:
         rows.append(Row(None, f"and {len(rest)} more", format_share(sum(share for _, _, share in rest))))
     return rows
 
