@@ -131,6 +131,8 @@ def _objects(strings: Any) -> npt.NDArray[Any]:
 
 def _fill(values: npt.NDArray[Any], shape: tuple[int, ...], elements: int) -> npt.NDArray[Any]:
     """Shape `values`, the last of which stands for those that are missing (zero or b"" where there is none)."""
+    if 1 < len(values) < elements and elements * values.dtype.itemsize > _LARGEST_FILL:
+        raise MalformedTensor(f"it has {elements} elements but {len(values)} values")
     try:
         if len(values) == elements:
             return values.reshape(shape)
@@ -141,12 +143,8 @@ def _fill(values: npt.NDArray[Any], shape: tuple[int, ...], elements: int) -> np
             return np.broadcast_to(empty, shape)
         if len(values) == 1:
             return np.broadcast_to(values.reshape(()), shape)
-        if elements * values.dtype.itemsize > _LARGEST_FILL:
-            raise MalformedTensor(f"it has {elements} elements but {len(values)} values")
         filled = np.full(elements, values[-1], values.dtype)
         filled[: len(values)] = values
         return filled.reshape(shape)
-    except MalformedTensor:
-        raise
     except ValueError as error:  # more elements than numpy can address
         raise MalformedTensor(f"an array of shape {shape} cannot be made: {error}") from error
