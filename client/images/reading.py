@@ -21,22 +21,17 @@ def read_file(name: str, path: str | os.PathLike[str]) -> bytes:
             return file.read()
     except MessageTooLarge as error:
         raise MessageTooLarge(f"{name}: {error}") from None
-    except FileNotFoundError:
-        words = _kinds.name_text(os.fsdecode(os.fspath(path)))
-        raise InvalidInput(
-            f"{name} {words}" if words else f"{name}: there is no such file{_about_home(path)}"
-        ) from None
     except IsADirectoryError:
         raise InvalidInput(f"{name} is a folder: pass the images in it") from None
     except (OSError, ValueError) as error:
-        words = _kinds.name_text(os.fsdecode(os.fspath(path)))
+        text = os.fsdecode(path)
+        if words := _kinds.name_text(text):
+            raise InvalidInput(f"{name} {words}") from error
+        if isinstance(error, FileNotFoundError):
+            home = "; ~ is no folder here, use os.path.expanduser" if text[:1] == "~" else ""
+            raise InvalidInput(f"{name}: there is no such file{home}") from None
         reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise InvalidInput(f"{name} {words}" if words else f"{name} cannot be read: {reason}") from error
-
-
-def _about_home(path: str | os.PathLike[str]) -> str:
-    """What to say of a path that only a shell would find."""
-    return "; ~ is no folder here, use os.path.expanduser" if os.fsdecode(path)[:1] == "~" else ""
+        raise InvalidInput(f"{name} cannot be read: {reason}") from error
 
 
 def read_open(name: str, file: Any) -> bytes:
