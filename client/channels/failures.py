@@ -114,24 +114,16 @@ _CAUSES = (  # pattern, cause, whether it lasts
 
 # gRPC's words for an answer that is HTTP, not gRPC.
 _HTTP_STATUS = r"(?i)http2? (?:header with )?status:? (\d{3})"
-_REDIRECTS = dict.fromkeys(
-    (301, 302, 303, 307, 308),
-    (
-        ServerError,
-        "sends the call elsewhere, which gRPC does not follow: give the address it leads to, or tls=",
-    ),
-)
+_ELSEWHERE = "sends the call elsewhere, which gRPC does not follow: give the address it leads to, or tls="
 _OF_A_PROXY: dict[int, tuple[type[ServingError], str]] = {
-    **_REDIRECTS,
+    **dict.fromkeys((301, 302, 303, 307, 308), (ServerError, _ELSEWHERE)),
     401: (ServerError, "asks for credentials: see token= (--token-file), or metadata="),
     403: (ServerError, "does not let the call through: the token, the certificate or its rules say no"),
     404: (ServerError, "does not know the call: it passes no gRPC on, or on another path or port"),
-    405: (ServerError, "takes no such call: it passes no gRPC on"),
+    **dict.fromkeys((405, 415), (ServerError, "takes no such call: it passes no gRPC on")),
     413: (MessageTooLarge, "refuses the request for its size: raise its limit (nginx: client_max_body_size)"),
-    415: (ServerError, "takes no such call: it passes no gRPC on"),
     429: (Overloaded, "has no room for the call: it lets so many through, and no more"),
-    502: (Unavailable, "does not reach the model server"),
-    503: (Unavailable, "does not reach the model server"),
+    **dict.fromkeys((502, 503), (Unavailable, "does not reach the model server")),
     504: (Unavailable, "had no answer from the model server in its own time"),
 }
 
