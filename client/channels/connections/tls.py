@@ -31,15 +31,13 @@ Security: TypeAlias = "bool | str | os.PathLike[str] | TLS | grpc.ChannelCredent
 """False for none, True for the authorities that gRPC trusts, the file of a CA certificate, or all of it."""
 
 
-def channel_credentials(tls: Security) -> grpc.ChannelCredentials | None:
-    """Read the files; None where there is no TLS. Raises InvalidInput for files that cannot be used."""
-    if tls is False:
-        return None
+def channel_credentials(tls: Security) -> grpc.ChannelCredentials:
+    """Read the files of what is not False. Raises InvalidInput for files that cannot be used."""
     if isinstance(tls, grpc.ChannelCredentials):
         return tls
     if tls is None:  # of a setting that is missing: a call in the clear, or over TLS, would be a guess
         raise InvalidInput("tls is None: give False for none, True for the usual authorities, or a file")
-    files = TLS() if tls is True else tls if isinstance(tls, TLS) else TLS(ca=tls)
+    files = TLS() if isinstance(tls, bool) else tls if isinstance(tls, TLS) else TLS(ca=tls)
     for file in (files.ca, files.certificate, files.key):
         # A number would be a descriptor, which opening and closing takes from its owner.
         if file is not None and not isinstance(file, (str, os.PathLike)):
