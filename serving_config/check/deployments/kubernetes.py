@@ -21,7 +21,7 @@ from ..configs.text_proto import Node
 from ..finding import Finding
 from . import misfits
 from .kustomization import Kustomization
-from .yaml_file import Document, Place, get
+from .yaml_file import Document, get, leaves
 
 SCHEMAS = "1.32"
 """The Kubernetes version whose schemas manifests are held to, unless another is named."""
@@ -180,8 +180,9 @@ def schema_findings(document: Document, version: str) -> Iterator[Finding]:
         if not isinstance(document.data[key], str):
             yield document.fault(f"{key} is no word", f"see Kubernetes {version}", key)
             return
-    for keys in _empty_items(document.data):  # which the schemas allow
-        yield document.fault(f"{'.'.join(map(str, keys))} is empty", "fill it in or remove it", *keys)
+    for keys, value in leaves(document.data):
+        if value is None and isinstance(keys[-1], int):  # which the schemas allow
+            yield document.fault(f"{'.'.join(map(str, keys))} is empty", "fill it in or remove it", *keys)
     api, kind = document.data["apiVersion"], document.data["kind"]
     group, slash, number = api.rpartition("/")
     validator = _validator(version, f"{kind.lower()}-{group.partition('.')[0]}{'-' if slash else ''}{number}")
@@ -210,17 +211,6 @@ def _validator(version: str, name: str) -> Any:
 def _registry(version: str) -> Any:
     definitions = json.loads((_FOLDERS[version] / "_definitions.json").read_bytes())
     return Resource.from_contents(definitions) @ Registry()
-
-
-def _empty_items(data: Any, *keys: str | int) -> Iterator[Place]:
-    if isinstance(data, list):
-        for index, item in enumerate(data):
-            if item is None:
-                yield (*keys, index)
-            yield from _empty_items(item, *keys, index)
-    elif isinstance(data, dict):
-        for key, value in data.items():
-            yield from _empty_items(value, *keys, key)
 
 
 def is_opaque(document: Document) -> bool:

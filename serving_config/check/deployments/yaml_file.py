@@ -1,6 +1,7 @@
 """YAML that knows its lines, as plain dicts and lists for the schemas."""
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,15 @@ def get(data: Any, *keys: str) -> Any:
     for key in keys:
         data = data.get(key) if isinstance(data, dict) else None
     return data
+
+
+def leaves(data: Any, at: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """What is neither a dict nor a list, each with where it stands."""
+    if not isinstance(data, (dict, list)):
+        yield at, data
+        return
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+        yield from leaves(value, (*at, key))
 
 
 def plain(node: Any) -> Any:

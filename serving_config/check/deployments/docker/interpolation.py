@@ -11,7 +11,7 @@ from typing import Any
 
 from ...finding import Finding
 from ...servers.environment import UNKNOWN
-from ..yaml_file import Document, Place
+from ..yaml_file import Document, leaves
 
 _BRACED = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?:(?P<sign>:?[-?+])(?P<word>[^{}]*))?\}")
 _BEGINS = re.compile(
@@ -29,7 +29,7 @@ def interpolated(document: Document) -> tuple[Document, list[Finding]]:
     PWD, which every shell sets, is the file's folder.
     """
     known = {"PWD": str(document.path.parent.resolve()), **env_file(document.path.parent / ".env")}
-    malformed = list(_malformed(document, document.data, ()))
+    malformed = list(_malformed(document))
     if malformed:
         return document, malformed
     unset: set[str] = set()
@@ -43,23 +43,19 @@ def interpolated(document: Document) -> tuple[Document, list[Finding]]:
     return filled, notes
 
 
-def _malformed(document: Document, data: Any, keys: Place) -> Iterator[Finding]:
-    if isinstance(data, (dict, list)):
-        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
-            yield from _malformed(document, value, (*keys, key))
-    elif isinstance(data, str) and (_BEGINS.search(data) or _is_open(data)):
-        message = f"{data[:60]!r} holds a variable that Compose cannot read"
-        yield document.fault(message, "write ${NAME} or ${NAME:-default}, and $$ for a $", *keys)
+def _malformed(document: Document) -> Iterator[Finding]:
+    for keys, text in leaves(document.data):
+        if isinstance(text, str) and (_BEGINS.search(text) or _is_open(text)):
+            message = f"{text[:60]!r} holds a variable that Compose cannot read"
+            yield document.fault(message, "write ${NAME} or ${NAME:-default}, and $$ for a $", *keys)
 
 
 def _is_open(text: str) -> bool:
     """Whether a brace of a variable is not closed."""
-    text = text.replace("$$", "")
-    while True:
-        shorter = _BRACED.sub("", text)
-        if shorter == text:
-            return "${" in text
-        text = shorter
+    text, changes = text.replace("$$", ""), 1
+    while changes:
+        text, changes = _BRACED.subn("", text)
+    return "${" in text
 
 
 def _fill(data: Any, known: Mapping[str, str], unset: set[str], wanted: set[str]) -> Any:
