@@ -99,7 +99,7 @@ class Plan:
         if not _DNS_LABEL.fullmatch(self.name):
             return f"--name {self.name}: use lowercase letters, digits and -, at most 42"
         if not 1 <= self.replicas <= 1000:
-            return f"--replicas {self.replicas}: give it 1 or more"
+            return f"--replicas {self.replicas}: give it 1 to 1000"
         if not _CPU.fullmatch(self.cpu) or self.cores == 0:
             return f"--cpu {self.cpu}: write cores, such as 2 or 500m"
         if self.memory_asked is not None and not _MEMORY.fullmatch(self.memory_asked):
