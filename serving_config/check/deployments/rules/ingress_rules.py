@@ -48,9 +48,7 @@ def _port(document: Document, where: Place, wanted: Any, service: Document) -> I
         known = [port.get(of_service) for port in ports if port.get(of_service) is not None]
         if key in wanted and ports and wanted[key] not in known:
             message = f"the Service {get(service.data, 'metadata', 'name')} has no port {wanted[key]}"
-            yield document.fault(
-                message, f"it has {joined(map(str, known)) or 'none with a name'}", *where, key
-            )
+            yield document.fault(message, f"it has {joined(known)}", *where, key)
 
 
 def _protocol(document: Document, where: Place, wanted: Any, service: Document) -> Iterator[Finding]:
