@@ -5,8 +5,7 @@ from pathlib import Path
 
 from . import files as deployment_files
 from . import recognition
-from .configs.held_text import HeldText
-from .configs.text_proto import Node
+from .configs.text_proto import HeldText, Node
 from .deployments import (
     cluster,
     containers,

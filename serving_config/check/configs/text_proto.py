@@ -162,8 +162,7 @@ class _Reader:
             if token.text == "[" and token.kind == "mark":
                 token = self.name_of_any(token)
             elif token.kind != "word" or not re.fullmatch(r"[A-Za-z_]\w*", token.text):
-                wanted = f" or `{closer}`" if closer else ""
-                raise TextProtoError(token.line, f"expected a field name{wanted}, found {_shown(token)}")
+                raise _expected(f"a field name or `{closer}`" if closer else "a field name", token)
             fields.extend(self.values(token))
             self.took(",", ";")
 
@@ -172,7 +171,7 @@ class _Reader:
         while not self.took("]"):
             token = self.next()
             if token.kind not in ("word", "mark") or token.text in _OPENERS:
-                raise TextProtoError(token.line, f"expected `]` after a type, found {_shown(token)}")
+                raise _expected("`]` after a type", token)
             words.append(token.text)
         name = "".join(words)
         if not _TYPE.fullmatch(name):
@@ -191,10 +190,7 @@ class _Reader:
         while not self.took("]"):
             yield self.one(name, colon)
             if not self.took(",") and self.peek().text != "]":
-                raise TextProtoError(
-                    self.peek().line,
-                    f"expected `,` or `]` in the list {name.text}, found {_shown(self.peek())}",
-                )
+                raise _expected(f"`,` or `]` in the list {name.text}", self.peek())
 
     def one(self, name: _Token, colon: bool) -> Node:
         token = self.next()
@@ -205,9 +201,8 @@ class _Reader:
             self.open.pop()
         elif not colon or token.kind not in ("word", "string"):
             wanted = "a value" if colon else "`:` or `{`"
-            quotes = ": texts stand in quotes" if token.text == "/" else ""
-            message = f"expected {wanted} after {name.text}, found {_shown(token)}{quotes}"
-            raise TextProtoError(token.line, message)
+            advice = ": texts stand in quotes" if token.text == "/" else ""
+            raise _expected(f"{wanted} after {name.text}", token, advice)
         else:
             parts = [token.text]
             while token.kind == "string" and self.peek().kind == "string":
@@ -239,8 +234,9 @@ def _tokens(text: str) -> Iterator[_Token]:
     yield _Token("end", "", line, at, at)
 
 
-def _shown(token: _Token) -> str:
-    return "the end of the file" if token.kind == "end" else f"`{token.text}`"
+def _expected(what: str, token: _Token, advice: str = "") -> TextProtoError:
+    found = "the end of the file" if token.kind == "end" else f"`{token.text}`"
+    return TextProtoError(token.line, f"expected {what}, found {found}{advice}")
 
 
 def read(text: str, path: Path) -> Node:
@@ -283,3 +279,21 @@ def read_text(text: str, path: Path, first_line: int = 1) -> tuple[Node | None, 
             if re.search(sign, text):
                 message, advice = kind, remedy
         return None, [Finding(path, error.line, message, advice)]
+
+
+@dataclass(frozen=True)
+class HeldText:
+    """A text that stands in a manifest in the place of a file, by its key: of a ConfigMap, or a literal.
+
+    `faults` are what is wrong with it where it is meant as text format; then `root` has no fields.
+    """
+
+    key: str
+    root: Node
+    faults: list[Finding]
+
+
+def read_held(key: str, text: str, path: Path, first_line: int) -> HeldText:
+    """The text of a key, which stands in the file at `path` from a line on."""
+    root, faults = read_text(text, path, first_line)
+    return HeldText(key, root or Node("", path, first_line, 0, 0, source=text), faults)

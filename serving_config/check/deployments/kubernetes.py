@@ -15,9 +15,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 
-from ..configs import held_text
-from ..configs.held_text import HeldText
-from ..configs.text_proto import Node
+from ..configs.text_proto import HeldText, Node, read_held
 from ..finding import Finding
 from . import misfits
 from .kustomization import Kustomization
@@ -137,7 +135,7 @@ def texts(document: Document) -> Iterator[HeldText]:
         if isinstance(key, str) and isinstance(text, str):
             # A text of several lines begins on the line below its key.
             first = document.line("data", key) + ("\n" in text)
-            yield held_text.read(key, text, document.path, first)
+            yield read_held(key, text, document.path, first)
 
 
 def pod_keys(document: Document) -> tuple[str, ...]:

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..configs import held_text
-from ..configs.held_text import HeldText
-from ..configs.text_proto import Node
+from ..configs.text_proto import HeldText, Node, read_held
 from ..finding import Finding, meant
 from .yaml_file import Document, Place
 
@@ -93,7 +91,7 @@ def _generate(kustomization: Kustomization, where: Place, entry: dict[str, Any])
             yield document.fault("a literal is no key=value", "kustomize refuses it", *where, "literals", at)
             continue
         line = document.line(*where, "literals", at)
-        literal = held_text.read(key, value.strip("\"'"), document.path, line)
+        literal = read_held(key, value.strip("\"'"), document.path, line)
         kustomization.texts.append(literal)
         held[key] = literal.root
     named: list[tuple[str, Place]] = [
