@@ -192,11 +192,10 @@ class Documents:
             if (root := server.config(flag)) is not None
         }
         for text in texts:
-            is_named, name = id(text.root) in named, named.get(id(text.root))
-            root = text.root
-            if not is_named and deployment_files.kind(Path(text.key)) != "text":
+            root, name = text.root, named.get(id(text.root))
+            if name is None and deployment_files.kind(Path(text.key)) != "text":
                 continue
-            if not is_named and not recognition.is_meant(text.key, root.source):
+            if name is None and not recognition.is_meant(text.key, root.source):
                 self._result.add([recognition.foreign(root.path, root.line)])
                 continue
             self._result.add(text.faults)

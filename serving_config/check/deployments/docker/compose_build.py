@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..rules import compose_entries
 from ..yaml_file import Document
 from . import dockerfile
 from .image import Image
@@ -37,10 +38,7 @@ def build(document: Document, service: Mapping[str, Any]) -> Build | None:
     if "://" in context or "$" in context or context.startswith("git@"):
         return None
     folder = document.path.parent / Path(context).expanduser()
-    arguments = given.get("args") or {}
-    pairs = arguments.items() if isinstance(arguments, dict) else (str(a).split("=", 1) for a in arguments)
-    named = {
-        str(pair[0]): str(pair[1]) for pair in map(tuple, pairs) if len(pair) == 2 and pair[1] is not None
-    }
+    variables = compose_entries.variables(given.get("args"))
+    named = {name: value for name, value in variables if value is not None}
     path = folder / str(given.get("dockerfile") or "Dockerfile")
     return Build(path, folder, str(given.get("target") or ""), named)

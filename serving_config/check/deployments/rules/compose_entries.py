@@ -1,6 +1,7 @@
-"""Ports and volumes of a compose file: each is a line of text, or a mapping."""
+"""Entries of a compose file that are written as text or as a mapping: ports, volumes, variables and files of them."""
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 _PORT = re.compile(
@@ -34,3 +35,21 @@ def mounted(volume: Any) -> tuple[str, str, bool]:
         return source, target or source, "ro" not in options.split(",")
     source, target = (str(volume.get(key, "")) for key in ("source", "target"))
     return source, target, volume.get("type") == "bind" and volume.get("read_only") is not True
+
+
+def variables(given: Any) -> Iterator[tuple[str, str | None]]:
+    """The names and values of `environment` or `args`; None for a value that is not given."""
+    if isinstance(given, dict):
+        yield from ((name, None if value is None else str(value)) for name, value in given.items())
+        return
+    for entry in given or ():
+        name, equals, value = str(entry).partition("=")
+        yield name, value if equals else None
+
+
+def env_files(service: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    """The files of variables that a service names, and whether each has to be there."""
+    given = service.get("env_file") or []
+    for entry in given if isinstance(given, list) else [given]:
+        named = entry if isinstance(entry, dict) else {"path": entry}
+        yield str(named.get("path")), named.get("required") is not False

@@ -83,10 +83,8 @@ def _name(key: str, entry: Any) -> str:
 
 
 def _env_files(document: Document, here: Place, service: dict[str, Any]) -> Iterator[Finding]:
-    given = service.get("env_file") or []
-    for index, entry in enumerate(given if isinstance(given, list) else [given]):
-        path = str(entry.get("path") if isinstance(entry, dict) else entry)
-        if "$" in path or (isinstance(entry, dict) and entry.get("required") is False):
+    for index, (path, is_required) in enumerate(compose_entries.env_files(service)):
+        if "$" in path or not is_required:
             continue
         if not (document.path.parent / Path(path).expanduser()).is_file():
             message, advice = f"env_file names {path}, which is not there", "write it, or correct the name"
