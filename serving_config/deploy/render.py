@@ -27,20 +27,8 @@ examples:
   %(prog)s                     after a change of slimserve.yaml by hand
 
 Of a new model's versions, the lowest gets the label `stable` and the highest `canary`."""
-_PLAIN = (
-    "name",
-    "replicas",
-    "image",
-    "built_image",
-    "cpu",
-    "memory",
-    "gpus",
-    "batching",
-    "baked",
-    "monitoring",
-    "copy_from",
-    "kserve",
-)
+_PLAIN = "name replicas image built_image cpu memory gpus batching baked monitoring copy_from kserve"
+"""Options that slimserve.yaml has as they are given."""
 
 
 def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -206,7 +194,7 @@ def _change(wanted: Wanted, args: argparse.Namespace) -> None:
         labels = {k: v for k, v in wanted.labels(name).items() if v in numbers}
         wanted.set_versions(name, added.versions, {**added.labels, **labels})
     wanted.add_targets(args.targets)
-    for key in _PLAIN:
+    for key in _PLAIN.split():
         if getattr(args, key) is not None:
             wanted.set(key, getattr(args, key))
     _change_claim(wanted, args)
