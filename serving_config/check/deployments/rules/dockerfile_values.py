@@ -84,28 +84,26 @@ def _copy(step: Instruction, path: Path, context: Path) -> Iterator[Finding]:
     if not is_local or step.keyword != "COPY":
         return
     plain = [source for source in named if not re.search(r"[*?\[$]", source) and "://" not in source]
+    here = [source for source in plain if (context / source.lstrip("/")).exists()]
     for source in plain:
-        if source.startswith("..") or ".." in PurePosixPath(source).parts[:1]:
-            advice = (
-                "a build sees the files below its folder only: copy it there, or build in the folder above"
-            )
-            yield Finding(path, step.line_of(source), f"COPY takes {source}", advice)
-    for source in plain:
+        line, takes = step.line_of(source), f"COPY takes {source}"
         pattern = dockerignore.leaves_out(source, path, context)
         if pattern is not None:
             advice = f"the build ends there: take {pattern} out of .dockerignore, or copy something else"
-            message = f"COPY takes {source}, which .dockerignore leaves out"
-            yield Finding(path, step.line_of(source), message, advice)
-    here = [source for source in plain if (context / source.lstrip("/")).exists()]
-    for source in plain:
-        folder = (context / source.lstrip("/")).parent
-        if source in here or source.startswith("..") or not folder.is_dir():
-            continue
-        close = difflib.get_close_matches(
-            PurePosixPath(source).name, [entry.name for entry in folder.iterdir()], 1, 0.85
-        )
-        if here or close:  # elsewhere the build may have another folder
+            yield Finding(path, line, f"{takes}, which .dockerignore leaves out", advice)
+        if PurePosixPath(source).parts[:1] == ("..",):
             advice = (
-                f"did you mean {close[0]}?" if close else f"the build ends there; {joined(here)} is there"
+                "a build sees the files below its folder only: copy it there, or build in the folder above"
             )
-            yield Finding(path, step.line_of(source), f"COPY takes {source}, which is not there", advice)
+            yield Finding(path, line, takes, advice)
+            continue
+        folder = (context / source.lstrip("/")).parent
+        if source in here or not folder.is_dir():
+            continue
+        beside = [entry.name for entry in folder.iterdir()]
+        close = difflib.get_close_matches(PurePosixPath(source).name, beside, 1, 0.85)
+        if here or close:  # elsewhere the build may have another folder
+            advice = f"the build ends there; {joined(here)} is there"
+            yield Finding(
+                path, line, f"{takes}, which is not there", f"did you mean {close[0]}?" if close else advice
+            )
