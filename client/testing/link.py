@@ -122,7 +122,8 @@ class Link:
                 else:
                     self.answered += len(data)
                     if self._largest_answer is not None and passed > self._largest_answer:
-                        pair.end_answer()
+                        # Behind what was sent: a connection that is closed with something unread loses that, too.
+                        pair.near.shutdown(socket.SHUT_WR)
                         return
                 sink.sendall(data)
         if not pair.silent:
@@ -134,10 +135,6 @@ class _Pair:
 
     def __init__(self, near: socket.socket, far: socket.socket, silent: bool) -> None:
         self.near, self.far, self.silent = near, far, silent
-
-    def end_answer(self) -> None:
-        """End the connection behind what was sent: one that is closed with something unread loses that, too."""
-        self.near.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
         for end in (self.near, self.far):
