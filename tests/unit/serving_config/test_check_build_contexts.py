@@ -38,6 +38,11 @@ def test_what_dockerignore_leaves_out_cannot_be_copied(ignored: str, faults: int
     assert found == ["COPY takes models, which .dockerignore leaves out"] * faults
 
 
+def test_an_option_behind_the_words_of_copy_is_its_target() -> None:
+    found = messages(Dockerfile=f"FROM {STOCK}\nUSER 1000\nCOPY models /models --chown=1000\n{ENTRY}")
+    assert "COPY has 2 sources and the target --chown=1000" in found
+
+
 @pytest.mark.parametrize("directives", ["# escape=`\n", "# syntax=docker/dockerfile:1\n#escape = `\n"])
 def test_another_sign_may_join_two_lines(directives: str) -> None:
     entry = ENTRY.replace(", ", ", `\n  ")

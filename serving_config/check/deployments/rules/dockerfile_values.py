@@ -77,10 +77,9 @@ def _copy(step: Instruction, path: Path, context: Path) -> Iterator[Finding]:
     is_local = not any(option.startswith(("--from=", "--parents")) for option in step.options)
     named = [source for source in sources if not source.startswith("<<")]
     if len(named) > 1 and not target.endswith("/") and target not in (".", ".."):
-        advice = f"the build ends there: write {target}/"
-        yield Finding(
-            path, step.line, f"{step.keyword} has {len(named)} sources and the target {target}", advice
-        )
+        message = f"{step.keyword} has {len(named)} sources and the target {target}"
+        remedy = "write options before the sources" if target.startswith("--") else f"write {target}/"
+        yield Finding(path, step.line, message, f"the build ends there: {remedy}")
     if not is_local or step.keyword != "COPY":
         return
     plain = [source for source in named if not re.search(r"[*?\[$]", source) and "://" not in source]
