@@ -51,15 +51,13 @@ def _ports(
     document: Document, here: Place, container: dict[str, Any], server: DescribedServer
 ) -> Iterator[Finding]:
     for at, port in enumerate(container.get("ports") or []):
-        number = str(port.get("containerPort"))
+        number, where = str(port.get("containerPort")), (*here, "ports", at, "containerPort")
         if server.ports_are_known and number not in (server.port, server.rest_port):
-            yield document.fault(
-                f"containerPort {number}", server.listens, *here, "ports", at, "containerPort"
-            )
+            yield document.fault(f"containerPort {number}", server.listens, *where)
         names = {"grpc": server.rest_port, "rest": server.port, "http": server.port}
         if server.rest_port != "0" and names.get(str(port.get("name"))) == number:
             message = f"the port {port['name']} is {number}, which is the server's other one"
-            yield document.fault(message, server.listens, *here, "ports", at, "containerPort")
+            yield document.fault(message, server.listens, *where)
 
 
 def _probes(
@@ -135,14 +133,13 @@ def _user(
 
 
 def _memory(document: Document, where: Place, container: dict[str, Any]) -> Iterator[Finding]:
-    limit, request = (get(container, "resources", kind, "memory") for kind in ("limits", "requests"))
-    amount, asked = quantity(limit), quantity(request)
-    if amount is not None and amount < LEAST_MEMORY:
-        message = f"{limit} of memory is less than the server alone takes"
-        yield document.fault(message, MEMORY_ADVICE, *where, "limits", "memory")
-    elif asked is not None and asked < LEAST_MEMORY:
-        message = f"{request} of memory is requested, less than the server alone takes"
-        yield document.fault(message, MEMORY_ADVICE, *where, "requests", "memory")
+    for kind, what in (("limits", "is"), ("requests", "is requested,")):
+        given = get(container, "resources", kind, "memory")
+        amount = quantity(given)
+        if amount is not None and amount < LEAST_MEMORY:
+            message = f"{given} of memory {what} less than the server alone takes"
+            yield document.fault(message, MEMORY_ADVICE, *where, kind, "memory")
+            return
 
 
 def _drain(document: Document, here: Place, stop: Any, server: DescribedServer) -> Iterator[Finding]:
