@@ -63,7 +63,7 @@ def read(document: Document) -> tuple[Kustomization | None, list[Finding]]:
         return None, misshapen
     kustomization = Kustomization(document)
     faults = [fault for at in _entries(document) for fault in _generate(kustomization, *at)]
-    return kustomization, [*_findings(document), *faults, *_patch_findings(kustomization)]
+    return kustomization, [*_findings(kustomization), *faults]
 
 
 def _entries(document: Document) -> list[tuple[Place, dict[str, Any]]]:
@@ -135,8 +135,9 @@ def _misshapen(document: Document) -> Iterator[Finding]:
             yield document.fault("env is no name of a file", "write one, or envs and a list", *place, "env")
 
 
-def _findings(document: Document) -> Iterator[Finding]:
-    path, data = document.path, document.data
+def _findings(kustomization: Kustomization) -> Iterator[Finding]:
+    document = kustomization.document
+    folder, data = document.path.parent, document.data
     kind, version = data.get("kind", _KINDS[0]), str(data.get("apiVersion", _API))
     if kind not in _KINDS:
         yield document.fault(f"kind is {kind}", "write kind: Kustomization", "kind")
@@ -150,10 +151,11 @@ def _findings(document: Document) -> Iterator[Finding]:
                 )
     for index, entry in enumerate(data.get("images") or []):
         if not isinstance(entry.get("newTag") or "", str):
-            message = f"newTag is {entry['newTag']!r}, a number"
-            yield document.fault(
-                message, "kustomize wants a text: write it in quotes", "images", index, "newTag"
+            message, advice = (
+                f"newTag is {entry['newTag']!r}, a number",
+                "kustomize wants a text: write it in quotes",
             )
+            yield document.fault(message, advice, "images", index, "newTag")
     for name in data:
         if name not in _FIELDS.split():
             advice = meant(name, _FIELDS.split(), "remove it")
@@ -162,16 +164,9 @@ def _findings(document: Document) -> Iterator[Finding]:
         for index, name in enumerate(data.get(key) or []):
             if name in (data.get(key) or [])[:index]:
                 yield document.fault(f"the resource {name} is there twice", "keep one", key, index)
-            if (
-                "://" not in str(name)
-                and not str(name).startswith(_REMOTE)
-                and not (path.parent / str(name)).exists()
-            ):
+            is_remote = "://" in str(name) or str(name).startswith(_REMOTE)
+            if not is_remote and not (folder / str(name)).exists():
                 yield document.fault(f"the resource {name} is not there", "write or render it", key, index)
-
-
-def _patch_findings(kustomization: Kustomization) -> Iterator[Finding]:
-    document = kustomization.document
     for name, keys in kustomization.patches():
-        if not (document.path.parent / name).is_file():
+        if not (folder / name).is_file():
             yield document.fault(f"the patch {name} is not there", "write it or correct the name", *keys)
