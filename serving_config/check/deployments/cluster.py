@@ -41,12 +41,12 @@ def findings(
 def _autoscaler(document: Document, deployments: list[Document]) -> Iterator[Finding]:
     where = ("spec", "scaleTargetRef", "name")
     target, kind = get(document.data, *where), get(document.data, "spec", "scaleTargetRef", "kind")
-    names = [get(d.data, "metadata", "name") for d in deployments]
     named = [d for d in deployments if get(d.data, "metadata", "name") == target]
     found = max(named, key=lambda d: share_a_namespace(document, d), default=None)
     if found is None:
+        names = joined(get(d.data, "metadata", "name") for d in deployments)
         message = f"the autoscaler's target {target} is not there"
-        yield document.fault(message, f"the deployments are {joined(names)}", *where)
+        yield document.fault(message, f"the deployments are {names}", *where)
     elif kind != found.data["kind"]:
         message = f"the autoscaler's target is a {kind}, and {target} is a {found.data['kind']}"
         yield document.fault(message, f"write kind: {found.data['kind']}", "spec", "scaleTargetRef", "kind")
@@ -107,10 +107,8 @@ def _budget(document: Document, replicas: int) -> Iterator[Finding]:
         return
     for key in ("maxUnavailable", "minAvailable"):
         amount = get(document.data, "spec", key)
-        if amount is None:
-            continue
         pods = of_pods(amount, replicas, round_up=True)
-        if pods is None:  # which is a fault of its own
+        if pods is None:  # it is not given, or is a fault of its own
             continue
         if pods == 0 if key == "maxUnavailable" else pods >= replicas:
             of = "" if key == "maxUnavailable" else f" of {replicas}"

@@ -50,11 +50,9 @@ def findings(document: Document, name: str, service: dict[str, Any]) -> Iterator
             if target and not target.startswith(("/", "$")) and not re.match(r"[A-Za-z]:\\", target):
                 message = f"{target} is no place in the container"
                 yield document.fault(message, "write it from / on", *here, key, index)
-    devices = get(service, "deploy", "resources", "reservations", "devices") or []
-    drivers = [
-        (*here, "deploy", "resources", "reservations", "devices", at, "driver") for at in range(len(devices))
-    ]
-    named = [(device.get("driver"), place) for device, place in zip(devices, drivers, strict=True)]
+    where = ("deploy", "resources", "reservations", "devices")
+    devices = enumerate(get(service, *where) or [])
+    named = [(device.get("driver"), (*here, *where, at, "driver")) for at, device in devices]
     for driver, place in [*named, (service.get("runtime"), (*here, "runtime"))]:
         if driver != "nvidia" and difflib.get_close_matches(str(driver), ["nvidia"], n=1):
             yield document.fault(f"{place[-1]} is {driver}", "did you mean nvidia?", *place)

@@ -46,15 +46,9 @@ def findings(
 def _spread(document: Document, pod: dict[str, Any], labels: dict[str, str]) -> Iterator[Finding]:
     for index, constraint in enumerate(pod.get("topologySpreadConstraints") or []):
         if not selects(constraint.get("labelSelector") or {}, labels):
-            where: Place = (
-                *pod_keys(document),
-                "topologySpreadConstraints",
-                index,
-                "labelSelector",
-                "matchLabels",
-            )
+            where: Place = (*pod_keys(document), "topologySpreadConstraints", index, "labelSelector")
             message = "the constraint spreads other pods than these"
-            yield document.fault(message, "use the labels of the pod template", *where)
+            yield document.fault(message, "use the labels of the pod template", *where, "matchLabels")
 
 
 def _scraped(document: Document, server: DescribedServer) -> Iterator[Finding]:
