@@ -195,8 +195,7 @@ def _losses(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str
 
 def _text(path: Path) -> str | None:
     try:
-        return (
-            path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
-        )  # as a checkout on Windows has it
+        # A checkout on Windows has other line ends.
+        return path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
     except OSError:
         return None

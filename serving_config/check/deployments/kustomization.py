@@ -151,10 +151,8 @@ def _findings(kustomization: Kustomization) -> Iterator[Finding]:
                 )
     for index, entry in enumerate(data.get("images") or []):
         if not isinstance(entry.get("newTag") or "", str):
-            message, advice = (
-                f"newTag is {entry['newTag']!r}, a number",
-                "kustomize wants a text: write it in quotes",
-            )
+            message = f"newTag is {entry['newTag']!r}, a number"
+            advice = "kustomize wants a text: write it in quotes"
             yield document.fault(message, advice, "images", index, "newTag")
     for name in data:
         if name not in _FIELDS.split():

@@ -45,10 +45,8 @@ def findings(
         message = f"{where} is {repr(error.instance)[:60]}"
         advice = meant(error.instance, error.validator_value, f"write {joined(error.validator_value, 'or')}")
     elif error.validator == "pattern" and schema.get("examples"):
-        message, advice = (
-            f"{where} is {error.instance!r}",
-            f"write it such as {joined(schema['examples'], 'or')}",
-        )
+        message = f"{where} is {error.instance!r}"
+        advice = f"write it such as {joined(schema['examples'], 'or')}"
     elif error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]
         message, advice = f"{where} lacks {joined(missing)}", f"add it: {see}"
@@ -57,10 +55,8 @@ def findings(
 
 def _unknown(error: Any, schema: dict[str, Any]) -> list[str]:
     """The fields that the schema does not know, where that is the error."""
-    if (
-        error.validator not in ("additionalProperties", "unevaluatedProperties")
-        or error.validator_value is not False
-    ):
+    refuses_others = error.validator in ("additionalProperties", "unevaluatedProperties")
+    if not refuses_others or error.validator_value is not False:
         return []
     if error.validator == "unevaluatedProperties":  # it may know the others by other schemas, and says so
         return re.findall(r"'([^']+)'", error.message.partition("(")[2])

@@ -106,9 +106,8 @@ def _name(dtype: tf.DType) -> str:
 def _load_error(error: Exception, is_there: bool) -> rpc_error.RpcError:
     """TensorFlow's own error, and for a graph that cannot be read the code that TensorFlow Serving gives."""
     if isinstance(error, tf.errors.OpError):
-        message = re.sub(
-            r"(?s).*\nNode: '[^\n]*'\n", "", error.message
-        )  # what TensorFlow's Python puts before it
+        # TensorFlow's Python puts something before it.
+        message = re.sub(r"(?s).*\nNode: '[^\n]*'\n", "", error.message)
         return rpc_error.from_number(error.error_code, message)
     if isinstance(error, OSError) and is_there:
         return rpc_error.RpcError(grpc.StatusCode.DATA_LOSS, str(error))

@@ -29,8 +29,7 @@ def findings(
     cores = os.cpu_count() or 1
     if wanted is not None and re.fullmatch(r"\d+(\.\d*)?", str(wanted)) and float(wanted) > cores:
         message = f"{name} wants {wanted} CPUs, and this machine has {cores}"
-        advice = "Docker would not start it here"
-        yield server.fault(message, advice, document.line("services", name)).as_note()
+        yield server.fault(message, "Docker would not start it here").as_note()
     if service.get("init") is not True and server.process != INIT:
         advice = "add init: true, or `docker stop` waits and then kills it"
         yield server.fault(f"{name}: as process 1 {server.process} ignores SIGTERM", advice)
@@ -86,14 +85,13 @@ def _sources(
         beside = [entry.name for entry in missing.parent.iterdir()]
         close = difflib.get_close_matches(missing.name, beside, 1, _ALIKE)
         message = f"{source}, which is mounted at {target}, is not there"
-        advice = (
-            f"did you mean {close[0]}?" if close else "Docker makes an empty folder of it: write it first"
-        )
-        if refused and not close:
+        advice = "Docker makes an empty folder of it: write it first"
+        if close:
+            advice = f"did you mean {close[0]}?"
+        elif refused:
             advice = "Docker does not start the container: write it first, or correct the path"
-        refused = (
-            refused and missing == folder
-        )  # else nothing of it is on this machine, which may not be the one
+        # Where nothing of it is on this machine, this may not be the one.
+        refused = refused and missing == folder
         where = ("services", name, "volumes", index, *(("source",) if isinstance(volume, dict) else ()))
         yield document.fault(message, advice, *where).as_note(not (refused or close))
 
@@ -109,15 +107,11 @@ def _limits(
         yield server.fault(message, MEMORY_ADVICE)
     replicas = (service.get("deploy") or {}).get("replicas", service.get("scale", 1))
     # A swarm's own balancer has the port of the mode ingress.
-    entries = [entry for entry in service.get("ports") or [] if not _is_of_swarm(entry)]
+    entries = [each for each in service.get("ports") or [] if get(each, "mode") != "ingress"]
     ports = map(compose_entries.port, entries)
     if str(replicas).isdigit() and int(replicas) > 1 and any(p and p.published.isdigit() for p in ports):
         message = f"{name}: {replicas} containers cannot share one port of the machine"
         yield server.fault(message, "publish a range, or none and put a balancer in front")
-
-
-def _is_of_swarm(entry: Any) -> bool:
-    return isinstance(entry, dict) and entry.get("mode") == "ingress"
 
 
 def _every(target: str) -> list[str]:
