@@ -31,9 +31,6 @@ from .model.servable import Servable
 
 log = logging.getLogger(__name__)
 
-_PREDICTION_SERVICE, _MODEL_SERVICE = (
-    f"tensorflow.serving.{name}" for name in ("PredictionService", "ModelService")
-)
 _SIGNATURE_DEF = "signature_def"
 _Behaviour = Callable[[Any, grpc.ServicerContext], Any]
 
@@ -89,8 +86,8 @@ def handlers(
         "HandleReloadConfigRequest": _method(on_reload, ReloadConfigRequest, reloads),
     }
     return [
-        grpc.method_handlers_generic_handler(_PREDICTION_SERVICE, predictions),
-        grpc.method_handlers_generic_handler(_MODEL_SERVICE, models),
+        grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", predictions),
+        grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", models),
     ]
 
 
