@@ -29,9 +29,8 @@ def files(plan: Plan, targets: Sequence[str]) -> dict[str, str]:
                 "job_name: serving", f"job_name: {plan.name}"
             )
     if "kubernetes" in targets:
-        found[POD_MONITOR] = templates.shipped(f"{_FOLDER}/pod-monitor.yaml").replace(
-            ": serving\n", f": {plan.name}\n"
-        )
+        phrases = {": serving\n": f": {plan.name}\n"}
+        found[POD_MONITOR] = templates.shipped(f"{_FOLDER}/pod-monitor.yaml", phrases)
         found[PROMETHEUS_RULE] = _prometheus_rule(plan)
     return found
 
