@@ -26,6 +26,8 @@ examples:
 # Letters of other alphabets pass, so that x509 says what to do about them.
 _HOST = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*\.?")
 _HOUR = datetime.timedelta(hours=1)
+_USAGES = """digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign
+    crl_sign encipher_only decipher_only"""
 
 
 def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -80,7 +82,7 @@ def make(hosts: Sequence[str], days: int) -> dict[str, str]:
     by = authority_key.public_key()
     authority = _builder("slimserve trial", by, by, days)
     authority = authority.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    authority = authority.add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
+    authority = authority.add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
     files = {"ca.pem": _pem(authority.sign(authority_key, hashes.SHA256())), ".gitignore": "*\n"}
     for name, usage, names in (
         ("server", ExtendedKeyUsageOID.SERVER_AUTH, [_name(host) for host in hosts]),
@@ -88,7 +90,7 @@ def make(hosts: Sequence[str], days: int) -> dict[str, str]:
     ):
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(name, key.public_key(), by, days)
-        builder = builder.add_extension(_usage(digital_signature=True), critical=True)
+        builder = builder.add_extension(_usage("digital_signature"), critical=True)
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         files[f"{name}.pem"] = _pem(builder.sign(authority_key, hashes.SHA256()))
@@ -116,20 +118,8 @@ def _builder(
     )
 
 
-def _usage(
-    digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
-) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=digital_signature,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=key_cert_sign,
-        crl_sign=crl_sign,
-        encipher_only=False,
-        decipher_only=False,
-    )
+def _usage(*wanted: str) -> x509.KeyUsage:
+    return x509.KeyUsage(**{name: name in wanted for name in _USAGES.split()})
 
 
 def _name(host: str) -> x509.GeneralName:
