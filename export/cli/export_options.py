@@ -6,14 +6,13 @@ import argparse
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ExportError
 from ..savedmodel.publication import LARGEST_VERSION
 from .command_line import SERVE_COMMAND
 from .other_tools import OTHER_TOOLS
-from .parser import Parser, whole_number
+from .parser import Parser, path, whole_number
 
 if TYPE_CHECKING:
     from ..networks import Network
@@ -105,6 +104,7 @@ def _checkpoint(add: Add) -> None:
     )
     add(
         "--labels",
+        type=path,
         metavar="FILE",
         help="class names, a line each: name, identifier<TAB>name, or tf-slim's number:name (default: "
         "CHECKPOINT.labels.tsv where there is one, ImageNet's for 1000 classes, and for 1001, of which the first is "
@@ -113,7 +113,7 @@ def _checkpoint(add: Add) -> None:
 
 
 def _version_folder(add: Add) -> None:
-    add("--out", type=Path, metavar="DIR", help="the model's folder (default: models/<net>)")
+    add("--out", type=path, metavar="DIR", help="the model's folder (default: models/<net>)")
     add(
         "--version",
         type=_version,
@@ -225,7 +225,7 @@ def _numbers(add: Add) -> None:
     )
     add(
         "--calibrate",
-        type=Path,
+        type=path,
         metavar="FOLDER",
         help="for int8: images like those to be served, 100 or more; a fifth is held out and compared with float32",
     )
@@ -246,7 +246,7 @@ def _numbers(add: Add) -> None:
 def _checks(add: Add) -> None:
     add(
         "--verify",
-        type=Path,
+        type=path,
         metavar="FOLDER",
         help="compare the export on these images too, with tf-slim in float32: classes and label maps",
     )

@@ -12,7 +12,7 @@ from ..checkpoint.published.download import fetch
 from ..checkpoint.published.table import ARCHIVE, PUBLISHED, Published, find_published
 from ..errors import ExportError
 from .command_line import run_command
-from .parser import Parser
+from .parser import Parser, path
 
 FOLDER = Path("checkpoints")
 _DESCRIPTION = """\
@@ -32,7 +32,7 @@ def main(argv: list[str], prog: str) -> int:
     parser.add_argument("name", nargs="?", metavar="NAME", help="such as vgg_16 or mobilenet_v1_1.0_224")
     parser.add_argument("--list", action="store_true", help="show all names")
     parser.add_argument(
-        "--into", type=Path, default=FOLDER, metavar="DIR", help="where it is put (default: %(default)s)"
+        "--into", type=path, default=FOLDER, metavar="DIR", help="where it is put (default: %(default)s)"
     )
     parser.add_argument(
         "--mirror",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ExportError
 from .command_line import import_tensorflow, run_command
 from .fetching import checkpoint_named
-from .parser import Parser
+from .parser import Parser, path
 
 if TYPE_CHECKING:
     from ..checkpoint.contents import Checkpoint
@@ -39,7 +39,9 @@ def main(argv: list[str], prog: str) -> int:
     parser.add_argument("--net", metavar="NETWORK", help="the network that it shall be")
     parser.add_argument("--scope", metavar="PREFIX", help="below which the network's variables are")
     parser.add_argument("--weights", choices=["averages", "raw"], help="which set of weights")
-    parser.add_argument("--labels", metavar="FILE", help="the class names that an export would get")
+    parser.add_argument(
+        "--labels", type=path, metavar="FILE", help="the class names that an export would get"
+    )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     options = parser.parse(argv)
@@ -157,7 +159,7 @@ def _command(options: argparse.Namespace, prog: str) -> str:
     given = {"--ckpt": options.checkpoint, "--net": options.net, "--scope": options.scope}
     given |= {"--weights": options.weights, "--labels": options.labels}
     return " ".join(
-        [prog, *(f"{name} {shlex.quote(value)}" for name, value in given.items() if value is not None)]
+        [prog, *(f"{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)]
     )
 
 

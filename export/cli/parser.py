@@ -6,6 +6,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -22,6 +23,21 @@ def whole_number(least: int) -> Callable[[str], int]:
         return number
 
     return read
+
+
+def path(text: str) -> Path:
+    """Return the path that is written; shells leave a ~ behind `--option=` as it is.
+
+    The path of no name is that of the working folder, which an unset variable of a shell does not mean.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError(
+            "is empty, as an unset variable of a shell is: name a path, or leave it out"
+        )
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # there is no such user
+        return Path(text)
 
 
 class Parser(argparse.ArgumentParser):

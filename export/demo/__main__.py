@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..cli.command_line import import_tensorflow, run_command
-from ..cli.parser import Parser, whole_number
+from ..cli.parser import Parser, path, whole_number
 from ..errors import ExportError
 
 _DESCRIPTION = """\
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser("python -m export.demo", _DESCRIPTION, _EPILOG, _ELSEWHERE)
     parser.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="the file to write, or the V2 prefix"
+        "checkpoint", type=path, metavar="CHECKPOINT", help="the file to write, or the V2 prefix"
     )
     parser.add_argument(
         "--format",

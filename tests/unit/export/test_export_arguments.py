@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from slimserve.export import cli
@@ -81,6 +82,23 @@ def test_an_option_of_another_tool_is_answered_by_options_that_there_are(name: s
     options = re.findall(r"^  (--[a-z-]+)", parser.format_help(), re.MULTILINE)
     assert f"--{name}" not in options
     assert set(re.findall(r"--[a-z-]+", OTHER_TOOLS[name])) <= set(options)
+
+
+@pytest.mark.parametrize("option", ["--out", "--labels", "--verify", "--calibrate"])
+def test_a_path_of_no_name_is_not_the_working_folder(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(cli.main, ["--ckpt", "no.ckpt", f"{option}="], capsys, f"argument {option}: is empty")
+
+
+def test_a_tilde_that_the_shell_left_is_the_home_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    options = export_parser("export").parse(
+        ["--ckpt=c", "--out=~/models", "--labels=~/names.txt", "--verify=~nobody_here/x"]
+    )
+    assert options.out == tmp_path / "models"
+    assert options.labels == tmp_path / "names.txt"
+    assert options.verify == Path("~nobody_here/x")
 
 
 def refused(
