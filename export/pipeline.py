@@ -23,7 +23,7 @@ from .graph.kernels.int8 import require_layers_in_8_bits
 from .plan.options import Request
 from .plan.plan import Plan
 from .record import calibration_record, export_record, file_sizes
-from .savedmodel.publication import draft_version
+from .savedmodel.publication import draft_version, require_place
 from .savedmodel.session_overrides import write_session_overrides
 from .savedmodel.warmup import write_warmup_requests
 from .savedmodel.write import Model, build_saved_model, with_graph_of, write_saved_model
@@ -96,6 +96,8 @@ def export_checkpoint(
                 checkpoint, options, request.network, request.labels, request.scope, request.weights
             )
             _check_limits(plan)
+            out = request.out or Path("models") / plan.network.name
+            require_place(out, request.version)
         sha256 = hashing.submit(checkpoint.sha256)
         statistics = float_model = agreement = verified = None
         if images:
@@ -105,7 +107,6 @@ def export_checkpoint(
                 statistics = calibrate(float_model, images.calibrating, step)
         with clock.step("build the graph"):
             model = build_saved_model(plan, statistics)
-        out = request.out or Path("models") / plan.network.name
         with draft_version(out, request.version, model.bytes + _ROOM) as draft:
             with clock.step("write the variables") as step, _disk_errors(out):
                 _write(draft.folder, plan, model, step)

@@ -52,6 +52,20 @@ class Draft:
             return target
 
 
+def require_place(out: Path, version: int | None) -> None:
+    """Raise ExportError where no draft could be opened in `out`, before all that takes time; nothing is made."""
+    try:
+        there = next(path for path in (out, *out.absolute().parents) if path.exists())
+        if not there.is_dir():
+            raise ExportError(f"{there} is no folder, so {out} cannot be one: choose another with --out")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise ExportError(f"cannot write to {there}: choose another with --out")
+        if out.is_dir():
+            _free_version(out, version)
+    except OSError as error:
+        raise ExportError(f"cannot write to {out}: {error.strerror or error}") from error
+
+
 @contextmanager
 def draft_version(out: Path, version: int | None, size: int) -> Iterator[Draft]:
     """Open a draft in the model's folder `out`; unless it is published, nothing of it stays.

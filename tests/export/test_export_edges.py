@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from slimserve.export import cli
+from slimserve.export import cli, pipeline
 from slimserve.export.demo.checkpoint_writer import write_checkpoint
 from slimserve.export.networks import NETWORKS
 from slimserve.export.savedmodel import publication
@@ -63,6 +63,24 @@ def test_a_small_limit_exports_and_is_compared_on_smaller_images(
     result = export("--ckpt", small_network, "--max-pixels", limit, "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["options"]["max_request_pixels"] == 4 * 2048 * 2048
+
+
+def test_a_place_where_nothing_can_be_written_is_refused_before_anything_is_built(
+    export: Callable[..., Any], small_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "build_saved_model", lambda *plan: pytest.fail("the graph was built"))
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    (tmp_path / "small" / "3").mkdir(parents=True)
+    for options, words in (
+        (["--out", file], f"{file} is no folder"),
+        (["--out", file / "below"], f"{file} is no folder, so {file / 'below'} cannot be one"),
+        (["--out", tmp_path / ("x" * 300)], f"cannot write to {tmp_path / ('x' * 300)}: File name too long"),
+        (["--version", 3], f"{tmp_path / 'small' / '3'} is already there"),
+    ):
+        result = export("--ckpt", small_network, *options)
+        assert (result.returncode, result.stderr.startswith(f"error: {words}")) == (1, True), result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir() if path != small_network) == ["notes.txt", "small"]
 
 
 def test_an_interrupt_after_the_version_appeared_says_so(
