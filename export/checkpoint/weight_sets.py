@@ -30,6 +30,7 @@ _STATISTICS = ("/moving_mean", "/moving_variance")  # of batch normalization, no
 _FLOAT32 = np.dtype(np.float32)
 FLOATS = tuple(np.dtype(kind) for kind in (np.float32, np.float16, ml_dtypes.bfloat16, np.float64))
 _MOST_NAMES = 3
+_COLOURS = 3
 _LEAST_EPSILON = 1e-5  # that a network adds to variances: a value this much below zero has no root
 _MOST_CLASSES = 1 << 16  # labels are uint16
 
@@ -248,7 +249,7 @@ def _check_shapes(weights: NetworkWeights, stored: Mapping[str, TensorSpec]) -> 
         if not spec.fits(shape):
             raise ExportError(
                 f"{name} in {path} has shape {_written(spec.shape)}, and {network.name} needs {_written(shape)}"
-                f"{_reshaped(spec.shape, shape)}"
+                f"{_reshaped(spec.shape, shape) or _of_other_images(spec.shape, shape)}"
             )
     if len(classes) > 1:
         sizes = [
@@ -271,6 +272,18 @@ def _reshaped(stored: Shape, needed: VariableShape) -> str:
         return ""
     order = " (its rows must stand for rows, columns, channels)" if sides[0] > 1 else ""
     return f": reshape it to {_written((*sides, last))}{order}"
+
+
+def _of_other_images(stored: Shape, needed: VariableShape) -> str:
+    """What to do about a first filter that takes gray images, or more channels than colours."""
+    if len(stored) != 4 or needed[2] != _COLOURS or (*stored[:2], _COLOURS, stored[3]) != needed:
+        return ""
+    if stored[2] == 1:
+        return (
+            ": it was trained on gray images, and images here are RGB; multiply it by 0.299, 0.587 and 0.114, which "
+            f"make gray of red, green and blue, and save it as {_written(needed)}"
+        )
+    return f": it was trained on images of {stored[2]} channels, and images here have three, RGB; train it on RGB"
 
 
 def _written(shape: tuple[int | None, ...]) -> str:

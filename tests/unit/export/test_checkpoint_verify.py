@@ -183,6 +183,21 @@ def test_a_matrix_in_place_of_filters_says_how_to_reshape_it(
     assert complaint(tensorflow_v1(tmp_path / "model", TENSORS | matrix)).endswith(says)
 
 
+@pytest.mark.parametrize(
+    ("channels", "says"),
+    [
+        (
+            1,
+            ": it was trained on gray images, and images here are RGB; multiply it by 0.299, 0.587 and 0.114",
+        ),
+        (4, ": it was trained on images of 4 channels, and images here have three, RGB; train it on RGB"),
+    ],
+)
+def test_a_first_filter_for_other_images_says_what_they_are(channels: int, says: str, tmp_path: Path) -> None:
+    first = {"vgg_16/conv1/conv1_1/weights": np.zeros((3, 3, channels, 16), np.float32)}
+    assert f"needs [3, 3, 3, 16]{says}" in complaint(tensorflow_v1(tmp_path / "model", TENSORS | first))
+
+
 def test_a_matrix_of_another_size_is_not_to_be_reshaped(tmp_path: Path) -> None:
     path = tensorflow_v1(tmp_path / "model", changed(vgg_16__fc6__weights=np.zeros((7 * 7, 24), np.float32)))
     assert complaint(path).endswith("has shape [49, 24], and vgg_16 needs [7, 7, 16, 24]")
