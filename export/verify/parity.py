@@ -132,7 +132,7 @@ def compare_with_reference(folder: Path, plan: Plan) -> Parity:
     )
 
 
-_NO_VARIATION = 1e-7  # less than float32 rounding makes of the same image
+_NO_VARIATION = 1e-5  # what float32 rounding makes of features that say nothing: 3e-7 in a MobileNet v2
 _COMPARED = {
     "classify": "the scores of two resized photos in one request with the reference's; their ranking, names and "
     "probabilities with NumPy's",

@@ -37,6 +37,18 @@ def test_a_head_of_zeros_is_exported_with_a_warning(export: Callable[..., Any], 
     assert json.loads(result.stdout)["classes"] == CLASSES
 
 
+def test_scores_that_differ_by_rounding_alone_are_warned_of(
+    export: Callable[..., Any], tmp_path: Path
+) -> None:
+    deaf = small_weights()
+    deaf["small/fc8/weights"] *= np.float32(1e-7)
+    deaf["small/fc8/biases"] = np.array([1, 2, 3], np.float32)
+    write_checkpoint(tmp_path / "deaf.ckpt", deaf)
+    result = export("--ckpt", tmp_path / "deaf.ckpt", "--json")
+    assert 1e-7 < json.loads(result.stdout)["parity"]["variation"] < 1e-5
+    assert result.stderr.startswith("warning: the network gives different images the same scores")
+
+
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
