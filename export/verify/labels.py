@@ -19,6 +19,16 @@ LEAST_SHARE = {"float32": 1.0, "bfloat16": 0.99, "float16": 0.99}
 _ROWS_APART = 5
 
 
+def at_fault(precision: str) -> str:
+    """What an export suffers from that differs by more than rounding explains, and what to do."""
+    if precision != "float32":
+        return f"this network loses too much in {precision}, export it with --precision float32"
+    return (
+        "this is a fault of the exporter, unless training diverged and the network multiplies what is rounded: try "
+        "another checkpoint of the training, and if that fails too, please report it with the checkpoint's network"
+    )
+
+
 @dataclass(frozen=True)
 class Labels:
     """Best classes of crops and labels of pixels, counted.
@@ -50,12 +60,7 @@ class Labels:
             if same < least * decided:
                 raise ExportError(
                     f"{same} of {decided} {what} that the reference gives them, ties within rounding left out "
-                    f"(required in {precision}: {least:.0%}); nothing was published: "
-                    + (
-                        "this is a fault of the exporter, please report it with the checkpoint's network"
-                        if precision == "float32"
-                        else f"this network loses too much in {precision}, export it with --precision float32"
-                    )
+                    f"(required in {precision}: {least:.0%}); nothing was published: " + at_fault(precision)
                 )
 
 

@@ -16,7 +16,7 @@ from ..plan.plan import Plan
 from ..types import Array
 from .exported import Exported
 from .generated import Generated, example, png
-from .labels import Labels, compare_labels, compare_top_1
+from .labels import Labels, at_fault, compare_labels, compare_top_1
 from .reference import answers, expected
 from .reference.slim_reference import SlimReference, about_reference
 
@@ -75,8 +75,7 @@ class Parity:
         if worst > self.tolerance:
             raise ExportError(
                 f"the export differs from its reference by {worst:.2g} of the largest logit "
-                f"(rounding explains {self.tolerance:.1g}); "
-                "nothing was published: this is a fault of the exporter, please report it with the checkpoint's network"
+                f"(rounding explains {self.tolerance:.1g}); nothing was published: {at_fault(precision)}"
             )
         self.labels.require(precision)
 

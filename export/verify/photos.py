@@ -20,7 +20,7 @@ from ..types import StepProgress
 from .agreement import Agreement
 from .exported import Exported
 from .folder import refused_image
-from .labels import Labels, compare_labels, compare_top_1
+from .labels import Labels, at_fault, compare_labels, compare_top_1
 from .parity import require_finite
 from .reference import answers, expected
 from .reference.slim_reference import SlimReference
@@ -46,8 +46,7 @@ class Photos:
         if precision == "float32" and not self.difference <= self.tolerance:
             raise ExportError(
                 f"on an image of --verify the export differs from its reference by {self.difference:.2g} of the "
-                f"largest logit (rounding explains {self.tolerance:.1g}); nothing was published: this is a fault of "
-                "the exporter, please report it with the checkpoint's network"
+                f"largest logit (rounding explains {self.tolerance:.1g}); nothing was published: {at_fault(precision)}"
             )
         self.labels.require(precision)
 

@@ -49,6 +49,20 @@ def test_scores_that_differ_by_rounding_alone_are_warned_of(
     assert result.stderr.startswith("warning: the network gives different images the same scores")
 
 
+def test_features_too_faint_for_float16_are_no_fault_of_the_exporter(
+    export: Callable[..., Any], tmp_path: Path
+) -> None:
+    faint = {
+        name: value * np.float32({"weights": 1, "biases": 0}[name.rpartition("/")[2]])
+        for name, value in small_weights().items()
+    }
+    faint["small/conv1/weights"] *= np.float32(1e-12)
+    write_checkpoint(tmp_path / "faint.ckpt", faint)
+    result = export("--ckpt", tmp_path / "faint.ckpt", "--precision", "float16")
+    assert "differs from its reference by 1 of the largest logit" in result.stderr
+    assert result.stderr.endswith("loses too much in float16, export it with --precision float32\n")
+
+
 @pytest.mark.parametrize(
     ("limits", "words"),
     [

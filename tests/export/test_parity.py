@@ -163,6 +163,13 @@ def test_what_is_no_number_is_refused() -> None:
         Parity(math.nan, 0.0, 0.0, 1, 1e-4).require()
 
 
+def test_rounding_that_a_network_multiplies_is_named_beside_a_fault_of_the_exporter() -> None:
+    with pytest.raises(
+        ExportError, match="unless training diverged and the network multiplies what is rounded"
+    ):
+        Parity(0.003, 0.0, 1.0, 1, 7e-5).require()
+
+
 def test_zeros_are_refused_in_8_bits_too() -> None:
     """They are as far from any logits as the largest of these."""
     with pytest.raises(ExportError, match="differs from its reference by 1"):
