@@ -65,6 +65,8 @@ def tensor_spec(shape: Any, dtype: int) -> TensorSpec:
     if shape.unknown_rank or len(sizes) > 32 or any(size < 0 for size in sizes) or largest > LARGEST_TENSOR:
         raise FormatError("its shape is malformed")
     try:
-        return TensorSpec(sizes, np.dtype(tf.dtypes.as_dtype(dtype).as_numpy_dtype))
+        number = np.dtype(tf.dtypes.as_dtype(dtype).as_numpy_dtype)
     except (TypeError, KeyError) as error:
         raise FormatError("its type is unknown") from error
+    # TensorFlow gives its quantized types as structures of one field, which no message can name.
+    return TensorSpec(sizes, number[0] if number.names else number)

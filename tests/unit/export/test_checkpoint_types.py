@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +33,13 @@ class TestTypes:
         chosen = Selected(tensorflow_v2(tmp_path / "model", found))
         assert set(chosen.values.values()) == {1.5}
         assert says in chosen.notes
+
+    def test_quantized_numbers_are_called_by_what_they_are_stored_as(self, tmp_path: Path) -> None:
+        name = "InceptionV1/Logits/Conv2d_0c_1x1/weights"
+        quantized: Any = tf.bitcast(tf.zeros(tensors()[name].shape, tf.int8), tf.qint8)
+        found = tensors() | {name: quantized}
+        with pytest.raises(ExportError, match=f"{name} in .* is int8, and inception_v1 needs float32"):
+            Selected(tensorflow_v2(tmp_path / "model", found))
 
     @pytest.mark.parametrize("dtype", [np.float16, np.float64])
     def test_they_do_in_v1_files(self, dtype: type, tmp_path: Path) -> None:
