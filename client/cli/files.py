@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import errno
 import os
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 _EXTENSIONS = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
 _HEAD = 64  # bytes that tell what a file is
 _RESULT = re.compile(r"(?P<image>.+?)(-\d+)?\.(overlay|labels)\.png")
+
+
+def path_argument(text: str) -> Path:
+    """Parse a path of the command line; shells leave a ~ behind `--option=` as it is."""
+    if not text:  # which Path() takes for the current folder
+        raise argparse.ArgumentTypeError("the path is empty: is a variable of the shell not set?")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # there is no such user
+        return Path(text)
 
 
 def find_images(

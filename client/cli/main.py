@@ -7,12 +7,12 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from .. import ServingError, Unavailable
 from . import display
 from .connection import connect
+from .files import path_argument
 from .verbs import bench, classify, segment, server
 from .verbs.evaluate import command as evaluate
 
@@ -107,11 +107,11 @@ def _common() -> argparse.ArgumentParser:
     unreachable = "give up so soon where no server answers at all (%(default)s)"
     option("--connect-timeout", "SECONDS", unreachable, type=float, default=3.0)
     group.add_argument("--tls", action="store_true", help="use TLS, trusting the usual authorities")
-    option("--tls-ca", "FILE", "use TLS, trusting this CA certificate (PEM)", type=Path)
-    option("--tls-cert", "FILE", "the client's certificate, for mutual TLS (PEM)", type=Path)
-    option("--tls-key", "FILE", "the key of the client's certificate (PEM)", type=Path)
+    option("--tls-ca", "FILE", "use TLS, trusting this CA certificate (PEM)", type=path_argument)
+    option("--tls-cert", "FILE", "the client's certificate, for mutual TLS (PEM)", type=path_argument)
+    option("--tls-key", "FILE", "the key of the client's certificate (PEM)", type=path_argument)
     option("--tls-server-name", "NAME", "the name in the server's certificate")
-    option("--token-file", "FILE", "send the bearer token in this file", type=Path)
+    option("--token-file", "FILE", "send the bearer token in this file", type=path_argument)
     group.add_argument("--compression", choices=["gzip", "deflate"], help="compress requests")
     common.add_argument("--json", action="store_true", help="write JSON, one object a line")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")

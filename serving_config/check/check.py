@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import ServingConfigError
+from ..paths import path_argument
 from . import inspection, report
 from .deployments.kubernetes import SCHEMAS, VERSIONS
 from .finding import Result
@@ -35,14 +36,18 @@ def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
         epilog=_EPILOG,
     )
     parser.add_argument(
-        "files", nargs="*", type=Path, metavar="FILE", help="files or folders; default: serving_config/"
+        "files",
+        nargs="*",
+        type=path_argument,
+        metavar="FILE",
+        help="files or folders; default: serving_config/",
     )
     parser.add_argument(
-        "--models-config", type=Path, metavar="FILE", help="check this model configuration alone"
+        "--models-config", type=path_argument, metavar="FILE", help="check this model configuration alone"
     )
     parser.add_argument(
         "--models-root",
-        type=Path,
+        type=path_argument,
         metavar="FOLDER",
         help="what the container sees as /models; default: ./models where that exists",
     )

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..errors import ServingConfigError
+from ..paths import path_argument
 from . import folder
 
 _DESCRIPTION = """\
@@ -44,7 +45,7 @@ def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=path_argument,
         default=Path("certificates"),
         metavar="FOLDER",
         help="default: %(default)s; it must not exist",

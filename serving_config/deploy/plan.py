@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from ..errors import ServingConfigError
+from ..paths import path_argument
 from ..server.models_config import version_folders
 from ..server.tls import ServerTls
 
@@ -279,7 +280,7 @@ def model(argument: str, versions: tuple[int, ...]) -> Model:
     name, _, folder_text = argument.partition("=")
     if not folder_text or not _MODEL.fullmatch(name):
         raise ServingConfigError(f"--model {argument}: write NAME=DIR, such as vgg_16=models/vgg_16")
-    folder = Path(folder_text)
+    folder = path_argument(folder_text)
     on_disk = list(version_folders(folder)) if folder.is_dir() else []
     if not versions and not on_disk:
         advice = "export a model there, or name the versions with --versions"

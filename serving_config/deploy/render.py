@@ -10,6 +10,7 @@ from pathlib import Path
 from ..check import inspection
 from ..check.finding import Result, shorten
 from ..errors import ServingConfigError
+from ..paths import path_argument
 from . import files as deployment_files
 from .changes import Changes, changes
 from .plan import STOCK_IMAGE, Claim, model, versions
@@ -40,7 +41,7 @@ def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
         epilog=_EPILOG,
     )
     option = parser.add_argument
-    option("--out", type=Path, default=Path("deploy"), metavar="FOLDER", help="default: %(default)s")
+    option("--out", type=path_argument, default=Path("deploy"), metavar="FOLDER", help="default: %(default)s")
     option(
         "--model",
         action="append",
@@ -65,16 +66,16 @@ def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     _add_sizes(option)
     _add_where_models_lie(option)
-    option("--tls-key", type=Path, metavar="FILE", help="TLS: the server's private key, PEM")
+    option("--tls-key", type=path_argument, metavar="FILE", help="TLS: the server's private key, PEM")
     option(
         "--tls-cert",
-        type=Path,
+        type=path_argument,
         metavar="FILE",
         help="TLS: the server's certificate and its intermediates, PEM",
     )
     option(
         "--client-ca",
-        type=Path,
+        type=path_argument,
         metavar="FILE",
         help="mutual TLS: the authority of the callers' certificates, PEM",
     )

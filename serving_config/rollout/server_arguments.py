@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..deploy.wanted import FILE, Wanted
 from ..errors import COMMAND, ServingConfigError
+from ..paths import path_argument
 from ..server import models_config
 from ..server.api import CallerTls, ModelService
 
@@ -26,23 +27,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--tls-cert", "mutual TLS: this caller's certificate"),
         ("--tls-key", "mutual TLS: its key"),
     ):
-        parser.add_argument(option, type=Path, metavar="PEM", help=meaning)
+        parser.add_argument(option, type=path_argument, metavar="PEM", help=meaning)
     parser.add_argument(
         "--deployment",
-        type=Path,
+        type=path_argument,
         metavar="FOLDER",
         help=f"what `render` wrote, with {FILE} in it (default: {_RENDERED}, where that has one)",
     )
     parser.add_argument(
         "--models-config",
-        type=Path,
+        type=path_argument,
         metavar="FILE",
         help="without a deployment: the file that the server was started from, with `up --models-config FILE` or "
         f"compose; kept in step (default: {_SHIPPED})",
     )
     parser.add_argument(
         "--models-root",
-        type=Path,
+        type=path_argument,
         default=models_config.MODELS,
         metavar="FOLDER",
         help="without a deployment: what base paths under /models stand for on this machine (default: %(default)s)",

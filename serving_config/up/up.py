@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..engine.admission import places
 from ..errors import ServingConfigError
+from ..paths import path_argument
 from ..server import models_config, ports
 from ..server.protocol import ModelServerConfig
 from ..server.translation import known
@@ -50,7 +51,9 @@ def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
     models = parser.add_mutually_exclusive_group()
-    models.add_argument("--models-config", type=Path, metavar="FILE", help="a models.config text proto")
+    models.add_argument(
+        "--models-config", type=path_argument, metavar="FILE", help="a models.config text proto"
+    )
     models.add_argument(
         "--model",
         action="append",
@@ -60,7 +63,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--models-root",
-        type=Path,
+        type=path_argument,
         default=models_config.MODELS,
         metavar="FOLDER",
         help="what base paths under /models stand for on this machine (default: models)",
@@ -72,7 +75,9 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="the address to bind (default: this machine only)"
     )
     parser.add_argument("--port", type=int, default=8500, help="0 picks a free one (default: 8500)")
-    parser.add_argument("--ssl-config", type=Path, metavar="FILE", help="an SSLConfig text proto: serve TLS")
+    parser.add_argument(
+        "--ssl-config", type=path_argument, metavar="FILE", help="an SSLConfig text proto: serve TLS"
+    )
     parser.add_argument(
         "--tensor-content",
         action=argparse.BooleanOptionalAction,
@@ -191,7 +196,7 @@ def _name_and_folder(text: str) -> tuple[str, Path]:
     name, separator, folder = text.partition("=")
     if not (name and separator and folder):
         raise argparse.ArgumentTypeError(f"{text!r}: write NAME=DIR, as in vgg_16=models/vgg_16")
-    return name, Path(folder)
+    return name, path_argument(folder)
 
 
 def _seconds(text: str) -> float:

@@ -27,11 +27,11 @@ def add_parsers(add: AddParser) -> None:
     parser = add("segment", "find the class of every pixel; write pictures of the regions")
     add_image_arguments(parser, concurrency=4)
     out = "the folder to write to; not searched for images"
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help=out)
+    parser.add_argument("-o", "--out", type=files.path_argument, required=True, metavar="OUT", help=out)
     labels = "also write the class ids as a PNG: a palette image up to 256 classes, 16-bit gray beyond"
     parser.add_argument("--label-map", action="store_true", help=labels)
     report = "also write one HTML page with every picture in it"
-    parser.add_argument("--report", type=Path, metavar="FILE", help=report)
+    parser.add_argument("--report", type=files.path_argument, metavar="FILE", help=report)
     overwrite = "do all images of a folder again, not those left or changed"
     parser.add_argument("--overwrite", action="store_true", help=overwrite)
     tile = "send larger images in tiles with sides of at most that, --concurrency tiles at a time"

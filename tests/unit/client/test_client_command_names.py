@@ -36,6 +36,32 @@ def error_line(output: Output) -> str:
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["segment", "a.jpg", "--out="],
+        ["segment", "a.jpg", "-o", "out", "--report="],
+        ["evaluate", "", "--truth", "t.csv"],
+        ["evaluate", ".", "--truth="],
+        ["status", "--tls-ca="],
+        ["status", "--token-file="],
+    ],
+)
+def test_an_empty_path_is_not_the_working_folder(arguments: list[str], capsys: Output) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "the path is empty: is a variable of the shell not set?" in capsys.readouterr().err
+
+
+def test_a_tilde_behind_an_equals_sign_is_the_home_folder(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.setenv("HOME", str(photos))
+    assert main(["status", "--token-file=~/none"]) == 1
+    assert f"the token file {photos / 'none'} cannot be read" in error_line(capsys)
+
+
+@pytest.mark.parametrize(
     ("image", "says"),
     [
         (

@@ -24,22 +24,24 @@ _SHOWN = 3  # names of what was left out
 def add_parsers(add: AddParser) -> None:
     """Add the command."""
     parser = add("evaluate", "judge the answers for a folder of images whose true answers are known")
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a folder of images")
+    parser.add_argument("folder", type=files.path_argument, metavar="FOLDER", help="a folder of images")
     truth = (
         "a table of files and classes (CSV), a folder with a folder for each class (FOLDER itself may be it), or a "
         "folder of label maps: PNGs of class ids, called like their images"
     )
-    parser.add_argument("--truth", type=Path, required=True, metavar="T", help=truth)
+    parser.add_argument("--truth", type=files.path_argument, required=True, metavar="T", help=truth)
     parser.add_argument(
         "--task", choices=["classify", "segment"], help="what is judged (default: what T is for)"
     )
     out = "the folder for answers: a run that was stopped goes on from them (%(default)s)"
-    parser.add_argument("-o", "--out", type=Path, default=Path("evaluation"), metavar="OUT", help=out)
+    parser.add_argument(
+        "-o", "--out", type=files.path_argument, default=Path("evaluation"), metavar="OUT", help=out
+    )
     parser.add_argument("--overwrite", action="store_true", help="ask for all images again")
     report = "also write one HTML page, the worst images first"
-    parser.add_argument("--report", type=Path, metavar="FILE", help=report)
+    parser.add_argument("--report", type=files.path_argument, metavar="FILE", help=report)
     labels = "identifiers of the classes: assets/labels.tsv of the export"
-    parser.add_argument("--labels", type=Path, metavar="FILE", help=labels)
+    parser.add_argument("--labels", type=files.path_argument, metavar="FILE", help=labels)
     ignore = "not judged where the truth is this class (default: 255, or 65535 in label maps of 16 bits)"
     parser.add_argument("--ignore", type=int, metavar="N", help=ignore)
     add_concurrency(parser, default=4)
