@@ -25,6 +25,8 @@ class Loader:
     user: int | None = None
     """The user whom it runs as, by number; None for one to whom the files do not belong."""
     takes_tflite: bool = False
+    reads_s3: bool = False
+    """Whether it is of a release that still did."""
 
     def may_read(self, path: Path, others: int, owner: int) -> bool:
         """Whether the rights of a file or folder let it in, by the bits of others and of the owner."""
@@ -88,7 +90,7 @@ def of_model(config: Node, locate: Locate, loader: Loader) -> Iterator[Finding]:
         yield config.fault(f"the model {name} has no base_path", "name the folder of its versions")
         return
     remote = base_path_fault(base.text)
-    if remote:
+    if remote and not (loader.reads_s3 and base.text.startswith("s3://")):
         yield base.fault(*remote)
     text, is_elsewhere = local_path(base.text).as_posix(), bool(remote) or is_remote(base.text)
     if not is_elsewhere and not PurePosixPath(text).is_absolute():

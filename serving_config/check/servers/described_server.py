@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from ..configs.model_rules import Loader
 from ..configs.text_proto import Node
 from ..finding import Finding, joined
-from . import server_flags
+from . import images, server_flags
 from .server_flags import Flags
 
 ENTRY_POINT = "tensorflow_model_server"
@@ -122,7 +122,8 @@ class DescribedServer:
     @property
     def loader(self) -> Loader:
         """What it is to the files of its models."""
-        return Loader(self.reader, self.flags.on("prefer_tflite_model"))
+        release = images.release(self.image)
+        return Loader(self.reader, self.flags.on("prefer_tflite_model"), bool(release and release < (2, 7)))
 
     def mount(self, path: str) -> Mount | None:
         """The innermost mount that holds the container's `path`."""
@@ -175,6 +176,7 @@ def findings(server: DescribedServer, config: Node | None, monitoring: Node | No
     """Contradictions within one server, given what its two configurations say, None where unknown."""
     models = None if config is None else config.all("model_config_list", "config")
     yield from server_flags.contradictions(server.flags)
+    yield from server_flags.too_new(server.flags, images.release(server.image))
     if not {"model_config_file", "model_base_path"} & {*server.flags.given, *server.flags.broken}:
         message, advice = "no model to serve", "give --model_config_file=..."
         if server.takes_more:
@@ -195,13 +197,8 @@ def _image(server: DescribedServer) -> Iterator[Finding]:
     if moves and not any(sign in server.image for sign in "@$") and server.image:
         advice = "the server would change under you: name a version, such as tensorflow/serving:2.20.0"
         yield server.fault(f"the image {server.image} has no version", advice)
-    version = re.match(r"(\d+)\.(\d+)\.", tag)
-    if (
-        version
-        and (int(version[1]), int(version[2])) >= (2, 20)
-        and "-gpu" in tag
-        and STOCK_IMAGE.match(server.image)
-    ):
+    release = images.release(server.image)
+    if release and release >= (2, 20) and "-gpu" in tag:
         message = f"no image {server.image} is known to exist"
         yield server.fault(message, "look for it before you count on it").as_note()
 

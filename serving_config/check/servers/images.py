@@ -13,6 +13,13 @@ _REFERENCE = re.compile(
 _TAG = re.compile(r"(?:latest|nightly|\d+\.\d+\.\d+(?:-rc\d+)?)(?:-(?:devel|gpu|mkl|arm64|amd64))*")
 _PLACEHOLDERS = ("$", "{", "<")
 """What stands in a name that somebody fills in before it is used."""
+_RELEASE = re.compile(rf"(?:docker\.io/)?{_STOCK}:(?P<major>\d+)\.(?P<minor>\d+)\.\d")
+
+
+def release(image: str) -> tuple[int, int] | None:
+    """The version of TensorFlow Serving, major and minor, that an image of its own names; None where it names none."""
+    match = _RELEASE.match(image)
+    return (int(match["major"]), int(match["minor"])) if match else None
 
 
 def fault(image: str) -> tuple[str, str] | None:

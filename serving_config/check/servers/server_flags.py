@@ -47,6 +47,22 @@ _NUMBERS = {
 }
 """What the server reads as a number: C's own notation, nothing behind it."""
 KINDS = {name: kind for kind, names in _BY_KIND.items() for name in names.split()}
+_SINCE = {
+    (2, 3): "prefer_tflite_model",
+    (2, 4): "enable_signature_method_name_check",
+    (
+        2,
+        5,
+    ): """enable_profiler grpc_max_threads num_load_threads num_tflite_interpreters_per_pool num_tflite_pools
+        num_unload_threads rest_api_enable_cors_support xla_cpu_compilation_enabled""",
+    (2, 6): "thread_pool_factory_config_file use_alts_credentials",
+    (2, 8): "num_request_iterations_for_warmup tensorflow_session_config_file",
+    (2, 11): "enable_per_model_batching_parameters",
+    (2, 15): "enable_grpc_healthcheck_service mixed_precision skip_initialize_tpu",
+    (2, 18): "xla_gpu_compilation_enabled",
+    (2, 19): "enable_serialization_as_tensor_content",
+}
+"""The releases of version 2 that brought flags."""
 FILE_FLAGS = [name for name in KINDS if name.endswith("_file")]
 DEFAULT_PORT = "8500"
 
@@ -150,6 +166,17 @@ def _type_faults(name: str, value: str, equals: str, path: Path, line: int) -> I
     elif kind in ("int", "float") and not low <= float(value) <= high:
         span = f"{low} or more" if high == math.inf else f"{low} to {high}"
         yield Finding(path, line, f"--{name}={value}", f"give it {span}")
+
+
+def too_new(flags: Flags, release: tuple[int, int] | None) -> Iterator[Finding]:
+    """Flags that a release of the server, which its image names, does not have yet."""
+    for since, names in _SINCE.items():
+        for name in names.split():
+            if release is not None and release < since and name in flags.given:
+                number, first = (".".join(map(str, each)) for each in (release, since))
+                advice = f"the server ignores it: take an image of {first} or later, or remove it"
+                message = f"TensorFlow Serving {number} has no flag --{name} yet"
+                yield Finding(flags.path, flags.at(name), message, advice)
 
 
 def contradictions(flags: Flags) -> Iterator[Finding]:

@@ -169,6 +169,16 @@ def test_an_address_that_the_server_waits_for_without_end_is_a_fault(address: st
     assert wanted in compose(f"entrypoint: [{SERVER}], command: ['--model_base_path={address}']")
 
 
+@pytest.mark.parametrize("image", ["tensorflow/serving:2.6.5", "tensorflow/serving:2.7.4", "mine:2.6.5"])
+def test_only_images_before_release_2_7_read_s3(image: str) -> None:
+    flags = "--model_config_file=/m/models.config"
+    service = f"{{image: '{image}', init: true, entrypoint: [{SERVER}, {flags}], volumes: ['.:/m:ro']}}"
+    text = MODEL.replace("/models/a", "s3://bucket/a")
+    found = messages(compose__yml=f"services:\n  s: {service}\n", models__config=text)
+    refused = "the server reads no s3:// (it reads folders, file:// and gs://)"
+    assert found == ([] if image == "tensorflow/serving:2.6.5" else [refused])
+
+
 # Files that are no text protos.
 
 

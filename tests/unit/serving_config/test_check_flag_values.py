@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.serving_config.field_cases import compose
+from tests.unit.serving_config.field_cases import compose, messages
 
 SERVER = "tensorflow_model_server, --model_name=a, --model_base_path=/models/a"
 MOUNT = "volumes: ['m:/models:ro']"
@@ -74,3 +74,19 @@ def test_a_socket_needs_no_port_and_a_folder_that_is_written_to() -> None:
 def test_a_shell_that_is_given_the_server_as_a_script_does_not_start_it() -> None:
     found = compose(f"entrypoint: [bash, /usr/bin/{SERVER}], {MOUNT}", VOLUMES)
     assert found == ["bash reads /usr/bin/tensorflow_model_server as a script, which it is not"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "faults"),
+    [
+        ("2.14.1", ["TensorFlow Serving 2.14 has no flag --enable_grpc_healthcheck_service yet"]),
+        ("2.9.3-gpu", ["TensorFlow Serving 2.9 has no flag --enable_grpc_healthcheck_service yet"]),
+        ("2.15.1", []),
+        ("2.20.0", []),
+    ],
+)
+def test_an_older_image_lacks_flags_that_came_later(tag: str, faults: list[str]) -> None:
+    image = f"image: 'tensorflow/serving:{tag}', init: true"
+    entry = f"entrypoint: [{SERVER}, --enable_grpc_healthcheck_service=true]"
+    text = f"services:\n  s: {{{image}, {entry}, {MOUNT}}}\n{VOLUMES}\n"
+    assert messages(compose__yml=text) == faults
