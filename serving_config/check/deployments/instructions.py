@@ -43,12 +43,12 @@ class Instruction:
         return list(itertools.takewhile(lambda word: word.startswith("--"), self.rest.split()))
 
     def plain(self) -> list[str]:
-        """The words behind the options, whose quotes are no shell's."""
+        """The words behind the options; quotes hold no blanks together, and are taken away all the same."""
         behind = self.rest
         for option in self.options:
             behind = behind.partition(option)[2].strip()
         words = replace(self, rest=behind)._exec_form()
-        return behind.split() if words is None else words
+        return behind.replace('"', "").replace("'", "").split() if words is None else words
 
     def _exec_form(self) -> list[str] | None:
         try:

@@ -47,3 +47,8 @@ def test_an_option_behind_the_words_of_copy_is_its_target() -> None:
 def test_another_sign_may_join_two_lines(directives: str) -> None:
     entry = ENTRY.replace(", ", ", `\n  ")
     assert messages(Dockerfile=f"{directives}FROM {STOCK}\n{COPY}{entry}") == []
+
+
+@pytest.mark.parametrize("copy", ['COPY "models" "/models"\n', "COPY --chown=1000 'models' /models\n"])
+def test_quotes_are_no_part_of_a_path(copy: str) -> None:
+    assert messages(Dockerfile=f"FROM {STOCK}\nUSER 1000\n{copy}{ENTRY}") == []
