@@ -23,8 +23,8 @@ _INITS = ("tini", "dumb-init", "catatonit", "docker-init")
 _SHELLS = ("sh", "bash", "dash", "ash")
 _DEFAULT = re.compile(r"\$\{(?P<name>\w+):?-(?P<value>[^}$]*)\}")
 _REDIRECTION = re.compile(r"\d*(?:>>?|<)")
-_SCRIPT = "tf_serving_entrypoint.sh"
-"""The image's own."""
+SCRIPT = "tf_serving_entrypoint.sh"
+"""The stock image's own entry point."""
 _TELLING = ("model_config_file", "model_base_path", "rest_api_port")
 """Flags that no other program is known to have."""
 SERVER, INIT = "the server", "an init"
@@ -51,7 +51,7 @@ def read(
         environment: the container's variables.
         path: the file, and `line` where the server begins in it.
     """
-    if entry and PurePosixPath(entry[0][0]).name == _SCRIPT and STOCK_IMAGE.match(image):
+    if entry and PurePosixPath(entry[0][0]).name == SCRIPT and STOCK_IMAGE.match(image):
         command = [*entry[1:], *command]
         entry = None
     words = [*(entry or []), *command]
@@ -65,6 +65,10 @@ def read(
     is_expanded = (
         entry is None or "$" in image
     )  # by an entry point that is not known, or before the file is used
+    if entry is None and STOCK_IMAGE.match(image) and is_shell([word for word, _ in command]):
+        message = f"the image's script takes {command[0][0]} and what follows for flags of the server"
+        advice = f"it ignores them: write the flags alone, or make /usr/bin/{ENTRY_POINT} the entry point"
+        return CommandLine(None, [Finding(path, command[0][1], message, advice)])
     if entry is None and STOCK_IMAGE.match(image):
         process, is_expanded = _STOCK_SCRIPT, "$" in image
         name, folder = (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.serving_config.field_cases import compose, messages
+from tests.unit.serving_config.field_cases import STOCK, compose, messages
 
 SERVER = "tensorflow_model_server, --model_name=a, --model_base_path=/models/a"
 MOUNT = "volumes: ['m:/models:ro']"
@@ -90,3 +90,17 @@ def test_an_older_image_lacks_flags_that_came_later(tag: str, faults: list[str])
     entry = f"entrypoint: [{SERVER}, --enable_grpc_healthcheck_service=true]"
     text = f"services:\n  s: {{{image}, {entry}, {MOUNT}}}\n{VOLUMES}\n"
     assert messages(compose__yml=text) == faults
+
+
+SHELL_AS_FLAGS = "the image's script takes {} and what follows for flags of the server"
+
+
+@pytest.mark.parametrize("command", [f"sh -c '{SERVER.replace(',', '')}'", "bash -c true", "/bin/bash"])
+def test_the_script_of_the_stock_image_hands_a_shell_to_the_server(command: str) -> None:
+    found = compose(f'command: "{command}", {MOUNT}', VOLUMES)
+    assert found == [SHELL_AS_FLAGS.format(command.split()[0])]
+
+
+def test_the_script_of_the_stock_image_hands_a_dockerfiles_line_of_shell_to_the_server() -> None:
+    text = f"FROM {STOCK}\nUSER 1000\nCMD {SERVER.replace(',', '')}\n"
+    assert messages(Dockerfile=text) == [SHELL_AS_FLAGS.format("/bin/sh")]
