@@ -100,6 +100,16 @@ def test_a_script_that_the_build_writes_is_a_note(tmp_path: Path) -> None:
     assert ":3: what /start.sh runs was not checked" in note
 
 
+@pytest.mark.parametrize("entry", ["", 'ENTRYPOINT ["/usr/bin/tf_serving_entrypoint.sh"]\n'])
+@pytest.mark.parametrize("makes", ["RUN echo 'tensorflow_model_server --port=${PORT}' >", "COPY start.sh"])
+def test_the_script_of_the_stock_image_may_be_replaced(makes: str, entry: str, tmp_path: Path) -> None:
+    text = f"{BASE}{makes} /usr/bin/tf_serving_entrypoint.sh\n{entry}"
+    compose = "services: {s: {build: ., init: true, ports: ['127.0.0.1:8600:8600']}}\n"
+    faults, notes = found(tmp_path, Dockerfile=text, compose__yaml=compose)
+    assert faults == []
+    assert any("the image's own tf_serving_entrypoint.sh runs was not checked" in note for note in notes)
+
+
 def test_a_template_of_openshift_is_a_note(tmp_path: Path) -> None:
     faults, (note,) = found(tmp_path, t__yaml="kind: Template\napiVersion: v1\nobjects: []\n")
     assert faults == []

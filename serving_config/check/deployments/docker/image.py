@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from ...servers.command_line import Words
+from ...servers.command_line import SCRIPT, Words
 from ...servers.described_server import STOCK_IMAGE, Mount, user_number
 from ..instructions import Instruction
 
@@ -36,7 +36,13 @@ class Image:
     def entry(self) -> Words | None:
         """The words of its entry point, None where its base's own runs."""
         step = self.last("ENTRYPOINT")
-        return None if step is None else _words(step)
+        words = None if step is None else _words(step)
+        if words is None or [word for word, _ in words] == [f"/usr/bin/{SCRIPT}"]:
+            makes = [
+                step for step in self.steps if step.keyword in ("RUN", "COPY", "ADD") and SCRIPT in step.rest
+            ]
+            return [(f"the image's own {SCRIPT}", makes[0].line)] if makes else words
+        return words
 
     @property
     def takes_command(self) -> bool:
