@@ -10,6 +10,7 @@ from ..configs.model_rules import Loader
 from ..configs.text_proto import Node
 from ..finding import Finding, joined
 from . import images, server_flags
+from .environment import UNKNOWN
 from .server_flags import Flags
 
 ENTRY_POINT = "tensorflow_model_server"
@@ -177,7 +178,8 @@ def findings(server: DescribedServer, config: Node | None, monitoring: Node | No
     models = None if config is None else config.all("model_config_list", "config")
     yield from server_flags.contradictions(server.flags)
     yield from server_flags.too_new(server.flags, images.release(server.image))
-    if not {"model_config_file", "model_base_path"} & {*server.flags.given, *server.flags.broken}:
+    is_named = bool({"model_config_file", "model_base_path"} & {*server.flags.given, *server.flags.broken})
+    if not is_named or (server.takes_more and UNKNOWN in server.flags.value("model_base_path")):
         message, advice = "no model to serve", "give --model_config_file=..."
         if server.takes_more:
             advice = "whoever starts the image has to give it --model_config_file=..."

@@ -12,6 +12,7 @@ SERVER = "tensorflow_model_server"
 FLAGS = f"entrypoint: [{SERVER}, --model_name=a, --model_base_path=/models/a]"
 MODELS = "volumes: ['./models:/models:ro']"
 NOT_THERE = "base_path /models/a does not exist (deploy/models/a)"
+NO_SIGNALS = "the server is not the entry point, and gets no signals"
 IS_VERSION = "base_path /models/a is a version"
 
 
@@ -81,6 +82,17 @@ def test_a_model_is_looked_up_in_what_is_copied(copy: str, faults: list[str], by
     )
     text = f'FROM {STOCK}\n{copy}\nCOPY m.config /m.config\nUSER 1000\nENTRYPOINT ["{SERVER}", {flags}]\n'
     assert messages(Dockerfile=text, m__config=MODEL) == faults
+
+
+def test_whoever_starts_an_image_may_name_its_model() -> None:
+    version("models/a/1")
+    image = f"FROM {STOCK}\nCOPY models /models\nUSER 1000\n"
+    result = check(Dockerfile=image)
+    assert [finding.message for finding in result.findings] == [NO_SIGNALS]
+    assert any("whoever starts the image has to give it" in note for note in result.notes)
+    there, not_there = (messages(Dockerfile=f"{image}ENV MODEL_NAME={name}\n") for name in "ab")
+    assert there == [NO_SIGNALS]
+    assert not_there == ["base_path /models/b does not exist (deploy/models/b)", NO_SIGNALS]
 
 
 def test_the_models_root_says_where_the_model_of_flags_lies(tmp_path: Path) -> None:

@@ -47,13 +47,16 @@ def server(made: Image) -> tuple[DescribedServer | None, list[Finding]]:
         message = f"what {(first.words() or ['it'])[0]} runs was not checked"
         note = Finding(path, first.line, message, f"only a command that names {ENTRY_POINT} is")
         return None, [note.as_note()]
-    environment = Environment(made.environment)
+    takes_more = made.takes_command and not made.command
+    # Whoever starts the image may name the model by -e MODEL_NAME=... as well.
+    given = {"MODEL_BASE_PATH": "/models", **made.environment} if takes_more else made.environment
+    environment = Environment(given, complete=not takes_more)
     run = command_line.read(made.entry, made.command, made.base, environment, path, made.line)
     if run.flags is None:
         return None, run.faults
     found = DescribedServer(path, made.line, made.base, run.flags, list(made.mounts()))
     found.complete, found.reader, found.workdir = made.complete, made.reader, made.workdir
-    found.takes_more = made.takes_command and not made.command
+    found.takes_more = takes_more
     faults = run.faults
     # An empty ENTRYPOINT takes the image's own away, and CMD is the whole command.
     first = command if entry is not None and not entry.words() else entry
