@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
+from ruamel.yaml.comments import CommentedKeyMap, CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
@@ -53,6 +53,8 @@ def read(path: Path) -> tuple[list[Document], list[Finding]]:
         sources = list(YAML().load_all(text))
     except YAMLError as error:
         return [], [_unreadable(path, text, error)]
+    if any(map(_is_template, sources)):
+        return [], [_template(path)]
     documents = [
         Document(path, plain(part), part)
         for source in sources
@@ -72,10 +74,20 @@ def _objects(source: CommentedMap | CommentedSeq) -> list[CommentedMap | Comment
     return [source]
 
 
+def _is_template(node: Any) -> bool:
+    """Whether `{{ .Values.name }}` stands in it as a value, which YAML reads as a mapping by a mapping."""
+    if isinstance(node, CommentedMap):
+        return any(isinstance(key, CommentedKeyMap) or _is_template(node[key]) for key in node)
+    return isinstance(node, CommentedSeq) and any(map(_is_template, node))
+
+
+def _template(path: Path) -> Finding:
+    return Finding(path, 1, "a template of Helm was not checked", "check what `helm template` prints", True)
+
+
 def _unreadable(path: Path, text: str, error: YAMLError) -> Finding:
     if "{{" in text:
-        message, advice = "a template of Helm was not checked", "check what `helm template` prints"
-        return Finding(path, 1, message, advice).as_note()
+        return _template(path)
     line, what, advice = 0, str(error), "correct it"
     if isinstance(error, MarkedYAMLError):
         line = error.problem_mark.line + 1 if error.problem_mark else 0

@@ -117,11 +117,22 @@ def test_a_config_map_that_nobody_makes_is_a_fault_of_a_kustomization() -> None:
     assert "the volume config wants files, which no kustomization generates" in found
 
 
-@pytest.mark.parametrize("text", ['metadata:\n  {{- include "x" . }}\n', "kind: {{ .Values.kind }}: x\n"])
+SERVICE_OF_HELM = "apiVersion: v1\nkind: Service\nspec:\n  ports:\n  - port: {{ .Values.port }}\n"
+
+
+@pytest.mark.parametrize(
+    "text", ['metadata:\n  {{- include "x" . }}\n', "kind: {{ .Values.kind }}: x\n", SERVICE_OF_HELM]
+)
 def test_a_template_of_helm_is_a_note(text: str) -> None:
     result = check(a__yaml=text)
     assert result.findings == []
     assert "check what `helm template` prints" in result.notes[0]
+
+
+def test_the_values_of_a_chart_are_no_compose_file() -> None:
+    values = "services: {grpc: 8500}\n"
+    assert messages(values__yaml=values, Chart__yaml="apiVersion: v2\nname: a\n") == []
+    assert messages(**{"docker-compose__yml": values}) == ["services.grpc is 8500"]
 
 
 # Faults between objects, seeded one by one.

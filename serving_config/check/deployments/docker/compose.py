@@ -28,8 +28,10 @@ NAME = re.compile(r"(docker-)?compose([._-].*)?\.ya?ml")
 
 
 def is_compose(document: Document) -> bool:
-    """Whether a YAML document is a compose file; GitLab's pipelines have a list of services."""
+    """Whether a YAML document is a compose file; GitLab's pipelines have a list of services, and charts have values."""
     if not isinstance(document.data, dict) or "apiVersion" in document.data:
+        return False
+    if not NAME.fullmatch(document.path.name) and (document.path.parent / "Chart.yaml").is_file():
         return False
     is_list = isinstance(document.data.get("services"), list)
     return "services" in document.data and (not is_list or bool(NAME.fullmatch(document.path.name)))
