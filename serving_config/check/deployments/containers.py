@@ -63,9 +63,8 @@ def _server(
     faults = run.faults
     if run.flags is None:
         return None, faults
-    server = DescribedServer(
-        document.path, line, image, run.flags, complete=bool(surroundings.kustomizations), process=run.process
-    )
+    complete = bool(surroundings.kustomizations) and not run.prepares
+    server = DescribedServer(document.path, line, image, run.flags, complete=complete, process=run.process)
     server.workdir = container.get("workingDir") or "/"
     faults.extend(_mount(server, document, pod, here, container, surroundings))
     faults.extend(_variables(document, here, container, surroundings))

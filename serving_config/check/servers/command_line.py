@@ -38,6 +38,8 @@ class CommandLine:
     flags: Flags | None
     faults: list[Finding]
     process: str = SERVER
+    prepares: bool = False
+    """Whether a shell runs something before the server, which may well put files into the container."""
 
 
 def read(
@@ -61,6 +63,7 @@ def read(
     implied: dict[str, str] = {}
     faults: list[Finding] = []
     first = PurePosixPath(words[0][0]).name if words else ""
+    prepares = False
     process = SERVER if first == ENTRY_POINT else INIT if first in _INITS else _SHELL
     is_expanded = (
         entry is None or "$" in image
@@ -85,7 +88,7 @@ def read(
         return CommandLine(None, [Finding(path, words[0][1], message, f"write /usr/bin/{ENTRY_POINT} alone")])
     elif first in _SHELLS and any(word.endswith("c") and word.startswith("-") for word, _ in words[1:4]):
         is_expanded = True
-        words, makes_way = _of_script(words[-1] if len(words) > 2 else ("", line), environment)
+        words, makes_way, prepares = _of_script(words[-1] if len(words) > 2 else ("", line), environment)
         process = SERVER if makes_way else _SHELL
         if not words:
             message = "what the shell runs was not checked"
@@ -105,7 +108,7 @@ def read(
     advice = "no shell reads it: write the value, in Kubernetes $(NAME), or start the server by sh -c"
     faults += [Finding(path, at, f"nothing fills in the variable of {word}", advice) for word, at in literal]
     flags, wrong = server_flags.parse(arguments, path, line, implied)
-    return CommandLine(flags, faults + wrong, process)
+    return CommandLine(flags, faults + wrong, process, prepares)
 
 
 def is_shell(command: Sequence[object]) -> bool:
@@ -139,8 +142,10 @@ def _misspelt(words: Words, image: str, path: Path) -> list[Finding]:
     return []
 
 
-def _of_script(script: tuple[str, int], environment: Environment) -> tuple[Words, bool]:
-    """The server's words in a shell's script, none where it does not read like one, and whether the shell makes way."""
+def _of_script(script: tuple[str, int], environment: Environment) -> tuple[Words, bool, bool]:
+    """The server's words in a shell's script, none where it does not read like one; whether the shell makes way for
+    it; and whether something runs before it.
+    """
     defaults = _DEFAULT.sub(lambda match: environment.value(match["name"], "") or match["value"], script[0])
     text = string.Template(defaults).safe_substitute(environment.given).replace("\\\n", " ")
     lexer = shlex.shlex(text.strip().replace("\n", ";"), posix=True, punctuation_chars=";&|")
@@ -148,15 +153,16 @@ def _of_script(script: tuple[str, int], environment: Environment) -> tuple[Words
     try:
         words = list(lexer)
     except ValueError:
-        return [], False
+        return [], False, False
     starts = [index for index, word in enumerate(words) if word.endswith(ENTRY_POINT)]
     if not starts:
-        return [], False
+        return [], False, False
     found = list(itertools.takewhile(lambda word: word.strip(";&|"), words[starts[-1] :]))
     # A shell replaces itself by the only command of its script.
     alone = len(found) == len(words) or words[starts[-1] - 1] == "exec"
     found = list(_without_redirections(found))
-    return [(word, script[1]) for word in found if not word.startswith("$")], alone
+    before = [word for word in words[: starts[-1]] if word != "exec"]
+    return [(word, script[1]) for word in found if not word.startswith("$")], alone, bool(before)
 
 
 def _without_redirections(words: Iterable[str]) -> Iterator[str]:

@@ -104,6 +104,23 @@ def test_the_models_root_says_where_the_model_of_flags_lies(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("before", "faults"),
+    [
+        ("", ["nothing puts /data/a (model a) into the container"]),
+        ("exec ", ["nothing puts /data/a (model a) into the container"]),
+        ("git clone https://example.com/a /data/a && exec ", []),
+        ("mkdir -p /data/a; cp -r /srv/a /data; ", []),
+    ],
+)
+def test_a_shell_may_bring_the_model_before_it_starts_the_server(before: str, faults: list[str]) -> None:
+    script = f"{before}{SERVER} --model_name=a --model_base_path=/data/a"
+    assert compose(f"entrypoint: [bash, -c, '{script}']") == faults
+    dockerfile = f'FROM {STOCK}\nUSER 1000\nENTRYPOINT ["bash", "-c", "{script}"]\n'
+    found = messages(compose__yml="services: {}\n", Dockerfile=dockerfile)
+    assert [message for message in found if message != NO_SIGNALS] == faults
+
+
 # Rights.
 
 

@@ -160,7 +160,7 @@ def _server(
         return None, run.faults
     server = DescribedServer(document.path, line, image, run.flags, process=run.process)
     # An image of one's own may hold anything.
-    server.complete = made.complete if made else bool(STOCK_IMAGE.match(image))
+    server.complete = (made.complete if made else bool(STOCK_IMAGE.match(image))) and not run.prepares
     server.workdir = str(service.get("working_dir") or (made.workdir if made else "/"))
     if service.get("user") or STOCK_IMAGE.match(image):
         server.reader = user_number(str(service.get("user") or ""))

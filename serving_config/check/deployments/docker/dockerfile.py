@@ -55,7 +55,8 @@ def server(made: Image) -> tuple[DescribedServer | None, list[Finding]]:
     if run.flags is None:
         return None, run.faults
     found = DescribedServer(path, made.line, made.base, run.flags, list(made.mounts()))
-    found.complete, found.reader, found.workdir = made.complete, made.reader, made.workdir
+    found.complete = made.complete and not run.prepares
+    found.reader, found.workdir = made.reader, made.workdir
     found.takes_more = takes_more
     faults = run.faults
     # An empty ENTRYPOINT takes the image's own away, and CMD is the whole command.
