@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from ..finding import Finding
 from . import server_flags
 from .described_server import ENTRY_POINT, STOCK_IMAGE
-from .environment import Environment, left_over
+from .environment import UNKNOWN, Environment, left_over
 from .server_flags import Flags
 
 Words = list[tuple[str, int]]
@@ -103,6 +103,8 @@ def read(
         # An image of one's own may well begin with the server.
         process = SERVER if not starts and not STOCK_IMAGE.match(image) else process
         words = words[starts[0] :] if starts else words
+        if entry is None and not starts:  # what its own entry point adds
+            implied = dict.fromkeys(("port", "rest_api_port", "model_base_path"), UNKNOWN)
     arguments = [(word, at) for word, at in words if not word.endswith(ENTRY_POINT)]
     literal = [] if is_expanded else [(word, at) for word, at in arguments if left_over(word)]
     advice = "no shell reads it: write the value, in Kubernetes $(NAME), or start the server by sh -c"

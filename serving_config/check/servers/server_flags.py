@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..finding import Finding
+from .environment import UNKNOWN
 
 _BY_KIND = {
     "bool": """rest_api_enable_cors_support enable_batching allow_version_labels_for_unavailable_models
@@ -196,7 +197,7 @@ def contradictions(flags: Flags) -> Iterator[Finding]:
             yield fault(name, f"--{name} is ignored beside --model_config_file", "remove it")
     if flags.value("port") == "0" and not flags.value("grpc_socket_path"):
         yield fault("port", "--port=0 without --grpc_socket_path", "the server stops at start: give it one")
-    if flags.value("port", DEFAULT_PORT) == flags.value("rest_api_port", "0") != "0":
+    if flags.value("port", DEFAULT_PORT) == flags.value("rest_api_port", "0") not in ("0", UNKNOWN):
         advice = "the REST API would not start: change one"
         yield fault("rest_api_port", "--port and --rest_api_port are the same", advice)
     if "monitoring_config_file" in given and flags.value("rest_api_port", "0") == "0":

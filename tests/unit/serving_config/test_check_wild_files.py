@@ -187,6 +187,17 @@ def test_more_cpus_than_this_machine_has_are_noted(
     assert [f"wants {cpus} CPUs, and this machine has 2" in note for note in said] == [True] * notes
 
 
+@pytest.mark.parametrize("image", ["example/server:1", "tensorflow/serving:2.14.0"])
+def test_an_image_of_ones_own_may_begin_with_flags_of_its_own(image: str, tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    text = COMPOSE.replace(
+        "entrypoint: [tensorflow_model_server, --port=8500", "command: [--grpc_max_threads=4"
+    )
+    text = text.replace("tensorflow/serving:2.14.0", image) + "    ports: ['127.0.0.1:8601:8601']\n"
+    faults, _ = found(tmp_path, compose__yaml=text, models__config=CONFIG)
+    assert faults == ([] if image == "example/server:1" else ["serving publishes port 8601"])
+
+
 WORKLOAD = """\
 apiVersion: apps/v1
 kind: KIND
