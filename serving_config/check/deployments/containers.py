@@ -19,6 +19,8 @@ _Files = Mapping[str, "Path | Node | None"]
 
 _ALIKE = 0.85
 _LABEL = re.compile(r"metadata\.labels\['(.+)'\]")
+_OF_STORAGE = "/mnt/models"
+"""Where KServe puts the models of the address in STORAGE_URI."""
 _OF_EVERY_NAMESPACE = ("kube-root-ca.crt",)
 """A ConfigMap that the cluster makes."""
 
@@ -67,6 +69,8 @@ def _server(
     server = DescribedServer(document.path, line, image, run.flags, complete=complete, process=run.process)
     server.workdir = container.get("workingDir") or "/"
     faults.extend(_mount(server, document, pod, here, container, surroundings))
+    if document.data["kind"] == "InferenceService" and "STORAGE_URI" in variables.given:
+        server.mounts.append(Mount(_OF_STORAGE, None, line))
     faults.extend(_variables(document, here, container, surroundings))
     for probe in container_rules.PROBES:
         if get(container, probe, "grpc"):

@@ -53,3 +53,31 @@ def test_an_empty_volume_for_something_else_is_no_fault() -> None:
     )
     text = text.replace("volumes: [", "volumes: [{name: tmp, emptyDir: {}}, ")
     assert messages(a__yaml=text, b__yaml=CONFIG_MAP) == []
+
+
+SERVICE = """\
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: a}
+spec:
+  predictor:
+    shareProcessNamespace: true
+    terminationGracePeriodSeconds: 90
+    containers:
+      - name: kserve-container
+        image: tensorflow/serving:2.20.0
+        command: [/usr/bin/tensorflow_model_server]
+        args: [--rest_api_port=8080, --model_name=a, --model_base_path=/mnt/models]
+        env: [{name: NAME, value: "gs://bucket/a"}]
+        lifecycle: {preStop: {sleep: {seconds: 60}}}
+        startupProbe: &probe {httpGet: {path: /v1/models/a, port: 8080}}
+        readinessProbe: *probe
+        livenessProbe: *probe
+"""
+
+
+@pytest.mark.parametrize(("name", "faults"), [("STORAGE_URI", 0), ("STORAGE", 1)])
+def test_kserve_brings_the_models_of_storage_uri(name: str, faults: int) -> None:
+    text = SERVICE.replace("NAME", name)
+    found = messages(a__yaml=text, kustomization__yaml="resources: [a.yaml]\n")
+    assert found == ["nothing puts /mnt/models (model a) into the container"] * faults
