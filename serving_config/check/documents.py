@@ -8,6 +8,7 @@ from . import recognition
 from .configs.text_proto import HeldText, Node
 from .deployments import (
     cluster,
+    common_labels,
     containers,
     kubernetes,
     kustomization,
@@ -65,6 +66,12 @@ class Documents:
                         self._result.add([Finding(path, 0, "it states nothing", advice)])
         every = [document for documents in read.values() for document in documents]
         kustomizations = self._kustomizations(every)
+        for path, documents in read.items():
+            read[path] = [
+                common_labels.labelled(each, kustomizations) if kubernetes.is_manifest(each) else each
+                for each in documents
+            ]
+        every = [document for documents in read.values() for document in documents]
         patches = {
             path.resolve()
             for path in read

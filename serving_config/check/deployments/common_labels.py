@@ -1,0 +1,81 @@
+"""Labels that kustomizations give to their objects, to the pods of these and to what selects pods.
+
+Source: https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/commonlabels/
+"""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .kubernetes import pod_keys
+from .kustomization import Kustomization
+from .yaml_file import Document, get
+
+_HAVE_SELECTORS = ("Deployment", "ReplicaSet", "DaemonSet", "StatefulSet")
+_OF_SELECTORS = {
+    **dict.fromkeys(_HAVE_SELECTORS, ("spec", "selector", "matchLabels")),
+    "Service": ("spec", "selector"),
+    "PodDisruptionBudget": ("spec", "selector", "matchLabels"),
+    "NetworkPolicy": ("spec", "podSelector", "matchLabels"),
+}
+_ONLY_ADDED_TO = ("PodDisruptionBudget", "NetworkPolicy")
+"""Whose selectors are not made where there is none."""
+
+
+def labelled(document: Document, kustomizations: Sequence[Kustomization]) -> Document:
+    """The object with the labels that it gets wherever it is a resource, without those that overlays disagree on."""
+    known = {each.document.path.parent.resolve(): each for each in kustomizations}
+    path, kind = document.path.resolve(), str(document.data["kind"])
+    given: dict[str, set[str]] = {}
+    mine: set[str] = set()
+    for kustomization in kustomizations:
+        is_resource = path in _reached(kustomization, known, set())
+        for key, value in _selecting(kustomization):
+            given.setdefault(key, set()).add(value)
+            mine.update([key] if is_resource else [])
+    labels = {key: min(given[key]) for key in mine if len(given[key]) == 1}
+    if not labels:
+        return document
+    data = copy.deepcopy(document.data)
+    where = _OF_SELECTORS.get(kind)
+    if where and (kind not in _ONLY_ADDED_TO or get(data, *where)):
+        _add(data, where, labels)
+    if get(data, *pod_keys(document)):
+        _add(data, (*pod_keys(document)[:-1], "metadata", "labels"), labels)
+    return replace(document, data=data)
+
+
+def _reached(
+    kustomization: Kustomization, known: Mapping[Path, Kustomization], seen: set[Path]
+) -> Iterator[Path]:
+    """The files of its resources, and of those of its bases that are at hand."""
+    folder = kustomization.document.path.parent.resolve()
+    names = [name for key in ("resources", "bases") for name in kustomization.document.data.get(key) or []]
+    for path in [] if folder in seen else [(folder / str(name)).resolve() for name in names]:
+        yield path
+        if path in known:
+            yield from _reached(known[path], known, seen | {folder})
+
+
+def _selecting(kustomization: Kustomization) -> Iterator[tuple[str, str]]:
+    """The labels that go into selectors too."""
+    data = kustomization.document.data
+    given = [data.get("commonLabels")]
+    entries = data.get("labels")
+    given += [
+        entry.get("pairs")
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict) and entry.get("includeSelectors") is True
+    ]
+    for pairs in given:
+        yield from ((str(k), str(v)) for k, v in pairs.items()) if isinstance(pairs, dict) else ()
+
+
+def _add(data: dict[str, Any], where: Sequence[str], labels: dict[str, str]) -> None:
+    for key in where:
+        if not isinstance(data.get(key), dict):
+            data[key] = {}
+        data = data[key]
+    data.update(labels)
