@@ -10,6 +10,22 @@ _DOCKERFILE = re.compile(
     r"Dockerfile[._-].+|(?i:(?:docker|container)file(?:[._-][\w-]+)?|.+\.(?:docker|container)file)"
 )
 _NO_DOCKERFILE = (".dockerignore", ".md", ".py", ".sh", ".js", ".ts", ".go", ".rb")
+_OTHERS = (
+    *_NO_DOCKERFILE,
+    ".json",
+    ".service",
+    ".container",
+    ".nomad",
+    ".hcl",
+    ".tf",
+    ".toml",
+    ".env",
+    ".pem",
+)
+"""Suffixes of what is not read: scripts, units, jobs and tasks of other programs."""
+_OBJECT = re.compile(rb'"(?:apiVersion|kind)"\s*:\s*"')
+_HEAD = 4096
+"""Bytes of a JSON file in which an object of Kubernetes says what it is."""
 
 
 def below(path: Path) -> Iterator[Path]:
@@ -31,7 +47,21 @@ def kind(path: Path) -> str:
         return "docker"
     if path.name == "Kustomization":  # kustomize knows this name too
         return "yaml"
-    if path.name == "saved_model.pbtxt":  # a graph of a version
-        return ""
+    if path.suffix == ".json":  # as kubectl reads it too
+        return "yaml" if _is_object(path) else ""
     suffix = path.with_suffix("").suffix if path.suffix == ".template" else path.suffix
     return {".config": "text", ".pbtxt": "text", ".yml": "yaml", ".yaml": "yaml"}.get(suffix, "")
+
+
+def is_other(path: Path) -> bool:
+    """Whether it is, by its suffix, of a kind that is not read."""
+    return path.suffix in _OTHERS and not kind(path)
+
+
+def _is_object(path: Path) -> bool:
+    """Whether a JSON file begins as an object of Kubernetes does."""
+    try:
+        with path.open("rb") as file:
+            return len(set(_OBJECT.findall(file.read(_HEAD)))) > 1
+    except OSError:
+        return False

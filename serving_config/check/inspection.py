@@ -42,12 +42,27 @@ def inspect(
     files = list(dict.fromkeys(file for path in chosen for file in deployment_files.below(path)))
     if not files:
         raise ServingConfigError(f"no file to check in {chosen[0]}: name one")
+    others = [file for file in files if file not in model_configs and _is_other(file)]
+    files = [file for file in files if file not in others]
+    if not files:
+        raise ServingConfigError(
+            f"{others[0]} is of a kind that is not read: name a models.config, a compose file or a manifest"
+        )
     roles = {path.resolve(): "ModelServerConfig" for path in model_configs}
     named = {path.resolve() for path in chosen if path.is_file()}
     run = _Inspection(Result(files), models_root, roles, kubernetes_version, named)
+    run.result.add(recognition.foreign(file, 1) for file in others)
     run.all()
     run.result.findings = sorted(set(run.result.findings))
     return run.result
+
+
+def _is_other(file: Path) -> bool:
+    """Whether a file is of a kind that is not read, and no list of models that was written as JSON or TOML."""
+    if not deployment_files.is_other(file):
+        return False
+    is_data = file.suffix in (".json", ".toml")
+    return not (is_data and recognition.is_meant(file.name, file.read_bytes().decode("utf-8", "replace")))
 
 
 class _Inspection:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from slimserve.serving_config.check.inspection import inspect
+from slimserve.serving_config.errors import ServingConfigError
 
 from tests.unit.serving_config.field_cases import MODEL, STOCK, check, messages
 from tests.unit.serving_config.test_check_kubernetes_cases import CONFIG_MAP, DEPLOYMENT
@@ -80,3 +81,25 @@ def test_a_file_of_a_message_that_is_not_known_is_a_note(flag: str, name: str) -
     result = check(**files)
     assert result.findings == []
     assert any(f"--{flag} names it" in note for note in result.notes)
+
+
+UNIT = "[Service]\nExecStart=/usr/bin/tensorflow_model_server --model_config_file=/m\n"
+TASK = '{"family": "a", "containerDefinitions": [{"name": "a", "image": "tensorflow/serving:2.20.0"}]}\n'
+SCRIPT = "cat > models.config <<END\nmodel_config_list { }\nEND\n"
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.service", UNIT), ("task.json", TASK), ("run.sh", SCRIPT)])
+def test_a_file_of_a_kind_that_is_not_read_is_no_fault_where_it_is_named(name: str, text: str) -> None:
+    Path(name).write_text(text)
+    with pytest.raises(ServingConfigError, match=f"{name} is of a kind that is not read"):
+        inspect([Path(name)], None, [])
+    Path("models.config").write_text("model_config_list { }\n")
+    result = inspect([Path(name), Path("models.config")], None, [])
+    assert result.findings == []
+    assert f"{name}:1: {UNKNOWN}, it was not checked" in result.notes
+
+
+def test_a_list_of_models_in_json_is_a_fault_whatever_its_suffix() -> None:
+    Path("list.json").write_text('{"model_config_list": {"config": []}}\n')
+    (finding,) = inspect([Path("list.json")], None, []).findings
+    assert finding.message == "this is JSON"

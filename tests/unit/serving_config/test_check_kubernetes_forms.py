@@ -1,5 +1,6 @@
 """Objects as Helm and people write them: nulls, dates without quotes, names of files that kustomize knows."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,11 @@ def test_objects_of_one_name_in_two_namespaces_are_two() -> None:
     other = SERVICE.replace("{name: serving}", "{name: serving, namespace: b}")
     files = {"a__yaml": SERVICE, "b__yaml": other, "kustomization__yaml": "resources: [a.yaml, b.yaml]\n"}
     assert messages(**files) == []
+
+
+def test_manifests_in_json_are_read_and_other_json_is_not() -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}}
+    service["spec"] = {"selector": {"app": "a"}, "ports": [{"port": 8500, "targetPot": 8500}]}
+    files = {"a__json": json.dumps(service, indent="\t"), "package__json": '{"name": "a", "kind": "b"}'}
+    assert messages(**files) == ["spec.ports.0 has no field targetPot"]
+    assert [path.name for path in check(**files).files] == ["a.json"]
