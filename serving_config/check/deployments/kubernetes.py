@@ -2,6 +2,7 @@
 
 import datetime
 import difflib
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -46,6 +47,11 @@ _GROUPS = """admissionregistration apiextensions apiregistration authentication 
     discovery events flowcontrol.apiserver internal.apiserver networking node rbac.authorization resource scheduling
     storage storagemigration"""
 """Kubernetes' own, each with .k8s.io behind it. Others of that ending are extensions, such as the Gateway API."""
+_TRUTHS = {
+    form: word in ("yes", "on")
+    for word in ("yes", "on", "no", "off")
+    for form in (word, word.capitalize(), word.upper())
+}
 _CONTENTS = ("data", "binaryData", "stringData")
 
 
@@ -116,15 +122,21 @@ def is_manifest(document: Document) -> bool:
 
 
 def as_stored(document: Document) -> Document:
-    """The object as the API server takes it: without fields that are null, its dates as the texts that they are."""
-    return replace(document, data=_stored(document.data))
+    """The object as the API server takes it: without fields that are null, its dates as the texts that they are, and
+    words such as `yes` as the truth values that they are in YAML 1.1, which kubectl reads.
+    """
+    return replace(document, data=_stored(document.data, document.source))
 
 
-def _stored(data: Any) -> Any:
+def _stored(data: Any, source: Any) -> Any:
     if isinstance(data, dict):
-        return {key: _stored(value) for key, value in data.items() if value is not None}
+        parts = {str(key): value for key, value in source.items()} if isinstance(source, dict) else {}
+        return {key: _stored(value, parts.get(key)) for key, value in data.items() if value is not None}
     if isinstance(data, list):
-        return [_stored(item) for item in data]
+        items = source if isinstance(source, list) else []
+        return [_stored(item, part) for item, part in itertools.zip_longest(data, items)]
+    if type(source) is str and source in _TRUTHS:  # with quotes it is of a type of its own
+        return _TRUTHS[source]
     return data.isoformat() if isinstance(data, datetime.date) else data
 
 

@@ -49,8 +49,10 @@ def read(path: Path) -> tuple[list[Document], list[Finding]]:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         return [], [Finding(path, 0, "not UTF-8 text", "write it as plain text")]
+    reader = YAML()
+    reader.preserve_quotes = True
     try:
-        sources = list(YAML().load_all(text))
+        sources = list(reader.load_all(text))
     except YAMLError as error:
         return [], [_unreadable(path, text, error)]
     if any(map(_is_template, sources)):

@@ -87,3 +87,22 @@ def test_manifests_in_json_are_read_and_other_json_is_not() -> None:
     files = {"a__json": json.dumps(service, indent="\t"), "package__json": '{"name": "a", "kind": "b"}'}
     assert messages(**files) == ["spec.ports.0 has no field targetPot"]
     assert [path.name for path in check(**files).files] == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    ("value", "faults"),
+    [("yes", 1), ("Off", 1), ("NO", 1), ("'yes'", 0), ('"off"', 0), ("yes, please", 0), ("'yes, please'", 0)],
+)
+def test_a_word_that_kubectl_reads_as_a_truth_value_is_no_text(value: str, faults: int) -> None:
+    text = DEPLOYMENT.replace(
+        "metadata: {name: a}", f"metadata:\n  name: a\n  annotations:\n    note: {value}", 1
+    )
+    found = messages(a__yaml=text)
+    assert [message.partition(" is ")[0] for message in found] == ["metadata.annotations.note"] * faults
+
+
+def test_such_a_word_is_a_truth_value_where_one_is_wanted() -> None:
+    assert (
+        messages(a__yaml=DEPLOYMENT.replace("shareProcessNamespace: true", "shareProcessNamespace: yes"))
+        == []
+    )
