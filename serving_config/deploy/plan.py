@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from ..check.servers import images
 from ..errors import ServingConfigError
 from ..paths import path_argument
 from ..server.models_config import version_folders
@@ -19,6 +20,10 @@ _DNS_LABEL = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")
 _CPU = re.compile(r"(?P<millis>[1-9]\d*)m|(?P<cores>\d+(\.\d{1,3})?)")
 _STORE = re.compile(r"(s3|gs|az)://[\w./-]+")
 _MEMORY = re.compile(r"[1-9]\d*[MG]i")
+_SIZE = re.compile(r"[1-9]\d*[MGT]i")
+_OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_TRUTHS = ("true", "false", "null", "yes", "no", "on", "off")
+"""What kubectl does not read as a text."""
 # A call's is that of VGG-16 and a 512x512 image; a version's that of VGG-16 in float32, where its export.json says
 # nothing else. The server itself takes 0.3 GB. docs/deploying/sizing.md.
 _GB_A_CALL, _GB_A_VERSION, _SERVER_GB = Decimal("0.2"), Decimal("1.0"), Decimal("0.3")
@@ -99,6 +104,8 @@ class Plan:
             return f"the names {', '.join(names)} differ too little: letters and digits must tell them apart"
         if not _DNS_LABEL.fullmatch(self.name):
             return f"--name {self.name}: use lowercase letters, digits and -, at most 42"
+        if self.name in _TRUTHS:
+            return f"--name {self.name}: in YAML that is no text, choose another"
         if not 1 <= self.replicas <= 1000:
             return f"--replicas {self.replicas}: give it 1 to 1000"
         if not _CPU.fullmatch(self.cpu) or self.cores == 0:
@@ -107,11 +114,20 @@ class Plan:
             return f"--memory {self.memory_asked}: write it in Mi or Gi, such as 6Gi"
         if self.copy_from is not None and not _STORE.fullmatch(self.copy_from):
             return f"--copy-from {self.copy_from}: write s3://BUCKET/FOLDER, gs://... or az://..."
+        if self.claim and not _SIZE.fullmatch(self.claim.size):
+            return f"--size {self.claim.size}: write it in Mi, Gi or Ti, such as 10Gi"
+        if self.claim and self.claim.storage_class and not _OBJECT_NAME.fullmatch(self.claim.storage_class):
+            return f"--storage-class {self.claim.storage_class}: use lowercase letters, digits, - and ."
         if self.copy_from is not None and self.claim:
             return "the models lie on a claim or are copied from a store: give --no-claim, or leave --copy-from out"
         for option, image in (("--image", self.image), ("--built-image", self.built_image)):
-            if not re.fullmatch(r"[\w.:/@-]+", image):
-                return f"{option} {image}: not the name of an image"
+            wrong = images.fault(image)
+            if wrong or not re.fullmatch(r"[\w.:/@-]+", image):
+                return (
+                    f"{option}: {', '.join(wrong)}"
+                    if wrong
+                    else f"{option} {image}: not the name of an image"
+                )
         if not 0 <= self.gpus <= 16:
             return f"--gpus {self.gpus}: give it 0 to 16"
         if self.gpus and self.image == STOCK_IMAGE:
