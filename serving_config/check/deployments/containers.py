@@ -102,6 +102,17 @@ def _mount(
         files, problems = _volume(document, volume, surroundings, place)
         yield from problems
         part = mount.get("subPath")
+        polls = server.flags.value("model_config_file_poll_wait_seconds", "0")
+        if (
+            part
+            and "configMap" in volume
+            and target == server.target("model_config_file")
+            and polls.strip("0")
+        ):
+            message = "the server looks for changes of a file that is mounted by subPath, which gets none"
+            yield document.fault(
+                message, "mount the ConfigMap as a folder, without subPath", *where, "subPath"
+            )
         if files is None or (part and part not in files):
             stays_empty = "emptyDir" in volume and _is_alone(pod, container, volume["name"])
             server.mounts.append(Mount(target, None, line, stays_empty=stays_empty))

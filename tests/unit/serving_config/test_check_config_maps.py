@@ -135,3 +135,15 @@ def test_a_broken_escape_stops_no_other_check() -> None:
     assert [finding.message for finding in result.findings] == [
         "the string of name has a backslash that begins no escape"
     ]
+
+
+@pytest.mark.parametrize(("seconds", "faults"), [("60", 1), ("0", 0)])
+@pytest.mark.parametrize("by_part", [True, False])
+def test_a_file_that_is_mounted_by_sub_path_gets_no_changes(by_part: bool, seconds: str, faults: int) -> None:
+    text = DEPLOYMENT.replace("args: [", f'args: ["--model_config_file_poll_wait_seconds={seconds}", ')
+    if by_part:
+        text = text.replace(
+            "mountPath: /config}", "mountPath: /config/models.config, subPath: models.config}"
+        )
+    message = "the server looks for changes of a file that is mounted by subPath, which gets none"
+    assert messages(a__yaml=text, b__yaml=CONFIG_MAP) == [message] * (faults * by_part)
