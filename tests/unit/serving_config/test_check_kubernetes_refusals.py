@@ -122,3 +122,39 @@ def test_an_autoscaler_of_version_1_measures_a_share_of_the_request(
     )
     scaler = other("HorizontalPodAutoscaler", "autoscaling/v1", spec)
     assert messages(a__yaml=deployment, b__yaml=scaler) == faults
+
+
+FROM_FIELD = "valueFrom: {fieldRef: {fieldPath: metadata.name}}"
+TWO_PROBES = "livenessProbe: {httpGet: {path: /v1/models/a, port: 8501}, tcpSocket: {port: 8501}}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("readinessProbe: *probe", "readinessProbe: {periodSeconds: 5}", "readinessProbe has no handler"),
+        ("livenessProbe: *probe", TWO_PROBES, "livenessProbe has httpGet and tcpSocket"),
+        ("{sleep: {", "{exec: {command: [sleep, '60']}, sleep: {", "preStop has exec and sleep"),
+        ("nfs: {", "emptyDir: {}, nfs: {", "the volume models is emptyDir and nfs"),
+        (
+            COMMAND,
+            f"env: [{{name: A, value: a, {FROM_FIELD}}}]\n        {COMMAND}",
+            "A has value beside valueFrom",
+        ),
+        ("replicas: 1", "replicas: -1", "replicas is -1"),
+        ("port: 8501}}", "port: 8501}, timeoutSeconds: -5}", "timeoutSeconds is -5"),
+    ],
+)
+def test_a_cluster_takes_one_of_several_ways_and_no_number_below_0(old: str, new: str, fault: str) -> None:
+    assert fault in messages(a__yaml=DEPLOYMENT.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("replicas: 1", "replicas: 0"),
+        ("port: 8501}}", "port: 8501}, timeoutSeconds: 5}"),
+        (COMMAND, f"env: [{{name: A, value: a}}, {{name: B, {FROM_FIELD}}}]\n        {COMMAND}"),
+    ],
+)
+def test_each_way_by_itself_is_sound(old: str, new: str) -> None:
+    assert messages(a__yaml=DEPLOYMENT.replace(old, new)) == []

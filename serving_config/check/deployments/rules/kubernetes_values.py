@@ -40,6 +40,11 @@ _OF_SERVICE = "ClusterIP NodePort LoadBalancer ExternalName"
 _PORTS = ("port", "targetPort", "containerPort", "hostPort", "nodePort")
 _PODS = ("maxUnavailable", "minAvailable", "maxSurge")
 _AMOUNTS = (("sizeLimit",), ("storage",))
+_COUNTS = """replicas minReadySeconds progressDeadlineSeconds revisionHistoryLimit terminationGracePeriodSeconds
+    runAsUser runAsGroup fsGroup initialDelaySeconds periodSeconds timeoutSeconds failureThreshold successThreshold
+    backoffLimit parallelism completions activeDeadlineSeconds"""
+"""Numbers that are never below 0."""
+_HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 _RESOURCES = ("cpu", "memory", "storage", "ephemeral-storage", "pods")
 _SCALED = {
     "HorizontalPodAutoscaler": (("spec",),),
@@ -96,6 +101,11 @@ def pod_findings(document: Document, pod: dict[str, Any], at: Place) -> Iterator
             if name in names[:index]:
                 message = f"there are two {what}s of the name {name}"
                 yield document.fault(message, "give each its own", *at, key, index, "name")
+    for index, volume in enumerate(pod.get("volumes") or []):
+        sources = [key for key in volume if key != "name"]
+        if len(sources) > 1:
+            message = f"the volume {volume.get('name')} is {joined(sources)}"
+            yield document.fault(message, "the cluster wants one of them: keep one", *at, "volumes", index)
     kind, restart = document.data["kind"], pod.get("restartPolicy") or "Always"
     allowed = _RESTARTS.get(kind, ("Always",))
     if restart not in allowed and not _is_placeholder(restart):
@@ -136,6 +146,11 @@ def _container(
             message = f"volumeMounts names the volume {mount.get('name')}, which is not there"
             yield document.fault(message, f"volumes has {joined(volumes)}", *where)
     yield from _resources(document, container.get("resources") or {}, (*at, "resources"))
+    for index, variable in enumerate(container.get("env") or []):
+        if variable.get("value") and "valueFrom" in variable:
+            message = f"{variable.get('name')} has value beside valueFrom"
+            yield document.fault(message, "the cluster refuses both: keep one", *at, "env", index)
+    yield from _handlers(document, container, at)
     security = container.get("securityContext") or {}
     if security.get("privileged") and security.get("allowPrivilegeEscalation") is False:
         message = "privileged beside allowPrivilegeEscalation: false"
@@ -146,6 +161,18 @@ def _container(
         if times != 1:
             message = f"successThreshold of {probe} is {times}"
             yield document.fault(message, "the cluster takes 1 only", *at, probe, "successThreshold")
+
+
+def _handlers(document: Document, container: dict[str, Any], at: Place) -> Iterator[Finding]:
+    """Probes and hooks that say in no way, or in two, what is to be done."""
+    places = [(probe,) for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
+    for where in (*places, ("lifecycle", "preStop"), ("lifecycle", "postStart")):
+        given = get(container, *where)
+        handlers = [key for key in _HANDLERS if key in given] if given else ["none"]
+        if len(handlers) != 1:
+            known = _HANDLERS[:3] + (_HANDLERS[4:] if len(where) > 1 else _HANDLERS[3:4])
+            message = f"{where[-1]} has {joined(handlers)}" if handlers else f"{where[-1]} has no handler"
+            yield document.fault(message, f"the cluster wants one of {joined(known)}", *at, *where)
 
 
 def _resources(document: Document, resources: dict[str, Any], at: Place) -> Iterator[Finding]:
@@ -247,6 +274,8 @@ def _word(document: Document, value: Any, at: Place) -> Iterator[Finding]:
         yield document.fault(f"{path[-1]} is {value!r}", advice, *at)
     if path[-1:] and path[-1] in _PORTS and isinstance(value, int) and not 1 <= value <= 65535:
         yield document.fault(f"{path[-1]} is {value}", "a port is a number from 1 to 65535", *at)
+    if path[-1:] and path[-1] in _COUNTS.split() and isinstance(value, int) and value < 0:
+        yield document.fault(f"{path[-1]} is {value}", "the cluster takes no number below 0", *at)
     if any(path[-len(end) :] == end for end in _AMOUNTS) and value is not None and quantity(value) is None:
         yield document.fault(f"{path[-1]} is {value!r}, which is no amount", QUANTITY_ADVICE, *at)
 
