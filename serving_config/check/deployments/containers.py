@@ -11,7 +11,7 @@ from ..finding import Finding, joined
 from ..servers import command_line
 from ..servers.described_server import STOCK_IMAGE, DescribedServer, Mount
 from ..servers.environment import UNKNOWN, Environment
-from .kubernetes import Surroundings, pod_keys
+from .kubernetes import JOBS, Surroundings, pod_keys
 from .rules import container_rules, pod_rules
 from .yaml_file import Document, Place, get
 
@@ -68,6 +68,7 @@ def _server(
     complete = bool(surroundings.kustomizations) and not run.prepares
     server = DescribedServer(document.path, line, image, run.flags, complete=complete, process=run.process)
     server.workdir = container.get("workingDir") or "/"
+    server.is_alone = not run.prepares and document.data["kind"] not in JOBS
     faults.extend(_mount(server, document, pod, here, container, surroundings))
     if document.data["kind"] == "InferenceService" and "STORAGE_URI" in variables.given:
         server.mounts.append(Mount(_OF_STORAGE, None, line))

@@ -94,7 +94,7 @@ def _base_path(server: DescribedServer, base: str, name: str, line: int) -> Iter
     elif (
         "$" not in base
         and base.startswith("/")  # another one is refused anyway
-        and server.complete
+        and (server.complete or server.is_alone)
         and STOCK_IMAGE.match(server.image)
         and mount is None
         and not server.holds_part_of(base)

@@ -78,6 +78,8 @@ class DescribedServer:
     """Folders whose files are all known: what puts each there, and the files' names."""
     complete: bool = True
     """False where the files that make up the container are not all known, so that none can be missed."""
+    is_alone: bool = False
+    """Whether no other file is known to add mounts to it, though configurations may come from elsewhere."""
     takes_more: bool = False
     """Whether it is an image without a command of its own, so that more flags are to come."""
     process: str = "the server"

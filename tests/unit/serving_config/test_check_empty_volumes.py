@@ -81,3 +81,19 @@ def test_kserve_brings_the_models_of_storage_uri(name: str, faults: int) -> None
     text = SERVICE.replace("NAME", name)
     found = messages(a__yaml=text, kustomization__yaml="resources: [a.yaml]\n")
     assert found == ["nothing puts /mnt/models (model a) into the container"] * faults
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "faults"),
+    [
+        ("mountPath: /models}", "mountPath: /data}", 1),
+        ("mountPath: /models}", "mountPath: /models/a/1}", 0),
+        ("image: tensorflow/serving:2.20.0", "image: example/serving:1", 0),
+    ],
+)
+def test_the_stock_image_holds_no_model(old: str, new: str, faults: int) -> None:
+    text = FLAGS.replace("emptyDir: {}", "nfs: {server: b, path: /m}").replace(old, new)
+    if old.startswith("image"):
+        text = text.replace("mountPath: /models}", "mountPath: /data}")
+    found = messages(a__yaml=text, b__yaml=CONFIG_MAP)
+    assert found == ["nothing puts /models/a (model a) into the container"] * faults

@@ -69,6 +69,8 @@ spec:
     startupProbe: &probe {httpGet: {path: /v1/models/a, port: 8501}}
     readinessProbe: *probe
     livenessProbe: *probe
+    volumeMounts: [{name: models, mountPath: /models}]
+  volumes: [{name: models, nfs: {server: b, path: /m}}]
 """
 
 
