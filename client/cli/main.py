@@ -59,9 +59,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m client") -> i
         words = str(error)
         if isinstance(error, Unavailable):
             words += "; is the server running, and --server right?"
-        elif (
-            isinstance(error, OSError) and error.filename is not None
-        ):  # which puts a number before its words
+        if isinstance(error, OSError) and error.filename is not None:  # whose own words begin with a number
             words = f"{error.filename}: {error.strerror}"
         display.show_notes(f"error: {words}")
         return 1

@@ -121,13 +121,10 @@ class Plan:
         if self.copy_from is not None and self.claim:
             return "the models lie on a claim or are copied from a store: give --no-claim, or leave --copy-from out"
         for option, image in (("--image", self.image), ("--built-image", self.built_image)):
-            wrong = images.fault(image)
-            if wrong or not re.fullmatch(r"[\w.:/@-]+", image):
-                return (
-                    f"{option}: {', '.join(wrong)}"
-                    if wrong
-                    else f"{option} {image}: not the name of an image"
-                )
+            if wrong := images.fault(image):
+                return f"{option}: {', '.join(wrong)}"
+            if not re.fullmatch(r"[\w.:/@-]+", image):
+                return f"{option} {image}: not the name of an image"
         if not 0 <= self.gpus <= 16:
             return f"--gpus {self.gpus}: give it 0 to 16"
         if self.gpus and self.image == STOCK_IMAGE:

@@ -51,11 +51,10 @@ KINDS = {name: kind for kind, names in _BY_KIND.items() for name in names.split(
 _SINCE = {
     (2, 3): "prefer_tflite_model",
     (2, 4): "enable_signature_method_name_check",
-    (
-        2,
-        5,
-    ): """enable_profiler grpc_max_threads num_load_threads num_tflite_interpreters_per_pool num_tflite_pools
-        num_unload_threads rest_api_enable_cors_support xla_cpu_compilation_enabled""",
+    (2, 5): (
+        "enable_profiler grpc_max_threads num_load_threads num_tflite_interpreters_per_pool num_tflite_pools "
+        "num_unload_threads rest_api_enable_cors_support xla_cpu_compilation_enabled"
+    ),
     (2, 6): "thread_pool_factory_config_file use_alts_credentials",
     (2, 8): "num_request_iterations_for_warmup tensorflow_session_config_file",
     (2, 11): "enable_per_model_batching_parameters",
