@@ -8,9 +8,10 @@ from slimserve.export.networks import NETWORKS
 from slimserve.export.networks.pages.nasnet.cells import classifier
 from slimserve.export.networks.pages.nasnet.pnasnet import pnasnet_5
 
-from tests.export.test_nasnets import EVEN, ODD, assert_alike, image, of_layers, weights_of
+from tests.export.test_nasnets import CLASSES, EVEN, ODD, assert_alike, image, of_layers
 from tests.support.paper_nasnets import Array, Cells, maximum
 from tests.support.paper_networks import beside
+from tests.support.slim_checkpoints import random_weights
 
 # An odd number of channels in the stem's second cell, as the mobile one has: one more sees the odd rows and columns.
 SMALL = classifier("small", 224, lambda images, build: pnasnet_5(images, build, 6, 10, 1), ())
@@ -62,7 +63,7 @@ class PNASNet5(Cells):
 
 @pytest.mark.parametrize("size", [ODD, EVEN])
 def test_a_small_pnasnet_is_that_of_its_figure(size: tuple[int, int]) -> None:
-    weights, pixels = weights_of(SMALL), image(*size)
+    weights, pixels = random_weights(SMALL, CLASSES), image(*size)
     assert_alike(SMALL, of_layers(SMALL, weights, pixels), PNASNet5(weights)(pixels))
 
 
