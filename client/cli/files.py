@@ -63,7 +63,8 @@ def describe_left_out(left_out: Counter[str]) -> str:
     if not left_out:
         return ""
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
-    return f"{left_out.total()} files of the folders were left out: {reasons}"
+    count = left_out.total()
+    return f"{count} {'file of the folders was' if count == 1 else 'files of the folders were'} left out: {reasons}"
 
 
 def _walk(folder: Path, out: Path | None, left_out: Counter[str]) -> list[Path]:

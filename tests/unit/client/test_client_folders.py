@@ -56,6 +56,10 @@ def test_what_is_left_out_is_counted_by_its_kind(folder: Path) -> None:
     assert "2 no image" in words
 
 
+def test_one_file_that_is_left_out_is_one() -> None:
+    assert describe_left_out(Counter({"TIFF": 1})) == "1 file of the folders was left out: 1 TIFF"
+
+
 def test_a_file_that_is_called_an_image_is_not_left_out(folder: Path) -> None:
     (folder / "broken.jpg").write_bytes(b"no image")
     assert folder / "broken.jpg" in find_images([folder])
