@@ -83,6 +83,7 @@ class Model:
         label = np.dtype(self._label_type())
         images: Specs = {"images": (np.uint8, (None, None, None, 3))}
         encoded: Specs = {"image_bytes": (str, (None,))}
+        classes: Specs = {"classes": (np.int32, (None,))}
         ranking: Specs = {
             "class_ids": (np.int32, (None, self._top_k)),
             "class_names": (str, (None, self._top_k)),
@@ -92,11 +93,14 @@ class Model:
         label_map: Specs = {"label_map": (label, (None, None, None))}
         names: Specs = {"class_names": (str, (len(self._names),))}
         known: dict[str, tuple[Specs, Specs]] = {
-            "serving_default": (images, {**ranking, **label_map, "label_names": names["class_names"]}),
+            "serving_default": (
+                {**images, **classes},
+                {**ranking, **label_map, "label_names": names["class_names"]},
+            ),
             "classify": (images, ranked),
             "classify_bytes": (encoded, ranked),
-            "segment": (images, {**label_map, **names}),
-            "segment_bytes": (encoded, {"label_png": (str, (None,)), **names}),
+            "segment": ({**images, **classes}, {**label_map, **names}),
+            "segment_bytes": ({**encoded, **classes}, {"label_png": (str, (None,)), **names}),
             "logits": (images, {"receptive_field": (np.int32, (None,))}),
             "labels": ({"class_ids": (np.int32, (None,))}, {"class_names": (str, (None,))}),
         }

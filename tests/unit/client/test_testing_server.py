@@ -114,6 +114,14 @@ def test_only_the_classes_that_compete_are_in_a_label_map(scene_pixels: np.ndarr
     assert set(np.unique(labels)) == {1, 2}
 
 
+def test_the_metadata_lists_the_classes_that_may_compete_as_that_of_an_export() -> None:
+    with Server() as server, Client(server.address, model="model") as client:
+        signatures = client.metadata().signatures
+    given = {name: each.inputs["classes"] for name, each in signatures.items() if "classes" in each.inputs}
+    assert given.keys() == {"serving_default", "segment", "segment_bytes"}
+    assert {(each.dtype, each.shape) for each in given.values()} == {("int32", (None,))}
+
+
 def test_the_newest_version_answers_and_a_pinned_one_while_it_is_served(scene_pixels: np.ndarray) -> None:
     with Server({"m": {1: Model(["old"]), 2: Model(["new"])}}) as server:
         newest, pinned = Client(server.address, model="m"), Client(server.address, model="m", version=1)
