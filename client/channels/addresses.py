@@ -7,6 +7,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ..errors import InvalidInput
 from ..limits import brief, check_text
@@ -77,13 +78,27 @@ def host_and_port(target: str) -> tuple[str, str] | None:
 
 
 def look_up(host: str, port: str) -> list[str]:
-    """Give a gRPC name for each address of a host, which may take long; none where it is not known."""
+    """Give a gRPC name for each address of a host, which may take long; none where it is not known.
+
+    Those that this machine has no route to, as where it has no IPv6, are left out, unless it has none to any.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):  # UnicodeError: a part of the name is empty, or too long
         return []
-    addresses = dict.fromkeys(str(entry[0]) for *_, entry in found)
+    usable = [entry for entry in found if _has_route(entry[0], entry[4])] or found
+    addresses = dict.fromkeys(str(entry[0]) for *_, entry in usable)
     return [f"ipv6:[{each}]:{port}" if ":" in each else f"ipv4:{each}:{port}" for each in addresses]
+
+
+def _has_route(family: int, address: Any) -> bool:
+    """Tell whether this machine could send to an address; nothing is sent."""
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as unconnected:
+            unconnected.connect(address)
+    except OSError:
+        return False
+    return True
 
 
 def is_name(host: str) -> bool:

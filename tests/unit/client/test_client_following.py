@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -73,6 +75,20 @@ def test_a_call_in_hand_at_an_address_that_falls_silent_and_goes_is_answered_by_
             assert time.monotonic() - begun < 30
 
 
+def stand_behind_a_name(monkeypatch: pytest.MonkeyPatch, found: list[str], without_route: str) -> None:
+    """Let each name have these addresses; those that begin so have no route."""
+
+    class Socket(socket.socket):
+        def connect(self, address: tuple[str, int]) -> None:
+            if without_route and address[0].startswith(without_route):
+                raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    kinds = {True: socket.AF_INET6, False: socket.AF_INET}
+    entries = [(kinds[":" in address], socket.SOCK_STREAM, 6, "", (address, 8500)) for address in found]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *arguments, **options: entries)
+    monkeypatch.setattr("socket.socket", Socket)
+
+
 @pytest.mark.parametrize(
     ("found", "targets"),
     [
@@ -85,8 +101,27 @@ def test_a_call_in_hand_at_an_address_that_falls_silent_and_goes_is_answered_by_
 def test_each_address_behind_a_name_is_a_replica(
     found: list[str], targets: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entries = [(10 if ":" in address else 2, 1, 6, "", (address, 8500)) for address in found]
-    monkeypatch.setattr("socket.getaddrinfo", lambda *arguments, **options: entries)
+    stand_behind_a_name(monkeypatch, found, without_route="")
+    name = Name("dns:///vgg.test:8500", "vgg.test", "8500")
+    name.look_up()
+    assert [endpoint.target for endpoint in name.endpoints] == targets
+
+
+@pytest.mark.parametrize(
+    ("found", "targets"),
+    [
+        (
+            ["fd00::1", "fd00::2", "fd00::3", "10.0.0.1", "10.0.0.2"],
+            ["ipv4:10.0.0.1:8500", "ipv4:10.0.0.2:8500"],
+        ),
+        (["fd00::1", "fd00::2", "10.0.0.1"], ["dns:///vgg.test:8500"]),
+        (["fd00::1", "fd00::2"], ["ipv6:[fd00::1]:8500", "ipv6:[fd00::2]:8500"]),  # whose errors say why
+    ],
+)
+def test_addresses_that_this_machine_has_no_route_to_are_no_replicas(
+    found: list[str], targets: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_behind_a_name(monkeypatch, found, without_route="fd00:")
     name = Name("dns:///vgg.test:8500", "vgg.test", "8500")
     name.look_up()
     assert [endpoint.target for endpoint in name.endpoints] == targets
