@@ -65,19 +65,17 @@ class Journal:
             "results": _sizes(results),
             "answer": answer,
         }
-        with self._lock:
-            self._file.write(json.dumps(entry) + "\n")
-            self._file.flush()
+        # Opened each time: another run into the same folder may have put a file of its own in the place of this.
+        with self._lock, open(self._path, "a", encoding="ascii") as file:
+            file.write(json.dumps(entry) + "\n")
             self._added += 1
 
     def __enter__(self) -> Journal:
         with replacing(self._path) as draft, open(draft, "w", encoding="ascii") as file:
             file.writelines(json.dumps(entry) + "\n" for entry in self._entries.values())
-        self._file = open(self._path, "a", encoding="ascii")
         return self
 
     def __exit__(self, kind: object, *raised: object) -> None:
-        self._file.close()
         if kind is KeyboardInterrupt:
             command = "the same command without --overwrite" if self._is_afresh else "the same command"
             words = f"stopped: {self._added} images were done; {command} goes on from there"

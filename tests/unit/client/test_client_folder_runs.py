@@ -18,6 +18,7 @@ import grpc
 import numpy as np
 import pytest
 from PIL import Image
+from slimserve.cli.journal import Journal, observe
 from slimserve.cli.main import main
 from slimserve.wire.protocol import GetModelMetadataResponse, PredictRequest
 
@@ -309,6 +310,13 @@ def test_a_run_that_is_killed_leaves_whole_results_alone(
     rows = run()
     assert 0 < model.images < 33
     assert sum("unchanged" in row for row in rows) == 33 - model.images
+
+
+def test_what_a_run_does_while_another_into_the_folder_begins_is_kept(photos: Path) -> None:
+    path, image = photos / "segmentation.jsonl", photos / "a.png"
+    with Journal(path, {}, dict) as first, Journal(path, {}, dict):
+        first.add("a.png", observe(image), {}, {"areas": []})
+    assert Journal(path, {}, dict).find("a.png", image, {}) == {"areas": []}
 
 
 def test_one_image_that_is_named_is_always_done(model: Model, photos: Path, tmp_path: Path) -> None:
