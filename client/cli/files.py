@@ -54,8 +54,19 @@ def find_images(
         elif os.path.exists(path):
             found.append(path)
         else:
-            raise InvalidInput(f"there is no file or folder {kinds.shown(str(path))}")
+            raise InvalidInput(f"there is no file or folder {kinds.shown(str(path))}{_advice(str(path))}")
     return found
+
+
+def _advice(name: str) -> str:
+    """Say what to do where a name was meant as what only shells, or other programs, know; else nothing."""
+    if name == "-":
+        return ": name a file; what is piped in is /dev/stdin, except on Windows"
+    if re.search(r"[*?]|\[.+\]", name):
+        return (
+            ": shells put names in the place of a pattern, but not in quotes, nor on Windows; name the folder"
+        )
+    return ""
 
 
 def describe_left_out(left_out: Counter[str]) -> str:

@@ -89,6 +89,21 @@ def test_a_name_longer_than_names_can_be_is_one_clear_line(capsys: Output) -> No
     assert error_line(capsys).endswith(f"there is no file or folder {'x' * 60}...")
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("-", "name a file; what is piped in is /dev/stdin, except on Windows"),
+        ("photos/*.jpg", "but not in quotes, nor on Windows; name the folder"),
+        ("cat-[0-9].png", "but not in quotes, nor on Windows; name the folder"),
+    ],
+)
+def test_a_name_that_only_shells_know_says_what_to_do(name: str, advice: str, capsys: Output) -> None:
+    assert main(["classify", name]) == 1
+    line = error_line(capsys)
+    assert f"there is no file or folder {name}: " in line
+    assert line.endswith(advice)
+
+
 def test_results_are_not_written_into_a_file(photos: Path, capsys: Output) -> None:
     out = photos / "notes.txt"
     assert main(["segment", str(photos / "a.jpg"), "-o", str(out)]) == 1
