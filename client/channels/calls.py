@@ -182,7 +182,9 @@ class _Call:
         yield Ask([replica], max(min(_ASK, self._remaining()), 0.05), self.caller.metadata())
         # What broke the call may have met the question too, and the next: gRPC needs a moment to leave a connection.
         until = time.monotonic() + max(min(_ASK, self._remaining()), 0.05)
+        was_gone = self.failure is not None and self.failure.was_refused
         while replica.failure and not self.caller.connection.is_refused_by(replica):
+            was_gone |= replica.failure.was_refused
             yield Pause(_MOMENT)
             if (left := until - time.monotonic()) <= 0:
                 break
@@ -197,6 +199,9 @@ class _Call:
                 self._note(replica)
             return
         was_connected, self.replicas.was_connected = self.replicas.was_connected, True
+        if was_gone:  # and started again since: whatever it had in hand went with it
+            self._again(replica)
+            return
         # gRPC has sent again what could be, but where no connection came about.
         if self.caller.connection.alone:
             if was_connected:

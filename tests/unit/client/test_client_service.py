@@ -14,6 +14,8 @@ import grpc
 import numpy as np
 import pytest
 from slimserve import AsyncClient, Client, ModelNotFound, Overloaded, Retry, ServingError, Unavailable
+from slimserve.channels.connections.connection import Connection
+from slimserve.channels.replicas.replica import Replica
 from slimserve.testing import Delay, Full, Link, Model, Server, Status
 
 from tests.unit.client.conftest import ScriptedServer, predict_answer
@@ -209,6 +211,26 @@ def test_a_long_call_that_a_living_server_cuts_off_is_computed_twice_at_most(
         gate.set()
         cutting.join()
     assert sum(call.method == "Predict" for server in servers for call in server.calls) == 2
+
+
+def test_a_call_in_hand_is_answered_by_a_server_that_is_back_before_it_is_looked_for(
+    start: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start(serving(1))
+    look = Connection.is_refused_by
+
+    def look_late(connection: Connection, replica: Replica) -> bool:
+        monkeypatch.setattr(Connection, "is_refused_by", look)
+        server.heal()
+        server.start()
+        return look(connection, replica)
+
+    with Client(server.address, model="m", timeout=30) as client:
+        client.classify(PIXELS)
+        monkeypatch.setattr(Connection, "is_refused_by", look_late)
+        server.fail(Delay(30), signature="classify")
+        threading.Timer(0.5, server.stop).start()
+        assert client.classify(PIXELS).model_version == 1
 
 
 def test_the_least_busy_replica_is_asked_first(start: Callable[..., Server]) -> None:
