@@ -45,6 +45,10 @@ def read_groups(given: GivenGroups) -> dict[str, str]:
             raise InvalidInput(f"{where}: write the name of a class, a tab, and its group")
         if groups.setdefault(name, group) != group:
             raise InvalidInput(f"{where}: {brief(name)} is in the group {brief(groups[name])} already")
+    if not groups:
+        raise InvalidInput(
+            f"{brief_path(given)} holds no groups: a line is the name of a class, a tab, and its group"
+        )
     return groups
 
 

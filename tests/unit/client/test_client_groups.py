@@ -81,3 +81,11 @@ def test_a_line_that_says_no_group_is_named(tmp_path: Path, text: str, message: 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"the groups of .*nothing\.tsv cannot be read"):
         read_groups(tmp_path / "nothing.tsv")
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_a_file_without_groups_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "groups.tsv"
+    file.write_text(text)
+    with pytest.raises(InvalidInput, match=r"groups\.tsv holds no groups: a line is the name of a class"):
+        read_groups(file)
