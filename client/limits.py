@@ -28,6 +28,11 @@ def brief_path(path: str | os.PathLike[str]) -> str:
     return text if len(text) <= _BRIEF_PATH else "..." + text[-_BRIEF_PATH:]
 
 
+def counted(count: int, noun: str) -> str:
+    """Give so many of a thing in words: "1 image", "2 images"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def check_size(nbytes: int) -> None:
     """Raise MessageTooLarge when a request holds more than the protocol can carry."""
     if nbytes > LARGEST_MESSAGE:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..limits import counted
 from .files import replacing
 
 Answer = dict[str, Any]  # JSON: what the results do not hold
@@ -78,7 +79,7 @@ class Journal:
     def __exit__(self, kind: object, *raised: object) -> None:
         if kind is KeyboardInterrupt:
             command = "the same command without --overwrite" if self._is_afresh else "the same command"
-            words = f"stopped: {self._added} images were done; {command} goes on from there"
+            words = f"stopped: {counted(self._added, 'image')} done; {command} goes on from there"
             raise KeyboardInterrupt(words) from None
 
 

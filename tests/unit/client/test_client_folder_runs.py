@@ -270,7 +270,7 @@ def test_ctrl_c_keeps_what_is_done(model: Model, photos: Path, tmp_path: Path, s
     os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert errors.splitlines() == ["stopped: 2 images were done; the same command goes on from there"]
+    assert errors.splitlines() == ["stopped: 2 images done; the same command goes on from there"]
     assert sorted(path.name for path in out.iterdir()) == [
         "a.png.overlay.png",
         "b.png.overlay.png",

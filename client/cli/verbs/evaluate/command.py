@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .... import Client, InvalidInput
 from ....images import pillow
+from ....limits import counted
 from ... import display, files
 from ...each_image import AddParser, Row, add_concurrency, positive
 from .classification import Classification
@@ -141,7 +142,7 @@ def _warn(result: Row) -> None:
     for side in (result, *([result["against"]] if "against" in result else [])):
         for text, count in side["unknown_classes"].items():
             lacks = f"version {side['model_version']} on {side['server']} lacks the class {text!r}"
-            display.show_notes(f"warning: {lacks} of the truth: wrong in {count} images")
+            display.show_notes(f"warning: {lacks} of the truth: wrong in {counted(count, 'image')}")
 
 
 def _say(names: Sequence[str], what: str) -> None:

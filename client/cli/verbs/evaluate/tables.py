@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from ....limits import counted
 from ... import display
 from ...each_image import Row
 
@@ -64,7 +65,7 @@ def figure_table(result: Row, figures: Mapping[str, str]) -> tuple[list[str], li
             rows.append(
                 row + ([f"{difference['p']:.2g}" if "p" in difference else ""] if len(heads) == 6 else [])
             )
-    return heads, rows, [*title, f"{result['images']} images"]
+    return heads, rows, [*title, counted(result["images"], "image")]
 
 
 def _title(side: Row) -> str:

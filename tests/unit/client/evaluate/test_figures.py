@@ -106,7 +106,7 @@ def test_a_number_of_the_truth_that_the_model_lacks_is_told_and_wrong(
     Image.fromarray(changed).save(tmp_path / "maps" / "a.png")
     result = run("maps")
     assert result["unknown_classes"] == {"9": 1}
-    assert "lacks the class '9' of the truth: wrong in 1 images" in result["said"]
+    assert "lacks the class '9' of the truth: wrong in 1 image\n" in result["said"]
     assert next(each for each in result["classes"] if each["id"] == 9)["iou"] == 0
 
 

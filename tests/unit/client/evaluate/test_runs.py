@@ -75,7 +75,7 @@ def test_ctrl_c_loses_nothing(colours: Path, run: Run, model: Model) -> None:
     os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "stopped: 2 images were done; the same command goes on from there"
+    assert errors.splitlines()[-1] == "stopped: 2 images done; the same command goes on from there"
     model.server.answers[PREDICT] = model.predict
     assert run("truth.csv")["figures"]["top_1"]["value"] == 1
     assert model.images == 4
