@@ -15,6 +15,8 @@ from ..types import Classification, Prediction
 from ..wire.encoding import TensorParts, tensor_of_images, tensor_of_strings
 from ..wire.messages import Answer
 
+_TYPES = {"u": "uint8 or uint16", "iu": "integer", "f": "float", "O": "string"}  # by kinds of numpy.dtype
+
 
 def image_inputs(task: str, batch: Sequence[PreparedImage]) -> tuple[str, dict[str, TensorParts]]:
     """Choose the signature of `task` for the batch, and its inputs: encoded bytes, or pixels."""
@@ -111,7 +113,9 @@ def _output(answer: Answer, name: str, shape: tuple[int | None, ...], kinds: str
     )
     if not fits or array.dtype.kind not in kinds:
         expected = ", ".join("?" if size is None else str(size) for size in shape)
+        found = "string" if array.dtype.kind == "O" else array.dtype
         raise ServerError(
-            f"the model's answer holds {name!r} as {array.dtype} {list(array.shape)} where [{expected}] is expected"
+            f"the model's answer holds {name!r} as {found} {list(array.shape)} where {_TYPES[kinds]} [{expected}] is "
+            "expected"
         )
     return array

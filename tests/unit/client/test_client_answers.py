@@ -67,6 +67,15 @@ def test_a_label_map_that_is_not_the_images_is_the_servers_fault(scripted: Start
         client.segment(IMAGE)
 
 
+def test_labels_of_another_type_are_told_which_is_expected(scripted: Start) -> None:
+    """As of a model of another maker: argmax gives int64 by default."""
+    server = scripted()
+    by_signature(server, segment=predict_answer(label_map=np.zeros((1, 2, 3), np.int64)))
+    words = r"'label_map' as int64 \[1, 2, 3\] where uint8 or uint16 \[1, 2, 3\] is expected"
+    with Client(server.address, model="m") as client, pytest.raises(ServerError, match=words):
+        client.segment(IMAGE)
+
+
 def test_a_label_png_that_is_none_is_the_servers_fault(scripted: Start) -> None:
     server = scripted()
     by_signature(server, segment_bytes=predict_answer(label_png=[b"not a PNG"]))
