@@ -21,6 +21,11 @@ _ROWS_APART = 5
 
 def at_fault(precision: str) -> str:
     """What an export suffers from that differs by more than rounding explains, and what to do."""
+    if precision == "int8":
+        return (
+            "this network loses too much in 8 bits, or the images of --calibrate are unlike others, such as all dark: "
+            "calibrate on more images like those to be served, or export it with --precision bfloat16"
+        )
     if precision != "float32":
         return f"this network loses too much in {precision}, export it with --precision float32"
     return (

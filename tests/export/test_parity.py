@@ -176,6 +176,14 @@ def test_zeros_are_refused_in_8_bits_too() -> None:
         Parity(1.0, 0.0, 0.0, 1, tolerance(NETWORKS["vgg_16"], "int8")).require("int8")
 
 
+def test_ranges_of_odd_images_are_named_beside_a_network_that_8_bits_are_not_for() -> None:
+    """Black images alone leave ranges that cut off what photographs give."""
+    with pytest.raises(
+        ExportError, match="loses too much in 8 bits, or the images of --calibrate are unlike"
+    ):
+        Parity(0.7, 0.0, 1.0, 1, 0.5).require("int8")
+
+
 def terms_of_vgg_16() -> Iterable[int]:
     """Products that one output of each of its layers adds: channels that come in, times positions of the filter."""
     yield from (9 * inputs for inputs in (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512))
