@@ -53,7 +53,11 @@ def print_report(result: Export) -> None:
         "signatures": f"each was compared: {', '.join(parity.signatures)}",
         **({"calibrated on": _calibration(record["calibration"])} if "calibration" in record else {}),
         **({"against float32": result.agreement.text} if result.agreement else {}),
-        **({"on your images": result.photos.agreement.text} if result.photos else {}),
+        **(
+            {"on your images": result.photos.agreement.text + _left_out(record["verified_on"])}
+            if result.photos
+            else {}
+        ),
         "runs on": record["runs_on"],
         "seconds": f"{sum(result.seconds.values()):.1f} ({seconds})",
         "written": f"{result.path} ({result.bytes / 1e6:.0f} MB)",
@@ -69,9 +73,13 @@ def print_report(result: Export) -> None:
 
 
 def _calibration(calibration: dict[str, Any]) -> str:
-    left_out = calibration["files_left_out"]
-    others = f"; {left_out} files of the folder are none, and were left out" if left_out else ""
-    return f"{calibration['images']} images{others}"
+    return f"{calibration['images']} images{_left_out(calibration)}"
+
+
+def _left_out(of_folder: dict[str, Any]) -> str:
+    """How many files of a folder of images are none, in words."""
+    left_out = of_folder["files_left_out"]
+    return f"; {left_out} files of the folder are no images, and were left out" if left_out else ""
 
 
 def labels_compared(labels: Labels) -> str:

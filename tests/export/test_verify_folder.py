@@ -62,6 +62,12 @@ def test_agreement_is_stated_with_its_number_of_images_and_interval(
     assert record["difference"] <= record["tolerance"]
 
 
+def test_files_that_are_no_images_are_counted_in_the_report(export: Callable[..., Any], photos: Path) -> None:
+    result = export("--verify", photos)
+    assert result.returncode == 0, result.stderr
+    assert "; 1 files of the folder are no images, and were left out" in result.stdout
+
+
 @pytest.mark.parametrize("mode", ["P", "L"])
 def test_label_maps_among_the_photographs_are_warned_of(
     mode: str, export: Callable[..., Any], photos: Path, tmp_path: Path
