@@ -8,6 +8,7 @@ TensorFlow.
 import argparse
 import functools
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -40,9 +41,15 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m serving_confi
     typed = words[0] if words and words[0] in COMMANDS else None
     try:
         args = _parsed(words, [typed] if typed else list(COMMANDS), prog)
-        return int(args.run(args))
+        code = int(args.run(args))
+        if sys.stdout:  # none where the caller closed it
+            sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as error:
         if "--debug" in words:
             traceback.print_exc()

@@ -1,6 +1,7 @@
 """`python -m serving_config check` as a command."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,12 @@ def test_an_unknown_kind_of_file_is_said(models_config: Path, capsys: pytest.Cap
     models_config.write_text("colour: 1\n")
     assert main(["check", str(models_config)]) == 1
     assert "not a configuration of TensorFlow Serving" in capsys.readouterr().out
+
+
+def test_a_reader_that_has_gone_is_no_error_to_tell(models_config: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # as by `| head`, which needs one line
+    command = [sys.executable, "-m", "slimserve.serving_config", "check", str(models_config), "--json"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
