@@ -15,6 +15,7 @@ import kubernetes_validate
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
+from ruamel.yaml.scalarint import ScalarInt
 
 from ..configs.text_proto import HeldText, Node, read_held
 from ..finding import Finding
@@ -47,9 +48,10 @@ _GROUPS = """admissionregistration apiextensions apiregistration authentication 
     discovery events flowcontrol.apiserver internal.apiserver networking node rbac.authorization resource scheduling
     storage storagemigration"""
 """Kubernetes' own, each with .k8s.io behind it. Others of that ending are extensions, such as the Gateway API."""
+# Source: resolve.go of sigs.k8s.io/yaml's goyaml.v2, by which kubectl reads.
 _TRUTHS = {
-    form: word in ("yes", "on")
-    for word in ("yes", "on", "no", "off")
+    form: word in ("yes", "y", "on")
+    for word in ("yes", "y", "on", "no", "n", "off")
     for form in (word, word.capitalize(), word.upper())
 }
 _CONTENTS = ("data", "binaryData", "stringData")
@@ -123,7 +125,8 @@ def is_manifest(document: Document) -> bool:
 
 def as_stored(document: Document) -> Document:
     """The object as the API server takes it: without fields that are null, its dates as the texts that they are, and
-    words such as `yes` as the truth values that they are in YAML 1.1, which kubectl reads.
+    words such as `yes` and numbers such as 0644 as the truth values and the octals that they are in YAML 1.1, which
+    kubectl reads.
     """
     return replace(document, data=_stored(document.data, document.source))
 
@@ -137,6 +140,9 @@ def _stored(data: Any, source: Any) -> Any:
         return [_stored(item, part) for item, part in itertools.zip_longest(data, items)]
     if type(source) is str and source in _TRUTHS:  # with quotes it is of a type of its own
         return _TRUTHS[source]
+    has_zero = type(source) is ScalarInt and getattr(source, "_width", None)  # before its digits
+    if has_zero and not set(str(source)) & set("89"):
+        return int(str(source), 8)
     return data.isoformat() if isinstance(data, datetime.date) else data
 
 

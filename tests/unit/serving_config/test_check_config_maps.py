@@ -29,7 +29,7 @@ def literal(model: str = MODEL) -> str:
 
 
 def with_variable(deployment: str = DEPLOYMENT) -> str:
-    variable = "env: [{name: N, valueFrom: {configMapKeyRef: {name: files, key: NAME}}}]"
+    variable = "env: [{name: 'N', valueFrom: {configMapKeyRef: {name: files, key: NAME}}}]"
     return deployment.replace("volumeMounts:", f"{variable}\n        volumeMounts:").replace(
         FROM_MAP, "configMap: {name: others, optional: true}"
     )

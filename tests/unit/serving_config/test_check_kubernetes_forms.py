@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.serving_config.field_cases import check, messages
-from tests.unit.serving_config.test_check_kubernetes_cases import DEPLOYMENT, SERVICE
+from tests.unit.serving_config.test_check_kubernetes_cases import CONFIG_MAP, DEPLOYMENT, SERVICE
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +91,18 @@ def test_manifests_in_json_are_read_and_other_json_is_not() -> None:
 
 @pytest.mark.parametrize(
     ("value", "faults"),
-    [("yes", 1), ("Off", 1), ("NO", 1), ("'yes'", 0), ('"off"', 0), ("yes, please", 0), ("'yes, please'", 0)],
+    [
+        ("yes", 1),
+        ("Off", 1),
+        ("NO", 1),
+        ("y", 1),
+        ("N", 1),
+        ("'yes'", 0),
+        ("'n'", 0),
+        ('"off"', 0),
+        ("yes, please", 0),
+        ("'yes, please'", 0),
+    ],
 )
 def test_a_word_that_kubectl_reads_as_a_truth_value_is_no_text(value: str, faults: int) -> None:
     text = DEPLOYMENT.replace(
@@ -106,3 +117,20 @@ def test_such_a_word_is_a_truth_value_where_one_is_wanted() -> None:
         messages(a__yaml=DEPLOYMENT.replace("shareProcessNamespace: true", "shareProcessNamespace: yes"))
         == []
     )
+
+
+@pytest.mark.parametrize(
+    ("mode", "faults"),
+    [
+        *((octal, []) for octal in ("0644", "0777", "0o644", "420", "0")),
+        *((decimal, [f"defaultMode is {int(decimal)}"]) for decimal in ("644", "777", "0888", "-1")),
+    ],
+)
+def test_rights_of_files_are_octal_where_a_0_stands_before_them(mode: str, faults: list[str]) -> None:
+    deployment = DEPLOYMENT.replace("name: files", f"name: files, defaultMode: {mode}")
+    assert messages(a__yaml=deployment, b__yaml=CONFIG_MAP) == faults
+
+
+def test_the_rights_of_one_file_are_held_to_the_same_bounds() -> None:
+    item = "name: files, items: [{key: models.config, path: models.config, mode: 644}]"
+    assert messages(a__yaml=DEPLOYMENT.replace("name: files", item), b__yaml=CONFIG_MAP) == ["mode is 644"]

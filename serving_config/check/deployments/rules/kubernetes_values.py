@@ -39,6 +39,8 @@ _WORDS = {
 _OF_SERVICE = "ClusterIP NodePort LoadBalancer ExternalName"
 _PORTS = ("port", "targetPort", "containerPort", "hostPort", "nodePort")
 _PODS = ("maxUnavailable", "minAvailable", "maxSurge")
+_MODES = (("defaultMode",), ("items", "#", "mode"))
+"""Rights of files."""
 _AMOUNTS = (("sizeLimit",), ("storage",))
 _COUNTS = """replicas minReadySeconds progressDeadlineSeconds revisionHistoryLimit terminationGracePeriodSeconds
     runAsUser runAsGroup fsGroup initialDelaySeconds periodSeconds timeoutSeconds failureThreshold successThreshold
@@ -276,6 +278,9 @@ def _word(document: Document, value: Any, at: Place) -> Iterator[Finding]:
         yield document.fault(f"{path[-1]} is {value}", "a port is a number from 1 to 65535", *at)
     if path[-1:] and path[-1] in _COUNTS.split() and isinstance(value, int) and value < 0:
         yield document.fault(f"{path[-1]} is {value}", "the cluster takes no number below 0", *at)
+    if any(path[-len(end) :] == end for end in _MODES) and isinstance(value, int) and not 0 <= value <= 0o777:
+        advice = "the cluster takes 0 to 0777: write a 0 before the digits, such as 0644"
+        yield document.fault(f"{path[-1]} is {value}", advice, *at)
     if any(path[-len(end) :] == end for end in _AMOUNTS) and value is not None and quantity(value) is None:
         yield document.fault(f"{path[-1]} is {value!r}, which is no amount", QUANTITY_ADVICE, *at)
 
