@@ -5,7 +5,7 @@ import difflib
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -206,9 +206,20 @@ def schema_findings(document: Document, version: str) -> Iterator[Finding]:
         message = f"Kubernetes {version} has no {kind} in {api}"
         yield document.fault(message, "correct kind or apiVersion", "kind")
         return
-    error = best_match(validator.iter_errors(document.data))
+    has_spec = "spec" in validator.schema["properties"]
+    data = _with_specs(document.data, pod_keys(document)) if has_spec else document.data
+    error = best_match(validator.iter_errors(data))
     if error is not None:
         yield from misfits.findings(document, error, f"see Kubernetes {version}'s {kind}")
+
+
+def _with_specs(data: dict[str, Any], where: Sequence[str]) -> dict[str, Any]:
+    """The object with an empty `spec` where one is missing on the way to its pods, as the API server reads it."""
+    key, rest = where[0], where[1:]
+    held = data.get(key, {} if key == "spec" else None)
+    if held is None:
+        return data
+    return {**data, key: _with_specs(held, rest) if rest and isinstance(held, dict) else held}
 
 
 @cache

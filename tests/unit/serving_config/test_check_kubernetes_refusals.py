@@ -158,3 +158,30 @@ def test_a_cluster_takes_one_of_several_ways_and_no_number_below_0(old: str, new
 )
 def test_each_way_by_itself_is_sound(old: str, new: str) -> None:
     assert messages(a__yaml=DEPLOYMENT.replace(old, new)) == []
+
+
+HEAD = DEPLOYMENT.partition("spec:\n")[0]
+LABELS = "metadata: {labels: {app: a}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (f"{HEAD}spec:\n", "spec lacks selector and template"),
+        (HEAD, "spec lacks selector and template"),
+        (
+            f"{HEAD}spec:\n  selector: {{matchLabels: {{app: a}}}}\n  template:\n    {LABELS}",
+            "spec.template.spec lacks containers",
+        ),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {}\n", "spec lacks containers"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", "spec lacks containers"),
+        ("apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nspec: null\n", "spec lacks template"),
+    ],
+)
+def test_an_object_without_a_spec_lacks_what_an_empty_one_does(text: str, fault: str) -> None:
+    assert messages(a__yaml=text) == [fault]
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret", "ServiceAccount", "Namespace"])
+def test_an_object_that_needs_no_spec_is_whole_without_one(kind: str) -> None:
+    assert messages(a__yaml=f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: a}}\n") == []
