@@ -185,3 +185,17 @@ def test_an_object_without_a_spec_lacks_what_an_empty_one_does(text: str, fault:
 @pytest.mark.parametrize("kind", ["ConfigMap", "Secret", "ServiceAccount", "Namespace"])
 def test_an_object_that_needs_no_spec_is_whole_without_one(kind: str) -> None:
     assert messages(a__yaml=f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: a}}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("metadata", "faults"),
+    [
+        ("metadata: {}", ["the Deployment has no name"]),
+        ("metadata:", ["the Deployment has no name"]),
+        ("", ["the Deployment has no name"]),
+        ("metadata: {labels: {app: a}}", ["the Deployment has no name"]),
+        ("metadata: {generateName: a-}", []),
+    ],
+)
+def test_an_object_has_a_name(metadata: str, faults: list[str]) -> None:
+    assert messages(a__yaml=DEPLOYMENT.replace("metadata: {name: a}", metadata, 1)) == faults

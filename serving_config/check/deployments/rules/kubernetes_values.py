@@ -70,7 +70,12 @@ _FREE_NAMES = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 
 def findings(document: Document) -> Iterator[Finding]:
     """What the API server would refuse in an object that fits its schema."""
-    kind, name = document.data["kind"], (document.data.get("metadata") or {}).get("name")
+    kind, metadata = document.data["kind"], document.data.get("metadata") or {}
+    name = metadata.get("name")
+    if name is None and "generateName" not in metadata:
+        yield document.fault(
+            f"the {kind} has no name", "the cluster refuses it: add it to metadata", "metadata"
+        )
     if isinstance(name, str) and kind not in _FREE_NAMES and not _is_placeholder(name):
         wanted = _LABEL if kind == "Service" else _NAME
         if not wanted.fullmatch(name):
