@@ -199,7 +199,7 @@ class _Inspection:
         places = [here for found in servers if (here := described_models.located(found, base)) is not None]
         if places:
             return next((here for here in places if here.exists()), places[0])
-        if any(found.holds_part_of(base) for found in servers):
+        if any(found.prepares or found.holds_part_of(base) for found in servers):
             return None
         usual = counterpart(PurePosixPath(base), MODELS)
         if usual is None or Path(base).exists():

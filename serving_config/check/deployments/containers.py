@@ -67,7 +67,7 @@ def _server(
         return None, faults
     complete = bool(surroundings.kustomizations) and not run.prepares
     server = DescribedServer(document.path, line, image, run.flags, complete=complete, process=run.process)
-    server.workdir = container.get("workingDir") or "/"
+    server.workdir, server.prepares = container.get("workingDir") or "/", run.prepares
     server.is_alone = not run.prepares and document.data["kind"] not in JOBS
     faults.extend(_mount(server, document, pod, here, container, surroundings))
     if document.data["kind"] == "InferenceService" and "STORAGE_URI" in variables.given:

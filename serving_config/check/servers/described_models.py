@@ -53,6 +53,8 @@ def located(server: DescribedServer, base: str) -> Path | None:
     best = next((here for here in there if version_folders(here)), None)
     if best is not None:
         return best
+    if server.prepares:
+        return None
     is_partly_elsewhere = any(PurePosixPath(base) in PurePosixPath(m.target).parents for m in server.mounts)
     sources = [mount.source for mount in layers]
     if is_partly_elsewhere or not all(source is not None and source.exists() for source in sources):
@@ -87,7 +89,10 @@ def _links(server: DescribedServer, base: str, line: int) -> Iterator[Finding]:
 
 def _base_path(server: DescribedServer, base: str, name: str, line: int) -> Iterator[Finding]:
     mount = server.mount(base)
-    if mount is not None and mount.stays_empty:
+    if server.prepares and mount is not None and mount.source and located(server, base) is None:
+        message = f"whether {base} (model {name}) is there was not looked up"
+        yield server.fault(message, "what runs before the server may put it there", line).as_note()
+    elif mount is not None and mount.stays_empty:
         message = f"nothing puts {base} (model {name}) into the volume at {mount.target}"
         advice = "the server would wait for it without end: fill it in an init container"
         yield server.fault(message, advice, mount.line)

@@ -80,6 +80,8 @@ class DescribedServer:
     """False where the files that make up the container are not all known, so that none can be missed."""
     is_alone: bool = False
     """Whether no other file is known to add mounts to it, though configurations may come from elsewhere."""
+    prepares: bool = False
+    """Whether a shell runs something before it, which may well put models into the container."""
     takes_more: bool = False
     """Whether it is an image without a command of its own, so that more flags are to come."""
     process: str = "the server"

@@ -203,3 +203,30 @@ def test_a_model_of_tensorflow_lite_is_one_where_the_server_prefers_it(flag: str
     service = FLAGS.replace("]", f", --prefer_tflite_model={flag}]")
     found = compose(f"{service}, {MODELS}")
     assert len(found) == faults
+
+
+@pytest.mark.parametrize(
+    ("flags", "files"),
+    [
+        ("--model_name=a --model_base_path=/models/a", {}),
+        ("--model_config_file=/models.config", {"models__config": MODEL}),
+    ],
+)
+def test_what_a_shell_may_download_into_a_folder_is_not_missed_there(
+    flags: str, files: dict[str, str]
+) -> None:
+    Path("models").mkdir()  # as where `check` runs in the folder of the deployment
+    Path("deploy/models").mkdir(parents=True)
+    script = f"aws s3 sync s3://b/m /models && exec {SERVER} --port=8500 {flags}"
+    volumes = "['./models:/models', './models.config:/models.config:ro']"
+    service = f"image: '{STOCK}', init: true, entrypoint: [sh, -c, '{script}'], volumes: {volumes}"
+    result = check(compose__yml=f"services: {{s: {{{service}}}}}\n", **files)
+    assert result.findings == []
+    assert any("/models/a (model a) is there was not looked up" in note for note in result.notes)
+
+
+def test_what_is_there_already_is_looked_into_before_a_shell() -> None:
+    version("models/a/1").joinpath("saved_model.pb").unlink()
+    script = f"date && exec {SERVER} --port=8500 --model_name=a --model_base_path=/models/a"
+    (found,) = compose(f"entrypoint: [sh, -c, '{script}'], {MODELS}")
+    assert "saved_model.pb" in found

@@ -158,7 +158,9 @@ def _server(
     run = command_line.read(own_entry, command, image, environment, document.path, line)
     if run.flags is None:
         return None, run.faults
-    server = DescribedServer(document.path, line, image, run.flags, process=run.process)
+    server = DescribedServer(
+        document.path, line, image, run.flags, process=run.process, prepares=run.prepares
+    )
     # An image of one's own may hold anything.
     server.complete = (made.complete if made else bool(STOCK_IMAGE.match(image))) and not run.prepares
     server.workdir = str(service.get("working_dir") or (made.workdir if made else "/"))

@@ -56,7 +56,7 @@ def server(made: Image) -> tuple[DescribedServer | None, list[Finding]]:
         return None, run.faults
     found = DescribedServer(path, made.line, made.base, run.flags, list(made.mounts()))
     found.complete = made.complete and not run.prepares
-    found.reader, found.workdir = made.reader, made.workdir
+    found.reader, found.workdir, found.prepares = made.reader, made.workdir, run.prepares
     found.takes_more = takes_more
     faults = run.faults
     # An empty ENTRYPOINT takes the image's own away, and CMD is the whole command.

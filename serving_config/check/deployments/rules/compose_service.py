@@ -43,7 +43,7 @@ def findings(
     for index, volume in enumerate(service.get("volumes") or []):
         _, target, writable = mounted(volume)
         is_of_socket = PurePosixPath(server.flags.value("grpc_socket_path")).is_relative_to(target)
-        if writable and not is_of_socket:
+        if writable and not is_of_socket and not server.prepares:
             message, advice = f"{target} is mounted writable", "the server only reads: make it read-only"
             yield document.fault(message, advice, "services", name, "volumes", index)
     for index, entry in enumerate(service.get("ports") or []) if server.ports_are_known else ():
