@@ -32,7 +32,7 @@ def labelled(document: Document, kustomizations: Sequence[Kustomization]) -> Doc
     mine: set[str] = set()
     for kustomization in kustomizations:
         is_resource = path in _reached(kustomization, known, set())
-        for key, value in _selecting(kustomization):
+        for key, value in _selecting(kustomization, known):
             given.setdefault(key, set()).add(value)
             mine.update([key] if is_resource else [])
     labels = {key: min(given[key]) for key in mine if len(given[key]) == 1}
@@ -50,17 +50,28 @@ def labelled(document: Document, kustomizations: Sequence[Kustomization]) -> Doc
 def _reached(
     kustomization: Kustomization, known: Mapping[Path, Kustomization], seen: set[Path]
 ) -> Iterator[Path]:
-    """The files of its resources, and of those of its bases that are at hand."""
+    """The files of its resources, and of those of its bases and components that are at hand."""
     folder = kustomization.document.path.parent.resolve()
-    names = [name for key in ("resources", "bases") for name in kustomization.document.data.get(key) or []]
-    for path in [] if folder in seen else [(folder / str(name)).resolve() for name in names]:
+    for path in [] if folder in seen else _named(kustomization, "resources", "bases", "components"):
         yield path
         if path in known:
             yield from _reached(known[path], known, seen | {folder})
 
 
-def _selecting(kustomization: Kustomization) -> Iterator[tuple[str, str]]:
-    """The labels that go into selectors too."""
+def _named(kustomization: Kustomization, *keys: str) -> list[Path]:
+    """The files and folders that it names."""
+    folder, data = kustomization.document.path.parent, kustomization.document.data
+    given = [data.get(key) for key in keys]
+    return [(folder / str(name)).resolve() for names in given if isinstance(names, list) for name in names]
+
+
+def _selecting(
+    kustomization: Kustomization, known: Mapping[Path, Kustomization], seen: frozenset[Path] = frozenset()
+) -> Iterator[tuple[str, str]]:
+    """The labels that go into selectors too, its own and those of its components, which add to its objects."""
+    for path in _named(kustomization, "components"):
+        if path in known and path not in seen:
+            yield from _selecting(known[path], known, seen | {path})
     data = kustomization.document.data
     given = [data.get("commonLabels")]
     entries = data.get("labels")

@@ -69,3 +69,27 @@ def test_overlays_that_disagree_give_none(tmp_path: Path) -> None:
         files[f"{stage}_in_kustomization__yaml"] = kustomization(labels, "../base")
     assert messages(tmp_path, **files) == []
     assert messages(tmp_path, base_in_b__yaml=service) == [NO_PODS]
+
+
+COMPONENT = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
+TEAM = "commonLabels: {team: b}\n"
+SELECTS_TEAM = SERVICE.replace("{app: a}", "{app: a, team: b}")
+
+
+@pytest.mark.parametrize("labels", [TEAM, "labels: [{pairs: {team: b}, includeSelectors: true}]\n"])
+def test_the_labels_of_a_component_go_to_the_objects_of_who_takes_it(labels: str, tmp_path: Path) -> None:
+    files = {"top_in_a__yaml": DEPLOYMENT, "top_in_b__yaml": SELECTS_TEAM, "top_in_c__yaml": CONFIG_MAP}
+    files["labels_in_kustomization__yaml"] = COMPONENT + labels
+    files["top_in_kustomization__yaml"] = kustomization("", "a.yaml", "b.yaml", "c.yaml")
+    assert messages(tmp_path, **files) == [NO_PODS]
+    files["top_in_kustomization__yaml"] += "components: [../labels]\n"
+    assert messages(tmp_path, **files) == []
+
+
+def test_the_objects_of_a_component_get_the_labels_of_who_takes_it(tmp_path: Path) -> None:
+    files = {"more_in_a__yaml": BARE, "top_in_b__yaml": SERVICE, "top_in_c__yaml": CONFIG_MAP}
+    files["more_in_kustomization__yaml"] = COMPONENT + kustomization("", "a.yaml")
+    files["top_in_kustomization__yaml"] = (
+        kustomization(COMMON, "b.yaml", "c.yaml") + "components: [../more]\n"
+    )
+    assert messages(tmp_path, **files) == []
