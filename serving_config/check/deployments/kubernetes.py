@@ -31,6 +31,8 @@ _FOLDERS = {
 }
 VERSIONS = sorted(_FOLDERS, key=lambda version: tuple(map(int, version.split("."))))
 """The versions whose schemas are at hand, rising."""
+_KINDS = {file.name.partition("-")[0] for file in _FOLDERS[SCHEMAS].iterdir()}
+"""What that version has, in lowercase."""
 POD = ("spec", "template", "spec")
 JOBS = ("Job", "CronJob")
 """What runs to an end, and is called by nobody."""
@@ -48,6 +50,7 @@ _GROUPS = """admissionregistration apiextensions apiregistration authentication 
     discovery events flowcontrol.apiserver internal.apiserver networking node rbac.authorization resource scheduling
     storage storagemigration"""
 """Kubernetes' own, each with .k8s.io behind it. Others of that ending are extensions, such as the Gateway API."""
+_PLAIN_GROUPS = ("apps", "autoscaling", "batch", "extensions", "policy")
 # Source: resolve.go of sigs.k8s.io/yaml's goyaml.v2, by which kubectl reads.
 _TRUTHS = {
     form: word in ("yes", "y", "on")
@@ -172,6 +175,8 @@ def is_custom(document: Document) -> bool:
     if document.data["kind"] == "Template" and "objects" in document.data:
         return True  # `oc process` makes Kubernetes' of it
     group = str(document.data["apiVersion"]).rpartition("/")[0]
+    if group and "." not in group:  # Skaffold's is such a one; Kubernetes lets no extension have it
+        return group not in _PLAIN_GROUPS and str(document.data["kind"]).lower() not in _KINDS
     own = [f"{name}.k8s.io" for name in _GROUPS.split()]
     return "." in group and group not in own and not difflib.get_close_matches(group, own, n=1, cutoff=0.92)
 

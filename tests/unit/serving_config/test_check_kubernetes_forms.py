@@ -134,3 +134,18 @@ def test_rights_of_files_are_octal_where_a_0_stands_before_them(mode: str, fault
 def test_the_rights_of_one_file_are_held_to_the_same_bounds() -> None:
     item = "name: files, items: [{key: models.config, path: models.config, mode: 644}]"
     assert messages(a__yaml=DEPLOYMENT.replace("name: files", item), b__yaml=CONFIG_MAP) == ["mode is 644"]
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "faults"),
+    [
+        ("skaffold/v4beta6", "Config", []),
+        ("app/v1", "Deployment", ["Kubernetes 1.32 has no Deployment in app/v1"]),
+        ("apps/v1", "Deploymnt", ["Kubernetes 1.32 has no Deploymnt in apps/v1"]),
+        ("extensions/v1beta1", "Deployment", ["Kubernetes 1.32 has no Deployment in extensions/v1beta1"]),
+    ],
+)
+def test_what_a_tool_calls_its_own_kind_is_no_misspelt_object(
+    version: str, kind: str, faults: list[str]
+) -> None:
+    assert messages(a__yaml=f"apiVersion: {version}\nkind: {kind}\nbuild: {{}}\n") == faults
