@@ -1,6 +1,6 @@
 """Check the deployments among the files: compose files, Dockerfiles, Kubernetes' objects, slimserve.yaml."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from . import files as deployment_files
@@ -108,16 +108,13 @@ class Documents:
             with self._result.guard(each.document.path):
                 self._result.add(kustomization_rules.findings(each, kustomizations, objects))
 
-    def _images(self, images: list[Image], built: Mapping[Path, list[str]]) -> None:
+    def _images(self, images: list[Image], built: Container[Path]) -> None:
         """Images by themselves; those that a service builds are judged with what it says of them."""
         for made in images:
             with self._result.guard(made.path):
                 if made.path.resolve() not in built:
                     found, faults = dockerfile.server(made)
                     self._take([found] if found else [], faults)
-                for stage in built.get(made.path.resolve(), ()):
-                    image, _ = dockerfile.read(made.path, target=stage)
-                    self._result.add(dockerfile.rights(image) if image else ())
 
     def _kustomizations(self, documents: list[yaml_file.Document]) -> list[Kustomization]:
         found: list[Kustomization] = []

@@ -113,3 +113,10 @@ def test_variables_of_the_base_and_of_the_image_are_filled_in() -> None:
         f'ENV CONFIG=${{MODEL_BASE_PATH}}/list.config\n{copies}{ENTRY}CMD ["--model_config_file=/models/list.config"]\n'
     )
     assert messages() == []
+
+
+def test_who_runs_in_an_image_that_serves_no_model_is_no_fault_of_the_server() -> None:
+    Path("deploy/image/Dockerfile").write_text("FROM alpine:3.20\nCMD wget example.com/a\n")
+    serving = f"image: '{STOCK}', init: true, environment: [MODEL_NAME=a], volumes: ['m:/models:ro']"
+    text = f"services: {{s: {{{serving}}}, download: {{build: image, volumes: ['m:/models']}}}}\nvolumes: {{m: }}\n"
+    assert messages(compose__yml=text) == []

@@ -20,7 +20,7 @@ from ...servers.described_server import MESSAGE_OF_FLAG, STOCK_IMAGE, DescribedS
 from .. import misfits
 from ..rules import compose_entries, compose_references, compose_service, compose_values
 from ..yaml_file import Document
-from . import compose_build, compose_environment
+from . import compose_build, compose_environment, dockerfile
 from .interpolation import interpolated
 
 NAME = re.compile(r"(docker-)?compose([._-].*)?\.ya?ml")
@@ -74,16 +74,14 @@ def extended(documents: Iterable[Document]) -> set[tuple[Path, str]]:
     return found
 
 
-def built(documents: Iterable[Document]) -> dict[Path, list[str]]:
-    """The Dockerfiles that services build; of each the stages, where the service does not say who runs in it."""
-    found: dict[Path, list[str]] = {}
-    for document in documents:
-        for service in _services(interpolated(document)[0]).values():
-            build = compose_build.build(document, service)
-            if build:
-                stages = found.setdefault(build.dockerfile.resolve(), [])
-                stages.extend([] if service.get("user") else [build.target])
-    return found
+def built(documents: Iterable[Document]) -> set[Path]:
+    """The Dockerfiles that services build."""
+    builds = [
+        compose_build.build(document, service)
+        for document in documents
+        for service in _services(interpolated(document)[0]).values()
+    ]
+    return {build.dockerfile.resolve() for build in builds if build}
 
 
 def servers(
@@ -171,6 +169,8 @@ def _server(
     server.mounts = [replace(mount, line=at) for mount in made.mounts()] if made else []
     server.mounts += _volumes(document, name, service)
     faults = run.faults
+    if made is not None and not service.get("user"):
+        faults.extend(dockerfile.rights(made))
     for mount, wrong in _settings(document, name, service, server):
         server.mounts.append(mount)
         faults.extend(wrong)
