@@ -90,7 +90,6 @@ def test_arguments_of_the_build_are_filled_in() -> None:
     [
         "build: 'https://example.com/a.git'",
         "build: elsewhere",
-        "build: {dockerfile_inline: 'FROM x'}",
         "image: 'example/a:1'",
     ],
 )
@@ -120,3 +119,33 @@ def test_who_runs_in_an_image_that_serves_no_model_is_no_fault_of_the_server() -
     serving = f"image: '{STOCK}', init: true, environment: [MODEL_NAME=a], volumes: ['m:/models:ro']"
     text = f"services: {{s: {{{serving}}}, download: {{build: image, volumes: ['m:/models']}}}}\nvolumes: {{m: }}\n"
     assert messages(compose__yml=text) == []
+
+
+INLINE = f"""\
+services:
+  s:
+    init: true
+    build:
+      context: image
+      dockerfile_inline: |
+        FROM {STOCK}
+        COPY models /models
+        USER 1000
+        {ENTRY}        CMD ["--model_config_file=/models/models.config"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "faults"),
+    [
+        ("", "", []),
+        ("/models.config", "/m.config", [(4, "deploy/image/models/m.config is not there")]),
+        ("        USER 1000\n", "", [(7, "the server runs as root")]),
+        ("COPY", "COPPY", [(8, "COPPY is no instruction")]),
+    ],
+)
+def test_a_dockerfile_may_stand_in_the_compose_file(
+    old: str, new: str, faults: list[tuple[int, str]]
+) -> None:
+    found = check(compose__yml=INLINE.replace(old, new)).findings
+    assert [(finding.line, finding.message) for finding in found] == faults

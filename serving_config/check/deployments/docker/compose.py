@@ -77,9 +77,9 @@ def extended(documents: Iterable[Document]) -> set[tuple[Path, str]]:
 def built(documents: Iterable[Document]) -> set[Path]:
     """The Dockerfiles that services build."""
     builds = [
-        compose_build.build(document, service)
+        compose_build.build(document, name, service)
         for document in documents
-        for service in _services(interpolated(document)[0]).values()
+        for name, service in _services(interpolated(document)[0]).items()
     ]
     return {build.dockerfile.resolve() for build in builds if build}
 
@@ -138,8 +138,10 @@ def _server(
     own_entry = None if service.get("entrypoint") is None else entry
     image = str(service.get("image", ""))
     environment = compose_environment.environment(document, service)
-    build = compose_build.build(document, service)
-    made = build.image() if build else None
+    build = compose_build.build(document, name, service)
+    made, wrong = build.image() if build else (None, [])
+    if wrong:
+        return None, wrong
     line = document.line("services", name)
     at = document.line("services", name, "build")
     if made is not None:

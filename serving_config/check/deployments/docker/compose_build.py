@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...finding import Finding
 from ..rules import compose_entries
 from ..yaml_file import Document
 from . import dockerfile
@@ -19,20 +20,27 @@ class Build:
     context: Path
     target: str
     arguments: Mapping[str, str]
+    text: str = ""
+    """What the Dockerfile says, where it stands in the compose file, on its lines there."""
 
-    def image(self) -> Image | None:
-        """The image; None where its Dockerfile is not to be read, or would end the build."""
+    def image(self) -> tuple[Image | None, list[Finding]]:
+        """The image, None where its Dockerfile is not to be read, or would end the build; and faults of what stands
+        in the compose file, for a file of its own is checked by itself.
+        """
         try:
-            return dockerfile.read(self.dockerfile, self.context, self.target, self.arguments)[0]
+            made, faults = dockerfile.read(
+                self.dockerfile, self.context, self.target, self.arguments, self.text
+            )
         except (OSError, UnicodeDecodeError):
-            return None
+            return None, []
+        return made, faults if self.text else []
 
 
-def build(document: Document, service: Mapping[str, Any]) -> Build | None:
-    """What the service builds; None where it builds nothing, or from what is no file here."""
+def build(document: Document, name: str, service: Mapping[str, Any]) -> Build | None:
+    """What the service builds; None where it builds nothing, or from what is not here."""
     given = service.get("build")
     given = {"context": given} if isinstance(given, str) else given
-    if not isinstance(given, dict) or "dockerfile_inline" in given:
+    if not isinstance(given, dict):
         return None
     context = str(given.get("context") or ".")
     if "://" in context or "$" in context or context.startswith("git@"):
@@ -40,5 +48,9 @@ def build(document: Document, service: Mapping[str, Any]) -> Build | None:
     folder = document.path.parent / Path(context).expanduser()
     variables = compose_entries.variables(given.get("args"))
     named = {name: value for name, value in variables if value is not None}
-    path = folder / str(given.get("dockerfile") or "Dockerfile")
-    return Build(path, folder, str(given.get("target") or ""), named)
+    target, inline = str(given.get("target") or ""), given.get("dockerfile_inline")
+    if isinstance(inline, str):
+        # A text of several lines begins on the line below its key.
+        above = document.line("services", name, "build", "dockerfile_inline") - 1 + ("\n" in inline)
+        return Build(document.path, folder, target, named, "\n" * above + inline)
+    return Build(folder / str(given.get("dockerfile") or "Dockerfile"), folder, target, named)

@@ -17,10 +17,18 @@ _KEYWORDS = """ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAI
 
 
 def read(
-    path: Path, context: Path | None = None, target: str = "", arguments: Mapping[str, str] | None = None
+    path: Path,
+    context: Path | None = None,
+    target: str = "",
+    arguments: Mapping[str, str] | None = None,
+    text: str = "",
 ) -> tuple[Image | None, list[Finding]]:
-    """The image that a Dockerfile makes, None where a build would end, and faults of its instructions."""
-    every = list(instructions(path.read_text(encoding="utf-8")))
+    """The image that a Dockerfile makes, None where a build would end, and faults of its instructions.
+
+    Args:
+        text: what it says, where it stands in another file, on the lines that it has there.
+    """
+    every = list(instructions(text or path.read_text(encoding="utf-8")))
     made = image.read(every, path, context, target, arguments)
     if made is None:
         base = next((step for step in reversed(every) if step.keyword == "FROM"), None)
