@@ -149,3 +149,29 @@ def test_a_dockerfile_may_stand_in_the_compose_file(
 ) -> None:
     found = check(compose__yml=INLINE.replace(old, new)).findings
     assert [(finding.line, finding.message) for finding in found] == faults
+
+
+@pytest.mark.parametrize(("base", "faults"), [(STOCK, [NOTHING]), ("example/serving-with-models:1", [])])
+def test_a_base_of_ones_own_may_hold_what_is_not_copied(base: str, faults: list[str]) -> None:
+    text = f"FROM {base}\nUSER 1000\n{ENTRY}"
+    Path("deploy/image/Dockerfile").write_text(text)
+    assert service(f"build: image, {CONFIG}") == faults
+    Path("deploy/compose.yml").unlink()
+    Path("deploy/image/Dockerfile").write_text(f'{text}CMD ["--model_config_file=/models/models.config"]\n')
+    assert messages() == faults
+
+
+@pytest.mark.parametrize(
+    ("base", "faults"),
+    [
+        (STOCK, ["the server runs as root"]),
+        ("debian:12", ["the server runs as root"]),
+        ("example/serving:1", []),
+        ("example/serving:1\nUSER root", ["the server runs as root"]),
+    ],
+)
+def test_a_base_of_ones_own_may_have_a_user(base: str, faults: list[str]) -> None:
+    Path("deploy/image/Dockerfile").write_text(
+        f'FROM {base}\nCOPY models /models\n{ENTRY}CMD ["--model_config_file=/models/models.config"]\n'
+    )
+    assert messages() == faults

@@ -82,9 +82,10 @@ def server(made: Image) -> tuple[DescribedServer | None, list[Finding]]:
 
 
 def rights(made: Image) -> Iterator[Finding]:
-    """The user that the image's process runs as, where that is root."""
+    """The user that the image's process runs as, where that is root, as in the images without a publisher's name."""
     user = made.last("USER")
-    if user is None or user.rest.split(":")[0] in ("root", "0"):
+    is_of_base = bool(STOCK_IMAGE.match(made.base)) or "/" not in made.base
+    if is_of_base if user is None else user.rest.split(":")[0] in ("root", "0"):
         line = user.line if user else made.line
         yield Finding(made.path, line, "the server runs as root", "add USER 65532:65532")
 

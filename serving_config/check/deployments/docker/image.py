@@ -67,10 +67,12 @@ class Image:
 
     @property
     def complete(self) -> bool:
-        """Whether its files are all known: what RUN makes, and an archive unpacks, cannot be seen."""
+        """Whether its files are all known: what RUN makes, an archive unpacks, and another base has, cannot be seen."""
         copies = [step for step in self.steps if step.keyword in ("COPY", "WORKDIR")]
         hidden = any(step.keyword in ("RUN", "ADD", "ONBUILD") for step in self.steps)
-        return not hidden and not any("$" in step.rest for step in copies)
+        return (
+            bool(STOCK_IMAGE.match(self.base)) and not hidden and not any("$" in step.rest for step in copies)
+        )
 
     @property
     def reader(self) -> int | None:
