@@ -66,7 +66,8 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         type=path_argument,
         default=models_config.MODELS,
         metavar="FOLDER",
-        help="what base paths under /models stand for on this machine (default: models)",
+        help="where models are looked for, and what base paths under /models stand for on this machine "
+        "(default: models)",
     )
 
 
@@ -146,7 +147,7 @@ def requested_models(args: argparse.Namespace) -> ModelServerConfig:
     """The models that the arguments ask for."""
     if args.models_config:
         return models_config.read(args.models_config)
-    pairs = args.model or models_config.discover(models_config.MODELS)
+    pairs = args.model or models_config.discover(args.models_root)
     for name, folder in pairs:
         if not folder.is_dir():
             raise ServingConfigError(f"--model {name}={folder}: no such folder; export a model into it first")

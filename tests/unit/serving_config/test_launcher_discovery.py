@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from slimserve.serving_config.cli import main
 from slimserve.serving_config.errors import ServingConfigError
 from slimserve.serving_config.server import models_config
 
@@ -42,3 +43,8 @@ def test_a_link_alone_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "models/old").symlink_to(tmp_path / "gone")
     with pytest.raises(ServingConfigError, match="no model with a numbered version in it"):
         models_config.discover(tmp_path / "models")
+
+
+def test_models_lie_below_the_root_that_is_given(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", f"--models-root={models / 'm'}", "--engine", "embedded", "--print-command"]) == 1
+    assert f"{models / 'm'}: no model with a numbered version in it" in capsys.readouterr().err
