@@ -83,7 +83,7 @@ def test_a_receptive_field_that_is_none_is_an_error(scripted: Start) -> None:
     server.answers[PREDICT] = lambda request, context: predict_answer(receptive_field=["far"])
     with (
         Client(server.address, model="vgg_16") as client,
-        pytest.raises(ServerError, match="'receptive_field' as object"),
+        pytest.raises(ServerError, match=r"'receptive_field' as string \[1\] where integer"),
     ):
         client.receptive_field()
 
