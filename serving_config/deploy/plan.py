@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from ..check.deployments.kubernetes import TRUTHS
 from ..check.servers import images
 from ..errors import ServingConfigError
 from ..paths import path_argument
@@ -22,8 +23,6 @@ _STORE = re.compile(r"(s3|gs|az)://[\w./-]+")
 _MEMORY = re.compile(r"[1-9]\d*[MG]i")
 _SIZE = re.compile(r"[1-9]\d*[MGT]i")
 _OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-_TRUTHS = ("true", "false", "null", "yes", "no", "on", "off")
-"""What kubectl does not read as a text."""
 # A call's is that of VGG-16 and a 512x512 image; a version's that of VGG-16 in float32, where its export.json says
 # nothing else. The server itself takes 0.3 GB. docs/deploying/sizing.md.
 _GB_A_CALL, _GB_A_VERSION, _SERVER_GB = Decimal("0.2"), Decimal("1.0"), Decimal("0.3")
@@ -104,7 +103,7 @@ class Plan:
             return f"the names {', '.join(names)} differ too little: letters and digits must tell them apart"
         if not _DNS_LABEL.fullmatch(self.name):
             return f"--name {self.name}: use lowercase letters, digits and -, at most 42"
-        if self.name in _TRUTHS:
+        if self.name in ("true", "false", "null", *TRUTHS):
             return f"--name {self.name}: in YAML that is no text, choose another"
         if not 1 <= self.replicas <= 1000:
             return f"--replicas {self.replicas}: give it 1 to 1000"

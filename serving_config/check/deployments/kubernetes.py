@@ -52,7 +52,7 @@ _GROUPS = """admissionregistration apiextensions apiregistration authentication 
 """Kubernetes' own, each with .k8s.io behind it. Others of that ending are extensions, such as the Gateway API."""
 _PLAIN_GROUPS = ("apps", "autoscaling", "batch", "extensions", "policy")
 # Source: resolve.go of sigs.k8s.io/yaml's goyaml.v2, by which kubectl reads.
-_TRUTHS = {
+TRUTHS = {
     form: word in ("yes", "y", "on")
     for word in ("yes", "y", "on", "no", "n", "off")
     for form in (word, word.capitalize(), word.upper())
@@ -141,8 +141,8 @@ def _stored(data: Any, source: Any) -> Any:
     if isinstance(data, list):
         items = source if isinstance(source, list) else []
         return [_stored(item, part) for item, part in itertools.zip_longest(data, items)]
-    if type(source) is str and source in _TRUTHS:  # with quotes it is of a type of its own
-        return _TRUTHS[source]
+    if type(source) is str and source in TRUTHS:  # with quotes it is of a type of its own
+        return TRUTHS[source]
     has_zero = type(source) is ScalarInt and getattr(source, "_width", None)  # before its digits
     if has_zero and not set(str(source)) & set("89"):
         return int(str(source), 8)

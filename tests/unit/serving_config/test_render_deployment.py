@@ -241,6 +241,7 @@ def test_leaves_nothing_behind_when_it_cannot_write(work: Path, capsys: pytest.C
         (["--name", "Street View"], "use lowercase letters"),
         (["--tls-key", "key.pem"], "TLS needs both"),
         (["--name", "no"], "in YAML that is no text"),
+        (["--name", "y"], "in YAML that is no text"),
         (["--claim", "--size", "10G"], "--size 10G: write it in Mi, Gi or Ti, such as 10Gi"),
         (["--claim", "--storage-class", "Fast_SSD"], "--storage-class Fast_SSD: use lowercase letters"),
         (["--built-image", "example/Models"], "--built-image: example/Models is not the name of an image"),

@@ -9,6 +9,7 @@ from ...servers import images
 from ...servers.amounts import QUANTITY_ADVICE, of_pods, quantity
 from ...servers.described_server import LEAST_MEMORY
 from ..yaml_file import Document, Place, get
+from .container_rules import PROBES
 
 # Where the API server knows a few words only: by the last keys of the path. Source: the API reference of Kubernetes.
 _WORDS = {
@@ -172,7 +173,7 @@ def _container(
 
 def _handlers(document: Document, container: dict[str, Any], at: Place) -> Iterator[Finding]:
     """Probes and hooks that say in no way, or in two, what is to be done."""
-    places = [(probe,) for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
+    places = [(probe,) for probe in PROBES]
     for where in (*places, ("lifecycle", "preStop"), ("lifecycle", "postStart")):
         given = get(container, *where)
         handlers = [key for key in _HANDLERS if key in given] if given else ["none"]
