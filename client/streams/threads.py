@@ -20,6 +20,10 @@ R = TypeVar("R")
 
 _PATIENCE = 10.0  # seconds that threads have to end, where they are not wanted any more
 
+# Seconds between two looks whether Ctrl-C came. Python sees it at once but where it comes while the main thread hands
+# the interpreter's lock over, on its way into a wait: that wait would not end.
+_LOOK = 0.2
+
 log = logging.getLogger("slimserve")
 
 
@@ -54,7 +58,10 @@ def each(
     def next_done() -> Sequence[R]:
         first = next(iter(under_way)) if ordered else None
         while first not in waiting:
-            place, outcome = team.done.get()
+            try:
+                place, outcome = team.done.get(timeout=_LOOK)
+            except Empty:
+                continue
             waiting[place] = outcome
             first = first if ordered else place
         del under_way[first]

@@ -86,6 +86,34 @@ while place <= locks:
 """
 
 
+# A signal that another thread receives does not wake the main thread, as one does not that comes a moment before it
+# waits.
+UNNOTICED = """
+import signal, threading
+from slimserve.streams.ahead import Ahead
+from slimserve.streams.threads import each
+
+ended = threading.Event()
+
+def be_stopped(group):
+    ended.wait(0.3)  # the main thread waits by now
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    return [ended.wait(120)]
+
+try:
+    for _ in each(be_stopped, range(1), Ahead(range(1), 1), ordered=True, end=ended.set):
+        print("not stopped")
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+def test_ctrl_c_ends_a_stream_that_it_did_not_wake() -> None:
+    command = [sys.executable, "-c", UNNOTICED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "stopped\n"
+
+
 def test_ctrl_c_while_a_replica_is_asked_how_it_is_leaves_the_client_whole() -> None:
     with Server() as server:
         command = [sys.executable, "-c", QUESTION, server.address]
