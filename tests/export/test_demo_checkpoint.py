@@ -134,6 +134,7 @@ writer.write_checkpoint = interrupted
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.soak
 def test_interrupt_while_fitting_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "export.demo", str(tmp_path / "vgg_16.ckpt")]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:

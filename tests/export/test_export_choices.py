@@ -65,7 +65,7 @@ def weights_as_averages(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     return {name: weights[name.rpartition("/")[0]] for name in averages(weights)}
 
 
-@pytest.mark.parametrize("head", [1e-6, 0.0])
+@pytest.mark.parametrize("head", [1e-6, pytest.param(0.0, marks=pytest.mark.soak)])
 def test_a_last_layer_that_is_hardly_trained_is_exported(head: float, tmp_path: Path, call: Call) -> None:
     """Its logits are nearly or wholly zero; the probabilities are not."""
     weights = small_weights()

@@ -301,7 +301,7 @@ def running_export(small_network: Path, tmp_path: Path) -> subprocess.Popen[str]
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)])
 def test_interrupted_export_leaves_nothing(
     running_export: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -82,7 +82,7 @@ def test_a_limit_that_no_image_could_keep_is_refused(
     assert not (tmp_path / "small").exists()
 
 
-@pytest.mark.parametrize("limit", [1000, 55_000])
+@pytest.mark.parametrize("limit", [1000, pytest.param(55_000, marks=pytest.mark.soak)])
 def test_a_small_limit_exports_and_is_compared_on_smaller_images(
     export: Callable[..., Any], small_network: Path, limit: int
 ) -> None:

@@ -55,6 +55,7 @@ def peak_at_2048x2048(folder: Path) -> int:
     return int(result.stdout)
 
 
+@pytest.mark.soak
 def test_feature_maps_and_1000_classes_of_2048x2048_pixels_leave_room_for_the_weights(tmp_path: Path) -> None:
     network = replace(SMALL, name="large_maps", logits=_logits)
     write_checkpoint(tmp_path / "large_maps.ckpt", small_weights(network, 1000))

@@ -6,9 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.support.processor import NEEDS_BFLOAT16
 
 
+@pytest.mark.soak
 @NEEDS_BFLOAT16
 def test_every_signature_of_a_full_size_export_passes_its_verification(
     export_demo: Callable[..., Path],

@@ -75,6 +75,7 @@ def test_it_has_no_weights_of_its_own(portable: Export) -> None:
     assert names == small_weights().keys()
 
 
+@pytest.mark.soak
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 def test_tensorflow_lite_converts_it_with_built_in_ops(portable: Export, model: SavedModel) -> None:
     converter = tf.lite.TFLiteConverter.from_saved_model(

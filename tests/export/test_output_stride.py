@@ -161,7 +161,7 @@ def answers(kind: str, pixels: np.ndarray) -> list[np.ndarray]:
         ("int8", 0.1),
     ],
 )
-@pytest.mark.parametrize("size", [(96, 64), (256, 288)])
+@pytest.mark.parametrize("size", [(96, 64), pytest.param((256, 288), marks=pytest.mark.soak)])
 def test_layers_of_every_kind_refine_their_own_cells(
     size: tuple[int, int], kind: str, rounding: float
 ) -> None:

@@ -96,10 +96,10 @@ def test_the_export_passes(exported: Path, small_network: Path) -> None:
     ("change", "of"),
     [
         (pad_behind, "Conv2D"),
-        (dilate, "Conv2D"),
+        pytest.param(dilate, "Conv2D", marks=pytest.mark.soak),
         (take_every_other, "MaxPool"),
-        (average, "MaxPool"),
-        (let_everything_pass, "Relu"),
+        pytest.param(average, "MaxPool", marks=pytest.mark.soak),
+        pytest.param(let_everything_pass, "Relu", marks=pytest.mark.soak),
     ],
 )
 def test_another_layer_is_refused(
@@ -136,7 +136,15 @@ def half_precision(tensors: Tensors) -> Tensors:
 
 
 @pytest.mark.parametrize(
-    "change", [swapped_colours, transposed_filter, missing_biases, neighbouring_channels, half_precision]
+    "change",
+    [
+        swapped_colours,
+        half_precision,
+        *(
+            pytest.param(change, marks=pytest.mark.soak)
+            for change in (transposed_filter, missing_biases, neighbouring_channels)
+        ),
+    ],
 )
 def test_other_weights_are_refused(
     exported: Path, tmp_path: Path, change: Callable[[Tensors], Tensors]

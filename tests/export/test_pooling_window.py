@@ -95,7 +95,7 @@ def border_repeated(right: Callable[..., Any]) -> Callable[..., Any]:
     return pooled
 
 
-@pytest.mark.parametrize("change", [of_half, border_repeated])
+@pytest.mark.parametrize("change", [of_half, pytest.param(border_repeated, marks=pytest.mark.soak)])
 def test_another_window_is_refused(plan: Plan, exported: Export, change: Any) -> None:
     with mock.patch.object(cells, "pooled", change(cells.pooled)):
         model = build_saved_model(plan)

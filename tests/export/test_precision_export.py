@@ -268,6 +268,7 @@ def test_agreement_below_what_is_required_is_refused() -> None:
     agreement.require(93.4)
 
 
+@pytest.mark.soak
 def test_label_maps_among_images_of_calibration_are_warned_of(
     exported: Callable[..., Export], photos: Path, tmp_path: Path
 ) -> None:

@@ -68,7 +68,7 @@ def test_files_that_are_no_images_are_counted_in_the_report(export: Callable[...
     assert "; 1 files of the folder are no images, and were left out" in result.stdout
 
 
-@pytest.mark.parametrize("mode", ["P", "L"])
+@pytest.mark.parametrize("mode", ["P", pytest.param("L", marks=pytest.mark.soak)])
 def test_label_maps_among_the_photographs_are_warned_of(
     mode: str, export: Callable[..., Any], photos: Path, tmp_path: Path
 ) -> None:

@@ -195,6 +195,7 @@ def test_v1_tensors_that_share_a_checksum_are_named_together(tmp_path: Path) -> 
     assert error_of(path).startswith("one of vgg_16/fc6/biases to vgg_16/mean_rgb in ")
 
 
+@pytest.mark.soak
 def test_one_flipped_byte_in_the_middle_of_a_full_size_checkpoint_is_named(
     demo_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -94,6 +94,7 @@ with tf.Graph().as_default(), tf.compat.v1.Session() as session:
 """
 
 
+@pytest.mark.soak
 def test_memory_stays_bounded_where_every_chosen_class_may_win() -> None:
     # All scores of these classes at once are 0.5 GB.
     result = subprocess.run(

@@ -223,6 +223,7 @@ with tf.Graph().as_default(), tf.compat.v1.Session() as session:
 """
 
 
+@pytest.mark.soak
 def test_memory_stays_bounded_where_every_class_may_win() -> None:
     # All scores at once are 1 GB here.
     result = subprocess.run(

@@ -51,7 +51,7 @@ def test_it_brings_no_tensorflow(slimserve: Path, tmp_path: Path) -> None:
     assert run(slimserve.with_name("python"), "-c", script, cwd=tmp_path).stdout == "[]\n"
 
 
-@pytest.mark.parametrize("target", ["docker", "kubernetes"])
+@pytest.mark.parametrize("target", ["docker", pytest.param("kubernetes", marks=pytest.mark.soak)])
 def test_a_deployment_is_rendered_and_checked(target: str, slimserve: Path, tmp_path: Path) -> None:
     run(slimserve, "certificates", cwd=tmp_path)
     tls = ["--tls-key", "certificates/server.key", "--tls-cert", "certificates/server.pem"]
