@@ -123,7 +123,7 @@ def _features(
     for done in range(0, total, BATCH):
         progress("features of pictures", done / total)
         images, batch = zip(*itertools.islice(examples, BATCH), strict=True)
-        features.append(network(tf.stack(images)).numpy())
+        features.append(network(np.stack(images)).numpy())
         label_maps.extend(batch)
     progress("features of pictures", 1)
     return np.concatenate(features).reshape(total, CELLS**2, -1), label_maps
