@@ -134,8 +134,11 @@ def test_hostile_images_are_answered_or_refused_in_words(target: Target, residen
     assert target.outcomes["refused"] > 60
 
 
-def test_memory_returns_after_hostile_images(resident: tuple[int, int]) -> None:
+def test_memory_returns_after_hostile_images(target: Target, resident: tuple[int, int]) -> None:
     before, after = resident
+    if after >= 1.1 * before:  # what was freed late is given back ten seconds after the last answer
+        time.sleep(10)
+        after = target.memory("VmRSS")
     assert after < 1.1 * before
 
 
