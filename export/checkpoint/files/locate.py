@@ -47,10 +47,22 @@ def locate(path: Path, *, unpacked: bool = False) -> Located:
         ExportError: there is none, or more than one; the message says what was found instead.
     """
     if path.is_dir():
-        return _in_folder(path, unpacked=unpacked)
-    if is_state(path):
-        return _latest(path, unpacked=unpacked)
-    return _named(path)
+        found = _in_folder(path, unpacked=unpacked)
+    else:
+        found = _latest(path, unpacked=unpacked) if is_state(path) else _named(path)
+    _refuse_export(found.file)
+    return found
+
+
+def _refuse_export(prefix: Path) -> None:
+    """Raise ExportError of the variables of an export: they are no longer slim's, or lack how images are prepared."""
+    version = prefix.parent.parent
+    record = version / "assets.extra" / "export.json"
+    if prefix.parent.name == "variables" and record.is_file():
+        raise ExportError(
+            f"{prefix} holds the variables of an export, which is served as it is, {version}: to export anew, give the "
+            f"checkpoint that it was made of, which {record} names"
+        )
 
 
 def _named(path: Path) -> Located:

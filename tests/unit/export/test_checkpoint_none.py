@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from slimserve.export.checkpoint.contents import open_checkpoint
 
 from tests.support.checkpoints import refusal, tensorflow_v1, tensorflow_v2
 
@@ -181,3 +182,21 @@ def test_an_address_says_how_to_fetch_what_lies_there(address: str, says: str) -
     assert says in said
     assert "secret" not in said
     assert says.split()[0] in refusal(Path(address))
+
+
+@pytest.mark.parametrize("given", ["variables", "variables/variables", "variables/variables.index"])
+def test_variables_of_an_export_ask_for_the_checkpoint_that_it_was_made_of(
+    given: str, tmp_path: Path
+) -> None:
+    version = tmp_path / "models" / "vgg_16" / "3"
+    for folder in ("variables", "assets.extra"):
+        (version / folder).mkdir(parents=True)
+    tensorflow_v2(version / "variables" / "variables", OLD)
+    with open_checkpoint(version / given) as checkpoint:  # of another SavedModel, as those of Estimators
+        assert set(checkpoint.tensors) == set(OLD)
+    record = version / "assets.extra" / "export.json"
+    record.write_text("{}")
+    assert refusal(version / given).endswith(
+        f"variables/variables holds the variables of an export, which is served as it is, {version}: to export anew, "
+        f"give the checkpoint that it was made of, which {record} names"
+    )
