@@ -1,5 +1,6 @@
 """The embedded engine as a gRPC server in this process."""
 
+import json
 import logging
 from concurrent import futures
 from dataclasses import dataclass
@@ -140,6 +141,17 @@ class Engine:
             count = warmup.replay(servable)
         except rpc_error.RpcError:
             servable.close()
+            if needs := _needs(path):
+                log.error("%s version %d was exported for %s, as its export.json says", name, version, needs)
             raise
         log.info("%s version %d: %d warm-up requests answered", name, version, count)
         return servable
+
+
+def _needs(version: Path) -> str:
+    """The machines that an export runs on, where not on all: of a processor's missing instructions no error tells."""
+    try:
+        record = json.loads((version / "assets.extra" / "export.json").read_bytes())
+        return "" if record["options"]["target"] == "portable" else str(record["runs_on"])
+    except (OSError, ValueError, KeyError, TypeError):  # of another tool
+        return ""

@@ -1,5 +1,6 @@
 """Versions, labels, polling and warm-up: the engine in this process, called over gRPC."""
 
+import json
 import logging
 import shutil
 import time
@@ -140,3 +141,15 @@ def test_a_version_whose_warm_up_fails_does_not_serve(start_engine: Start, base_
     write_warmup(base_path / "1", "x", [1])
     with pytest.raises(ServingConfigError, match=r"Expects arg\[0\] to be float but int32 is provided"):
         start_engine(listing(base_path))
+
+
+@pytest.mark.parametrize(("target", "told"), [("x86", 1), ("portable", 0)])
+def test_a_version_that_fails_is_told_with_the_machines_that_it_was_exported_for(
+    target: str, told: int, start_engine: Start, base_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_warmup(base_path / "1", "x", [1])
+    record = {"options": {"target": target}, "runs_on": "processors with AVX-512"}
+    (base_path / "1" / "assets.extra" / "export.json").write_text(json.dumps(record))
+    with pytest.raises(ServingConfigError):
+        start_engine(listing(base_path))
+    assert caplog.text.count("affine version 1 was exported for processors with AVX-512") == told
