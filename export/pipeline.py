@@ -128,6 +128,8 @@ def export_checkpoint(
                     warnings += tuple(label_maps_among(images.all, "--calibrate"))
                 if photos:
                     warnings += tuple(label_maps_among(photos[0], "--verify"))
+                if verified:
+                    warnings += tuple(verified.warnings(options.precision))
                 warnings += statistics_warnings(plan.checkpoint)
                 if agreement:
                     warnings += tuple(agreement.warnings(request.accept_agreement))

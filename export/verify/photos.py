@@ -20,7 +20,7 @@ from ..types import StepProgress
 from .agreement import Agreement
 from .exported import Exported
 from .folder import refused_image
-from .labels import Labels, at_fault, compare_labels, compare_top_1
+from .labels import LEAST_SHARE, Labels, at_fault, compare_labels, compare_top_1
 from .parity import require_finite
 from .reference import answers, expected
 from .reference.slim_reference import SlimReference
@@ -49,6 +49,17 @@ class Photos:
                 f"largest logit (rounding explains {self.tolerance:.1g}); nothing was published: {at_fault(precision)}"
             )
         self.labels.require(precision)
+
+    def warnings(self, precision: str) -> list[str]:
+        """What to tell a user whose answers 16 bits change too often, ties included, which `require` leaves out."""
+        found = self.agreement
+        same = min(found.top_1, 1.0 if found.label_map is None else found.label_map)
+        if precision not in ("bfloat16", "float16") or same >= LEAST_SHARE[precision]:
+            return []
+        return [
+            f"rounding to {precision} changes answers to the images of --verify: {found.text}; where that is too much, "
+            "export with --precision float32"
+        ]
 
     def record(self) -> dict[str, Any]:
         """All of it as JSON can carry it."""

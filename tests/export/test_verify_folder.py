@@ -146,6 +146,26 @@ def test_what_exceeds_the_bounds_of_the_precision_is_refused(
         Photos(AGREED, labels, difference, 0.1).require(precision, 95)
 
 
+@pytest.mark.parametrize(
+    ("precision", "change", "warned"),
+    [
+        ("bfloat16", {"top_1": 0.85}, 1),
+        ("float16", {"label_map": 0.9}, 1),
+        ("bfloat16", {"label_map": None}, 0),
+        ("float32", {"top_1": 0.85}, 0),
+        ("int8", {"top_1": 0.85}, 0),  # the images held out tell
+    ],
+)
+def test_ties_that_rounding_decides_are_warned_of_in_16_bits(
+    precision: str, change: dict[str, Any], warned: int
+) -> None:
+    photos = Photos(replace(AGREED, **change), Labels(), 0.0, 0.1)
+    photos.require(precision, 85)
+    warnings = photos.warnings(precision)
+    assert len(warnings) == warned
+    assert all(warning.endswith("export with --precision float32") for warning in warnings)
+
+
 def test_8_bits_must_agree_as_far_as_the_user_says() -> None:
     photos = Photos(replace(AGREED, label_map=0.9), Labels(), 0.0, 0.5)
     photos.require("int8", 90)
