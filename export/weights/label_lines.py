@@ -12,6 +12,7 @@ from .label_structures import structured
 _DASH = re.compile(r"(-) +(\S.*)")
 _SYNSET = re.compile(r"(n\d{8}) +(\S.*)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CSV = re.compile(r'"((?=.*(,|""))([^"]|"")+)"')
 _PBTXT = re.compile(r"(\s|#[^\n]*\n)*item\s*:?\s*\{")
 _NAMES_IN_YAML = re.compile(r"names:\s*([\[{].*)?")
 _BESIDE_NAMES = re.compile(r"(path|train|val|test|nc|download):")  # keys of Ultralytics' data sets
@@ -42,8 +43,17 @@ def label_lines(text: str, source: str) -> tuple[list[str], str]:
         if by_number := numbered(lines, source):
             return by_number[0], f"read without the quotes, as {by_number[1]}"
         return _plain(lines, source), "read without the quotes"
+    names = [_out_of_csv(line) for line in lines]
+    if names != lines:
+        return _plain(names, source), "read without the quotes"
     how = "read as identifiers and names" if all("\t" in line for line in lines) else ""
     return _plain(lines, source), how
+
+
+def _out_of_csv(line: str) -> str:
+    """A name without the quotes that CSV puts around what has commas or quotes of its own."""
+    quoted = _CSV.fullmatch(line)
+    return quoted[1].replace('""', '"') if quoted else line
 
 
 def _plain(lines: Sequence[str], source: str) -> list[str]:

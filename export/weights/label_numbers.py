@@ -29,7 +29,7 @@ _COLUMNS = ("\t", ";", "|", ",")
 _BEFORE_NAMES = (")", ". ")  # behind a name these end a word of it: "Mt. 2"
 _BEFORE = re.compile(r'("?)(\d{1,6})\1(?!\d)(.*)')
 _BEHIND = re.compile(r'(.*?)(?<!\d)("?)(\d{1,6})\2')
-_FIRST = re.compile(r"^\W*(\d{1,6})(?!\d)")
+_FIRST = re.compile(r"^\D*(\d{1,6})(?!\d)")
 _LAST = re.compile(r"(?<!\d)(\d{1,6})\W*$")
 
 
@@ -102,16 +102,20 @@ def by_number(numbers: Sequence[int], names: Sequence[str], source: str, above: 
 
 
 def refuse_another_order(lines: Sequence[str], source: str) -> None:
-    """Raise ExportError where names have numbers that would number the classes, in another order than the lines."""
+    """Raise ExportError where names have numbers that would number the classes, in another order than the lines.
+
+    One line may have none, such as a heading, or the background's that was put before the others.
+    """
     for pattern in (_FIRST, _LAST):
-        found = [int(match[1]) for line in lines if (match := pattern.search(line))]
-        if len(found) < len(lines) or not (_count_from(0, found) or _count_from(1, found)):
+        at = [(line, int(match[1])) for line, name in enumerate(lines, 1) if (match := pattern.search(name))]
+        found = [number for _, number in at]
+        if len(found) < len(lines) - 1 or not (_count_from(0, found) or _count_from(1, found)):
             continue
         if found == sorted(found):
             return
-        line = next(line for line, number in enumerate(found) if number != line + min(found))
+        line, wrong = next(each for each, right in zip(at, sorted(found), strict=True) if each[1] != right)
         raise ExportError(
-            f"{source}, line {line + 1} has the number {found[line]}: its lines have the numbers {min(found)} to "
+            f"{source}, line {line} has the number {wrong}: its lines have the numbers {min(found)} to "
             f"{max(found)}, and come in another order; write the number of the network's output, from 0, and a tab "
             "before each name"
         )

@@ -106,9 +106,11 @@ def _read(file: Path, classes: int) -> Labels:
     return _parse(text, classes, str(file))
 
 
-def _about_background(lines: int, classes: int) -> str:
+def _about_background(lines: int, classes: int, how: str) -> str:
     if lines == classes - 1:
-        return f"; if its first class is the background, as of slim's Inception networks, let {_BACKGROUND!r} be line 1"
+        where = "line 1" if not how else "the first, and where the others have numbers, count them from 1"
+        its = "its first class is the background, as of slim's Inception networks"
+        return f"; if {its}, let {_BACKGROUND!r} be {where}"
     if lines == classes + 1:
         return "; if line 1 is the background, which this checkpoint was not trained with, take it out"
     return ""
@@ -121,7 +123,7 @@ def _parse(text: str, classes: int, source: str) -> Labels:
             raise ExportError(f"{source}, line {lines.index('') + 1} is empty: each class needs a name")
         raise ExportError(
             f"{source} has {len(lines)} line{'s' * (len(lines) > 1)} but the checkpoint has {classes} classes: "
-            "one line a class is needed" + _about_background(len(lines), classes)
+            "one line a class is needed" + _about_background(len(lines), classes, how)
         )
     fields = [tuple(part.strip(" \r") for part in line.partition("\t")) for line in lines]
     firsts = [first for first, _, _ in fields]

@@ -150,6 +150,7 @@ def test_numbers_that_are_part_of_the_names_are_kept(content: str, tmp_path: Pat
         "tree (2)\nroad (0)\nhouse (1)\n",
         "2. tree\n0 road\n1) house\n",
         "2\n0\n1\n",
+        "class 2: tree\nclass 0: road\nclass 1: house\n",
     ],
 )
 def test_numbers_in_names_that_contradict_the_order_of_the_lines_are_refused(
@@ -157,6 +158,19 @@ def test_numbers_in_names_that_contradict_the_order_of_the_lines_are_refused(
 ) -> None:
     with pytest.raises(ExportError, match=r"line 1 has the number \d: .* come in another order; write"):
         read(tmp_path, content)
+
+
+@pytest.mark.parametrize("between", [" ", ",", "\t"])
+def test_one_line_without_a_number_does_not_put_the_others_into_the_order_of_the_lines(
+    between: str, tmp_path: Path
+) -> None:
+    in_order, in_another = (
+        "background\n" + "".join(f"{number}{between}{name}\n" for number, name in classes)
+        for classes in ([(0, "road"), (1, "tree")], [(1, "tree"), (0, "road")])
+    )
+    assert read(tmp_path, in_order).names[0] == "background"
+    with pytest.raises(ExportError, match=r"line 2 has the number 1: .* come in another order"):
+        read(tmp_path, in_another)
 
 
 def test_a_number_and_a_tab_before_each_name_is_the_way_out(tmp_path: Path) -> None:

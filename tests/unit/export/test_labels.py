@@ -120,6 +120,18 @@ def test_caffes_synsets_and_kerass_index_have_identifiers(tmp_path: Path) -> Non
     assert (index.identifiers, index.names) == (("n1", "n2", "n3"), ("road", "house", "tree"))
 
 
+def test_quotes_that_csv_puts_around_some_names_are_none_of_theirs(tmp_path: Path) -> None:
+    labels = read(tmp_path, '"tench, Tinca tinca"\n"the ""red"" kite"\n"Big" Ben\n')
+    assert labels.names == ("tench, Tinca tinca", 'the "red" kite', '"Big" Ben')
+    assert labels.source.endswith("labels.txt, read without the quotes")
+
+
+@pytest.mark.parametrize("content", ["0: road\n1: tree\n", '["road", "tree"]', '{"0": "road", "1": "tree"}'])
+def test_where_the_background_goes_is_said_of_numbered_names_too(content: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="let 'background' be the first, and where the others have numbers"):
+        read(tmp_path, content)
+
+
 def test_pairs_of_words_are_identifiers_and_names(tmp_path: Path) -> None:
     labels = read(tmp_path, '[["n01", "road"], ["n02", "house"], ["n03", "tree"]]')
     assert (labels.identifiers, labels.names) == (("n01", "n02", "n03"), ("road", "house", "tree"))
