@@ -20,6 +20,9 @@ from slimserve.export.networks import NETWORKS, Network
 from slimserve.export.networks.rounding import tolerance
 from slimserve.export.pipeline import Export, export_checkpoint
 from slimserve.export.plan.options import GraphOptions, Request
+from slimserve.export.verify.reference.slim_reference import build_in_slim
+from slimserve.export.weights.recipes import load_variables
+from tf_slim import get_model_variables
 
 from tests.support.deeplab_checkpoints import (
     Weights,
@@ -76,6 +79,19 @@ def test_logits_are_those_of_numpy(name: str, stride: int) -> None:
         expected = NumpyDeepLab(weights, stride)(padded(image))
         for kind in KINDS:
             assert close(logits(network, weights, image, stride, kind), expected, network), size
+
+
+@pytest.mark.parametrize(
+    "name", ["deeplab_resnet_v1_50_beta", pytest.param(QUICK[1], marks=pytest.mark.soak)]
+)
+def test_what_exports_are_compared_with_is_that_of_numpy(name: str) -> None:
+    network, weights = narrowed(NETWORKS[name], 8), random_weights(NETWORKS[name], CLASSES, 8)
+    image = padded(noise(*SMALL[0]))
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        reference = build_in_slim(network, tf.constant(image.astype(np.float32)[None]), CLASSES)
+        load_variables({each.op.name: each for each in get_model_variables()}, weights.items(), session)
+        (found,) = session.run(reference)
+    assert close(found, NumpyDeepLab(weights, network.stride)(image), network)
 
 
 @pytest.mark.soak
