@@ -69,9 +69,8 @@ class SlimLayers(FinerCells):
     def max_pool(
         self, net: Tensor, kernel: int = 2, *, stride: int = 2, rate: int = 1, padding: Padding = "VALID"
     ) -> Tensor:
-        if (
-            rate == 1
-        ):  # below, TensorFlow refuses strides that are wider than the window, as a ResNet has them
+        # tf.nn.pool refuses strides that are wider than the window, as a ResNet has them.
+        if rate == 1:
             return tf_slim.max_pool2d(net, kernel, stride=stride, padding=padding)
         return tf.nn.pool(
             net, [kernel] * 2, "MAX", strides=[stride] * 2, dilations=[rate] * 2, padding=padding
