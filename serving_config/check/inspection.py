@@ -12,7 +12,7 @@ from .configs.text_proto import Node
 from .deployments import kubernetes
 from .documents import Documents
 from .finding import Finding, Result, shorten
-from .servers import described_models, described_server
+from .servers import described_models, described_server, probes
 from .servers.described_server import DescribedServer
 
 _RULES = {
@@ -110,7 +110,8 @@ class _Inspection:
             with self.result.guard(found.path):
                 config = self.said(found, "model_config_file")
                 monitoring = self.said(found, "monitoring_config_file")
-                self.result.add(described_server.findings(found, config, monitoring))
+                self.result.add(described_server.findings(found))
+                self.result.add(probes.findings(found, config, monitoring))
                 model = described_models.of_flags(found)
                 models = [model] if model else config.all("model_config_list", "config") if config else []
                 self.result.add(described_models.findings(found, models))

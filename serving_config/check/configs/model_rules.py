@@ -2,7 +2,7 @@
 
 import re
 import stat
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -100,6 +100,13 @@ def of_model(config: Node, locate: Locate, loader: Loader) -> Iterator[Finding]:
         yield base.fault(f"base_path {base.text} is relative", advice)
         return
     folder = None if is_elsewhere else locate(text)
+    if folder is None and (PurePosixPath(text).parent.name, PurePosixPath(text).name.isdigit()) == (
+        name,
+        True,
+    ):
+        advice = f"name the folder of the versions: {base.text.rstrip('/').rpartition('/')[0]}"
+        yield base.fault(f"base_path {base.text} is a version", advice)
+        return
     if folder is None:
         yield from _labels(config, specific)
         return
@@ -111,12 +118,15 @@ def of_model(config: Node, locate: Locate, loader: Loader) -> Iterator[Finding]:
 
 
 def _labels(config: Node, specific: Node | None) -> Iterator[Finding]:
-    """Labels, where it cannot be known which versions there are: those that the policy names are."""
+    """Labels, where it cannot be known which versions there are: as many as the policy loads have a place."""
     labels = config.all("version_labels")
     yield from _repetitions(labels, "key", "the label")
-    named = {node.number for node in specific.all("versions")} if specific else set()
-    for label in labels if named else []:
-        yield from _label(label, named)
+    policy = config.first("model_version_policy")
+    loaded = {node.number for node in specific.all("versions")} if specific else set()
+    if specific is None and not (policy and policy.first("all")):
+        loaded = _latest(policy, {integer(label.value("value")) or 0 for label in labels})
+    for label in labels if loaded else []:
+        yield from _label(label, loaded)
 
 
 def _platform(config: Node) -> Iterator[Finding]:
@@ -173,8 +183,13 @@ def _served(policy: Node | None, wanted: list[Node], on_disk: dict[int, Path]) -
         return {node.number for node in wanted}
     if policy is not None and policy.first("all"):
         return set(on_disk)
+    return _latest(policy, on_disk)
+
+
+def _latest(policy: Node | None, numbers: Iterable[int]) -> set[int]:
+    """Those of the versions that `latest` loads, which is also what the server does without a policy."""
     count = policy.first("latest", "num_versions") if policy else None
-    return set(sorted(on_disk)[-max(count.number if count else 1, 1) :])
+    return set(sorted(numbers)[-max(count.number if count else 1, 1) :])
 
 
 def _taken_for_versions(folder: Path) -> dict[int, Path]:

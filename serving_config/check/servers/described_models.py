@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from ...server.models_config import version_folders
 from ..configs.text_proto import Node
-from ..finding import Finding
+from ..finding import Finding, joined
 from .described_server import STOCK_IMAGE, DescribedServer
 
 
@@ -99,10 +99,16 @@ def _base_path(server: DescribedServer, base: str, name: str, line: int) -> Iter
     elif (
         "$" not in base
         and base.startswith("/")  # another one is refused anyway
-        and (server.complete or server.is_alone)
+        and server.is_closed
         and STOCK_IMAGE.match(server.image)
         and mount is None
-        and not server.holds_part_of(base)
     ):
-        message = f"nothing puts {base} (model {name}) into the container"
-        yield server.fault(message, "the server would wait for it without end: mount it there", line)
+        parts = [PurePosixPath(each.target) for each in server.mounts if each.is_below(base)]
+        versions = [path.relative_to(base).parts[0] for path in parts]
+        if not parts:
+            message = f"nothing puts {base} (model {name}) into the container"
+            yield server.fault(message, "the server would wait for it without end: mount it there", line)
+        elif not any(version.isdigit() for version in versions):
+            message = f"no version of {name} is put into the container, {base} has {joined(versions)}"
+            advice = f"the server would wait without end: name the folder by a number, such as {base}/1"
+            yield server.fault(message, advice, line)

@@ -27,11 +27,6 @@ OTHER_FILES = ("tensorflow_session_config_file", "thread_pool_factory_config_fil
 """Flags that name files of messages that are not known here."""
 LEAST_MEMORY = 128 * 2**20
 MEMORY_ADVICE = "give it room for its models: about 1Gi for each version of VGG-16 and 0.2Gi for each call"
-_NOT_IN_THE_IMAGE = re.compile(r"\b(curl|wget|grpc_health_probe|python3?)\b")
-_PROBED_PORT = re.compile(r"/dev/tcp/[^/]+/(\d+)")
-_PROBED_MODEL = re.compile(r"/v1/models/([\w.-]+)(?:/(?:versions/\d+|labels/[\w.-]+))?(?:/metadata)?")
-METRICS = "/monitoring/prometheus/metrics"
-"""Where the metrics are, unless the configuration says something else."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +48,10 @@ class Mount:
     def holds(self, path: str) -> bool:
         """Whether the container's `path` is this mount's target or lies below it."""
         return PurePosixPath(path).is_relative_to(self.target)
+
+    def is_below(self, path: str) -> bool:
+        """Whether this mount's target is the container's `path` or lies below it."""
+        return PurePosixPath(self.target).is_relative_to(path)
 
     def locate(self, path: str) -> Path | None:
         """Where the container's `path` lies here."""
@@ -125,6 +124,11 @@ class DescribedServer:
         return [m for m in found if not m.is_copy][:1] or found
 
     @property
+    def is_closed(self) -> bool:
+        """Whether what is not mounted is not there: all files are known, or those of the stock image and no others."""
+        return self.complete or (self.is_alone and bool(STOCK_IMAGE.match(self.image)))
+
+    @property
     def loader(self) -> Loader:
         """What it is to the files of its models."""
         release = images.release(self.image)
@@ -136,7 +140,7 @@ class DescribedServer:
 
     def holds_part_of(self, path: str) -> bool:
         """Whether something is mounted below the container's `path`, such as one version of a model."""
-        return any(PurePosixPath(mount.target).is_relative_to(path) for mount in self.mounts)
+        return any(mount.is_below(path) for mount in self.mounts)
 
     def target(self, flag: str) -> str:
         """The file that a flag names, from / on; empty where it was not given."""
@@ -171,15 +175,8 @@ def _plain(port: str) -> str:
     return str(int(port)) if re.fullmatch(r"\s*\+?\d+", port) else port
 
 
-def missing_program(image: str, script: str) -> str | None:
-    """The program that a script calls and the stock image lacks, if it is that image."""
-    found = _NOT_IN_THE_IMAGE.search(script) if STOCK_IMAGE.match(image) else None
-    return found[0] if found else None
-
-
-def findings(server: DescribedServer, config: Node | None, monitoring: Node | None) -> Iterator[Finding]:
-    """Contradictions within one server, given what its two configurations say, None where unknown."""
-    models = None if config is None else config.all("model_config_list", "config")
+def findings(server: DescribedServer) -> Iterator[Finding]:
+    """Contradictions within one server."""
     yield from server_flags.contradictions(server.flags)
     yield from server_flags.too_new(server.flags, images.release(server.image))
     is_named = bool({"model_config_file", "model_base_path"} & {*server.flags.given, *server.flags.broken})
@@ -190,11 +187,6 @@ def findings(server: DescribedServer, config: Node | None, monitoring: Node | No
         yield server.fault(message, advice, server.flags.line).as_note(server.takes_more)
     yield from _image(server)
     yield from _files(server)
-    names = None if models is None else [model.value("name") for model in models]
-    if "model_config_file" not in server.flags.given and "model_name" in server.flags.given:
-        names = [server.flags.value("model_name")]
-    yield from _probes(server, names)
-    yield from _rest_paths(server, names, monitoring)
 
 
 def _image(server: DescribedServer) -> Iterator[Finding]:
@@ -215,12 +207,14 @@ def _files(server: DescribedServer) -> Iterator[Finding]:
         if name not in server.flags.given or name in server.flags.broken or "://" in server.flags.value(name):
             continue
         mount, here = server.mount(target), server.file(name)
-        folder = server.folders.get(str(PurePosixPath(target).parent))
-        if mount is None and folder:
-            what, names = folder
+        folder, itself = (server.folders.get(path) for path in (str(PurePosixPath(target).parent), target))
+        if mount is None and (folder or itself):
+            what, names = folder or itself or ("", ())
             message = f"--{name}: {what} has no {PurePosixPath(target).name}"
+            if itself:
+                message = f"--{name}: {target} is a folder, which {what} is mounted at"
             yield server.fault(message, f"it has {joined(names)}", line)
-        elif mount is None and server.complete and "$" not in target:
+        elif mount is None and server.is_closed and "$" not in target:
             yield server.fault(f"--{name}: nothing puts {target} into the container", "mount it", line)
         elif mount is not None and mount.is_file and mount.target != target:
             message = f"--{name}: {mount.target} is a file, and {target} is not below it"
@@ -234,58 +228,3 @@ def _files(server: DescribedServer) -> Iterator[Finding]:
                 f"--{name} needs it: write or render it",
                 mount.line if mount else line,
             )
-
-
-def _probes(server: DescribedServer, names: list[str] | None) -> Iterator[Finding]:
-    for line in server.grpc_probes:
-        health = "enable_grpc_healthcheck_service"
-        if not server.flags.on(health) and health not in server.flags.broken:
-            advice = "it would never succeed: add --enable_grpc_healthcheck_service=true"
-            yield server.fault("a gRPC probe of a server without the health service", advice, line)
-        if server.encrypted:
-            advice = "Kubernetes' gRPC probes cannot do TLS: probe the REST port from inside"
-            yield server.fault("a gRPC probe of a server with TLS", advice, line)
-    for script, line in server.scripts:
-        missing = missing_program(server.image, script)
-        if missing and server.complete:
-            advice = "it would never succeed: use bash and /dev/tcp, or build an image that has it"
-            yield server.fault(f"the image has no {missing} for the health check", advice, line)
-        for port in _PROBED_PORT.findall(script):
-            if server.ports_are_known and port not in (server.port, server.rest_port):
-                yield server.fault(f"the health check asks port {port}", server.listens, line)
-        for name in _PROBED_MODEL.findall(script):
-            yield from _probed_model(server, name, names, line)
-
-
-def _probed_model(
-    server: DescribedServer, name: str, names: list[str] | None, line: int
-) -> Iterator[Finding]:
-    if names is not None and name not in names and not any("$" in each for each in names):
-        advice = f"it would never succeed: the models are {joined(names)}"
-        yield server.fault(f"the health check asks for the model {name}", advice, line)
-
-
-def _rest_paths(
-    server: DescribedServer, names: list[str] | None, monitoring: Node | None
-) -> Iterator[Finding]:
-    """Paths of the REST API that there are not: it answers for models, and with metrics."""
-    metrics = None
-    if monitoring is not None:
-        where = monitoring.first("prometheus_config", "path")
-        is_on = any(group.on("enable") for group in monitoring.all("prometheus_config"))
-        metrics = (where.text if where is not None and where.text else METRICS) if is_on else ""
-    elif "monitoring_config_file" not in server.flags.given:
-        metrics = ""
-    for path, line in server.asked_paths:
-        found = _PROBED_MODEL.fullmatch(path.partition("?")[0])
-        if found:
-            yield from _probed_model(server, found[1], names, line)
-        elif "$" not in path and metrics is not None and path != metrics:
-            advice = "it would never succeed: write /v1/models/NAME with the name of a model"
-            yield server.fault(f"a probe asks for {path}, and the REST API has no such path", advice, line)
-    for path, file, line in server.scraped:
-        if metrics == "":
-            advice = "give it --monitoring_config_file=..., with prometheus_config { enable: true }"
-            yield Finding(file, line, "Prometheus is sent to a server that shows no metrics", advice)
-        elif metrics is not None and path != metrics and "$" not in path:
-            yield Finding(file, line, f"Prometheus is sent to {path}", f"the metrics are at {metrics}")

@@ -13,8 +13,8 @@ from ...servers.described_server import (
     MEMORY_ADVICE,
     STOCK_IMAGE,
     DescribedServer,
-    missing_program,
 )
+from ...servers.probes import missing_program
 from ..kubernetes import JOBS
 from ..yaml_file import Document, Place, get
 
