@@ -15,6 +15,16 @@ _PLACEHOLDERS = ("$", "{", "<")
 """What stands in a name that somebody fills in before it is used."""
 _RELEASE = re.compile(rf"(?:docker\.io/)?{_STOCK}:(?P<major>\d+)\.(?P<minor>\d+)\.\d")
 
+_OF_CPU = re.compile(rf"(?:docker\.io/)?{_STOCK}(?::(?!\S*(?:gpu|devel))[\w.-]+)?")
+
+
+def gpu_fault(image: str) -> tuple[str, str] | None:
+    """What is wrong with a GPU for a server of this image, and what to do, if anything."""
+    if not _OF_CPU.fullmatch(image):
+        return None
+    advice = "it would stand idle: take an image built for GPUs, whose tag ends in -gpu"
+    return f"a GPU is asked for, and {image} computes on the CPU", advice
+
 
 def release(image: str) -> tuple[int, int] | None:
     """The version of TensorFlow Serving, major and minor, that an image of its own names; None where it names none."""

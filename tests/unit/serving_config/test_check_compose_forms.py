@@ -93,9 +93,7 @@ def test_a_relative_path_begins_in_the_working_directory(folder: str, faults: in
 # Ports.
 
 
-@pytest.mark.parametrize(
-    ("host", "faults"), [("127.0.0.2", 0), ("[::1]", 0), ("localhost", 0), ("10.0.0.1", 1)]
-)
+@pytest.mark.parametrize(("host", "faults"), [("127.0.0.2", 0), ("[::1]", 0), ("10.0.0.1", 1)])
 def test_every_address_of_the_loopback_is_one(host: str, faults: int) -> None:
     found = compose(f"ports: ['{host}:8500:8500'], {FLAGS}, {MOUNT}", VOLUMES)
     assert found == ["port 8500 is open to other machines without TLS"] * faults

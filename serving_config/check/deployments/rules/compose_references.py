@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...finding import Finding, meant
+from ...finding import Finding, joined, meant
+from ...servers.described_server import STOCK_IMAGE
 from ..yaml_file import Document, Place
 from . import compose_entries
 
@@ -21,6 +22,9 @@ def findings(document: Document, services: dict[str, Any], is_whole: bool) -> It
         for name, service in services.items():
             yield from _services(document, ("services", name), service, services)
             yield from _top_level(document, ("services", name), service)
+            yield from _health(document, ("services", name), service, services)
+        yield from _circle(document, services)
+        yield from _sources(document)
     for name, service in services.items():
         yield from _env_files(document, ("services", name), service)
     yield from _published_twice(document, services)
@@ -55,6 +59,56 @@ def _named(service: dict[str, Any]) -> Iterator[tuple[str, Place]]:
     base = service.get("extends")
     if isinstance(base, str) or (isinstance(base, dict) and "file" not in base):
         yield base if isinstance(base, str) else str(base.get("service")), ("extends",)
+
+
+def _health(
+    document: Document, here: Place, service: dict[str, Any], known: dict[str, Any]
+) -> Iterator[Finding]:
+    """Services whose health another waits for, and that have no health check of their own or of their image."""
+    waited = service.get("depends_on")
+    for name, given in waited.items() if isinstance(waited, dict) else ():
+        other = known.get(name) or {}
+        check = other.get("healthcheck") or {}
+        is_off = check.get("disable") is True or check.get("test") in (["NONE"], "NONE")
+        is_bare = STOCK_IMAGE.match(str(other.get("image") or "")) and not {"build", "extends"} & set(other)
+        if (given or {}).get("condition") == "service_healthy" and (
+            is_off or (is_bare and not check.get("test"))
+        ):
+            message = f"it waits for the health of {name}, which has no health check"
+            advice = f"Compose would not start it: give {name} a healthcheck, or write service_started"
+            yield document.fault(message, advice, *here, "depends_on", name)
+
+
+def _circle(document: Document, services: dict[str, Any]) -> Iterator[Finding]:
+    """The first service that waits for itself, by way of others or at once."""
+    after = {
+        name: [other for other, place in _named(service) if place[0] != "extends" and other in services]
+        for name, service in services.items()
+    }
+    for name in after:
+        reached: list[str] = []
+        ahead = list(after[name])
+        while ahead:
+            other = ahead.pop()
+            if other not in reached:
+                reached.append(other)
+                ahead += after[other]
+        if name in reached:
+            advice = "Compose starts neither: take one depends_on out"
+            yield document.fault(f"{name} waits for itself", advice, "services", name)
+            return
+
+
+def _sources(document: Document) -> Iterator[Finding]:
+    """Where the secrets and configs at the end of the file come from."""
+    for key in ("secrets", "configs"):
+        for name, setting in (document.data.get(key) or {}).items():
+            given = [word for word in ("file", "environment", "content") if word in (setting or {})]
+            if "external" in (setting or {}) or len(given) == 1:
+                continue
+            message = f"{name} has {joined(given)}" if given else f"{name} has no source"
+            advice = "Compose wants one of file, environment and content"
+            yield document.fault(message, advice, key, name)
 
 
 def _top_level(document: Document, here: Place, service: dict[str, Any]) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...finding import Finding, joined
+from ...servers import images
 from ...servers.amounts import size
 from ...servers.command_line import INIT
 from ...servers.described_server import LEAST_MEMORY, MEMORY_ADVICE, DescribedServer
@@ -40,6 +41,7 @@ def findings(
         message = "the server has every right of the machine"
         yield document.fault(message, "remove privileged", "services", name, "privileged")
     yield from _sources(document, name, service, server)
+    yield from _gpus(document, name, service, server)
     for index, volume in enumerate(service.get("volumes") or []):
         _, target, writable = mounted(volume)
         is_of_socket = PurePosixPath(server.flags.value("grpc_socket_path")).is_relative_to(target)
@@ -68,6 +70,18 @@ def findings(
         yield document.fault(message, advice, "services", name, "network_mode")
 
     yield from _limits(document, name, service, server)
+
+
+def _gpus(
+    document: Document, name: str, service: dict[str, Any], server: DescribedServer
+) -> Iterator[Finding]:
+    """GPUs for an image that has no use for them."""
+    wrong = images.gpu_fault(server.image)
+    devices = ("deploy", "resources", "reservations", "devices")
+    is_asked = any("gpu" in (device.get("capabilities") or []) for device in get(service, *devices) or [])
+    if wrong and (is_asked or service.get("gpus")):
+        where = devices if is_asked else ("gpus",)
+        yield document.fault(*wrong, "services", name, *where).as_note()
 
 
 def _sources(

@@ -20,6 +20,14 @@ _SIZES = (
     *(("deploy", "resources", kind, "memory") for kind in ("limits", "reservations")),
 )
 _CPUS = (("cpus",), *(("deploy", "resources", kind, "cpus") for kind in ("limits", "reservations")))
+_SAME = {
+    "scale": ("replicas",),
+    "mem_limit": ("resources", "limits", "memory"),
+    "mem_reservation": ("resources", "reservations", "memory"),
+    "cpus": ("resources", "limits", "cpus"),
+    "pids_limit": ("resources", "limits", "pids"),
+}
+"""Fields of a service by their older names, and what is the same below `deploy`."""
 _RESTART = re.compile(r"no|always|unless-stopped|on-failure(:\d+)?")
 _TESTS = ("NONE", "CMD", "CMD-SHELL")
 
@@ -50,14 +58,46 @@ def findings(document: Document, name: str, service: dict[str, Any]) -> Iterator
             if target and not target.startswith(("/", "$")) and not re.match(r"[A-Za-z]:\\", target):
                 message = f"{target} is no place in the container"
                 yield document.fault(message, "write it from / on", *here, key, index)
+    yield from _devices(document, here, service)
+    yield from _twice(document, here, service)
+    yield from _ports(document, here, service)
+    yield from _health(document, here, service)
+
+
+def _devices(document: Document, here: Place, service: dict[str, Any]) -> Iterator[Finding]:
     where = ("deploy", "resources", "reservations", "devices")
-    devices = enumerate(get(service, *where) or [])
+    devices = list(enumerate(get(service, *where) or []))
     named = [(device.get("driver"), (*here, *where, at, "driver")) for at, device in devices]
     for driver, place in [*named, (service.get("runtime"), (*here, "runtime"))]:
         if driver != "nvidia" and difflib.get_close_matches(str(driver), ["nvidia"], n=1):
             yield document.fault(f"{place[-1]} is {driver}", "did you mean nvidia?", *place)
-    yield from _ports(document, here, service)
-    yield from _health(document, here, service)
+    for at, device in devices:
+        count = str(device.get("count", "all"))
+        if "count" in device and "device_ids" in device:
+            message, advice = "count beside device_ids", "Compose refuses both: keep one"
+        elif not count.isdigit() and count != "all" and "$" not in count:
+            message, advice = f"count is {count}", "write all, or a number of devices"
+        else:
+            continue
+        yield document.fault(message, advice, *here, *where, at, "count")
+
+
+def _twice(document: Document, here: Place, service: dict[str, Any]) -> Iterator[Finding]:
+    """What is said in two ways, of which Compose takes two only where they agree; and one name for several."""
+    for key, keys in _SAME.items():
+        one, other = service.get(key), get(service, "deploy", *keys)
+        if None not in (one, other) and "$" not in f"{one}{other}" and _amount(one) != _amount(other):
+            message = f"{key} is {one}, and deploy.{'.'.join(keys)} is {other}"
+            yield document.fault(message, "Compose refuses two that differ: keep one", *here, key)
+    replicas = str(get(service, "deploy", "replicas") or service.get("scale") or 1)
+    if service.get("container_name") and replicas.isdigit() and int(replicas) > 1:
+        message = f"{replicas} containers of the one name {service['container_name']}"
+        yield document.fault(message, "Compose refuses that: remove container_name", *here, "container_name")
+
+
+def _amount(value: object) -> object:
+    amount = size(value)
+    return str(value) if amount is None else amount
 
 
 def _is_number(value: object) -> bool:
@@ -73,10 +113,25 @@ def _ports(document: Document, here: Place, service: dict[str, Any]) -> Iterator
             advice = "write [address:][port of the machine:]port of the container"
             yield document.fault(f"ports has {str(entry)!r}", advice, *here, "ports", index)
             continue
+        if re.search(r"[A-Za-z]", port.host) and ":" not in port.host:
+            message = f"ports has the host {port.host}, which is no address"
+            yield document.fault(message, "Compose refuses it: write 127.0.0.1", *here, "ports", index)
+        ranges = [_width(part) for part in (port.published, port.target)]
+        if ranges[0] is not None and (ranges[0] < 0 or 0 < (ranges[1] or 0) != ranges[0]):
+            message = f"ports has {port.published} for {port.target}, which are not as many"
+            yield document.fault(
+                message, "Compose refuses it: write two ranges of one length", *here, "ports", index
+            )
         for number in f"{port.published}-{port.target}".split("-"):
             if number.isdigit() and not 0 < int(number) <= 65535:
                 advice = "a port is a number from 1 to 65535"
                 yield document.fault(f"ports has {number}", advice, *here, "ports", index)
+
+
+def _width(part: str) -> int | None:
+    """How far the last port of a range is from the first; None where nothing is said."""
+    first, _, last = part.partition("-")
+    return int(last or first) - int(first) if first.isdigit() and (not last or last.isdigit()) else None
 
 
 def _health(document: Document, here: Place, service: dict[str, Any]) -> Iterator[Finding]:
