@@ -6,6 +6,7 @@ from typing import Any
 from ..finding import Finding, joined
 from ..servers.amounts import of_pods
 from ..servers.described_server import DescribedServer
+from . import service_monitors
 from .kubernetes import Surroundings, pod_keys, share_a_namespace
 from .rules import autoscaler_rules
 from .rules.selectors import selects
@@ -34,6 +35,8 @@ def findings(
     kind = document.data["kind"]
     if kind == "HorizontalPodAutoscaler":
         yield from _autoscaler(document, deployments)
+    elif kind == "ServiceMonitor":
+        yield from service_monitors.findings(document, deployments, surroundings, servers)
     elif kind in ("Service", "PodDisruptionBudget", "NetworkPolicy", "PodMonitor"):
         yield from _selecting(document, deployments, surroundings, servers)
 
@@ -50,6 +53,10 @@ def _autoscaler(document: Document, deployments: list[Document]) -> Iterator[Fin
     elif kind != found.data["kind"]:
         message = f"the autoscaler's target is a {kind}, and {target} is a {found.data['kind']}"
         yield document.fault(message, f"write kind: {found.data['kind']}", "spec", "scaleTargetRef", "kind")
+    elif not share_a_namespace(document, found):
+        theirs = get(found.data, "metadata", "namespace")
+        message = f"the autoscaler's target {target} is in the namespace {theirs}"
+        yield document.fault(message, "put the autoscaler there", "metadata", "namespace")
     else:
         if get(found.data, "spec", "replicas") is not None:
             advice = "remove it: the autoscaler owns the number and each apply would reset it"

@@ -1,4 +1,4 @@
-"""Labels that kustomizations give to their objects, to the pods of these and to what selects pods.
+"""Labels that kustomizations give to their objects, to the pods of these and to what selects pods; and the namespace.
 
 Source: https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/commonlabels/
 """
@@ -25,24 +25,30 @@ _ONLY_ADDED_TO = ("PodDisruptionBudget", "NetworkPolicy")
 
 
 def labelled(document: Document, kustomizations: Sequence[Kustomization]) -> Document:
-    """The object with the labels that it gets wherever it is a resource, without those that overlays disagree on."""
+    """The object with the labels that it gets wherever it is a resource, without those that overlays disagree on, and
+    without a namespace of its own where a kustomization puts all of its objects into one.
+    """
     known = {each.document.path.parent.resolve(): each for each in kustomizations}
     path, kind = document.path.resolve(), str(document.data["kind"])
     given: dict[str, set[str]] = {}
     mine: set[str] = set()
+    is_moved = False
     for kustomization in kustomizations:
         is_resource = path in _reached(kustomization, known, set())
+        is_moved = is_moved or (is_resource and bool(kustomization.document.data.get("namespace")))
         for key, value in _selecting(kustomization, known):
             given.setdefault(key, set()).add(value)
             mine.update([key] if is_resource else [])
     labels = {key: min(given[key]) for key in mine if len(given[key]) == 1}
-    if not labels:
+    if not labels and not is_moved:
         return document
     data = copy.deepcopy(document.data)
+    if is_moved and isinstance(data.get("metadata"), dict):
+        data["metadata"].pop("namespace", None)
     where = _OF_SELECTORS.get(kind)
-    if where and (kind not in _ONLY_ADDED_TO or get(data, *where)):
+    if labels and where and (kind not in _ONLY_ADDED_TO or get(data, *where)):
         _add(data, where, labels)
-    if get(data, *pod_keys(document)):
+    if labels and get(data, *pod_keys(document)):
         _add(data, (*pod_keys(document)[:-1], "metadata", "labels"), labels)
     return replace(document, data=data)
 

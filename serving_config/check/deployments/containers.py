@@ -12,7 +12,7 @@ from ..servers import command_line
 from ..servers.described_server import STOCK_IMAGE, DescribedServer, Mount
 from ..servers.environment import UNKNOWN, Environment
 from .kubernetes import JOBS, Surroundings, pod_keys
-from .rules import container_rules, pod_rules
+from .rules import container_rules, object_references, pod_rules
 from .yaml_file import Document, Place, get
 
 _Files = Mapping[str, "Path | Node | None"]
@@ -42,6 +42,7 @@ def servers(document: Document, surroundings: Surroundings) -> tuple[list[Descri
                 faults.extend(container_rules.findings(document, here, container, server))
     if found:
         faults.extend(pod_rules.findings(document, pod, found, surroundings))
+        faults.extend(object_references.findings(document, pod, surroundings))
     return found, faults
 
 

@@ -55,6 +55,8 @@ def _share(
             return
         reach = max(reach, most / asked * 100 if most and asked else float("inf"))
     share = target.get("averageUtilization")
-    if isinstance(share, int) and 100 <= reach < share:
+    if isinstance(share, int) and share < 1:
+        yield document.fault(f"{where[-1]} is {share}", "the cluster refuses that: write 1 or more", *where)
+    elif isinstance(share, int) and 100 <= reach < share:
         message = f"{where[-1]} {share} is never reached, the limit is {reach:g} % of the request"
         yield document.fault(message, "write a share of 100, such as 70", *where)

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ...finding import Finding, joined
+from ...servers import images
 from ...servers.amounts import quantity
 from ...servers.described_server import (
     LEAST_MEMORY,
@@ -45,6 +46,12 @@ def findings(
     yield from _rights(document, (*here, "securityContext"), container.get("securityContext") or {})
     yield from _user(document, here, container, server)
     yield from _memory(document, (*here, "resources"), container)
+    wrong = images.gpu_fault(server.image)
+    for kind in ("limits", "requests") if wrong else ():
+        asked = [name for name in get(container, "resources", kind) or {} if name.endswith("/gpu")]
+        if wrong and asked:
+            yield document.fault(*wrong, *here, "resources", kind, asked[0]).as_note()
+            break
 
 
 def _ports(

@@ -1,0 +1,148 @@
+"""What objects of Kubernetes name: in their own namespace, by the labels of Services, of the image's kind."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.serving_config.field_cases import check, messages
+from tests.unit.serving_config.test_check_kubernetes_cases import CONFIG_MAP, DEPLOYMENT, STOCK, autoscaler
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+IN_ONE = DEPLOYMENT.replace("metadata: {name: a}", "metadata: {name: a, namespace: one}")
+SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata: {name: a, labels: {app: a}}
+spec:
+  selector: {app: a}
+  ports: [{name: grpc, port: 8500}, {name: rest, port: 8501}]
+"""
+MONITOR = """\
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata: {name: a}
+spec:
+  selector: {matchLabels: {app: a}}
+  endpoints: [{port: rest, path: /monitoring/prometheus/metrics}]
+"""
+MONITORED = DEPLOYMENT.replace("args: [", 'args: ["--monitoring_config_file=/config/monitoring.config", ')
+CONFIGS = f"{CONFIG_MAP}  monitoring.config: 'prometheus_config {{ enable: true }}'\n"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "kustomization", "faults"),
+    [
+        ("", None, []),
+        (", namespace: one", None, []),
+        (", namespace: two", None, ["the ConfigMap files is in the namespace two, and the pods are in one"]),
+        (", namespace: two", "namespace: three\nresources: [a.yaml, b.yaml]\n", []),
+    ],
+)
+def test_a_config_map_stands_beside_the_pods(
+    namespace: str, kustomization: str | None, faults: list[str]
+) -> None:
+    files = {"a__yaml": IN_ONE, "b__yaml": CONFIG_MAP.replace("{name: files", f"{{name: files{namespace}")}
+    if kustomization:
+        files["kustomization__yaml"] = kustomization
+    assert messages(**files) == faults
+
+
+def test_of_two_config_maps_of_a_name_one_stands_beside_the_pods() -> None:
+    one, two = (CONFIG_MAP.replace("files}", f"files, namespace: {name}}}") for name in ("one", "two"))
+    assert messages(a__yaml=IN_ONE, b__yaml=one, c__yaml=two) == []
+
+
+def test_an_autoscaler_stands_beside_its_target() -> None:
+    deployment = IN_ONE.replace("  replicas: 1\n", "")
+    other = autoscaler(2).replace("metadata: {name: a}", "metadata: {name: a, namespace: two}")
+    assert messages(a__yaml=deployment, b__yaml=autoscaler(2)) == []
+    assert messages(a__yaml=deployment, b__yaml=other) == [
+        "the autoscaler's target a is in the namespace one"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "faults"),
+    [("serving", []), ("servng", ["the ServiceAccount servng is not there"]), ("other", [])],
+)
+def test_an_account_that_is_nearly_called_so_was_meant(name: str, faults: list[str]) -> None:
+    deployment = DEPLOYMENT.replace(
+        "      containers:", f"      serviceAccountName: {name}\n      containers:"
+    )
+    account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: serving}\n"
+    assert messages(a__yaml=deployment, b__yaml=account) == faults
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "faults"),
+    [
+        ("a", SERVICE, []),
+        ("b", SERVICE, ["serviceName is b, and there is no Service of that name"]),
+        (
+            "b",
+            SERVICE.replace("{app: a}\n  ports", "{app: c}\n  ports"),
+            ["the Service selects no deployment's pods"],
+        ),
+    ],
+)
+def test_a_stateful_set_names_the_service_of_its_pods(name: str, service: str, faults: list[str]) -> None:
+    stateful = DEPLOYMENT.replace("kind: Deployment", "kind: StatefulSet").replace(
+        "spec:\n", f"spec:\n  serviceName: {name}\n", 1
+    )
+    assert messages(a__yaml=stateful, b__yaml=service) == faults
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "faults"),
+    [
+        ("", "", []),
+        ("port: rest", "port: http", ["the Service a has no port of the name http"]),
+        ("port: rest", "port: grpc", ["Prometheus is sent to the gRPC port 8500"]),
+        ("/monitoring/prometheus/metrics", "/metrics", ["Prometheus is sent to /metrics"]),
+        (", path: /monitoring/prometheus/metrics", "", ["Prometheus is sent to /metrics"]),
+        ("{app: a}", "{app: another}", []),
+    ],
+)
+def test_a_service_monitor_asks_the_rest_port(old: str, new: str, faults: list[str]) -> None:
+    monitor = MONITOR.replace(old, new)
+    assert messages(a__yaml=MONITORED, b__yaml=CONFIGS, c__yaml=SERVICE, d__yaml=monitor) == faults
+
+
+def test_a_service_monitor_goes_by_the_labels_of_the_service() -> None:
+    files = {"a__yaml": MONITORED, "b__yaml": CONFIGS, "d__yaml": MONITOR}
+    bare = SERVICE.replace(", labels: {app: a}", "")
+    assert messages(**files, c__yaml=bare) == [
+        "the ServiceMonitor selects by labels that the Service a lacks"
+    ]
+    labels = "labels: [{pairs: {app: a}}]\nresources: [a.yaml, b.yaml, c.yaml, d.yaml]\n"
+    assert messages(**files, c__yaml=bare, kustomization__yaml=labels) == []
+
+
+def test_a_service_monitor_that_is_nearly_right() -> None:
+    service, monitor = (text.replace("{app: a}", "{app: serving}", 1) for text in (SERVICE, MONITOR))
+    files = {"a__yaml": MONITORED, "b__yaml": CONFIGS, "c__yaml": service}
+    assert messages(**files, d__yaml=monitor) == []
+    found = messages(**files, d__yaml=monitor.replace("serving", "servng"))
+    assert found == ["the ServiceMonitor selects no Service"]
+
+
+def test_the_stock_image_has_no_use_for_a_gpu() -> None:
+    limits = "        resources: {limits: {nvidia.com/gpu: 1}}\n        args:"
+    deployment = DEPLOYMENT.replace("        args:", limits)
+    (note,) = check(a__yaml=deployment).notes
+    assert f"a GPU is asked for, and {STOCK} computes on the CPU" in note
+    assert check(a__yaml=deployment.replace(STOCK, "tensorflow/serving:2.19.0-gpu")).notes == []
+
+
+@pytest.mark.parametrize(("share", "faults"), [(0, ["averageUtilization is 0"]), (1, [])])
+def test_an_autoscaler_aims_at_some_use(share: int, faults: list[str]) -> None:
+    metric = f"{{type: Resource, resource: {{name: cpu, target: {{type: Utilization, averageUtilization: {share}}}}}}}"
+    scaler = autoscaler(2).replace("maxReplicas: 2", f"maxReplicas: 2, metrics: [{metric}]")
+    deployment = DEPLOYMENT.replace("  replicas: 1\n", "")
+    deployment = deployment.replace("        args:", "        resources: {requests: {cpu: 2}}\n        args:")
+    assert messages(a__yaml=deployment, b__yaml=scaler) == faults
