@@ -118,22 +118,32 @@ class Rollout:
         on_disk = models_config.version_folders(self._folder)
         missing = versions - set(on_disk)
         if missing:
-            raise ServingConfigError(
-                f"{self.name} version {min(missing)} is not in {self._folder}: there is "
-                f"{', '.join(map(str, on_disk)) or 'none'}"
-            )
+            labels = [label for label, version in sorted(self.labels.items()) if version == min(missing)]
+            advice = f"there is {', '.join(map(str, on_disk)) or 'none'}"
+            if labels:
+                advice += (
+                    f"; {self._file.path} has it as {labels[0]}: export it, or take that label out first"
+                )
+            raise ServingConfigError(f"{self.name} version {min(missing)} is not in {self._folder}: {advice}")
 
     def _load(self, versions: set[int]) -> None:
         missing = {service: versions - set(service.available(self.name)) for service in self._services}
         missing = {service: numbers for service, numbers in missing.items() if numbers}
         if not missing:
             return
-        policy = self._file.model(self.name).model_version_policy
+        model = self._file.model(self.name)
+        policy = model.model_version_policy
         if policy.WhichOneof("policy_choice") != "specific":
-            raise ServingConfigError(
-                f"{self.name} version {min(min(missing.values()))} is not loaded, and model_version_policy in "
-                f"{self._file.path} does not ask for it: list its versions with specific {{ versions: N }}"
-            )
+            asked_for = models_config.wanted_versions(model, self._folder) if self._folder else {}
+            for service, numbers in missing.items():
+                for version in sorted(numbers):
+                    if version not in asked_for:
+                        raise ServingConfigError(
+                            f"{self.name} version {version} is not loaded, and model_version_policy in "
+                            f"{self._file.path} does not ask for it: list its versions with specific {{ versions: N }}"
+                        )
+                    service.wait_available(self.name, version, self._timeout)
+            return
         listed = set(policy.specific.versions)
         seen = {service: {s.version: s for s in service.versions(self.name)} for service in missing}
         absent = set().union(*missing.values())

@@ -240,3 +240,41 @@ def test_a_client_that_pins_a_version_is_answered_while_labels_move(deployment: 
     deployment.caller.wait_for("affine", {3: "AVAILABLE", 2: "AVAILABLE", 1: "END"})
     with pytest.raises(grpc.RpcError, match=r"Servable not found for request: Specific\(affine, 1\)"):
         deployment.caller.predict("affine", [1.0], version=1)
+
+
+@pytest.fixture
+def loading_all(deployment: Deployment) -> Deployment:
+    """The same with versions 1 and 2 on disk and a policy by which the server loads all that appear."""
+    deployment.base_path.joinpath("3").rename(deployment.base_path / "not yet")
+    config = models_config.read(deployment.file)
+    config.model_config_list.config[0].model_version_policy.all.SetInParent()
+    deployment.file.write_text(text_format.MessageToString(config))
+    deployment.caller.reload(config)
+    deployment.caller.wait_for("affine", {1: "AVAILABLE", 2: "AVAILABLE"})
+    return deployment
+
+
+def test_a_version_that_the_server_is_about_to_load_is_waited_for(loading_all: Deployment) -> None:
+    loading_all.base_path.joinpath("not yet").rename(loading_all.base_path / "3")
+    assert loading_all.run("promote", 3) == 0
+    assert loading_all.labels() == {"stable": 3, "canary": 3, "previous": 1}
+
+
+def test_a_version_that_the_server_fails_to_load_by_itself_is_named_with_its_error(
+    loading_all: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (loading_all.base_path / "not yet" / "saved_model.pb").write_bytes(b"\x00")
+    loading_all.base_path.joinpath("not yet").rename(loading_all.base_path / "3")
+    assert loading_all.run("promote", 3) == 1
+    assert "affine version 3 does not load: " in error_line(capsys)
+    assert loading_all.labels() == {"stable": 1, "canary": 1}
+
+
+def test_a_label_on_a_version_that_is_gone_is_named(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment.run("promote", 2)
+    deployment.base_path.joinpath("1").rename(deployment.base_path / "gone")
+    capsys.readouterr()
+    assert deployment.run("canary", 3) == 1
+    assert "models.config has it as previous: export it, or take that label out first" in error_line(capsys)
