@@ -53,10 +53,10 @@ def read(
         environment: the container's variables.
         path: the file, and `line` where the server begins in it.
     """
-    if entry and PurePosixPath(entry[0][0]).name == SCRIPT and STOCK_IMAGE.match(image):
-        command = [*entry[1:], *command]
-        entry = None
     words = [*(entry or []), *command]
+    if entry is not None and words and PurePosixPath(words[0][0]).name == SCRIPT and STOCK_IMAGE.match(image):
+        entry, command = None, words[1:]
+        words = command
     misspelt = _misspelt(words, image, path)
     if misspelt:
         return CommandLine(None, misspelt)

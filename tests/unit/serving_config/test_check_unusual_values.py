@@ -87,6 +87,13 @@ def test_an_empty_entry_point_leaves_the_command(deployment: Path) -> None:
     assert lines(deployment) == []
 
 
+def test_an_empty_entry_point_and_the_stock_script_are_the_script(deployment: Path) -> None:
+    replace(deployment / DOCKERFILE, ENTRYPOINT, "ENTRYPOINT []")
+    replace(deployment / DOCKERFILE, 'CMD ["', 'CMD ["/usr/bin/tf_serving_entrypoint.sh", "')
+    (found,) = lines(deployment)
+    assert "the server is not the entry point, and gets no signals" in found
+
+
 def test_rules_skip_an_object_that_departs_from_its_schema(deployment: Path) -> None:
     replace(deployment / DEPLOYMENT, "args:", "args: 5\n          x:")
     assert len(lines(deployment)) == 1
