@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ..check.deployments.kubernetes import TRUTHS
 from ..check.servers import images
+from ..check.servers.amounts import quantity
+from ..check.servers.described_server import LEAST_MEMORY, MEMORY_ADVICE
 from ..errors import ServingConfigError
 from ..paths import path_argument
 from ..server.models_config import version_folders
@@ -111,6 +113,8 @@ class Plan:
             return f"--cpu {self.cpu}: write cores, such as 2 or 500m"
         if self.memory_asked is not None and not _MEMORY.fullmatch(self.memory_asked):
             return f"--memory {self.memory_asked}: write it in Mi or Gi, such as 6Gi"
+        if self.memory_asked is not None and (quantity(self.memory_asked) or 0) < LEAST_MEMORY:
+            return f"--memory {self.memory_asked}: the server alone takes more, {MEMORY_ADVICE}"
         if self.copy_from is not None and not _STORE.fullmatch(self.copy_from):
             return f"--copy-from {self.copy_from}: write s3://BUCKET/FOLDER, gs://... or az://..."
         if self.claim and not _SIZE.fullmatch(self.claim.size):

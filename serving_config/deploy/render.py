@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..check import inspection
 from ..check.finding import Result, shorten
+from ..check.servers import images
 from ..errors import ServingConfigError
 from ..paths import path_argument
 from . import files as deployment_files
@@ -30,6 +31,8 @@ examples:
 Of a new model's versions, the lowest gets the label `stable` and the highest `canary`."""
 _PLAIN = "name replicas image built_image cpu memory gpus batching baked monitoring copy_from kserve"
 """Options that slimserve.yaml has as they are given."""
+_LEAST_RELEASE = (2, 19)
+"""Of TensorFlow Serving, which the flags of the shipped files need."""
 
 
 def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -158,6 +161,7 @@ def run(args: argparse.Namespace) -> int:
         ServingConfigError: the arguments do not fit together, the folder cannot be written, or the difference is not
             wanted.
     """
+    _refuse_images(args)
     wanted = Wanted(args.out)
     _change(wanted, args)
     plan = wanted.plan()
@@ -174,6 +178,26 @@ def run(args: argparse.Namespace) -> int:
     result = inspection.inspect([args.out], models_root=None, model_configs=[])
     _print(args, found, result)
     return 1 if result.findings else 0
+
+
+def _refuse_images(args: argparse.Namespace) -> None:
+    """Refuse images with which the deployment would not do what it says.
+
+    Raises:
+        ServingConfigError: what a name means changes with time, or the server in it is too old for its flags.
+    """
+    for option, image in (("--image", args.image), ("--built-image", args.built_image)):
+        # The image that is built gets a tag of its own.
+        is_named = image and (option == "--image" or ":" in image.rpartition("/")[2])
+        if is_named and images.moves(image):
+            raise ServingConfigError(f"{option} {image}: it would change under you, name a version")
+    release = images.release(args.image or "")
+    if release and release < _LEAST_RELEASE:
+        least = ".".join(map(str, _LEAST_RELEASE))
+        raise ServingConfigError(
+            f"--image {args.image}: the deployment sets flags that TensorFlow Serving has since {least}: take "
+            f"{least}.0 or later"
+        )
 
 
 def _change(wanted: Wanted, args: argparse.Namespace) -> None:

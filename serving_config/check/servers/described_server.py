@@ -190,13 +190,11 @@ def findings(server: DescribedServer) -> Iterator[Finding]:
 
 
 def _image(server: DescribedServer) -> Iterator[Finding]:
-    tag = server.image.rpartition("/")[2].partition(":")[2]
-    moves = tag in ("", "latest", "nightly") or tag.startswith(("latest-", "nightly-"))  # latest-gpu too
-    if moves and not any(sign in server.image for sign in "@$") and server.image:
+    if images.moves(server.image) and "$" not in server.image:
         advice = "the server would change under you: name a version, such as tensorflow/serving:2.20.0"
         yield server.fault(f"the image {server.image} has no version", advice)
     release = images.release(server.image)
-    if release and release >= (2, 20) and "-gpu" in tag:
+    if release and release >= (2, 20) and "-gpu" in server.image:
         message = f"no image {server.image} is known to exist"
         yield server.fault(message, "look for it before you count on it").as_note()
 

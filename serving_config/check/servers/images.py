@@ -26,6 +26,14 @@ def gpu_fault(image: str) -> tuple[str, str] | None:
     return f"a GPU is asked for, and {image} computes on the CPU", advice
 
 
+def moves(image: str) -> bool:
+    """Whether what the name means changes with time: it has no tag, or one such as latest or nightly-gpu."""
+    tag = image.rpartition("/")[2].partition(":")[2]
+    return (
+        bool(image) and "@" not in image and re.fullmatch(r"(?:(?:latest|nightly)(?:-.*)?)?", tag) is not None
+    )
+
+
 def release(image: str) -> tuple[int, int] | None:
     """The version of TensorFlow Serving, major and minor, that an image of its own names; None where it names none."""
     match = _RELEASE.match(image)

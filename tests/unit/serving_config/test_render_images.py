@@ -45,3 +45,24 @@ def test_gpus_are_asked_for_where_an_image_for_them_is_named() -> None:
     deployment = YAML(typ="safe").load(Path("deploy/kubernetes/deployment.yaml"))
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("--image", "tensorflow/serving:2.18.0", "sets flags that TensorFlow Serving has since 2.19"),
+        ("--image", "tensorflow/serving", "it would change under you"),
+        ("--image", "registry.example:5000/serving:latest-gpu", "it would change under you"),
+        ("--built-image", "serving-models:latest", "it would change under you"),
+        ("--memory", "127Mi", "the server alone takes more"),
+    ],
+)
+def test_what_check_would_refuse_is_not_written(
+    option: str, value: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    targets = ["--for", "docker", "kubernetes"]
+    assert main(["render", "--model", "vgg_16=models/vgg_16", option, value, *targets]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {option} {value}: ")
+    assert reason in line
+    assert not Path("deploy").exists()
