@@ -16,7 +16,7 @@ def is_loopback(address: str) -> bool:
     """Whether HOST:PORT names this machine, by `localhost` or by an address of its loopback."""
     host = address.rpartition(":")[0].strip("[]")
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

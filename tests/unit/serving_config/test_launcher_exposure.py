@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from slimserve.serving_config.server import ports
 from slimserve.serving_config.server.models_config import from_folders, read
 from slimserve.serving_config.up.exposure import is_loopback, warn
 from slimserve.serving_config.up.server_command import generated_config
@@ -61,3 +62,9 @@ def test_a_user_without_a_home_gets_a_list_of_models_in_a_temporary_folder(
     assert path.is_relative_to(tmp_path)
     assert path.parent.stat().st_mode & 0o077 == 0
     assert read(path) == config
+
+
+@pytest.mark.parametrize("address", ["localhost:8500", "LocalHost:8500", "127.0.0.2:8500", "[::1]:8500"])
+def test_no_proxy_is_asked_for_this_machine(address: str) -> None:
+    assert ports.is_loopback(address)
+    assert not ports.is_loopback("localhost.example:8500")
