@@ -12,6 +12,7 @@ from .deployments import (
     containers,
     kubernetes,
     kustomization,
+    prometheus,
     wanted_state,
     yaml_file,
 )
@@ -104,6 +105,9 @@ class Documents:
             [text for document, text in texts if document in objects and document not in self._misfits]
         )
         self._cluster(objects, surroundings)
+        for document in filter(prometheus.is_prometheus, every):
+            with self._result.guard(document.path):
+                self._result.add(prometheus.findings(document, self.servers))
         for each in kustomizations:
             with self._result.guard(each.document.path):
                 self._result.add(kustomization_rules.findings(each, kustomizations, objects))

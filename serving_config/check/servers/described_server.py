@@ -85,6 +85,8 @@ class DescribedServer:
     """Whether it is an image without a command of its own, so that more flags are to come."""
     process: str = "the server"
     """What is started first, in words."""
+    names: tuple[str, ...] = ()
+    """By which others of its network know it."""
     workdir: str = "/"
     reader: int | None = None
     """The user who reads its files, by number, None where that is not known."""

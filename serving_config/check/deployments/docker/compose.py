@@ -163,6 +163,7 @@ def _server(
     )
     # An image of one's own may hold anything.
     server.complete = (made.complete if made else bool(STOCK_IMAGE.match(image))) and not run.prepares
+    server.names = (name, str(service.get("container_name")), str(service.get("hostname")))
     server.workdir = str(service.get("working_dir") or (made.workdir if made else "/"))
     if service.get("user") or STOCK_IMAGE.match(image):
         server.reader = user_number(str(service.get("user") or ""))
