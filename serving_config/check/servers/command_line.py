@@ -86,14 +86,25 @@ def read(
     elif first in _SHELLS and len(words) > 1 and words[1][0].endswith(ENTRY_POINT):
         message = f"{first} reads {words[1][0]} as a script, which it is not"
         return CommandLine(None, [Finding(path, words[0][1], message, f"write /usr/bin/{ENTRY_POINT} alone")])
-    elif first in _SHELLS and any(word.endswith("c") and word.startswith("-") for word, _ in words[1:4]):
+    elif first in _SHELLS and (script := _script(words)) is not None:
         is_expanded = True
-        words, makes_way, prepares = _of_script(words[-1] if len(words) > 2 else ("", line), environment)
+        (text, at), *rest = script or [("", line)]
+        if rest and (text.endswith(ENTRY_POINT) or text.startswith("--")):
+            message = f"{first} -c runs {text} alone, and keeps what follows for itself"
+            return CommandLine(None, [Finding(path, at, message, "write the whole command as one word")])
+        takes_more = bool(rest) and re.search(r"\$[@*]", text) is not None
+        words, makes_way, prepares = _of_script(("" if takes_more else text, at), environment)
         process = SERVER if makes_way else _SHELL
         if not words:
             message = "what the shell runs was not checked"
             note = Finding(path, line, message, f"write the command as a list that begins with {ENTRY_POINT}")
             return CommandLine(None, [note.as_note()])
+    if entry and entry[0][0].startswith("--"):
+        message, advice = (
+            f"the program to start is {entry[0][0]}",
+            "flags go into args, or behind the server's name",
+        )
+        return CommandLine(None, [Finding(path, entry[0][1], message, advice)])
     if not implied:
         starts = [index for index, (word, _) in enumerate(words) if word.endswith(ENTRY_POINT)]
         if not starts and not (words and words[0][0].startswith("--")):
@@ -111,6 +122,14 @@ def read(
     faults += [Finding(path, at, f"nothing fills in the variable of {word}", advice) for word, at in literal]
     flags, wrong = server_flags.parse(arguments, path, line, implied)
     return CommandLine(flags, faults + wrong, process, prepares)
+
+
+def _script(words: Words) -> Words | None:
+    """What follows a shell's -c: its script and the script's own words; None where there is none."""
+    for at, (word, _) in enumerate(words[1:4], 2):
+        if word.endswith("c") and word.startswith("-"):
+            return words[at:]
+    return None
 
 
 def is_shell(command: Sequence[object]) -> bool:

@@ -64,7 +64,7 @@ def located(server: DescribedServer, base: str) -> Path | None:
 
 def _versions(server: DescribedServer, base: str, model: Node, line: int) -> Iterator[Finding]:
     """Versions that are not put into the container, where some are one by one."""
-    if not server.complete or not STOCK_IMAGE.match(server.image) or server.mount(base) is not None:
+    if not server.is_closed or not STOCK_IMAGE.match(server.image) or server.mount(base) is not None:
         return
     for policy in model.all("model_version_policy"):
         for version in policy.all("specific", "versions"):

@@ -34,6 +34,13 @@ def test_a_folder_that_is_a_number_is_a_version(places: list[str]) -> None:
     assert compose(f"{NAMED}, volumes: [{volumes}]", VOLUMES) == []
 
 
+def test_each_version_of_the_policy_is_mounted() -> None:
+    text = MODEL.replace('"tensorflow"', '"tensorflow" model_version_policy { specific { versions: 2 } }')
+    for version, faults in ((1, ["nothing puts version 2 of a into the container"]), (2, [])):
+        deployment = DEPLOYMENT.replace("mountPath: /models}", f"mountPath: /models/a/{version}}}")
+        assert messages(a__yaml=deployment, b__yaml=CONFIG_MAP.replace(MODEL, text)) == faults
+
+
 @pytest.mark.parametrize("root", ["/models", "gs://bucket"])
 def test_a_base_path_that_ends_in_a_version_is_one(root: str) -> None:
     config_map = CONFIG_MAP.replace("/models/a", f"{root}/a/1")

@@ -131,6 +131,30 @@ def test_a_service_monitor_that_is_nearly_right() -> None:
     assert found == ["the ServiceMonitor selects no Service"]
 
 
+def test_a_volume_wants_a_config_map_or_a_secret() -> None:
+    deployment = DEPLOYMENT.replace("configMap: {name: files}", "secret: {secretName: files}")
+    found = messages(a__yaml=deployment, b__yaml=CONFIG_MAP)
+    assert found == ["files is a ConfigMap, and the pods want a Secret"]
+    secret = CONFIG_MAP.replace("kind: ConfigMap", "kind: Secret").replace("\ndata:", "\nstringData:")
+    assert messages(a__yaml=deployment, b__yaml=secret) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "faults"),
+    [
+        ("nodePort: 30500", ["a nodePort of a Service inside the cluster"]),
+        ("nodePort: 8500}], type: NodePort, x: [{a: b", ["nodePort is 8500"]),
+        ("nodePort: 30500}], type: NodePort, x: [{a: b", []),
+        ("name: a}], type: NodePort, clusterIP: None, x: [{a: b", ["a NodePort without an address"]),
+        ("name: a}], type: ClusterIP, clusterIP: None, x: [{a: b", []),
+    ],
+)
+def test_a_port_of_the_nodes_is_one_that_the_cluster_gives_out(fields: str, faults: list[str]) -> None:
+    spec = f"{{ports: [{{port: 8500, {fields}}}]}}".replace(", x: [{a: b}]", "")
+    service = f"apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {spec}\n"
+    assert messages(a__yaml=service) == faults
+
+
 def test_the_stock_image_has_no_use_for_a_gpu() -> None:
     limits = "        resources: {limits: {nvidia.com/gpu: 1}}\n        args:"
     deployment = DEPLOYMENT.replace("        args:", limits)

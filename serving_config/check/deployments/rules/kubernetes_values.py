@@ -9,6 +9,7 @@ from ...servers import images
 from ...servers.amounts import QUANTITY_ADVICE, of_pods, quantity
 from ...servers.described_server import LEAST_MEMORY
 from ..yaml_file import Document, Place, get
+from . import service_values
 from .container_rules import PROBES
 
 # Where the API server knows a few words only: by the last keys of the path. Source: the API reference of Kubernetes.
@@ -37,7 +38,6 @@ _WORDS = {
     ("metrics", "#", "type"): "Resource ContainerResource Pods Object External",
     ("target", "type"): "Utilization Value AverageValue",
 }
-_OF_SERVICE = "ClusterIP NodePort LoadBalancer ExternalName"
 _PORTS = ("port", "targetPort", "containerPort", "hostPort", "nodePort")
 _PODS = ("maxUnavailable", "minAvailable", "maxSurge")
 _MODES = (("defaultMode",), ("items", "#", "mode"))
@@ -83,7 +83,7 @@ def findings(document: Document) -> Iterator[Finding]:
             yield document.fault(f"the name {name} is refused", _LABEL_ADVICE, "metadata", "name")
     spec = document.data.get("spec")
     if isinstance(spec, dict) and kind == "Service":
-        yield from _service(document, spec)
+        yield from service_values.findings(document, spec)
     yield from bounds(document)
     yield from _walk(document, document.data, ())
 
@@ -229,28 +229,6 @@ def _resource(document: Document, name: str, amount: Any, at: Place) -> Iterator
         yield document.fault(f"storage is {amount}, which is {number:g} bytes", QUANTITY_ADVICE, *at)
     elif name == "cpu" and number >= 1000:
         yield document.fault(f"{amount} cores are more than any node has", f"did you mean {amount}m?", *at)
-
-
-def _service(document: Document, spec: dict[str, Any]) -> Iterator[Finding]:
-    kind, ports = spec.get("type", "ClusterIP"), spec.get("ports") or []
-    if kind not in _OF_SERVICE.split():
-        yield document.fault(f"type is {kind}", _one_of(kind, _OF_SERVICE), "spec", "type")
-    address = spec.get("clusterIP")
-    if address and address != "None" and not re.fullmatch(r"[0-9a-fA-F.:]+", address):
-        advice = "write None for a headless Service, or an address"
-        yield document.fault(f"clusterIP is {address}", advice, "spec", "clusterIP")
-    names = [port.get("name") for port in ports]
-    for index, name in enumerate(names):
-        where = ("spec", "ports", index)
-        if name is None and len(ports) > 1:
-            yield document.fault("one of several ports has no name", "give each a name", *where)
-        elif name is not None and name in names[:index]:
-            yield document.fault(f"two ports have the name {name}", "give each its own", *where, "name")
-    numbers = [(port.get("port"), port.get("protocol", "TCP")) for port in ports]
-    for index, number in enumerate(numbers):
-        if number in numbers[:index]:
-            message = f"the port {number[0]} is there twice"
-            yield document.fault(message, "keep one", "spec", "ports", index, "port")
 
 
 def _walk(document: Document, data: Any, at: Place) -> Iterator[Finding]:

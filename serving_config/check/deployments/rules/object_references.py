@@ -29,6 +29,14 @@ def findings(document: Document, pod: dict[str, Any], surroundings: Surroundings
             theirs, own = (str(get(each.data, "metadata", "namespace")) for each in (mine[0], document))
             message = f"the {kind} {name} is in the namespace {theirs}, and the pods are in {own}"
             yield document.fault(message, "the cluster looks beside the pods: make them equal", *where)
+        other = {"ConfigMap": "Secret", "Secret": "ConfigMap"}.get(kind)
+        if (
+            not mine
+            and other
+            and name in [get(e.data, "metadata", "name") for e in _named(surroundings, other)]
+        ):
+            message = f"{name} is a {other}, and the pods want a {kind}"
+            yield document.fault(message, f"name it as a {other}", *where)
         names = [str(get(each.data, "metadata", "name")) for each in known]
         close = difflib.get_close_matches(name, names, 1, _ALIKE)
         if kind == "ServiceAccount" and not mine and close:  # another may be in the cluster
