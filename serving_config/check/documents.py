@@ -153,7 +153,7 @@ class Documents:
                         if node is not None:
                             self._config(node, name)
         elif kubernetes.is_manifest(document):
-            if not kubernetes.is_custom(document) or kubernetes.is_inference_service(document):
+            if not kubernetes.is_custom(document) or kubernetes.has_plain_pods(document):
                 self._workload(document, surroundings)
                 return
             self._result.add(kubernetes_values.bounds(document))

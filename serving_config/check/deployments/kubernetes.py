@@ -181,18 +181,21 @@ def is_custom(document: Document) -> bool:
     return "." in group and group not in own and not difflib.get_close_matches(group, own, n=1, cutoff=0.92)
 
 
-def is_inference_service(document: Document) -> bool:
-    """Whether it is KServe's, with containers of its own."""
+def has_plain_pods(document: Document) -> bool:
+    """Whether it is KServe's with containers of its own, or a Rollout of Argo with a template: their pods are
+    specified as Kubernetes' own.
+    """
     containers = get(document.data, *pod_keys(document), "containers")
-    return document.data["kind"] == "InferenceService" and isinstance(containers, list)
+    return document.data["kind"] in ("InferenceService", "Rollout") and isinstance(containers, list)
 
 
 def schema_findings(document: Document, version: str) -> Iterator[Finding]:
     """The first place where the object departs from its schema, unknown fields included; and empty list items."""
-    if is_inference_service(document):  # of which the pods are Kubernetes'
+    if has_plain_pods(document):
         where = pod_keys(document)
         given = get(document.data, *where)
-        pod = {key: value for key, value in given.items() if key not in _OF_KSERVE.split()}
+        more = _OF_KSERVE.split() if document.data["kind"] == "InferenceService" else ()
+        pod = {key: value for key, value in given.items() if key not in more}
         error = best_match(_validator(version, "podspec-v1").iter_errors(pod))
         if error is not None:
             yield from misfits.findings(document, error, f"see Kubernetes {version}'s PodSpec", where)

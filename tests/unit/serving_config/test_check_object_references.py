@@ -170,3 +170,28 @@ def test_an_autoscaler_aims_at_some_use(share: int, faults: list[str]) -> None:
     deployment = DEPLOYMENT.replace("  replicas: 1\n", "")
     deployment = deployment.replace("        args:", "        resources: {requests: {cpu: 2}}\n        args:")
     assert messages(a__yaml=deployment, b__yaml=scaler) == faults
+
+
+ROLLOUT = DEPLOYMENT.replace("kind: Deployment", "kind: Rollout").replace("apps/v1", "argoproj.io/v1alpha1")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "faults"),
+    [
+        ("", "", 0),
+        ("replicas: 1", "replicas: 1\n  strategy: {canary: {steps: [{setWeight: 20}]}}", 0),
+        ("--rest_api_port", "--rest_port", 1),
+        ("terminationGracePeriodSeconds", "terminationGracePeriod", 1),
+        ("selector: {matchLabels: {app: a}}", "selector: {matchLabels: {app: b}}", 1),
+    ],
+)
+def test_the_pods_of_a_rollout_are_judged_as_those_of_a_deployment(old: str, new: str, faults: int) -> None:
+    found = messages(a__yaml=ROLLOUT.replace(old, new), b__yaml=CONFIG_MAP)
+    assert len(found) == faults
+    assert found == messages(a__yaml=DEPLOYMENT.replace(old, new), b__yaml=CONFIG_MAP) or "strategy" in new
+
+
+def test_a_rollout_of_another_objects_pods_is_a_note() -> None:
+    rollout = "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: a}\nspec: {workloadRef: {name: a}}\n"
+    result = check(a__yaml=rollout)
+    assert (result.findings, len(result.notes)) == ([], 1)
