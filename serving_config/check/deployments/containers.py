@@ -9,7 +9,7 @@ from typing import Any
 from ..configs.text_proto import Node
 from ..finding import Finding, joined
 from ..servers import command_line
-from ..servers.described_server import STOCK_IMAGE, DescribedServer, Mount
+from ..servers.described_server import CREDENTIALS, STOCK_IMAGE, DescribedServer, Mount
 from ..servers.environment import UNKNOWN, Environment
 from .kubernetes import JOBS, Surroundings, pod_keys
 from .rules import container_rules, object_references, pod_rules
@@ -69,6 +69,7 @@ def _server(
     complete = bool(surroundings.kustomizations) and not run.prepares
     server = DescribedServer(document.path, line, image, run.flags, complete=complete, process=run.process)
     server.workdir, server.prepares = container.get("workingDir") or "/", run.prepares
+    server.credentials = variables.given.get(CREDENTIALS, "")
     server.is_alone = not run.prepares and document.data["kind"] not in JOBS
     faults.extend(_mount(server, document, pod, here, container, surroundings))
     if document.data["kind"] == "InferenceService" and "STORAGE_URI" in variables.given:

@@ -25,6 +25,7 @@ MESSAGE_OF_FLAG = {
 }
 OTHER_FILES = ("tensorflow_session_config_file", "thread_pool_factory_config_file")
 """Flags that name files of messages that are not known here."""
+CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
 LEAST_MEMORY = 128 * 2**20
 MEMORY_ADVICE = "give it room for its models: about 1Gi for each version of VGG-16 and 0.2Gi for each call"
 
@@ -87,6 +88,8 @@ class DescribedServer:
     """What is started first, in words."""
     names: tuple[str, ...] = ()
     """By which others of its network know it."""
+    credentials: str = ""
+    """The file by which it opens Google's store."""
     workdir: str = "/"
     reader: int | None = None
     """The user who reads its files, by number, None where that is not known."""
@@ -202,6 +205,10 @@ def _image(server: DescribedServer) -> Iterator[Finding]:
 
 
 def _files(server: DescribedServer) -> Iterator[Finding]:
+    key = server.credentials
+    if key and "$" not in key and server.is_closed and server.mount(key) is None:
+        message = f"{CREDENTIALS} names {key}, which nothing puts into the container"
+        yield server.fault(message, "mount it there, or correct the path")
     for name in server_flags.FILE_FLAGS:
         target, line = server.target(name), server.flags.at(name)
         if name not in server.flags.given or name in server.flags.broken or "://" in server.flags.value(name):

@@ -119,3 +119,24 @@ def test_a_health_check_may_run_a_program_that_is_mounted() -> None:
     missing = "the image has no grpc_health_probe for the health check"
     assert compose(f"{NAMED}, {test}, volumes: ['m:/models:ro']", VOLUMES) == [missing]
     assert compose(f"{NAMED}, {test}, volumes: ['m:/models:ro', '{program}']", VOLUMES) == []
+
+
+LACKS = "GOOGLE_APPLICATION_CREDENTIALS names /secrets/key.json, which nothing puts into the container"
+
+
+KEY = "GOOGLE_APPLICATION_CREDENTIALS"
+FOLDERS = pytest.mark.parametrize(("folder", "faults"), [("/secrets", []), ("/secret", [LACKS])])
+
+
+@FOLDERS
+def test_the_key_to_googles_store_is_in_the_container(folder: str, faults: list[str]) -> None:
+    environment = f"environment: {{MODEL_NAME: a, MODEL_BASE_PATH: 'gs://b', {KEY}: /secrets/key.json}}"
+    assert compose(f"{environment}, volumes: ['m:{folder}:ro']", VOLUMES) == faults
+
+
+@FOLDERS
+def test_the_key_to_googles_store_is_in_the_pod(folder: str, faults: list[str]) -> None:
+    variable = f"        env: [{{name: {KEY}, value: /secrets/key.json}}]\n        args:"
+    mount = f"{{name: models, mountPath: {folder}}}, {{name: models, mount"
+    deployment = DEPLOYMENT.replace("        args:", variable).replace("{name: models, mount", mount)
+    assert messages(a__yaml=deployment, b__yaml=CONFIG_MAP) == faults

@@ -16,7 +16,14 @@ from ...configs.text_proto import Node
 from ...finding import Finding
 from ...servers import command_line
 from ...servers.command_line import Words
-from ...servers.described_server import MESSAGE_OF_FLAG, STOCK_IMAGE, DescribedServer, Mount, user_number
+from ...servers.described_server import (
+    CREDENTIALS,
+    MESSAGE_OF_FLAG,
+    STOCK_IMAGE,
+    DescribedServer,
+    Mount,
+    user_number,
+)
 from .. import misfits
 from ..rules import compose_entries, compose_references, compose_service, compose_values
 from ..yaml_file import Document
@@ -163,6 +170,7 @@ def _server(
     )
     # An image of one's own may hold anything.
     server.complete = (made.complete if made else bool(STOCK_IMAGE.match(image))) and not run.prepares
+    server.credentials = environment.given.get(CREDENTIALS, "")
     server.names = (name, str(service.get("container_name")), str(service.get("hostname")))
     server.workdir = str(service.get("working_dir") or (made.workdir if made else "/"))
     if service.get("user") or STOCK_IMAGE.match(image):
