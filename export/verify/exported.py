@@ -12,6 +12,7 @@ import tensorflow as tf
 from ..errors import ExportError
 from ..savedmodel.write import SERVE_TAG
 from ..types import Array
+from .folder import said
 
 
 class Exported(AbstractContextManager["Exported"]):
@@ -52,10 +53,9 @@ class Exported(AbstractContextManager["Exported"]):
         try:
             answers: dict[str, dict[str, Array]] = self._session.run(fetches, fed)
         except tf.errors.OpError as error:
-            reason = error.message.partition("\n")[0]
             raise ExportError(
-                f"the export's signature {names[0]} fails on an ordinary image: {reason}; nothing was published: this "
-                "is a fault of the exporter, please report it with the checkpoint's network"
+                f"the export's signature {names[0]} fails on an ordinary image: {said(error)}; nothing was published: "
+                "this is a fault of the exporter, please report it with the checkpoint's network"
             ) from error
         return answers
 

@@ -81,10 +81,10 @@ def refused_image(file: Path) -> Iterator[None]:
     except OSError as error:
         raise ExportError(f"cannot read {file}: {error.strerror or error}") from error
     except tf.errors.InvalidArgumentError as error:
-        raise ExportError(f"{file}: {_said(error)}: remove it from the folder") from error
+        raise ExportError(f"{file}: {said(error)}: remove it from the folder") from error
 
 
-def _said(error: tf.errors.OpError) -> str:
+def said(error: tf.errors.OpError) -> str:
     """What an op said, of all that TensorFlow tells: it stands before the first line that names the op's node."""
     line = re.search(r"([^\n]*)\n\t \[\[", error.message)
     said = line[1] if line else error.message

@@ -21,6 +21,7 @@ from slimserve.export.pipeline import export_checkpoint
 from slimserve.export.plan.options import GraphOptions, Request
 from slimserve.export.plan.plan import Plan
 from slimserve.export.savedmodel.write import build_saved_model, with_graph_of
+from slimserve.export.verify.exported import Exported
 from slimserve.export.verify.labels import Labels, compare_top_1
 from slimserve.export.verify.parity import Parity, compare_with_reference
 
@@ -239,3 +240,9 @@ def test_large_scores_that_are_nearly_equal_leave_something_decided_in_bfloat16(
 def test_ties_are_left_out() -> None:
     found = compare_top_1([scores(1.0, 1.0001)], [scores(1.0001, 1.0)], 1e-4, "float32")
     assert (found.crops, found.crops_decided) == (1, 0)
+
+
+def test_what_an_op_says_is_told_where_an_export_fails(small_models: Path) -> None:
+    told = pytest.raises(ExportError, match=r"on an ordinary image: image 0 is not a JPEG, .*\); nothing was")
+    with Exported(small_models / "small" / "1") as exported, told:
+        exported("classify_bytes", image_bytes=[b"none"])
