@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..finding import Finding, joined
+from ..servers import command_line
 from ..servers.amounts import of_pods
 from ..servers.described_server import DescribedServer
 from . import service_monitors
@@ -151,13 +152,15 @@ def _ports(
     """
     listening = {port for server in servers for port in (server.port, server.rest_port)}
     is_open = not servers or not all(server.ports_are_known for server in servers)
-    every = [
-        port
+    containers = [
+        container
         for deployment in matching
         for key in ("containers", "initContainers")
         for container in get(deployment.data, *pod_keys(deployment), key) or []
-        for port in container.get("ports") or []
     ]
+    every = [port for container in containers for port in container.get("ports") or []]
+    if not every and not all(map(_is_server, containers)):  # any of the others may listen
+        is_open = True
     numbers = {str(port["name"]): str(port.get("containerPort")) for port in every if "name" in port}
     declared = {str(port[key]) for port in every for key in ("name", "containerPort") if key in port}
     spec, is_service = get(document.data, "spec") or {}, document.data["kind"] == "Service"
@@ -174,11 +177,17 @@ def _ports(
             elif is_service and len(set(numbers.values())) > 1 and _is_crossed(port, number):
                 message = f"the port {port.get('name')} leads to {target}"
                 yield document.fault(message, "that is the other port of the server", *where, "targetPort")
-            elif target.isdigit() and (is_open or not declared or target in listening):
+            elif target.isdigit() and (is_open or target in listening):
                 continue
             elif target not in declared and "endPort" not in port:
                 message = f"{'targetPort' if is_service else 'port'} {target} is no port of the pods"
-                yield document.fault(message, f"they have {joined(sorted(declared))}", *where)
+                known = declared or {f"{number}" for number in listening if number != "0"}
+                yield document.fault(message, f"they have {joined(sorted(known))}", *where)
+
+
+def _is_server(container: Mapping[str, Any]) -> bool:
+    words = [str(word) for key in ("command", "args") for word in container.get(key) or []]
+    return command_line.is_server(str(container.get("image") or ""), words)
 
 
 def _is_crossed(port: Mapping[str, Any], number: str) -> bool:

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests.unit.serving_config.field_cases import check, messages
-from tests.unit.serving_config.test_check_kubernetes_cases import CONFIG_MAP, DEPLOYMENT, STOCK, autoscaler
+from tests.unit.serving_config.test_check_kubernetes_cases import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    SERVER,
+    STOCK,
+    autoscaler,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -195,3 +201,43 @@ def test_a_rollout_of_another_objects_pods_is_a_note() -> None:
     rollout = "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: a}\nspec: {workloadRef: {name: a}}\n"
     result = check(a__yaml=rollout)
     assert (result.findings, len(result.notes)) == ([], 1)
+
+
+WEB = DEPLOYMENT.replace(STOCK, "web:1").replace(SERVER, "web").replace("app: a", "app: web")
+WEB = "\n".join(line for line in WEB.splitlines() if "args:" not in line)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "app", "port", "faults"),
+    [
+        (DEPLOYMENT, "a", 8501, []),
+        (DEPLOYMENT, "a", 8051, ["targetPort 8051 is no port of the pods"]),
+        (f"{DEPLOYMENT}---\n{WEB}", "web", 8051, []),
+    ],
+)
+def test_a_service_leads_to_a_port_of_the_server(
+    deployment: str, app: str, port: int, faults: list[str]
+) -> None:
+    ports = f"[{{name: api, port: 80, targetPort: {port}}}]"
+    spec = f"{{selector: {{app: {app}}}, ports: {ports}}}"
+    service = f"apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {spec}\n"
+    assert messages(a__yaml=deployment, b__yaml=CONFIG_MAP, c__yaml=service) == faults
+
+
+@pytest.mark.parametrize(
+    ("flags", "faults"),
+    [
+        ("--rest_api_port=8601", ["another server of the pod listens on 8500"]),
+        ("--port=8600, --rest_api_port=8601", []),
+    ],
+)
+def test_two_servers_of_a_pod_have_ports_of_their_own(flags: str, faults: list[str]) -> None:
+    first = DEPLOYMENT[DEPLOYMENT.index("      - name: a") : DEPLOYMENT.index("      volumes:")]
+    first = first.replace("&probe ", "")
+    second = first.replace("name: a\n", "name: b\n").replace('"--rest_api_port=8501"', flags)
+    second = second.replace(
+        "{httpGet: {path: /v1/models/a, port: 8501}}", "{httpGet: {path: /v1/models/a, port: 8601}}"
+    )
+    second = second.replace("startupProbe: ", "startupProbe: &other ").replace("*probe", "*other")
+    deployment = DEPLOYMENT.replace("      volumes:", f"{second}      volumes:")
+    assert messages(a__yaml=deployment, b__yaml=CONFIG_MAP) == faults

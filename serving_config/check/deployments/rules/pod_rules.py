@@ -23,6 +23,7 @@ def findings(
     if pod.get("shareProcessNamespace") is not True and data["kind"] not in JOBS and first:
         message = f"as process 1 {joined(first)} ignores SIGTERM"
         yield document.fault(message, "add shareProcessNamespace: true", *here)
+    yield from _shared_ports(found)
     if data["kind"] == "Deployment":
         yield from _strategy(document, surroundings.replicas(document))
         yield from _deadline(document)
@@ -41,6 +42,17 @@ def findings(
         yield document.fault(message, "remove hostNetwork", *here, "hostNetwork")
     if len(pod.get("containers") or []) == 1 and data["kind"] != "Pod":
         yield from _scraped(document, found[0])
+
+
+def _shared_ports(found: list[DescribedServer]) -> Iterator[Finding]:
+    """Ports on which two servers of a pod, which have one address, both want to listen."""
+    taken: set[str] = set()
+    for server in found:
+        ports = {server.port, server.rest_port} - {"0"} if server.ports_are_known else set()
+        if ports & taken:
+            message = f"another server of the pod listens on {joined(sorted(ports & taken))}"
+            yield server.fault(message, "the second does not start: give it ports of its own")
+        taken |= ports
 
 
 def _spread(document: Document, pod: dict[str, Any], labels: dict[str, str]) -> Iterator[Finding]:
