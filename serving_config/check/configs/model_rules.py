@@ -100,10 +100,9 @@ def of_model(config: Node, locate: Locate, loader: Loader) -> Iterator[Finding]:
         yield base.fault(f"base_path {base.text} is relative", advice)
         return
     folder = None if is_elsewhere else locate(text)
-    if folder is None and (PurePosixPath(text).parent.name, PurePosixPath(text).name.isdigit()) == (
-        name,
-        True,
-    ):
+    path = PurePosixPath(text)
+    # A long number may be a date, and the folder one of versions.
+    if folder is None and path.parent.name == name and re.fullmatch(r"\d{1,4}", path.name):
         advice = f"name the folder of the versions: {base.text.rstrip('/').rpartition('/')[0]}"
         yield base.fault(f"base_path {base.text} is a version", advice)
         return

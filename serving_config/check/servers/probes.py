@@ -8,7 +8,11 @@ from ..configs.text_proto import Node
 from ..finding import Finding, joined
 from .described_server import STOCK_IMAGE, DescribedServer
 
-_NOT_IN_THE_IMAGE = re.compile(r"\b(curl|wget|grpc_health_probe|python3?)\b")
+# A word of a path, such as the name of a model, is no program.
+_NOT_IN_THE_IMAGE = re.compile(
+    r"\b(grpc_health_probe|grpcurl)\b"
+    r"|(?<![\w/.:-])(?:/\S*bin/)?(curl|wget|python3?|nc|netcat|telnet)(?![\w./:-])"
+)
 _PROBED_PORT = re.compile(r"/dev/tcp/[^/]+/(\d+)")
 _PROBED_MODEL = re.compile(r"/v1/models/([\w.-]+)(?:/(?:versions/\d+|labels/[\w.-]+))?(?:/metadata)?")
 METRICS = "/monitoring/prometheus/metrics"
@@ -18,7 +22,7 @@ METRICS = "/monitoring/prometheus/metrics"
 def missing_program(image: str, script: str) -> str | None:
     """The program that a script calls and the stock image lacks, if it is that image."""
     found = _NOT_IN_THE_IMAGE.search(script) if STOCK_IMAGE.match(image) else None
-    return found[0] if found else None
+    return found and (found[1] or found[2])
 
 
 def findings(server: DescribedServer, config: Node | None, monitoring: Node | None) -> Iterator[Finding]:
@@ -46,11 +50,20 @@ def _probes(server: DescribedServer, names: list[str] | None) -> Iterator[Findin
         if missing and server.is_closed and not _is_brought(missing, script, server):
             advice = "it would never succeed: use bash and /dev/tcp, or build an image that has it"
             yield server.fault(f"the image has no {missing} for the health check", advice, line)
+        # Its sh is dash, to which that is a file.
+        elif "/dev/tcp/" in script and server.is_closed and _is_of_sh(server.image, script):
+            advice = "sh knows no /dev/tcp, and it would never succeed: run it by bash -c"
+            yield server.fault("the health check asks a port by a file that there is not", advice, line)
         for port in _PROBED_PORT.findall(script):
             if server.ports_are_known and port not in (server.port, server.rest_port):
                 yield server.fault(f"the health check asks port {port}", server.listens, line)
         for name in _PROBED_MODEL.findall(script):
             yield from _probed_model(server, name, names, line)
+
+
+def _is_of_sh(image: str, script: str) -> bool:
+    shells = set(re.findall(r"\b(?:bash|sh|dash)\b", script))
+    return bool(STOCK_IMAGE.match(image) and shells) and "bash" not in shells
 
 
 def _is_brought(program: str, script: str, server: DescribedServer) -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.serving_config.field_cases import messages
+from tests.unit.serving_config.field_cases import compose, messages
 from tests.unit.serving_config.test_check_kubernetes_cases import CONFIG_MAP, DEPLOYMENT
 
 ASKED = "startupProbe: &probe {httpGet: {path: /v1/models/a, port: 8501}}"
@@ -65,3 +65,32 @@ def test_a_hook_calls_programs_of_the_image(command: str, faults: list[str]) -> 
 def test_an_image_of_ones_own_may_have_the_program_of_a_hook() -> None:
     text = DEPLOYMENT.replace("sleep: {seconds: 60}", "exec: {command: [curl, localhost:1]}")
     assert messages(a__yaml=text.replace("tensorflow/serving", "example/serving")) == []
+
+
+NAMED = "environment: {MODEL_NAME: a}, volumes: ['m:/models:ro']"
+NO_FILE = "the health check asks a port by a file that there is not"
+
+
+@pytest.mark.parametrize(
+    ("test", "faults"),
+    [
+        ("[CMD-SHELL, '</dev/tcp/127.0.0.1/8501']", [NO_FILE]),
+        ("'echo > /dev/tcp/127.0.0.1/8501 || exit 1'", [NO_FILE]),
+        ("[CMD, sh, -c, 'exec 3<>/dev/tcp/127.0.0.1/8501']", [NO_FILE]),
+        ("[CMD, bash, -c, 'exec 3<>/dev/tcp/127.0.0.1/8501']", []),
+        ("""[CMD-SHELL, "bash -c '</dev/tcp/127.0.0.1/8501'"]""", []),
+        ("[CMD, nc, -z, localhost, '8501']", ["the image has no nc for the health check"]),
+        ("'/usr/bin/curl localhost:8501'", ["the image has no curl for the health check"]),
+        ("""[CMD, bash, -c, "printf 'GET /v1/models/a' >/dev/tcp/127.0.0.1/8501; : nc-1 /v1/nc"]""", []),
+    ],
+)
+def test_sh_of_the_image_is_dash_which_opens_no_ports(test: str, faults: list[str]) -> None:
+    assert compose(f"{NAMED}, healthcheck: {{test: {test}}}", "volumes: {m: {}}") == faults
+
+
+@pytest.mark.parametrize(("shell", "count"), [("", 1), ('SHELL ["/bin/bash", "-c"]\n', 0)])
+def test_a_dockerfile_may_name_another_shell(shell: str, count: int) -> None:
+    entry = '["/usr/bin/tensorflow_model_server", "--rest_api_port=8501", "--model_base_path=gs://b/a"]'
+    check = "HEALTHCHECK CMD </dev/tcp/127.0.0.1/8501"
+    text = f"FROM tensorflow/serving:2.20.0\nUSER 1\n{shell}{check}\nENTRYPOINT {entry}\n"
+    assert messages(Dockerfile=text) == [NO_FILE] * count

@@ -28,6 +28,7 @@ from .. import misfits
 from ..rules import compose_entries, compose_references, compose_service, compose_values
 from ..yaml_file import Document
 from . import compose_build, compose_environment, dockerfile
+from .image import SHELL
 from .interpolation import interpolated
 
 NAME = re.compile(r"(docker-)?compose([._-].*)?\.ya?ml")
@@ -187,7 +188,9 @@ def _server(
         faults.extend(wrong)
     test = (service.get("healthcheck") or {}).get("test")
     if test:
-        script = test if isinstance(test, str) else " ".join(map(str, test))
+        words = [test] if isinstance(test, str) else list(map(str, test))
+        shell = [made.shell if made else SHELL] if words[0] != "CMD" else []
+        script = " ".join([*shell, *words])
         server.scripts = [(script, document.line("services", name, "healthcheck", "test"))]
     return server, faults
 

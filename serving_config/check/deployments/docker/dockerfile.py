@@ -77,7 +77,10 @@ def server(made: Image) -> tuple[DescribedServer | None, list[Finding]]:
         line = entry.line if entry else made.line
         faults.append(found.fault("the server is not the entry point, and gets no signals", advice, line))
     faults.extend(rights(made))
-    found.scripts = [(step.rest, step.line) for step in made.steps if step.keyword == "HEALTHCHECK"]
+    checks = [step for step in made.steps if step.keyword == "HEALTHCHECK"]
+    found.scripts = [
+        (step.rest if "CMD [" in step.rest else f"{made.shell} {step.rest}", step.line) for step in checks
+    ]
     return found, faults
 
 

@@ -14,6 +14,7 @@ _VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}|(?P<bar
 _OF_STOCK_IMAGE = {"MODEL_BASE_PATH": "/models", "MODEL_NAME": "model"}
 _FILLED = ("ADD", "COPY", "ENV", "EXPOSE", "USER", "VOLUME", "WORKDIR")
 """Instructions in which a build fills in variables."""
+SHELL = "/bin/sh -c"
 _LEVELS = 3
 """How far above its Dockerfile the folder of a build is looked for."""
 
@@ -82,6 +83,12 @@ class Image:
             return 0
         step = self.last("USER")
         return user_number("" if step is None else step.rest)
+
+    @property
+    def shell(self) -> str:
+        """What runs its lines of shell."""
+        step = self.last("SHELL")
+        return step.rest if step else SHELL
 
     @property
     def workdir(self) -> str:
