@@ -199,3 +199,20 @@ def test_an_object_that_needs_no_spec_is_whole_without_one(kind: str) -> None:
 )
 def test_an_object_has_a_name(metadata: str, faults: list[str]) -> None:
     assert messages(a__yaml=DEPLOYMENT.replace("metadata: {name: a}", metadata, 1)) == faults
+
+
+@pytest.mark.parametrize(
+    ("source", "faults"),
+    [
+        ("path: /srv/models", []),
+        ("path: /srv/models, type: ''", []),
+        ("path: /srv/models, type: DirectoryOrCreate", []),
+        ("path: /srv/models, type: directory", ["type is directory"]),
+        ("path: ./models", ["hostPath is ./models, which is no place on a node"]),
+    ],
+)
+def test_a_folder_of_the_node_is_written_from_its_root(source: str, faults: list[str]) -> None:
+    assert (
+        messages(a__yaml=DEPLOYMENT.replace("nfs: {server: b, path: /m}", f"hostPath: {{{source}}}"))
+        == faults
+    )

@@ -29,6 +29,7 @@ _WORDS = {
     ("accessModes", "#"): "ReadWriteOnce ReadOnlyMany ReadWriteMany ReadWriteOncePod",
     ("ports", "#", "protocol"): "TCP UDP SCTP",
     ("httpGet", "scheme"): "HTTP HTTPS",
+    ("hostPath", "type"): "DirectoryOrCreate Directory FileOrCreate File Socket CharDevice BlockDevice",
     ("strategy", "type"): "RollingUpdate Recreate",
     ("updateStrategy", "type"): "RollingUpdate OnDelete",
     ("seccompProfile", "type"): "RuntimeDefault Localhost Unconfined",
@@ -249,11 +250,15 @@ def _walk(document: Document, data: Any, at: Place) -> Iterator[Finding]:
 def _word(document: Document, value: Any, at: Place) -> Iterator[Finding]:
     path = tuple("#" if isinstance(key, int) else key for key in at)
     for end, words in _WORDS.items():
-        if path[-len(end) :] != end or value is None or _is_placeholder(str(value)):
+        if path[-len(end) :] != end or value in (None, "") or _is_placeholder(str(value)):
             continue
         if str(value) not in words.split():
             name = next(key for key in reversed(path) if key != "#")
             yield document.fault(f"{name} is {value}", _one_of(str(value), words), *at)
+    is_text = isinstance(value, str) and not _is_placeholder(value)
+    if path[-2:] == ("hostPath", "path") and is_text and not re.match(r"/|[A-Za-z]:", value):
+        message = f"hostPath is {value}, which is no place on a node"
+        yield document.fault(message, "no pod would start: write it from / on", *at)
     is_share = of_pods(value, 1, round_up=True) is not None or _is_placeholder(str(value))
     if path[-1:] and path[-1] in _PODS and value is not None and not is_share:
         advice = "write a number without quotes, or a share such as 25%"
