@@ -12,14 +12,15 @@ from .deployments import (
     containers,
     kubernetes,
     kustomization,
-    prometheus,
     wanted_state,
     yaml_file,
 )
 from .deployments.docker import compose, dockerfile
 from .deployments.docker.image import Image
+from .deployments.docker.rules import compose_references
 from .deployments.kustomization import Kustomization
-from .deployments.rules import compose_references, ingress_rules, kubernetes_values, kustomization_rules
+from .deployments.monitoring import prometheus
+from .deployments.rules import ingress_rules, kubernetes_values, kustomization_rules
 from .finding import Finding, Result, shorten
 from .servers.described_server import MESSAGE_OF_FLAG, DescribedServer
 

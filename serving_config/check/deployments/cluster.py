@@ -7,8 +7,8 @@ from ..finding import Finding, joined
 from ..servers import command_line
 from ..servers.amounts import of_pods
 from ..servers.described_server import DescribedServer
-from . import service_monitors
 from .kubernetes import Surroundings, pod_keys, share_a_namespace
+from .monitoring import service_monitors
 from .rules import autoscaler_rules
 from .rules.selectors import selects
 from .yaml_file import Document, Place, get

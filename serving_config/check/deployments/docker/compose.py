@@ -25,11 +25,11 @@ from ...servers.described_server import (
     user_number,
 )
 from .. import misfits
-from ..rules import compose_entries, compose_references, compose_service, compose_values
 from ..yaml_file import Document
 from . import compose_build, compose_environment, dockerfile
 from .image import SHELL
 from .interpolation import interpolated
+from .rules import compose_entries, compose_references, compose_service, compose_values
 
 NAME = re.compile(r"(docker-)?compose([._-].*)?\.ya?ml")
 """What compose files are called."""

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ...finding import Finding
-from ..rules import compose_entries
 from ..yaml_file import Document
 from . import dockerfile
 from .image import Image
+from .rules import compose_entries
 
 
 @dataclass(frozen=True)

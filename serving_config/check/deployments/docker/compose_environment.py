@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from ...servers.environment import UNKNOWN, Environment
-from ..rules import compose_entries
 from ..yaml_file import Document
 from . import interpolation
+from .rules import compose_entries
 
 
 def environment(document: Document, service: dict[str, Any]) -> Environment:

@@ -8,9 +8,9 @@ from ...servers import command_line
 from ...servers.described_server import ENTRY_POINT, STOCK_IMAGE, DescribedServer
 from ...servers.environment import Environment
 from ..instructions import Instruction, instructions
-from ..rules import dockerfile_values
 from . import image
 from .image import Image
+from .rules import dockerfile_values
 
 _KEYWORDS = """ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL
     USER VOLUME WORKDIR"""

@@ -1,1 +1,1 @@
-"""What must hold in a deployment file beyond its schema."""
+"""What must hold in objects of Kubernetes beyond their schema."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..finding import Finding
-from ..servers.described_server import DescribedServer
-from .yaml_file import Document
+from ...finding import Finding
+from ...servers.described_server import DescribedServer
+from ..yaml_file import Document
 
 
 def is_prometheus(document: Document) -> bool:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...finding import Finding, joined, meant
-from ...servers.described_server import STOCK_IMAGE
-from ..yaml_file import Document, Place
+from ....finding import Finding, joined, meant
+from ....servers.described_server import STOCK_IMAGE
+from ...yaml_file import Document, Place
 from . import compose_entries
 
 _OWN = {"networks": ("default",), "volumes": (), "secrets": (), "configs": ()}

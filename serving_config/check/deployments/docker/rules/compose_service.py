@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ...finding import Finding, joined
-from ...servers import images
-from ...servers.amounts import size
-from ...servers.command_line import INIT
-from ...servers.described_server import LEAST_MEMORY, MEMORY_ADVICE, DescribedServer
-from ...servers.server_flags import FILE_FLAGS
-from ..yaml_file import Document, get
+from ....finding import Finding, joined
+from ....servers import images
+from ....servers.amounts import size
+from ....servers.command_line import INIT
+from ....servers.described_server import LEAST_MEMORY, MEMORY_ADVICE, DescribedServer
+from ....servers.server_flags import FILE_FLAGS
+from ...yaml_file import Document, get
 from . import compose_entries
 from .compose_entries import mounted
 

@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from ...finding import Finding, joined
-from ...servers import images
-from ...servers.amounts import DURATION_ADVICE, is_duration
-from ..instructions import Instruction
+from ....finding import Finding, joined
+from ....servers import images
+from ....servers.amounts import DURATION_ADVICE, is_duration
+from ...instructions import Instruction
 from . import dockerignore
 
 # https://docs.docker.com/reference/dockerfile/

@@ -4,11 +4,11 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..finding import Finding, joined
-from ..servers.described_server import DescribedServer
-from .kubernetes import Surroundings, pod_keys, share_a_namespace
-from .rules.selectors import selects
-from .yaml_file import Document, get
+from ...finding import Finding, joined
+from ...servers.described_server import DescribedServer
+from ..kubernetes import Surroundings, pod_keys, share_a_namespace
+from ..rules.selectors import selects
+from ..yaml_file import Document, get
 
 _TEMPLATE = ("spec", "template", "metadata", "labels")
 _ALIKE = 0.85

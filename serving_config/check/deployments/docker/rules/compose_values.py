@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ...finding import Finding, joined, meant
-from ...servers import images
-from ...servers.amounts import DURATION_ADVICE, SIZE_ADVICE, is_duration, size
-from ..yaml_file import Document, Place, get
+from ....finding import Finding, joined, meant
+from ....servers import images
+from ....servers.amounts import DURATION_ADVICE, SIZE_ADVICE, is_duration, size
+from ...yaml_file import Document, Place, get
 from . import compose_entries
 
 _DURATIONS = (

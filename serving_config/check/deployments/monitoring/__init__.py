@@ -1,0 +1,1 @@
+"""Whether those who read a server's metrics find it."""
