@@ -15,8 +15,9 @@ import grpc
 
 from ..errors import InvalidInput, ServerError, ServingError
 from ..streams.ahead import Ahead
+from ..streams.ctrl_c import before_ctrl_c, ctrl_c_between_locks
 from ..streams.stop import Stop
-from ..streams.threads import before_ctrl_c, each
+from ..streams.threads import each
 from .connections.connection import Channel, Connection
 from .connections.forks import begin_anew_after_fork, in_background
 from .replicas.replica import Replica, State
@@ -57,6 +58,9 @@ class Blocking:
 
     def close(self) -> None:
         """Close the connections; calls in flight end with CANCELLED."""
+        before_ctrl_c(self._close)  # a close that was stopped has gRPC wait for ever in the next one
+
+    def _close(self) -> None:
         self._closed.set()
         self._replicas.closed = True
         with self._lock:
@@ -70,6 +74,10 @@ class Blocking:
 
         Raises Stopped where another thread ends it by `stop`.
         """
+        with ctrl_c_between_locks():
+            return self._run(flow, stop)
+
+    def _run(self, flow: Flow[T], stop: Stop | None) -> T:
         resume = functools.partial(flow.send, None)  # type: ignore[arg-type]
         while True:
             try:
@@ -114,7 +122,7 @@ class Blocking:
             with self._lock:
                 old = self._channels.pop(step.replica, None)
             if old:
-                old.channel.close()
+                before_ctrl_c(old.channel.close)
         else:
             self._do_together(step, stop)
         return b""

@@ -22,7 +22,7 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar, cast
 
 from .ahead import Ahead
-from .threads import before_ctrl_c
+from .ctrl_c import before_ctrl_c
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import signal
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from .ahead import Ahead
+from .ctrl_c import before_ctrl_c
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -139,26 +139,3 @@ class _Team(Generic[T, R]):
             except BaseException as error:
                 self.done.put((place, error))
             del group  # whose images nobody may want any more
-
-
-def before_ctrl_c(do: Callable[[], T]) -> T:
-    """Do it; where Ctrl-C comes meanwhile, it is raised after it.
-
-    A thread that is being started shares locks with its starter, which KeyboardInterrupt would leave held: the new
-    thread waits for ever then, and what waits for the thread too.
-    """
-    usual = signal.default_int_handler
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is not usual
-    ):
-        return do()
-    came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    try:
-        done = do()
-    finally:
-        signal.signal(signal.SIGINT, usual)
-    if came:
-        raise KeyboardInterrupt
-    return done

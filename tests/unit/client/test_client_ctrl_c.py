@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 
@@ -45,44 +46,49 @@ for place in range(1, locks + 1):
 """
 
 
-# The same, where gRPC starts a thread of its own for the question how a replica is.
-QUESTION = """
-import signal, sys, threading
+# The same in a call and in the end of a client, which share locks with gRPC's threads and with those of the client. The
+# signal may come a moment later.
+CALL = """
+import signal, sys, threading, time
 import numpy as np
 from slimserve import Client
-from slimserve.channels.blocking import Blocking
 
-main, enter, ask = threading.get_ident(), threading.Condition.__enter__, Blocking._question
-inside, taken, place = False, 0, 0
+main, enter = threading.get_ident(), threading.Condition.__enter__
+taken = place = 0
 
 def enter_and_be_stopped(condition):
     global taken
     entered = enter(condition)
-    if inside and threading.get_ident() == main:
+    if threading.get_ident() == main:
         taken += 1
         if taken == place:
             signal.raise_signal(signal.SIGINT)
     return entered
 
-def ask_inside(*arguments):
-    global inside
-    inside = True
-    try:
-        return ask(*arguments)
-    finally:
-        inside = False
+def call_and_close():
+    global client, taken
+    client = Client(sys.argv[1:], model="model", timeout=20)
+    taken = 0
+    client.classify(pixels)
+    client.close()
+    locks = taken
+    time.sleep(0.05 if place else 0)
+    return locks
 
-threading.Condition.__enter__, Blocking._question = enter_and_be_stopped, ask_inside
-locks, pixels = 1, np.zeros((4, 4, 3), np.uint8)
-while place <= locks:
-    with Client(sys.argv[1], model="model", timeout=20) as client:
-        taken = 0
-        try:
-            client.classify(pixels)
-            locks = taken
-        except KeyboardInterrupt:
-            print("stopped", client.classify(pixels).top.name)
-        place += 1
+def use_again():
+    try:
+        return client.classify(pixels).top.name
+    except RuntimeError as error:
+        return error
+
+threading.Condition.__enter__ = enter_and_be_stopped
+pixels = np.zeros((4, 4, 3), np.uint8)
+locks = call_and_close()
+for place in range(1, locks + 1):
+    try:
+        call_and_close()
+    except KeyboardInterrupt:
+        print(use_again())
 """
 
 
@@ -114,13 +120,15 @@ def test_ctrl_c_ends_a_stream_that_it_did_not_wake() -> None:
     assert done.stdout == "stopped\n"
 
 
-def test_ctrl_c_while_a_replica_is_asked_how_it_is_leaves_the_client_whole() -> None:
-    with Server() as server:
-        command = [sys.executable, "-c", QUESTION, server.address]
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_ctrl_c_at_any_lock_of_a_call_leaves_the_client_whole_or_closed(replicas: int) -> None:
+    with contextlib.ExitStack() as running:
+        addresses = [running.enter_context(Server()).address for _ in range(replicas)]
+        command = [sys.executable, "-c", CALL, *addresses]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     lines = done.stdout.splitlines()
-    assert lines == ["stopped cat"] * len(lines)
-    assert lines
+    assert set(lines) == {"cat", "the client is closed"}
+    assert not done.stderr
 
 
 def stopped(order: str) -> list[str]:
