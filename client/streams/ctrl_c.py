@@ -1,11 +1,13 @@
-"""Ctrl-C at places where it leaves no lock held: what waits for such a lock would wait for ever.
+"""Ctrl-C, and other signals whose handlers may raise, at places where that leaves no lock held.
 
-Python may raise KeyboardInterrupt between the taking of a lock and the block that gives it back. gRPC's locks are
-shared with its threads, and with the end of a channel.
+Python calls a handler wherever the main thread is, also between the taking of a lock and the block that gives it back:
+what waits for such a lock would wait for ever. gRPC's locks are shared with its threads, and with the end of a channel;
+and a thread that is being started shares some with its starter.
 """
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # the functions of signal look for names, and take ten times as long
 import _thread
 import contextlib
 import signal
@@ -17,54 +19,60 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
+Handler = Callable[[int, types.FrameType | None], object]
 
 _A_MOMENT = 0.01  # seconds
+_NUMBERS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 def before_ctrl_c(do: Callable[[], T]) -> T:
-    """Do it; where Ctrl-C comes meanwhile, it is raised after it.
-
-    A thread that is being started shares locks with its starter, which KeyboardInterrupt would leave held: the new
-    thread waits for ever then, and what waits for the thread too.
-    """
-    usual = _usual()
-    if not usual:
-        return do()
-    came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    """Do it, which takes no time; where Ctrl-C comes meanwhile, it is raised after it."""
+    came: dict[int, None] = {}
     try:
-        done = do()
+        with _handlers(lambda _: lambda number, __: came.setdefault(number)):
+            return do()
     finally:
-        signal.signal(signal.SIGINT, usual)
-    if came:
-        raise KeyboardInterrupt
-    return done
+        for number in came:
+            signal.raise_signal(number)
+
+
+def ctrl_c_between_locks() -> contextlib.AbstractContextManager[None]:
+    """Raise Ctrl-C a moment later where it comes while a lock is taken or given back."""
+    return _handlers(_between_locks)
 
 
 @contextlib.contextmanager
-def ctrl_c_between_locks() -> Iterator[None]:
-    """Raise Ctrl-C a moment later where it comes while a lock is taken or given back."""
-    usual = _usual()
-    if usual is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, _raise_between_locks)
+def _handlers(instead_of: Callable[[Handler], Handler]) -> Iterator[None]:
+    """Put other handlers in the place of those of the main thread that are written in Python."""
+    put: list[tuple[int, Handler, Handler]] = []
+    if threading.current_thread() is threading.main_thread():
+        for number in _NUMBERS:
+            usual = _signal.getsignal(number)
+            if callable(usual):
+                put.append((number, usual, instead_of(usual)))
     try:
+        for number, _, other in put:
+            _signal.signal(number, other)
         yield
     finally:
-        if _usual() is _raise_between_locks:
-            signal.signal(signal.SIGINT, usual)
+        for number, usual, other in put:
+            if _signal.getsignal(number) is other:
+                _signal.signal(number, usual)
 
 
-def _usual() -> Callable[[int, types.FrameType | None], object] | None:
-    """Give what handles Ctrl-C in this thread; None where that is not what Python does by itself, or what this does."""
-    if threading.current_thread() is not threading.main_thread():
-        return None
-    handlers = (signal.default_int_handler, _raise_between_locks)
-    return next((handler for handler in handlers if signal.getsignal(signal.SIGINT) is handler), None)
+def _between_locks(usual: Handler) -> Handler:
+    def handle(number: int, frame: types.FrameType | None) -> None:
+        if _is_at_a_lock(frame):
+            _thread.start_new_thread(_come_again, (number,))  # not a Thread, which has locks
+        else:
+            usual(number, frame)
+
+    return handle
 
 
-def _raise_between_locks(number: int, frame: types.FrameType | None) -> None:
+def _is_at_a_lock(frame: types.FrameType | None) -> bool:
     waits = (threading.Condition.wait, threading.Condition.wait_for)
     steps = {
         step.__code__
@@ -73,15 +81,12 @@ def _raise_between_locks(number: int, frame: types.FrameType | None) -> None:
     }
     while frame and frame.f_code not in steps and frame.f_code.co_filename == threading.__file__:
         frame = frame.f_back
-    if frame and frame.f_code in steps:
-        _thread.start_new_thread(_come_again, ())  # not a Thread, which has locks
-    else:
-        signal.default_int_handler(number, frame)
+    return frame is not None and frame.f_code in steps
 
 
-def _come_again() -> None:
+def _come_again(number: int) -> None:
     time.sleep(_A_MOMENT)
     if sys.platform == "win32":
-        _thread.interrupt_main()
+        _thread.interrupt_main(signal.Signals(number))
     else:  # which ends a wait of the main thread, too
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        signal.pthread_kill(threading.main_thread().ident or 0, number)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any, Protocol
 
+from .ctrl_c import before_ctrl_c
+
 
 class Stopped(Exception):
     """What was under way is not wanted any more; nobody sees this but the threads that it ends."""
@@ -61,6 +63,9 @@ class Stop:
 
     def cancel(self) -> None:
         """End everything."""
+        before_ctrl_c(self._cancel)
+
+    def _cancel(self) -> None:
         with self._lock:
             self._event.set()
             under_way, self._under_way = self._under_way, set()

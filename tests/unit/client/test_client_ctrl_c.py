@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 
 import pytest
-from slimserve.testing import Server
+from slimserve.testing import Delay, Server
 
 # Each lock that the main thread takes is one more place where the signal may come. The signal comes with the lock
 # taken and before the body of `with`, where KeyboardInterrupt leaves it held.
@@ -46,33 +47,47 @@ for place in range(1, locks + 1):
 """
 
 
-# The same in a call and in the end of a client, which share locks with gRPC's threads and with those of the client. The
-# signal may come a moment later.
+# The same in a call, in the end of a stream and in that of a client, which share locks with gRPC's threads and with
+# those of the client. The signal may come a moment later.
 CALL = """
 import signal, sys, threading, time
 import numpy as np
 from slimserve import Client
 
+what, number, *addresses = sys.argv[1:]
 main, enter = threading.get_ident(), threading.Condition.__enter__
-taken = place = 0
+taken = place = 0  # locks, and the one at which the signal comes
+
+class Stopped(BaseException):
+    pass
 
 def enter_and_be_stopped(condition):
-    global taken
+    global place, taken
     entered = enter(condition)
     if threading.get_ident() == main:
         taken += 1
         if taken == place:
-            signal.raise_signal(signal.SIGINT)
+            place = 0
+            signal.raise_signal(int(number))
     return entered
 
-def call_and_close():
-    global client, taken
-    client = Client(sys.argv[1:], model="model", timeout=20)
-    taken = 0
-    client.classify(pixels)
+def be_stopped(number, frame):
+    raise Stopped
+
+def call_and_close(stopped_at):
+    global client, taken, place
+    client = Client(addresses, model="model", timeout=60)
+    items = client.stream([pixels] * 3, concurrency=2)
+    if what == "stream":
+        next(items)
+    taken, place = 0, stopped_at
+    if what == "stream":
+        items.close()
+    else:
+        client.classify(pixels)
     client.close()
-    locks = taken
-    time.sleep(0.05 if place else 0)
+    locks, place = taken, 0
+    time.sleep(0.05)
     return locks
 
 def use_again():
@@ -81,14 +96,16 @@ def use_again():
     except RuntimeError as error:
         return error
 
+if int(number) != signal.SIGINT:
+    signal.signal(int(number), be_stopped)
 threading.Condition.__enter__ = enter_and_be_stopped
 pixels = np.zeros((4, 4, 3), np.uint8)
-locks = call_and_close()
-for place in range(1, locks + 1):
+locks = call_and_close(0)
+for number_of_lock in range(1, locks + 1):
     try:
-        call_and_close()
-    except KeyboardInterrupt:
-        print(use_again())
+        call_and_close(number_of_lock)
+    except (KeyboardInterrupt, Stopped):
+        print(use_again(), [each.name for each in threading.enumerate() if each.name.startswith("slimserve_")])
 """
 
 
@@ -120,14 +137,19 @@ def test_ctrl_c_ends_a_stream_that_it_did_not_wake() -> None:
     assert done.stdout == "stopped\n"
 
 
-@pytest.mark.parametrize("replicas", [1, 3])
-def test_ctrl_c_at_any_lock_of_a_call_leaves_the_client_whole_or_closed(replicas: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("what", "replicas"), [("call", 3), ("stream", 1)])
+def test_a_signal_at_any_lock_leaves_the_client_whole_or_closed(
+    what: str, replicas: int, number: signal.Signals
+) -> None:
     with contextlib.ExitStack() as running:
-        addresses = [running.enter_context(Server()).address for _ in range(replicas)]
-        command = [sys.executable, "-c", CALL, *addresses]
+        servers = [running.enter_context(Server()) for _ in range(replicas)]
+        for server in servers:
+            server.fail(Delay(0.02))
+        addresses = [server.address for server in servers]
+        command = [sys.executable, "-c", CALL, what, str(int(number)), *addresses]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    lines = done.stdout.splitlines()
-    assert set(lines) == {"cat", "the client is closed"}
+    assert set(done.stdout.splitlines()) == {"cat []", "the client is closed []"}
     assert not done.stderr
 
 
