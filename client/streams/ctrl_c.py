@@ -29,13 +29,13 @@ _NUMBERS = [
 
 def before_ctrl_c(do: Callable[[], T]) -> T:
     """Do it, which takes no time; where Ctrl-C comes meanwhile, it is raised after it."""
-    came: dict[int, None] = {}
+    came: dict[int, Handler] = {}
     try:
-        with _handlers(lambda _: lambda number, __: came.setdefault(number)):
+        with _handlers(lambda usual: lambda number, _: came.setdefault(number, usual)):
             return do()
     finally:
-        for number in came:
-            signal.raise_signal(number)
+        for number, usual in came.items():  # not raised anew, which event loops would count twice
+            usual(number, sys._getframe())
 
 
 def ctrl_c_between_locks() -> contextlib.AbstractContextManager[None]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import subprocess
 import sys
 
 import pytest
+from slimserve.streams.ctrl_c import before_ctrl_c
 from slimserve.testing import Delay, Server
 
 # Each lock that the main thread takes is one more place where the signal may come. The signal comes with the lock
@@ -163,3 +165,15 @@ def test_ctrl_c_at_any_lock_ends_a_stream_and_its_threads(order: str) -> None:
     lines = stopped(order)
     assert len(lines) >= 4  # threads, each of which is started with a lock
     assert lines == [f"stopped at {n} of {len(lines)} threads 1" for n in range(1, len(lines) + 1)]
+
+
+def test_an_event_loop_handles_a_signal_once_that_comes_while_a_thread_is_started() -> None:
+    handled: list[str] = []
+
+    async def be_signalled() -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, handled.append, "SIGHUP")
+        before_ctrl_c(lambda: signal.raise_signal(signal.SIGHUP))
+        await asyncio.sleep(0.05)
+
+    asyncio.run(be_signalled())
+    assert handled == ["SIGHUP"]
