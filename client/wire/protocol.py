@@ -14,6 +14,7 @@ and an install holds three copies.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from functools import cache
@@ -196,6 +197,12 @@ message HealthCheckResponse {
 """
 
 _READING = threading.Lock()  # threads must not get messages of two pools, which do not go together
+if hasattr(
+    os, "register_at_fork"
+):  # not on Windows; a forked process would wait for ever for the thread that reads
+    os.register_at_fork(
+        before=_READING.acquire, after_in_parent=_READING.release, after_in_child=_READING.release
+    )
 _ITEM = (
     r"//.*"
     r"|package (?P<package>[\w.]+);"

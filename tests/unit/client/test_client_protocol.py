@@ -273,3 +273,34 @@ assert read.model_spec.version.value == 3 and len(read.inputs["x"].tensor_conten
 """
     environment = {**os.environ, "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": implementation}
     subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+
+
+FORKED = """
+import os, signal, threading
+from slimserve.wire import protocol
+
+begun, read_statement = threading.Event(), protocol.read_statement
+
+def read_and_say_so(*arguments):
+    begun.set()
+    return read_statement(*arguments)
+
+protocol.read_statement = read_and_say_so
+first_use = threading.Thread(target=getattr, args=[protocol.message_classes(), "PredictRequest"])
+first_use.start()
+begun.wait()
+child = os.fork()
+if not child:
+    signal.alarm(10)
+    protocol.message_classes().PredictRequest
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+first_use.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_process_is_forked_while_another_thread_reads_the_statement() -> None:
+    command = [sys.executable, "-c", FORKED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "0\n"
