@@ -27,6 +27,8 @@ from .watch import log_end_of_watch, watch
 
 T = TypeVar("T")
 
+_LOOK = 0.05  # seconds between two looks whether the client was closed
+
 
 class Blocking:
     """Does what flows ask for, on a channel to each replica. Threads may share it."""
@@ -41,7 +43,7 @@ class Blocking:
         # A replica that nobody holds any more takes its channel with it.
         self._channels: weakref.WeakKeyDictionary[Replica, Channel] = weakref.WeakKeyDictionary()
         self._lock = threading.RLock()  # the garbage collector may close a dropped client under this lock
-        self._closed = threading.Event()
+        self._closed = False
         self._watching = False
         begin_anew_after_fork(self)
 
@@ -50,9 +52,6 @@ class Blocking:
         inherited, self._channels = self._channels, weakref.WeakKeyDictionary()
         self._lock = threading.RLock()
         self._watching = False
-        is_closed, self._closed = self._closed.is_set(), threading.Event()
-        if is_closed:
-            self._closed.set()
         self._replicas.after_fork()
         return inherited
 
@@ -61,7 +60,7 @@ class Blocking:
         before_ctrl_c(self._close)  # a close that was stopped has gRPC wait for ever in the next one
 
     def _close(self) -> None:
-        self._closed.set()
+        self._closed = True
         self._replicas.closed = True
         with self._lock:
             channels = list(self._channels.values())
@@ -115,7 +114,7 @@ class Blocking:
             if stop:
                 stop.pause(step.seconds)
             else:
-                self._closed.wait(step.seconds)
+                self._pause(step.seconds)
         elif isinstance(step, Ask):
             self._ask(step)
         elif isinstance(step, Abandon):
@@ -131,7 +130,7 @@ class Blocking:
         channel = self._channels.get(replica)
         if channel is None:
             with self._lock:
-                if self._closed.is_set():
+                if self._closed:
                     raise RuntimeError("the client is closed")
                 channel = self._channels.get(replica)
                 if channel is None:
@@ -140,6 +139,12 @@ class Blocking:
                         opened = grpc.intercept_channel(opened, *self._interceptors)
                     channel = self._channels[replica] = Channel(opened)
         return channel
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, until the client is closed at most; without a lock, for a signal's handler may be what closes it."""
+        until = time.monotonic() + seconds
+        while not self._closed and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK))
 
     def _ask(self, step: Ask) -> None:
         answered = threading.Semaphore(0)
@@ -173,7 +178,7 @@ class Blocking:
                 # gRPC starts a thread that brings the answers of such calls.
                 return before_ctrl_c(functools.partial(in_background, ask))
             except ValueError as error:  # as above
-                if self._closed.is_set():
+                if self._closed:
                     words = "the call was cancelled: the client was closed"
                     raise ServerError(words, code=grpc.StatusCode.CANCELLED) from error
                 if self._channels.get(replica) is channel:

@@ -78,7 +78,7 @@ def be_stopped(number, frame):
 
 def call_and_close(stopped_at):
     global client, taken, place
-    client = Client(addresses, model="model", timeout=60)
+    client = Client(addresses, model="model", timeout=20)
     items = client.stream([pixels] * 3, concurrency=2)
     if what == "stream":
         next(items)
@@ -108,6 +108,30 @@ for number_of_lock in range(1, locks + 1):
         call_and_close(number_of_lock)
     except (KeyboardInterrupt, Stopped):
         print(use_again(), [each.name for each in threading.enumerate() if each.name.startswith("slimserve_")])
+"""
+
+
+# A handler that closes the client is called a moment before the main thread waits, with the lock of that wait held.
+CLOSED = """
+import signal, sys, threading, time
+from slimserve import Client
+
+main = threading.get_ident()
+
+def closing(wait):
+    def close_and_wait(*arguments):
+        if threading.get_ident() == main:
+            signal.raise_signal(signal.SIGTERM)
+        return wait(*arguments)
+    return close_and_wait
+
+client = Client(sys.argv[1], model="not there yet")
+signal.signal(signal.SIGTERM, lambda number, frame: client.close())
+threading.Condition.wait, time.sleep = closing(threading.Condition.wait), closing(time.sleep)
+try:
+    client.wait_until_ready(20)
+except RuntimeError as error:
+    print(error)
 """
 
 
@@ -153,6 +177,13 @@ def test_a_signal_at_any_lock_leaves_the_client_whole_or_closed(
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert set(done.stdout.splitlines()) == {"cat []", "the client is closed []"}
     assert not done.stderr
+
+
+def test_a_handler_that_closes_the_client_ends_a_pause_between_calls() -> None:
+    with Server() as server:
+        command = [sys.executable, "-c", CLOSED, server.address]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=15)
+    assert done.stdout == "the client is closed\n"
 
 
 def stopped(order: str) -> list[str]:

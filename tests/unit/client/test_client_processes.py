@@ -261,7 +261,7 @@ def test_a_dropped_client_is_closed_in_whichever_thread_the_garbage_collector_ru
     opening.start()
     opening.join(20)
     assert not opening.is_alive()
-    assert driver._closed.is_set()
+    assert driver._closed
 
 
 def held() -> tuple[int, int]:
