@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, KeysView, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
@@ -126,7 +126,7 @@ def list_images(images: Any) -> tuple[Iterable[tuple[str, Any]], bool]:
         return [("the image", images)], True
     if isinstance(getattr(images, "content", None), bytes):
         raise InvalidInput(f"the image is a {type(images).__name__}: pass the bytes in it, its content")
-    if isinstance(images, Set):  # answers could not be told apart
+    if isinstance(images, Set) and not isinstance(images, KeysView):  # answers could not be told apart
         raise InvalidInput("the images are a set, which has no order: pass a list")
     named = ((name_in_list(index, image), image) for index, image in enumerate(images))
     return (list(named) if isinstance(images, (Sequence, np.ndarray)) else named), False

@@ -192,6 +192,7 @@ def test_a_file_over_two_gib_is_not_read(tmp_path: Path) -> None:
         (["cat.jpg", b"data"], ["images[0] (cat.jpg)", "images[1]"], False),
         (np.zeros((3, 2, 2, 3), np.uint8), ["images[0]", "images[1]", "images[2]"], False),
         ((path for path in [Path("cat.jpg")]), ["images[0] (cat.jpg)"], False),
+        ({"b.jpg": 1, "a.jpg": 0}.keys(), ["images[0] (b.jpg)", "images[1] (a.jpg)"], False),
     ],
 )
 def test_one_image_or_several(given_images: Any, names: list[str], single: bool) -> None:
