@@ -47,16 +47,23 @@ def ctrl_c_between_locks() -> contextlib.AbstractContextManager[None]:
 def _handlers(instead_of: Callable[[Handler], Handler]) -> Iterator[None]:
     """Put other handlers in the place of those of the main thread that are written in Python."""
     put: list[tuple[int, Handler, Handler]] = []
+    inside = [True]
+
+    def until_the_end(other: Handler, usual: Handler) -> Handler:
+        """What is left in its place, where a handler raises while they are put back, is as good as the usual one."""
+        return lambda number, frame: (other if inside else usual)(number, frame)
+
     if threading.current_thread() is threading.main_thread():
         for number in _NUMBERS:
             usual = _signal.getsignal(number)
             if callable(usual):
-                put.append((number, usual, instead_of(usual)))
+                put.append((number, usual, until_the_end(instead_of(usual), usual)))
     try:
         for number, _, other in put:
             _signal.signal(number, other)
         yield
     finally:
+        inside.clear()
         for number, usual, other in put:
             if _signal.getsignal(number) is other:
                 _signal.signal(number, usual)

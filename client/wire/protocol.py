@@ -197,9 +197,8 @@ message HealthCheckResponse {
 """
 
 _READING = threading.Lock()  # threads must not get messages of two pools, which do not go together
-if hasattr(
-    os, "register_at_fork"
-):  # not on Windows; a forked process would wait for ever for the thread that reads
+# A forked process would wait for ever for the thread that reads. Windows has no fork.
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_READING.acquire, after_in_parent=_READING.release, after_in_child=_READING.release
     )

@@ -7,9 +7,12 @@ import contextlib
 import signal
 import subprocess
 import sys
+import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from slimserve.streams.ctrl_c import before_ctrl_c
+from slimserve.streams import ctrl_c
 from slimserve.testing import Delay, Server
 
 # Each lock that the main thread takes is one more place where the signal may come. The signal comes with the lock
@@ -175,7 +178,9 @@ def test_a_signal_at_any_lock_leaves_the_client_whole_or_closed(
         addresses = [server.address for server in servers]
         command = [sys.executable, "-c", CALL, what, str(int(number)), *addresses]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert set(done.stdout.splitlines()) == {"cat []", "the client is closed []"}
+    lines = set(done.stdout.splitlines())  # how many locks are taken before close() depends on when answers come
+    assert "cat []" in lines
+    assert lines <= {"cat []", "the client is closed []"}
     assert not done.stderr
 
 
@@ -203,8 +208,33 @@ def test_an_event_loop_handles_a_signal_once_that_comes_while_a_thread_is_starte
 
     async def be_signalled() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, handled.append, "SIGHUP")
-        before_ctrl_c(lambda: signal.raise_signal(signal.SIGHUP))
+        ctrl_c.before_ctrl_c(lambda: signal.raise_signal(signal.SIGHUP))
         await asyncio.sleep(0.05)
 
     asyncio.run(be_signalled())
     assert handled == ["SIGHUP"]
+
+
+def test_ctrl_c_while_handlers_are_put_back_leaves_none_that_keeps_a_signal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    came, is_done = [], threading.Event()
+
+    def put(number: int, handler: Any) -> None:
+        if is_done.is_set():  # SIGINT's comes first
+            raise KeyboardInterrupt
+        signal.signal(number, handler)
+
+    functions = SimpleNamespace(getsignal=signal.getsignal, signal=put)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(ctrl_c, "_signal", functions)
+            with pytest.raises(KeyboardInterrupt):
+                ctrl_c.before_ctrl_c(is_done.set)
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert came == [signal.SIGTERM]
