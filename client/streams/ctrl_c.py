@@ -28,7 +28,7 @@ _NUMBERS = [
 
 
 def before_ctrl_c(do: Callable[[], T]) -> T:
-    """Do it, which takes no time; where Ctrl-C comes meanwhile, it is raised after it."""
+    """Do what takes no time; a signal that comes meanwhile is handled after it."""
     came: dict[int, Handler] = {}
     try:
         with _handlers(lambda usual: lambda number, _: came.setdefault(number, usual)):
@@ -39,7 +39,7 @@ def before_ctrl_c(do: Callable[[], T]) -> T:
 
 
 def ctrl_c_between_locks() -> contextlib.AbstractContextManager[None]:
-    """Raise Ctrl-C a moment later where it comes while a lock is taken or given back."""
+    """Within it, a signal that comes while a lock is taken or given back is handled a moment later."""
     return _handlers(_between_locks)
 
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run in a folder of their own, so that nothing of the project's is found beside their files."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
 def serving() -> Iterator[Callable[..., Serving]]:
     """Starts processes that end with the test."""
     with contextlib.ExitStack() as stack:

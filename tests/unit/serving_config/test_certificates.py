@@ -11,10 +11,7 @@ from slimserve.serving_config.cli import main
 
 from tests.unit.serving_config.rendered import add_version
 
-
-@pytest.fixture(autouse=True)
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def handshake(name: str, with_caller: bool = True) -> bool:

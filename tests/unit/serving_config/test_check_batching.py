@@ -1,18 +1,13 @@
 """Sizes of batches in batching.config: what the real server loads, and what it refuses or never answers."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import check, messages
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 SPLIT = "enable_large_batch_splitting { value: true }"
 NO_SIZE = "batches are split, and no size is given"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize(

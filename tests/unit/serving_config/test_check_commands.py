@@ -1,21 +1,16 @@
 """What a command starts: flags in the place of a program, and words that a shell keeps for itself."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import compose, messages
 from tests.unit.serving_config.test_check_kubernetes_cases import CONFIG_MAP, DEPLOYMENT, SERVER
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 FLAGS = "--model_name=a --model_base_path=/models/a"
 MOUNTED = "volumes: ['m:/models:ro']"
 VOLUMES = "volumes: {m: {}}"
 ALONE = "sh -c runs tensorflow_model_server alone, and keeps what follows for itself"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize(

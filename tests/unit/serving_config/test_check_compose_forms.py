@@ -6,15 +6,12 @@ import pytest
 
 from tests.unit.serving_config.field_cases import MODEL, STOCK, check, compose, messages
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 SERVER = "/usr/bin/tensorflow_model_server"
 FLAGS = f"entrypoint: [{SERVER}, --model_name=a, --model_base_path=/models/a]"
 MOUNT = "volumes: ['m:/models:ro']"
 VOLUMES = "volumes: {m: {}}"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 # Files that are no compose files, and services that are none.

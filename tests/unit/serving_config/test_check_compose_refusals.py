@@ -1,19 +1,14 @@
 """What Docker Compose 2.40 refuses in files that fit its schema, and takes; asked of `docker compose config`."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import STOCK, check, compose, messages
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 MOUNTED = "environment: {MODEL_NAME: a}, volumes: ['m:/models:ro']"
 VOLUMES = "volumes: {m: {}}"
 IDLE = f"a GPU is asked for, and {STOCK} computes on the CPU"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def devices(text: str) -> str:

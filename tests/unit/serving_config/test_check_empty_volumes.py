@@ -1,11 +1,11 @@
 """An emptyDir begins empty: a server finds its models there only where something else in the pod writes them."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import messages
 from tests.unit.serving_config.test_check_kubernetes_cases import CONFIG_MAP, DEPLOYMENT
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 EMPTY = DEPLOYMENT.replace("nfs: {server: b, path: /m}", "emptyDir: {}")
 NOTHING = "nothing puts /models/a (model a) into the volume at /models"
@@ -13,11 +13,6 @@ LOADER = "{name: loader, image: 'amazon/aws-cli:2.17.0', volumeMounts: [{name: m
 FLAGS = EMPTY.replace(
     "--model_config_file=/config/models.config", '--model_name=a", "--model_base_path=/models/a'
 )
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("text", [EMPTY, FLAGS])

@@ -6,12 +6,9 @@ import pytest
 
 from tests.unit.serving_config.field_cases import MODEL, STOCK, check, compose, messages
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 SERVER = "/usr/bin/tensorflow_model_server"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 # The stock image's own script.

@@ -6,14 +6,11 @@ import pytest
 
 from tests.unit.serving_config.field_cases import STOCK, compose, messages
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 SERVER = "tensorflow_model_server, --model_name=a, --model_base_path=/models/a"
 MOUNT = "volumes: ['m:/models:ro']"
 VOLUMES = "volumes: {m: {}}"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def flags(*given: str, more: str = MOUNT) -> list[str]:

@@ -9,14 +9,11 @@ from slimserve.serving_config.errors import ServingConfigError
 from tests.unit.serving_config.field_cases import MODEL, STOCK, check, messages
 from tests.unit.serving_config.test_check_kubernetes_cases import CONFIG_MAP, DEPLOYMENT
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 NGINX = "server { listen 80; }\n"
 UNKNOWN = "not a configuration of TensorFlow Serving that is known"
 SERVER = "entrypoint: [/usr/bin/tensorflow_model_server]"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def compose(flag: str, volume: str = ".:/config:ro") -> str:

@@ -1,16 +1,11 @@
 """An Ingress and the Services that it leads to: names, ports, and the protocol that nginx speaks to them."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import messages
 from tests.unit.serving_config.test_check_kubernetes_cases import SERVICE
 
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,10 @@
 """Jobs that run the server's image: they run to an end, are called by nobody, and restart by their own rules."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import STOCK, messages
 
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def job(kind: str, restart: str, image: str = STOCK) -> list[str]:

@@ -1,17 +1,12 @@
 """Kubernetes objects that people write: what a cluster does with each, and faults seeded one by one."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import MODEL, check, messages
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 STOCK, SERVER = "tensorflow/serving:2.20.0", "/usr/bin/tensorflow_model_server"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 DEPLOYMENT = f"""\

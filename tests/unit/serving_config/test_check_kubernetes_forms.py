@@ -1,17 +1,13 @@
 """Objects as Helm and people write them: nulls, dates without quotes, names of files that kustomize knows."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from tests.unit.serving_config.field_cases import check, messages
 from tests.unit.serving_config.test_check_kubernetes_cases import CONFIG_MAP, DEPLOYMENT, SERVICE
 
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 @pytest.mark.parametrize(

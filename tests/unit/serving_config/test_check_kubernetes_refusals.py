@@ -1,19 +1,14 @@
 """What a cluster refuses, or reads otherwise than it looks: users, devices, shares of pods, old autoscalers."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import messages
 from tests.unit.serving_config.test_check_kubernetes_cases import DEPLOYMENT, SELECTOR, TAKES_AWAY, other
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 COMMAND = "command: [/usr"
 NO_USER = "runAsNonRoot without runAsUser, and the image's user is root"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def container(field: str, deployment: str = DEPLOYMENT) -> list[str]:

@@ -1,19 +1,14 @@
 """What a server is told of and its container lacks: versions, files, programs; and labels without a place."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import MODEL, compose, messages
 from tests.unit.serving_config.test_check_kubernetes_cases import CONFIG_MAP, DEPLOYMENT
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 VOLUMES = "volumes: {m: {}}"
 NAMED = "environment: {MODEL_NAME: a}"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def configured(fields: str) -> list[str]:

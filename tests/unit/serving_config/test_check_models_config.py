@@ -1,17 +1,12 @@
 """Fields of a models.config that the real server refuses although they are well-formed, and those that it takes."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import MODEL, messages
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 PLATFORM = 'model_platform: "tensorflow"'
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def of(fields: str) -> list[str]:

@@ -8,17 +8,14 @@ from slimserve.serving_config.check.inspection import inspect
 
 from tests.unit.serving_config.field_cases import MODEL, STOCK, check, compose, messages
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 SERVER = "tensorflow_model_server"
 FLAGS = f"entrypoint: [{SERVER}, --model_name=a, --model_base_path=/models/a]"
 MODELS = "volumes: ['./models:/models:ro']"
 NOT_THERE = "base_path /models/a does not exist (deploy/models/a)"
 NO_SIGNALS = "the server is not the entry point, and gets no signals"
 IS_VERSION = "base_path /models/a is a version"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def version(path: str, graph: str = "saved_model.pb") -> Path:

@@ -1,7 +1,5 @@
 """What objects of Kubernetes name: in their own namespace, by the labels of Services, of the image's kind."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import check, messages
@@ -13,10 +11,7 @@ from tests.unit.serving_config.test_check_kubernetes_cases import (
     autoscaler,
 )
 
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 IN_ONE = DEPLOYMENT.replace("metadata: {name: a}", "metadata: {name: a, namespace: one}")

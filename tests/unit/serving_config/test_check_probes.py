@@ -1,18 +1,13 @@
 """Probes and hooks of a container: what the real server and the kubelet make of them."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import compose, messages
 from tests.unit.serving_config.test_check_kubernetes_cases import CONFIG_MAP, DEPLOYMENT
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 ASKED = "startupProbe: &probe {httpGet: {path: /v1/models/a, port: 8501}}"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def startup_probe(probe: str) -> list[str]:

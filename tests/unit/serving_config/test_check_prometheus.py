@@ -1,10 +1,10 @@
 """What a configuration of Prometheus asks of the servers of a compose file."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import MODEL, STOCK, messages
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 COMPOSE = f"""\
 services:
@@ -18,11 +18,6 @@ services:
 volumes: {{m: {{}}}}
 """
 PATH = "/monitoring/prometheus/metrics"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def prometheus(job: str, monitoring: str = "prometheus_config { enable: true }") -> list[str]:

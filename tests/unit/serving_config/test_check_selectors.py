@@ -1,19 +1,14 @@
 """What the selectors of Kubernetes' objects mean, and the ports of the pods that they mean."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.unit.serving_config.field_cases import check, messages
 from tests.unit.serving_config.test_check_kubernetes_cases import DEPLOYMENT, PORTS, other
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 MATCH = "selector: {matchLabels: {app: a}}"
 NO_PORT = "port 9000 is no port of the pods"
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def expressions(*written: str) -> str:
